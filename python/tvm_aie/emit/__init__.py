@@ -1,0 +1,1 @@
+"""emit stage; see docs/architecture.md."""

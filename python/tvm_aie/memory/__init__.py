@@ -1,0 +1,1 @@
+"""memory stage; see docs/architecture.md."""

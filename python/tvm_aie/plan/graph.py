@@ -1,0 +1,237 @@
+"""``LayerGraph``: what stage 5 (lower) hands to the planner. Integer semantics, all explicit.
+
+Every activation tensor is int8 with zero point 0 and batch 1, logical shape (C, H, W); a vector of N
+features is (N, 1, 1). ``tvm_aie.plan.reference`` evaluates a graph with numpy int64 and is the oracle
+of everything after this stage.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Union
+
+import numpy as np
+import numpy.typing as npt
+
+from tvm_aie.errors import ProgramError
+
+Int8Array = npt.NDArray[np.int8]
+Int64Array = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An activation: logical channels, height, width; int8, zero point 0. ``exponent``: scale is 2**exponent."""
+
+    name: str
+    channels: int
+    height: int
+    width: int
+    exponent: int
+
+    @property
+    def elements(self) -> int:
+        """Number of logical elements."""
+        return self.channels * self.height * self.width
+
+
+@dataclass(frozen=True)
+class Requant:
+    """The one rounding: ``clip(srs_conv_even(v, shift), lo, hi)``; shift may be negative (left).
+
+    ``negative_mul``: 0 = none; m = leaky ReLU by m/256 on the accumulator before the rounding
+    (v < 0 -> v*m, v >= 0 -> v*256, and shift + 8).
+    """
+
+    shift: int
+    lo: int = -128
+    hi: int = 127
+    negative_mul: int = 0
+
+
+@dataclass(frozen=True)
+class Conv:
+    """conv2d / dense. ``out = requant((sum(x*w) << acc_shift) + bias)``.
+
+    weight: int8 (Cout, Cin/groups, kh, kw); bias: int64 (Cout,), already at the accumulator's LSB after
+    ``acc_shift``. pads: top, left, bottom, right. A dense layer on a flattened tensor is a convolution
+    whose kernel is the whole image.
+    """
+
+    name: str
+    input: str
+    output: str
+    weight: Int8Array = field(repr=False)
+    bias: Int64Array = field(repr=False)
+    acc_shift: int
+    requant: Requant
+    stride: tuple[int, int] = (1, 1)
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the tensors read."""
+        return (self.input,)
+
+
+@dataclass(frozen=True)
+class Add:
+    """``out = requant((a << a_shift) + (b << b_shift))``; with ``b`` None: requantise / copy."""
+
+    name: str
+    a: str
+    b: str | None
+    output: str
+    a_shift: int
+    b_shift: int
+    requant: Requant
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the tensors read."""
+        return (self.a,) if self.b is None else (self.a, self.b)
+
+
+@dataclass(frozen=True)
+class AvgDivisor:
+    """``out = clip(srs_conv_even(sum*mult, shift))`` for windows with ``count`` taps inside the image (0 = any)."""
+
+    count: int
+    mult: int
+    shift: int
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Max pool (``divisors`` empty; taps outside the image never win) or average pool (one row per divisor)."""
+
+    name: str
+    input: str
+    output: str
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    pads: tuple[int, int, int, int]
+    divisors: tuple[AvgDivisor, ...] = ()
+    lo: int = -128
+    hi: int = 127
+    dilation: tuple[int, int] = (1, 1)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the tensors read."""
+        return (self.input,)
+
+
+@dataclass(frozen=True)
+class Concat:
+    """Channel concatenation of tensors of one exponent (a different exponent is requantised by an ``Add`` first)."""
+
+    name: str
+    parts: tuple[str, ...]
+    output: str
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the tensors read."""
+        return self.parts
+
+
+@dataclass(frozen=True)
+class Permute:
+    """Channel permutation: output channel i is input channel ``order[i]`` (channel shuffle, slices of channels)."""
+
+    name: str
+    input: str
+    output: str
+    order: tuple[int, ...]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the tensors read."""
+        return (self.input,)
+
+
+@dataclass(frozen=True)
+class Upsample:
+    """Nearest-neighbour upsampling by integer factors (fy, fx)."""
+
+    name: str
+    input: str
+    output: str
+    factors: tuple[int, int]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the tensors read."""
+        return (self.input,)
+
+
+Layer = Union[Conv, Add, Pool, Concat, Permute, Upsample]
+
+
+@dataclass(frozen=True)
+class GraphIO:
+    """A network input or output as the host sees it: NCHW shape, int8 or uint8 (zero point 128: xor 0x80)."""
+
+    tensor: str
+    shape: tuple[int, ...]
+    dtype: str  # "int8" | "uint8"
+
+
+@dataclass(frozen=True)
+class LayerGraph:
+    """Layers in execution order; tensors by name; inputs and outputs of the offloaded function."""
+
+    name: str
+    tensors: dict[str, Tensor]
+    layers: tuple[Layer, ...]
+    inputs: tuple[GraphIO, ...]
+    outputs: tuple[GraphIO, ...]
+
+    def verify(self) -> None:
+        """Raise ``ProgramError`` unless each tensor is defined once, before use, with consistent shapes."""
+        known = {io.tensor for io in self.inputs}
+        for layer in self.layers:
+            for name in layer.inputs:
+                if name not in known:
+                    raise ProgramError(f"layer {layer.name}: reads tensor {name} before it is written")
+            if layer.output in known:
+                raise ProgramError(f"layer {layer.name}: writes tensor {layer.output} a second time")
+            expected = output_shape(layer, self.tensors)
+            out = self.tensors[layer.output]
+            if (out.channels, out.height, out.width) != expected:
+                raise ProgramError(
+                    f"layer {layer.name}: output {out.name} is {(out.channels, out.height, out.width)}, expected {expected}"
+                )
+            known.add(layer.output)
+        for io in self.outputs:
+            if io.tensor not in known:
+                raise ProgramError(f"graph {self.name}: output {io.tensor} is never written")
+
+
+def conv_out(size: int, kernel: int, stride: int, before: int, after: int, dilation: int) -> int:
+    """Output length of a convolution or pooling along one axis (floor mode; ceil mode is expressed by ``after``)."""
+    return (size + before + after - (kernel - 1) * dilation - 1) // stride + 1
+
+
+def output_shape(layer: Layer, tensors: dict[str, Tensor]) -> tuple[int, int, int]:
+    """Logical (C, H, W) that ``layer`` writes, from its inputs' shapes."""
+    first = tensors[layer.inputs[0]]
+    if isinstance(layer, Conv | Pool):
+        kh, kw = layer.weight.shape[2:] if isinstance(layer, Conv) else layer.kernel
+        top, left, bottom, right = layer.pads
+        channels = layer.weight.shape[0] if isinstance(layer, Conv) else first.channels
+        return (
+            channels,
+            conv_out(first.height, kh, layer.stride[0], top, bottom, layer.dilation[0]),
+            conv_out(first.width, kw, layer.stride[1], left, right, layer.dilation[1]),
+        )
+    if isinstance(layer, Concat):
+        return (sum(tensors[p].channels for p in layer.parts), first.height, first.width)
+    if isinstance(layer, Permute):
+        return (len(layer.order), first.height, first.width)
+    if isinstance(layer, Upsample):
+        return (first.channels, first.height * layer.factors[0], first.width * layer.factors[1])
+    return (first.channels, first.height, first.width)

@@ -1,0 +1,1 @@
+"""relax stage; see docs/architecture.md."""

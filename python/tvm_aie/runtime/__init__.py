@@ -1,0 +1,1 @@
+"""runtime stage; see docs/architecture.md."""

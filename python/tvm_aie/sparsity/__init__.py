@@ -1,0 +1,1 @@
+"""sparsity stage; see docs/architecture.md."""

@@ -1,0 +1,81 @@
+// The superkernel: interpreter of the opcode stream of one core. One source for the emulator and the array.
+//
+// `Step` returns what the core does next; the caller performs it. On the array the caller is a loop of lock
+// intrinsics (kernels/superkernel_main.cc); in the emulator it is a process of the discrete-event model.
+// In the emulator everything in core memory is untrusted input: a malformed message yields kFault, never
+// undefined behaviour.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+namespace tvm_aie {
+
+// Bytes; `mem` is core data memory. All rings start 64-byte aligned.
+struct CoreConfig {
+  uint32_t mem_bytes = 0;
+  uint32_t a_base = 0, a_slot = 0, a_slots = 0;
+  uint32_t w_base = 0, w_slot = 0, w_slots = 0;
+  uint32_t o_base = 0, o_slot = 0, o_slots = 0;
+  uint32_t acc_base = 0, acc_bytes = 0;
+  uint32_t ops_base = 0, ops_bytes = 0;
+  uint32_t hdr_base = 0, hdr_bytes = 0;
+};
+
+// Core lock ids (docs/program.md section 1).
+enum CoreLock : int { kAFree = 0, kAFull = 1, kWFree = 2, kWFull = 3, kOFree = 4, kOFull = 5 };
+
+enum KernelId : int { kConv = 1, kAdd = 2, kMaxPool = 3, kAvgPool = 4, kUpsample = 5 };
+
+struct MemRange {
+  uint32_t begin = 0, end = 0;
+};
+
+// What one kernel call did: for the cost formula, the statistics and the race checker.
+struct KernelCall {
+  int id = 0;
+  int64_t macs = 0;            // true MACs: valid pixels x live blocks x 64 x taps (0 for channel-wise kernels)
+  int64_t dense_macs = 0;      // the same with every block live
+  int64_t chunks = 0;          // groups of up to 8 accumulators (conv), or lines (channel-wise)
+  std::array<int64_t, 9> trips{};  // trips[n]: inner trips with n live accumulators (conv); trips[1]: vectors (channel-wise)
+  int64_t blocks = 0;          // (ocb, cblk) pairs walked, summed over chunks
+  std::array<MemRange, 6> reads{};
+  int n_reads = 0;
+  std::array<MemRange, 4> writes{};
+  int n_writes = 0;
+};
+
+enum class StepKind { kAcquire, kRelease, kKernel, kControl, kHalt, kFault };
+
+struct Step {
+  StepKind kind = StepKind::kHalt;
+  int lock = 0;       // kAcquire / kRelease
+  int value = 0;      // kAcquire: wait for lock >= value, then subtract; kRelease: add
+  KernelCall call;    // kKernel: already performed (if functional); the caller charges the time
+};
+
+struct SuperkernelState {
+  int phase = 0;               // internal
+  int pending = 0;             // internal
+  uint32_t pc = 0, n_words = 0;
+  int32_t item = -1;
+  uint32_t a_pos = 0, w_pos = 0, o_pos = 0;   // ring positions in slots
+  uint32_t a_msg = 0, a_held = 0;             // byte address and slots of the held message
+  uint32_t w_msg = 0, w_held = 0;
+  uint32_t o_msg = 0, o_held = 0;
+  int depth = 0;
+  struct Loop {
+    uint32_t body = 0;
+    int32_t count = 0, index = 0;
+  };
+  std::array<Loop, 4> loops{};
+  int fault_code = 0;
+  std::string fault;           // set with kFault
+};
+
+// Performs the next step of the core. `functional` = false: no arithmetic (headers and opcodes are still read).
+// When a kAcquire is returned, the caller must call Step again only after the lock has been acquired.
+Step NextStep(SuperkernelState& state, const CoreConfig& config, uint8_t* mem, bool functional);
+
+}  // namespace tvm_aie
