@@ -1,0 +1,309 @@
+"""The ``Program`` (docs/program.md): everything the array executes, and its serialised form (section 5)."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from tvm_aie.errors import ProgramError
+
+MAGIC = b"TVMAIE2\0"
+VERSION = 1
+FIXED_POINT = 1 << 20
+HEADER = struct.Struct("<8sIIQII")
+SECTION = struct.Struct("<IIQQ")
+
+Int64Table = npt.NDArray[np.int64]
+
+
+class TileKind(IntEnum):
+    """Kinds of tile; the values are part of the serialised form."""
+
+    SHIM = 0
+    MEMTILE = 1
+    CORE = 2
+
+
+class Dir(IntEnum):
+    """DMA direction of a channel."""
+
+    S2MM = 0
+    MM2S = 1
+
+
+class FlowClass(IntEnum):
+    """What a flow carries (docs/program.md section 1)."""
+
+    A = 0
+    W = 1
+    O = 2  # noqa: E741 - the name of the flow
+    LOAD = 3
+    LOADW = 4
+    STORE = 5
+
+
+class Arg(IntEnum):
+    """DDR arguments of the command stream."""
+
+    CONST = 0
+    INPUT = 1
+    OUTPUT = 2
+    SCRATCH = 3
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One tile: column, row (0 = shim, 1 = memtile, cores from 2), kind, memory in bytes, locks, descriptors."""
+
+    col: int
+    row: int
+    kind: TileKind
+    mem_bytes: int
+    n_locks: int
+    n_bds: int
+
+
+@dataclass(frozen=True)
+class LockUse:
+    """A lock and an amount: acquire (wait for value >= amount, subtract) or release (add)."""
+
+    tile: int
+    lock: int
+    value: int
+
+
+@dataclass(frozen=True)
+class Bd:
+    """A buffer descriptor. ``dims``: (size, stride in words) outermost first; ``base`` in bytes.
+
+    ``mem``: tile whose memory is addressed, or the DDR argument on a shim. ``pads``: (before, after) of the up to
+    three innermost dims, outermost first, aligned to the right like ``dims``; units: elements of that dim.
+    """
+
+    tile: int
+    bd_id: int
+    mem: int
+    base: int
+    dims: tuple[tuple[int, int], ...]
+    pads: tuple[tuple[int, int], ...] = ()
+    iter_wrap: int = 1
+    iter_step: int = 0
+    acquire: LockUse | None = None
+    release: LockUse | None = None
+    next_bd: int = -1
+    control: bool = False
+
+    @property
+    def length(self) -> int:
+        """Words on the stream per execution, padding included."""
+        total = 1
+        for i, (size, _) in enumerate(self.dims):
+            before, after = self.pad(i)
+            total *= size + before + after
+        return total
+
+    def pad(self, dim: int) -> tuple[int, int]:
+        """Padding (before, after) of dimension ``dim`` (outermost = 0)."""
+        index = dim - (len(self.dims) - len(self.pads))
+        return self.pads[index] if index >= 0 else (0, 0)
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A circuit from one MM2S channel to one or more S2MM channels."""
+
+    src: tuple[int, int]
+    dsts: tuple[tuple[int, int], ...]
+    kind: FlowClass
+    link: int = -1
+
+
+@dataclass(frozen=True)
+class CoreMap:
+    """Memory map of a core (bytes) and its rings (slot bytes, slots)."""
+
+    tile: int
+    a_base: int
+    a_slot: int
+    a_slots: int
+    w_base: int
+    w_slot: int
+    w_slots: int
+    o_base: int
+    o_slot: int
+    o_slots: int
+    acc_base: int
+    acc_bytes: int
+    ops_base: int
+    ops_bytes: int
+    hdr_base: int
+    hdr_bytes: int
+    row: int
+
+
+@dataclass(frozen=True)
+class Task:
+    """A DMA task: chain starting at ``bd``, executed ``repeat`` times (0 = forever; static tasks only)."""
+
+    tile: int
+    dir: Dir
+    ch: int
+    bd: int
+    repeat: int
+
+
+@dataclass(frozen=True)
+class WriteBd:
+    """Command: write row ``index`` of the program's descriptor table."""
+
+    index: int
+
+
+@dataclass(frozen=True)
+class Push:
+    """Command: push a task; ``item`` attributes its cost."""
+
+    task: Task
+    item: int
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Command: wait until the channel has completed ``count`` tasks since the start."""
+
+    tile: int
+    dir: Dir
+    ch: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Command without effect: what follows belongs to ``item``."""
+
+    item: int
+
+
+Command = WriteBd | Push | Wait | Mark
+
+
+@dataclass(frozen=True)
+class ProgramIO:
+    """A network input or output in DDR: NCHW of one image, physical channels, channel map, uint8 or int8 on the host."""
+
+    kind: int  # 0 input, 1 output
+    offset: int
+    channels: int
+    height: int
+    width: int
+    c_physical: int
+    channel_map: tuple[int, ...]
+    uint8: bool
+    flat: bool
+
+
+@dataclass(frozen=True)
+class Program:
+    """All sections of docs/program.md section 5."""
+
+    device_keys: dict[str, float]
+    tiles: tuple[Tile, ...]
+    lock_init: tuple[LockUse, ...]
+    flows: tuple[Flow, ...]
+    cores: tuple[CoreMap, ...]
+    bds: tuple[Bd, ...]
+    static_bds: tuple[int, ...]
+    static_tasks: tuple[Task, ...]
+    commands: tuple[Command, ...]
+    ddr_sizes: tuple[int, int, int, int]
+    const: bytes
+    io: tuple[ProgramIO, ...]
+    meta: str
+
+    def to_bytes(self) -> bytes:
+        """The serialised form, with checksum."""
+        keys = sorted(self.device_keys)
+        flow_rows, dst_rows = [], []
+        for flow in self.flows:
+            flow_rows.append([*flow.src, len(dst_rows), len(flow.dsts), int(flow.kind), flow.link])
+            dst_rows.extend([list(d) for d in flow.dsts])
+        io_rows, io_map = [], []
+        for io in self.io:
+            io_rows.append(
+                [io.kind, io.offset, 1, io.channels, io.height, io.width, io.c_physical, 128 if io.uint8 else 0,
+                 len(io_map), int(io.uint8), int(io.flat), 0]
+            )  # fmt: skip
+            io_map.extend([[c] for c in io.channel_map])
+        sections: list[tuple[int, bytes, int]] = [
+            (1, self.meta.encode(), 1),
+            (2, "\n".join(keys).encode(), 1),
+            (3, _table([[round(self.device_keys[k] * FIXED_POINT)] for k in keys], 1), 8),
+            (4, _table([[t.col, t.row, int(t.kind), t.mem_bytes, t.n_locks, t.n_bds] for t in self.tiles], 6), 8),
+            (5, _table([[u.tile, u.lock, u.value] for u in self.lock_init], 3), 8),
+            (6, _table(flow_rows, 6), 8),
+            (7, _table(dst_rows, 2), 8),
+            (8, _table([[getattr(c, f) for f in CoreMap.__dataclass_fields__] for c in self.cores], 17), 8),
+            (9, _table([_bd_row(b) for b in self.bds], 30), 8),
+            (10, _table([[b.next_bd, int(b.control)] for b in self.bds], 2), 8),
+            (11, _table([[i] for i in self.static_bds], 1), 8),
+            (12, _table([[t.tile, int(t.dir), t.ch, t.bd, t.repeat] for t in self.static_tasks], 5), 8),
+            (13, _table([_command_row(c) for c in self.commands], 7), 8),
+            (14, _table([[s] for s in self.ddr_sizes], 4), 8),
+            (15, self.const, 1),
+            (16, _table(io_rows, 12), 8),
+            (17, _table(io_map, 1), 8),
+        ]
+        return _pack(sections)
+
+
+def _table(rows: Sequence[Sequence[int]], cols: int) -> bytes:
+    array: Int64Table = np.asarray(rows, dtype=np.int64).reshape(-1) if rows else np.zeros(0, np.int64)
+    if array.size % cols:
+        raise ProgramError(f"table of {array.size} values is not a multiple of {cols} columns")
+    return array.astype("<i8").tobytes()
+
+
+def _bd_row(bd: Bd) -> list[int]:
+    n = len(bd.dims)
+    if not 1 <= n <= 4:
+        raise ProgramError(f"descriptor {bd.bd_id} of tile {bd.tile} has {n} dimensions, limit 4")
+    sizes = [1] * (4 - n) + [d[0] for d in bd.dims]
+    strides = [0] * (4 - n) + [d[1] for d in bd.dims]
+    pads = [(0, 0)] * (3 - len(bd.pads)) + list(bd.pads)
+    row = [bd.tile, bd.bd_id, bd.mem, bd.base, bd.length, n, *sizes, *strides, bd.iter_wrap, bd.iter_step]
+    row += [p[0] for p in pads] + [p[1] for p in pads]
+    for use in (bd.acquire, bd.release):
+        row += [use.tile, use.lock, use.value] if use else [-1, 0, 0]
+    return [*row, 0, 0]
+
+
+def _command_row(command: Command) -> list[int]:
+    if isinstance(command, WriteBd):
+        return [0, command.index, 0, 0, 0, 0, 0]
+    if isinstance(command, Push):
+        t = command.task
+        return [1, t.tile, int(t.dir), t.ch, t.bd, t.repeat, command.item]
+    if isinstance(command, Wait):
+        return [2, command.tile, int(command.dir), command.ch, command.count, 0, 0]
+    return [3, command.item, 0, 0, 0, 0, 0]
+
+
+def _pack(sections: Sequence[tuple[int, bytes, int]]) -> bytes:
+    offset = HEADER.size + SECTION.size * len(sections)
+    directory, body = b"", b""
+    parts: list[bytes] = []
+    for ident, data, elem in sections:
+        pad = -offset % 8
+        parts.append(b"\0" * pad)
+        offset += pad
+        directory += SECTION.pack(ident, elem, offset, len(data) // elem)
+        parts.append(data)
+        offset += len(data)
+    body = directory + b"".join(parts)
+    return HEADER.pack(MAGIC, VERSION, len(sections), HEADER.size + len(body), zlib.crc32(body), 0) + body
