@@ -1,1 +1,6 @@
-"""cost stage; see docs/architecture.md."""
+"""Analytical cost: kernel cycles and lower bounds, all `estimated`."""
+
+from tvm_aie.cost.bounds import LowerBound, lower_bound
+from tvm_aie.cost.kernels import channelwise_cycles, conv_cycles, ideal_cycles, kernel_cycles
+
+__all__ = ["LowerBound", "channelwise_cycles", "conv_cycles", "ideal_cycles", "kernel_cycles", "lower_bound"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 FLOW_CLASSES = ("a", "w", "o", "load", "loadw", "store")
+FIXED_ONE = 1 << 20  # a program carries device numbers as value x 2**20, rounded
 CHANNELWISE_KERNELS = ("add", "maxpool", "avgpool", "upsample")
 
 
@@ -194,6 +195,23 @@ class Device:
     def ddr_bytes_per_cycle(self, columns: int) -> float:
         """DDR capacity, reads and writes together, with that many active columns; 0 = unlimited."""
         return self.ddr_gb_per_s[columns - 1] * 1e3 / self.clock_mhz
+
+    @cached_property
+    def conv_fixed(self) -> tuple[int, int, int, tuple[int, ...]]:
+        """Convolution costs as a program carries them (value x 2**20): call, a, gamma, cycles per trip of n = 0..8."""
+        call, a, ii, ii_min, gamma = (
+            round(value * FIXED_ONE)
+            for value in (self.conv.call, self.conv.a, self.conv.ii_per_acc, self.conv.ii_min, self.conv.gamma)
+        )
+        return call, a, gamma, (0, *(max(ii_min, n * ii) for n in range(1, 9)))
+
+    @cached_property
+    def channelwise_fixed(self) -> dict[str, tuple[int, int, int]]:
+        """Costs (call, a, ii) of the channel-wise kernels as a program carries them (value x 2**20)."""
+        costs = {name: getattr(self, name) for name in CHANNELWISE_KERNELS}
+        return {
+            n: (round(c.call * FIXED_ONE), round(c.a * FIXED_ONE), round(c.ii * FIXED_ONE)) for n, c in costs.items()
+        }
 
     @property
     def shim_bytes_per_cycle(self) -> float:
