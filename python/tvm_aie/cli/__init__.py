@@ -1,1 +1,1 @@
-"""cli stage; see docs/architecture.md."""
+"""The command line: ``main`` parses, ``commands`` prints, ``service`` does the work."""

@@ -1,1 +1,1 @@
-"""report stage; see docs/architecture.md."""
+"""What the user sees: one report object, printed, written as CSV and JSON, traced and drawn."""
