@@ -1,0 +1,455 @@
+"""Stage 8: placed and tiled items become a ``Program``: messages, descriptors, locks, command stream."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tvm_aie.emit import opcodes, weights
+from tvm_aie.emit.commands import Channel, CommandBuilder
+from tvm_aie.emit.overlay import (
+    LOAD_DONE,
+    LOAD_GO,
+    NBR_E,
+    NBR_W,
+    O_DONE,
+    STORE_DONE,
+    STORE_GO,
+    Array,
+    OverlayParts,
+    build_overlay,
+)
+from tvm_aie.emit.program import Arg, Dir, LockUse, Mark, Program, ProgramIO
+from tvm_aie.emit.transfers import (
+    FILLER_WORDS,
+    BdTemplate,
+    DmaTask,
+    Message,
+    Operand,
+    Shape,
+    compress,
+    input_messages,
+    merge_dims,
+    output_messages,
+)
+from tvm_aie.errors import InfeasibleError
+from tvm_aie.memory.placement import Placement, WorkItem
+from tvm_aie.plan.graph import Conv
+from tvm_aie.plan.physical import PhysicalGraph
+from tvm_aie.schedule.tiling import Tiling
+
+LATE = float("inf")
+ALIGN = 64
+
+
+@dataclass(frozen=True)
+class DdrHome:
+    """Place of a storage in DDR."""
+
+    arg: Arg
+    offset: int
+
+
+@dataclass(frozen=True)
+class MemtileMap:
+    """Bytes: the opcode region begins after the weight rings, then one junk area per core row, then tensors."""
+
+    opcode_base: int
+    opcode_bytes: int
+    junk_base: int
+    junk_bytes: int
+    heap_base: int
+
+
+@dataclass
+class _Column:
+    """Emission state of one column: ring positions, lock bookkeeping, stores in order of issue."""
+
+    a_pos: int = 0
+    o_pos: list[int] = field(default_factory=list)
+    opcode_offset: int = 0
+    messages: list[bytes] = field(default_factory=list)
+    o_done: int = 0
+    stores_acquired: int = 0
+    store_deaths: list[int] = field(default_factory=list)
+    store_go: int = 0
+
+
+def opcode_bytes_estimate(n_items: int) -> int:
+    """Upper bound of the opcode region: a message is at most 6 + ~20 + 25 words and pools carry divisor tables."""
+    return max(FILLER_WORDS * 4, 320 * (n_items + 1))
+
+
+def memtile_map(array: Array, opcode_bytes: int, junk_bytes: int) -> MemtileMap:
+    """Lay the fixed regions of a memtile out."""
+    base = array.w_ring_bytes
+    opcode_bytes = -(-opcode_bytes // ALIGN) * ALIGN
+    junk = base + opcode_bytes
+    return MemtileMap(base, opcode_bytes, junk, junk_bytes, junk + array.rows * junk_bytes)
+
+
+def junk_bytes_needed(array: Array, items: Sequence[WorkItem], tilings: Sequence[Tiling]) -> int:
+    """Most bytes by which an output message exceeds its data, rounded up."""
+    most = 0
+    for item, tiling in zip(items, tilings, strict=True):
+        n_min = 1
+        for column in range(array.cols):
+            band = tiling.bands[column][0]
+            if band:
+                most = max(most, tiling.o_slots * array.overlay.o_slot - n_min * band * tiling.width * 8)
+        del item
+    return -(-most // ALIGN) * ALIGN
+
+
+class Emitter:
+    """Builds one program. ``emit`` is the only entry point."""
+
+    def __init__(self, array: Array, graph: PhysicalGraph, placement: Placement, tilings: Sequence[Tiling],
+                 packed: dict[str, weights.PackedConv], mt: MemtileMap) -> None:  # fmt: skip
+        """All stages' results; nothing is changed."""
+        self.array, self.graph, self.placement, self.tilings, self.packed, self.mt = array, graph, placement, tilings, packed, mt
+        self.parts: OverlayParts = build_overlay(array)
+        self.commands = CommandBuilder(array, self.parts.bds)
+        self.columns = [_Column(o_pos=[0] * array.rows) for _ in range(array.cols)]
+        self.homes, self.ddr_sizes = self._ddr_homes()
+        self.loads_at: dict[int, list[tuple[int, int]]] = {}
+        self.store_tasks: dict[str, dict[int, int]] = {}
+        self.streams: list[list[bytes]] = [[] for _ in range(array.rows)]
+        for item in placement.items:
+            for operand, place in enumerate(item.inputs):
+                if not place.resident:
+                    self.loads_at.setdefault(place.load_at, []).append((item.index, operand))
+
+    # ------------------------------------------------------------------ DDR
+
+    def _ddr_homes(self) -> tuple[dict[str, DdrHome], list[int]]:
+        views, storages = self.graph.views, self.graph.storages
+        homes: dict[str, DdrHome] = {}
+        sizes = [0, 0, 0, 0]
+        wanted = [(Arg.INPUT, [views[io.tensor].storage for io in self.graph.graph.inputs])]
+        wanted.append((Arg.OUTPUT, [views[io.tensor].storage for io in self.graph.graph.outputs]))
+        wanted.append((Arg.SCRATCH, sorted(self.placement.in_ddr)))
+        for arg, names in wanted:
+            for name in names:
+                if name not in homes:
+                    homes[name] = DdrHome(arg, sizes[arg])
+                    sizes[arg] += -(-storages[name].bytes // ALIGN) * ALIGN
+        return homes, sizes
+
+    def _io(self) -> tuple[ProgramIO, ...]:
+        out = []
+        graph = self.graph.graph
+        for kind, ios in ((0, graph.inputs), (1, graph.outputs)):
+            for io in ios:
+                view = self.graph.views[io.tensor]
+                storage, t = self.graph.storages[view.storage], self.graph.tensors[io.tensor]
+                cmap = tuple(view.first * 8 + c for c in view.cmap)
+                out.append(
+                    ProgramIO(kind, self.homes[view.storage].offset, t.channels, t.height, t.width, storage.blocks * 8, cmap,
+                              io.dtype == "uint8", len(io.shape) == 2)
+                )  # fmt: skip
+        return tuple(out)
+
+    # ------------------------------------------------------------------ items
+
+    def emit(self, meta: dict[str, object]) -> Program:
+        """The whole program, in item order."""
+        items = self.placement.items
+        self._start()
+        for item, tiling in zip(items, self.tilings, strict=True):
+            self.commands.commands.append(Mark(item.index))
+            self._emit_weights(item, tiling)
+            self._emit_item(item, tiling)
+            if item.index > 0:
+                self._emit_stores(items[item.index - 1], item.index)
+            self._emit_loads(item.index)
+        self._finish(len(items))
+        const, offsets = self._const()
+        return self._program(const, offsets, meta)
+
+    def _start(self) -> None:
+        """Weight streams, opcode regions and the first loads are pushed before anything else; patched in ``_program``."""
+        for c in range(self.array.cols):
+            self._push_load_pair(c, Shape(int(Arg.CONST), ((1, 1),)), -1 - c, Shape(0, ((1, 1),)), self.mt.opcode_base, 0, True)
+        for r in range(self.array.rows):
+            c, ring = self.array.w_home(r)
+            placeholder = BdTemplate(Shape(int(Arg.CONST), ((1, 1),)), -1001 - r, control=True)
+            self.commands.push((self.array.shim(c), Dir.MM2S, 1 + ring), (placeholder,), 1, (0, -2), (len(self.tilings), LATE))
+
+    def _emit_weights(self, item: WorkItem, tiling: Tiling) -> None:
+        layer = self.graph.layers[item.layer]
+        slot = self.array.overlay.w_slot
+        for r in range(self.array.rows):
+            if isinstance(layer, Conv):
+                self.streams[r].extend(weights.conv_messages(self.packed[layer.name], tiling, r, slot))
+            else:
+                self.streams[r].append(weights.channelwise_message(tiling, r, slot))
+
+    def _emit_item(self, item: WorkItem, tiling: Tiling) -> None:
+        """Output and activation tasks of all columns, in an order in which any prefix can run."""
+        layer = self.graph.layers[item.layer]
+        pending: list[tuple[float, int, float, Channel, tuple[BdTemplate, ...], int]] = []
+        for c in range(self.array.cols):
+            words = opcodes.item_opcodes(item, layer, tiling, c)
+            chain = self._prologue(item.index, c, words, tiling.a_slots if item.out_rows[c][1] > item.out_rows[c][0] else 1)
+            a_channel = (self.array.memtile(c), Dir.MM2S, self.array.a_mm2s)
+            self.commands.push(a_channel, chain, 1, (item.index, -1), (item.index, -0.5))
+            first, last = item.out_rows[c]
+            if last <= first:
+                self.columns[c].o_done = 0
+                continue
+            operands = [Operand(p, self.graph.storages[p.storage]) for p in item.inputs]
+            messages = input_messages(self.array, item, tiling, operands, c)
+            column = self.columns[c]
+            column.a_pos = (column.a_pos + len(messages) * tiling.a_slots) % self.array.overlay.a_slots
+            for task in self._compress(messages):
+                pending.append((task.first, 1, task.last, a_channel, task.chain, task.repeat))
+            pending += self._output_tasks(item, tiling, c, len(messages))
+        for start, _, end, channel, chain, repeat in sorted(pending, key=lambda p: (p[0], p[1])):
+            self.commands.push(channel, chain, repeat, (item.index, start), (item.index, end))
+
+    def _compress(self, messages: Sequence[Message]) -> list[DmaTask]:
+        dev = self.array.device
+        return compress(messages, dev.repeat_max, dev.iteration_wrap_max, dev.memtile_bd.iteration_step_max_words)
+
+    def _output_tasks(
+        self, item: WorkItem, tiling: Tiling, c: int, n_inputs: int
+    ) -> list[tuple[float, int, float, Channel, tuple[BdTemplate, ...], int]]:
+        """Output tasks of a column; the last message of each row (or every message, if few) releases O_DONE."""
+        out: list[tuple[float, int, float, Channel, tuple[BdTemplate, ...], int]] = []
+        storage = self.graph.storages[item.output.storage]
+        column = self.columns[c]
+        mt = self.array.memtile(c)
+        per_row = []
+        for r in range(self.array.rows):
+            junk = self.mt.junk_base + r * self.mt.junk_bytes
+            per_row.append(output_messages(self.array, item, tiling, storage, c, r, junk))
+        total = sum(len(m) for m in per_row)
+        count_all = total <= self.array.device.lock_max
+        column.o_done = total if count_all else sum(1 for m in per_row if m)
+        done = LockUse(mt, O_DONE, 1)
+        for r, messages in enumerate(per_row):
+            if not messages:
+                continue
+            channel = (mt, Dir.S2MM, r)
+            scale = n_inputs / len(messages)
+            skip = -column.o_pos[r] % tiling.o_slots
+            if skip:
+                out.append((0, 0, 0, channel, self._junk_chain(c, r, skip * self.array.overlay.o_slot // 4), 1))
+            column.o_pos[r] = (column.o_pos[r] + skip + len(messages) * tiling.o_slots) % self.array.overlay.o_slots
+            split = len(messages) if count_all else len(messages) - 1
+            tasks = self._compress(messages[:split])
+            if not count_all:
+                last = self._compress(messages[split:])[0]
+                tasks.append(DmaTask(split, split, _with_release(last.chain, done), 1))
+            for task in tasks:
+                chain = _with_release(task.chain, done) if count_all else task.chain
+                # An output message completes with the input message that finishes it.
+                out.append((task.first * scale, 0, (task.last + 1) * scale - 1, channel, chain, task.repeat))
+        return out
+
+    def _junk_chain(self, c: int, r: int, words: int) -> tuple[BdTemplate, ...]:
+        junk = self.mt.junk_base + r * self.mt.junk_bytes
+        chain = []
+        while words > 0:
+            n = min(words, self.mt.junk_bytes // 4)
+            chain.append(BdTemplate(Shape(self.array.memtile(c), ((n, 1),)), junk))
+            words -= n
+        return tuple(chain)
+
+    # ------------------------------------------------------------------ prologue and barriers
+
+    def _prologue(self, item: int, c: int, words: Sequence[int], a_slots: int) -> tuple[BdTemplate, ...]:
+        """The opcode message of ``item``, cut into descriptors that carry the barrier's acquires and releases."""
+        column, ov, mt = self.columns[c], self.array.overlay, self.array.memtile(c)
+        n_words = opcodes.HEADER_WORDS + len(words)
+        slots = -(-n_words * 4 // ov.a_slot)
+        while (column.a_pos + slots) % a_slots:
+            slots += 1
+        column.a_pos = (column.a_pos + slots) % ov.a_slots
+        data = opcodes.opcode_message(words, item, slots)
+        address = self.mt.opcode_base + column.opcode_offset
+        column.messages.append(data)
+        column.opcode_offset += len(data)
+        locks = self._barrier(item, c)
+        chain = []
+        for i, (acquire, release) in enumerate(locks):
+            n = 1 if i + 1 < len(locks) else n_words - i
+            chain.append(BdTemplate(Shape(mt, ((n, 1),)), address + 4 * i, 1, 0, acquire, release, True))
+        rest = slots * ov.a_slot // 4 - n_words
+        while rest > 0:
+            n = min(rest, FILLER_WORDS)
+            chain.append(BdTemplate(Shape(mt, ((n, 1),)), self.mt.opcode_base))
+            rest -= n
+        return tuple(chain)
+
+    def _barrier(self, item: int, c: int) -> list[tuple[LockUse | None, LockUse | None]]:
+        """Acquires and releases at the start of an item: the previous item is complete here and next door.
+
+        Order: own outputs done; tell both neighbours; let stores of the previous item go; wait for both neighbours;
+        let loads go (their memory is free now); wait for this item's loads and for stores whose memory is reused.
+        """
+        mt = self.array.memtile
+        column = self.columns[c]
+        n_loads = sum(1 for i, k in self._loads_of(item) if _height(self.placement.items[i].inputs[k].rows[c]))
+        if item == 0:
+            return [(LockUse(mt(0) + c, LOAD_DONE, 1 + n_loads), None)]
+        steps: list[tuple[bool, LockUse]] = []
+        if column.o_done:
+            steps.append((True, LockUse(mt(c), O_DONE, column.o_done)))
+        if c > 0:
+            steps.append((False, LockUse(mt(c - 1), NBR_E, 1)))
+        if c + 1 < self.array.cols:
+            steps.append((False, LockUse(mt(c + 1), NBR_W, 1)))
+        if column.store_go:
+            steps.append((False, LockUse(mt(c), STORE_GO, column.store_go)))
+            column.store_go = 0
+        if c > 0:
+            steps.append((True, LockUse(mt(c), NBR_W, 1)))
+        if c + 1 < self.array.cols:
+            steps.append((True, LockUse(mt(c), NBR_E, 1)))
+        go = sum(1 for i, k in self.loads_at.get(item, []) if _height(self.placement.items[i].inputs[k].rows[c]))
+        if go:
+            steps.append((False, LockUse(mt(c), LOAD_GO, go)))
+        if n_loads:
+            steps.append((True, LockUse(mt(c), LOAD_DONE, n_loads)))
+        needed = max((n + 1 for n, death in enumerate(column.store_deaths) if death < item), default=0)
+        if needed > column.stores_acquired:
+            steps.append((True, LockUse(mt(c), STORE_DONE, needed - column.stores_acquired)))
+            column.stores_acquired = needed
+        out: list[tuple[LockUse | None, LockUse | None]] = []
+        for is_acquire, use in steps:
+            if not is_acquire and out and out[-1][1] is None:
+                out[-1] = (out[-1][0], use)
+            else:
+                out.append((use, None) if is_acquire else (None, use))
+        return out or [(None, None)]
+
+    def _loads_of(self, item: int) -> list[tuple[int, int]]:
+        if item >= len(self.placement.items):
+            return []
+        return [(item, k) for k, p in enumerate(self.placement.items[item].inputs) if not p.resident]
+
+    # ------------------------------------------------------------------ DDR traffic
+
+    def _push_load_pair(
+        self, c: int, ddr: Shape, ddr_base: int, local: Shape, base: int, item: int, control: bool = False
+    ) -> None:
+        mt = self.array.memtile(c)
+        shape = Shape(mt, local.dims)
+        acquire, release = LockUse(mt, LOAD_GO, 1), LockUse(mt, LOAD_DONE, 1)
+        into = BdTemplate(shape, base, 1, 0, acquire, release, control)
+        order = (item, LATE)
+        self.commands.push((mt, Dir.S2MM, self.array.load_s2mm), (into,), 1, order, order)
+        self.commands.push((self.array.shim(c), Dir.MM2S, 0), (BdTemplate(ddr, ddr_base, control=control),), 1, order, order)
+
+    def _emit_loads(self, at: int) -> None:
+        """Loads that may start with item ``at``; first wait for stores of the same data."""
+        for index, operand in self.loads_at.get(at, []):
+            place = self.placement.items[index].inputs[operand]
+            home = self.homes[place.storage]
+            storage = self.graph.storages[place.storage]
+            for channel, number in self.store_tasks.get(place.storage, {}).items():
+                self.commands.wait((channel, Dir.S2MM, 0), number)
+            for c in range(self.array.cols):
+                lo, hi = place.rows[c]
+                if hi <= lo:
+                    continue
+                line = storage.width * 2
+                dims = merge_dims(((hi - lo, storage.row_bytes // 4), (place.blocks, line), (line, 1)))
+                base = home.offset + lo * storage.row_bytes + place.first * line * 4
+                size = (hi - lo) * place.blocks * line
+                self._push_load_pair(c, Shape(int(home.arg), dims), base, Shape(0, ((size, 1),)), place.address, at)
+
+    def _emit_stores(self, item: WorkItem, at: int) -> None:
+        """Stores of ``item``'s output, pushed with the next item, whose prologue lets them go."""
+        out = item.output
+        if not out.store:
+            return
+        storage, home = self.graph.storages[out.storage], self.homes[out.storage]
+        line = storage.width * 2
+        buffer_row = out.buffer_blocks * line
+        offset = 0 if out.buffer_blocks == out.blocks else out.first
+        for c in range(self.array.cols):
+            lo, hi = item.out_rows[c]
+            if hi <= lo:
+                continue
+            mt, shim = self.array.memtile(c), self.array.shim(c)
+            local = merge_dims(((hi - lo, buffer_row), (out.blocks, line), (line, 1)))
+            base = out.address + (lo - out.rows[c][0]) * buffer_row * 4 + offset * line * 4
+            remote = merge_dims(((hi - lo, storage.row_bytes // 4), (out.blocks, line), (line, 1)))
+            ddr_base = home.offset + lo * storage.row_bytes + out.first * line * 4
+            order = (at, LATE)
+            into = BdTemplate(Shape(int(home.arg), remote), ddr_base)
+            number = self.commands.push((shim, Dir.S2MM, 0), (into,), 1, order, order)
+            go, done = LockUse(mt, STORE_GO, 1), LockUse(mt, STORE_DONE, 1)
+            self.commands.push(
+                (mt, Dir.MM2S, self.array.store_mm2s), (BdTemplate(Shape(mt, local), base, 1, 0, go, done),), 1, order, order
+            )
+            self.store_tasks.setdefault(out.storage, {})[shim] = number
+
+    def _finish(self, n: int) -> None:
+        """The HALT messages, the last stores, and the wait for them."""
+        last = self.placement.items[-1]
+        for c in range(self.array.cols):
+            chain = self._prologue(n, c, [opcodes.HALT], 1)
+            self.commands.push((self.array.memtile(c), Dir.MM2S, self.array.a_mm2s), chain, 1, (n, -1), (n, -0.5))
+        self._emit_stores(last, n)
+        for tasks in self.store_tasks.values():
+            for shim, number in tasks.items():
+                self.commands.wait((shim, Dir.S2MM, 0), number)
+
+    # ------------------------------------------------------------------ assembly
+
+    def _const(self) -> tuple[bytes, dict[int, tuple[int, int]]]:
+        """The constant blob and, per placeholder base, (offset, bytes) inside it."""
+        blob = bytearray()
+        offsets: dict[int, tuple[int, int]] = {}
+        for c, column in enumerate(self.columns):
+            data = b"".join(column.messages).ljust(FILLER_WORDS * 4, b"\0")
+            if len(data) > self.mt.opcode_bytes:
+                raise InfeasibleError("opcode region of a memtile", len(data), self.mt.opcode_bytes, "bytes", ("a larger region",))
+            offsets[-1 - c] = (len(blob), len(data))
+            blob += data.ljust(-(-len(data) // ALIGN) * ALIGN, b"\0")
+        ring = self.array.overlay.memtile_w_slot
+        for r, stream in enumerate(self.streams):
+            data = b"".join(stream)
+            size = -(-len(data) // ring) * ring
+            offsets[-1001 - r] = (len(blob), size)
+            blob += data.ljust(size, b"\0")
+        return bytes(blob), offsets
+
+    def _program(self, const: bytes, offsets: dict[int, tuple[int, int]], meta: dict[str, object]) -> Program:
+        from dataclasses import replace
+
+        bds = []
+        for bd in self.commands.bds:
+            if bd.base in offsets:
+                offset, size = offsets[bd.base]
+                bd = replace(bd, base=offset, dims=((size // 4, 1),))
+            elif bd.base == self.mt.opcode_base and bd.acquire and bd.acquire.lock == LOAD_GO:
+                c = bd.tile - self.array.memtile(0)
+                bd = replace(bd, dims=((offsets[-1 - c][1] // 4, 1),))
+            bds.append(bd)
+        n_dynamic = len(bds)
+        go = []
+        for c in range(self.array.cols):
+            loads = sum(1 for i, k in self.loads_at.get(0, []) if _height(self.placement.items[i].inputs[k].rows[c]))
+            go.append(LockUse(self.array.memtile(c), LOAD_GO, 1 + loads))
+        sizes = self.ddr_sizes
+        return Program(
+            self.array.device.keys(), self.parts.tiles, (*self.parts.locks, *go), self.parts.flows, self.parts.cores,
+            (*bds, *self.parts.bds), tuple(range(n_dynamic, n_dynamic + len(self.parts.bds))), self.parts.tasks,
+            tuple(self.commands.commands), (len(const), sizes[1], sizes[2], sizes[3]), const, self._io(), json.dumps(meta),
+        )  # fmt: skip
+
+
+def _height(rows: tuple[int, int]) -> int:
+    return max(0, rows[1] - rows[0])
+
+
+def _with_release(chain: tuple[BdTemplate, ...], use: LockUse) -> tuple[BdTemplate, ...]:
+    """The chain whose last descriptor releases ``use``."""
+    last = chain[-1]
+    return (*chain[:-1], BdTemplate(last.shape, last.base, last.wrap, last.step, last.acquire, use, last.control))

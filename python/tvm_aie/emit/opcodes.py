@@ -1,0 +1,131 @@
+"""Opcode messages: the loop nest of one item for the cores of one column (docs/program.md section 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tvm_aie.errors import ProgramError
+from tvm_aie.memory.placement import WorkItem
+from tvm_aie.plan.graph import Add, Conv, Pool
+from tvm_aie.plan.physical import ArrayLayer
+from tvm_aie.schedule.geometry import KernelId
+from tvm_aie.schedule.tiling import Tiling
+
+OP_MAGIC = 0x0A1E0001
+END, LOOP, NEXT, ACQ_A, REL_A, ACQ_W, REL_W, ACQ_O, REL_O, KERNEL, HALT, SKIP_O = range(12)
+HEADER_WORDS = 6
+
+
+@dataclass
+class _Writer:
+    """Appends opcodes; loops of one iteration are left out, so levels are counted here."""
+
+    words: list[int] = field(default_factory=list)
+    levels: int = 0
+
+    def op(self, *words: int) -> None:
+        self.words.extend(words)
+
+    def open(self, count: int) -> int:
+        """Open a loop; returns its level, or -1 when a loop is not needed."""
+        if count == 1:
+            return -1
+        self.op(LOOP, count)
+        self.levels += 1
+        return self.levels - 1
+
+    def close(self, level: int) -> None:
+        if level >= 0:
+            self.op(NEXT)
+            self.levels -= 1
+
+
+def weight_message_count(item: WorkItem, tiling: Tiling) -> int:
+    """Weight messages of one core row for this item."""
+    if item.geometry.kernel != KernelId.CONV:
+        return 1
+    steps = tiling.n_x * max(n for _, n in tiling.bands) if tiling.weights_per_band else 1
+    return tiling.n_pass * tiling.n_ck * steps
+
+
+def item_opcodes(item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int) -> list[int]:
+    """Opcodes (without the message header) of ``item`` in ``column``."""
+    w = _Writer()
+    first, last = item.out_rows[column]
+    if last <= first:
+        level = w.open(weight_message_count(item, tiling))
+        w.op(ACQ_W)
+        w.op(REL_W)
+        w.close(level)
+        w.op(END)
+        return w.words
+    band, n_b = tiling.bands[column]
+    conv = item.geometry.kernel == KernelId.CONV
+    per_band = conv and tiling.weights_per_band
+    if not conv:
+        w.op(ACQ_W)
+        w.op(SKIP_O, 0)
+    l_pass = w.open(tiling.n_pass)
+    if conv and not per_band:
+        w.op(ACQ_W)
+        w.op(SKIP_O, 0)
+    l_x = w.open(tiling.n_x)
+    l_band = w.open(n_b)
+    l_ck = w.open(tiling.n_ck)
+    w.op(ACQ_A, tiling.a_slots)
+    if per_band:
+        w.op(ACQ_W)
+        w.op(SKIP_O, 0)
+    w.op(ACQ_O)  # acquires once: nothing while a message is held (input channel chunks after the first)
+    params = kernel_params(item, layer, tiling, column, l_band, l_ck)
+    w.op(KERNEL, int(item.geometry.kernel), len(params), *params)
+    w.op(REL_A, tiling.a_slots)
+    if per_band:
+        w.op(REL_W)
+    w.close(l_ck)
+    w.op(REL_O)
+    w.close(l_band)
+    w.close(l_x)
+    if conv and not per_band:
+        w.op(REL_W)
+    w.close(l_pass)
+    if not conv:
+        w.op(REL_W)
+    w.op(END)
+    return w.words
+
+
+def kernel_params(item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int, l_band: int, l_ck: int) -> list[int]:
+    """The parameter block of the item's kernel."""
+    geo = item.geometry
+    first, last = item.out_rows[column]
+    band = tiling.bands[column][0]
+    line = geo.line_px(tiling.width)
+    window = [tiling.ckb, line, geo.kh, geo.kw, geo.sy, geo.sx, geo.dy, geo.dx, tiling.width, band, first, last - first]
+    if isinstance(layer, Conv):
+        q = layer.requant
+        tail = [layer.acc_shift, q.shift, q.lo, q.hi, q.negative_mul]
+        return [*window, geo.pad_top, geo.h_in, l_band, l_ck, tiling.n_ck, *tail]
+    if isinstance(layer, Pool):
+        out = [*window, geo.pad_top, geo.h_in, l_band, geo.pad_left, layer.lo, layer.hi]
+        if layer.divisors:
+            out.append(len(layer.divisors))
+            for d in layer.divisors:
+                out += [d.count, d.mult, d.shift]
+        return out
+    if isinstance(layer, Add):
+        q = layer.requant
+        return [tiling.ckb, line, band, geo.n_inputs, layer.a_shift, layer.b_shift, q.shift, q.lo, q.hi, q.negative_mul]
+    return [tiling.ckb, line, geo.kh, geo.kw, band // geo.kh]
+
+
+def opcode_message(words: Sequence[int], item: int, slots: int) -> bytes:
+    """Header and opcodes; the sender pads the message to ``slots`` A slots on the stream."""
+    n = HEADER_WORDS + len(words)
+    data = np.array([OP_MAGIC, n, slots, item, 0, 0, *words], np.int64)
+    if data.max() > 2**31 - 1 or data.min() < -(2**31):
+        raise ProgramError(f"item {item}: a kernel parameter does not fit 32 bits")
+    return data.astype("<i4").tobytes()

@@ -1,0 +1,249 @@
+"""Messages as DMA tasks: each message is a list of pieces; runs of like messages become iterated descriptors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tvm_aie.emit.overlay import Array
+from tvm_aie.emit.program import LockUse
+from tvm_aie.memory.placement import InputPlace, WorkItem
+from tvm_aie.plan.physical import Storage
+from tvm_aie.schedule.geometry import KernelId
+from tvm_aie.schedule.tiling import Tiling
+
+Dims = tuple[tuple[int, int], ...]
+Pads = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A piece without its address: memory, dims (words, outermost first), padding."""
+
+    mem: int
+    dims: Dims
+    pads: Pads = ()
+
+    @property
+    def words(self) -> int:
+        """Words on the stream."""
+        total = 1
+        for i, (size, _) in enumerate(self.dims):
+            k = i - (len(self.dims) - len(self.pads))
+            total *= size + (sum(self.pads[k]) if k >= 0 else 0)
+        return total
+
+
+Piece = tuple[Shape, int]
+Message = tuple[Piece, ...]
+
+
+@dataclass(frozen=True)
+class BdTemplate:
+    """A descriptor before it has a number: (shape, base in bytes), iteration, locks."""
+
+    shape: Shape
+    base: int
+    wrap: int = 1
+    step: int = 0
+    acquire: LockUse | None = None
+    release: LockUse | None = None
+    control: bool = False
+
+
+@dataclass(frozen=True)
+class DmaTask:
+    """Messages first..last of a channel's sequence as one task: a chain executed ``repeat`` times."""
+
+    first: int
+    last: int
+    chain: tuple[BdTemplate, ...]
+    repeat: int
+
+
+def compress(messages: Sequence[Message], repeat_max: int, wrap_max: int, step_max: int) -> list[DmaTask]:
+    """Cut a message sequence into tasks, longest run first (greedy).
+
+    A run has messages of one shape whose bases advance by constant steps, wrapping around after ``w`` messages.
+    """
+    tasks = []
+    i = 0
+    while i < len(messages):
+        n, wrap, steps = _run(messages, i, repeat_max, wrap_max, step_max)
+        chain = tuple(
+            BdTemplate(shape, base, wrap if step else 1, step // 4)
+            for (shape, base), step in zip(messages[i], steps, strict=True)
+        )
+        tasks.append(DmaTask(i, i + n - 1, chain, n))
+        i += n
+    return tasks
+
+
+def _run(
+    messages: Sequence[Message], start: int, repeat_max: int, wrap_max: int, step_max: int
+) -> tuple[int, int, tuple[int, ...]]:
+    """(messages, wrap, steps in bytes) of the longest run from ``start``."""
+    head = messages[start]
+    shapes = tuple(s for s, _ in head)
+    limit = min(len(messages), start + repeat_max)
+
+    def same(k: int) -> bool:
+        return len(messages[k]) == len(head) and all(s == t for (s, _), t in zip(messages[k], shapes, strict=True))
+
+    if start + 1 >= limit or not same(start + 1):
+        return 1, 1, (0,) * len(head)
+    steps = tuple(b - a for (_, a), (_, b) in zip(head, messages[start + 1], strict=True))
+    if any(s < 0 or s % 4 or s // 4 > step_max for s in steps):
+        return 1, 1, (0,) * len(head)
+
+    def base_is(k: int, count: int) -> bool:
+        return same(k) and all(b == a + count * s for (_, a), (_, b), s in zip(head, messages[k], steps, strict=True))
+
+    wrap = 2
+    while start + wrap < limit and wrap < (wrap_max if any(steps) else repeat_max) and base_is(start + wrap, wrap):
+        wrap += 1
+    n = wrap
+    while start + n < limit and base_is(start + n, n % wrap):
+        n += 1
+    return n, wrap, steps
+
+
+@dataclass(frozen=True)
+class Operand:
+    """One input of an item: its place and its storage."""
+
+    place: InputPlace
+    storage: Storage
+
+
+def input_messages(array: Array, item: WorkItem, tiling: Tiling, operands: Sequence[Operand], column: int) -> list[Message]:
+    """The activation messages of one column in the order in which its cores consume them, fillers included."""
+    geo = item.geometry
+    first, last = item.out_rows[column]
+    band, n_b = tiling.bands[column]
+    conv = geo.kernel == KernelId.CONV
+    one_pass: list[Message] = []
+    passes = 1 if conv else tiling.n_pass
+    for p in range(passes):
+        for x in range(tiling.n_x):
+            x0 = min(x * tiling.width, geo.w_out - tiling.width)
+            for b in range(n_b):
+                y = first + min(b * band, last - first - band)
+                lo, hi = geo.rows_in(y, band)
+                for ck in range(tiling.n_ck):
+                    block = min((ck if conv else p) * tiling.ckb, geo.in_blocks - tiling.ckb)
+                    pieces: list[Piece] = []
+                    for operand in operands:
+                        pieces += _rows_pieces(array, item, operand, column, lo, hi, x0, block, tiling)
+                    one_pass.append(_fill(array, column, pieces, tiling.a_slots * array.overlay.a_slot))
+    return one_pass * tiling.n_pass if conv else one_pass
+
+
+def _rows_pieces(
+    array: Array, item: WorkItem, operand: Operand, column: int, lo: int, hi: int, x0: int, block: int, tiling: Tiling
+) -> list[Piece]:
+    """Input rows [lo, hi) of one message, by the memtile that holds them."""
+    geo, place, storage = item.geometry, operand.place, operand.storage
+    line_words = storage.width * 2
+    row_bytes = place.buffer_blocks * storage.width * 8
+    if geo.kernel == KernelId.CONV:
+        x_first = x0 * geo.sx - geo.pad_left
+        x_count = geo.line_px(tiling.width)
+    else:
+        x_first, x_count = 0, geo.w_in
+    begin = max(x_first, 0)
+    end = min(x_first + x_count, geo.w_in)
+    pads: Pads = ()
+    if begin > x_first or end < x_first + x_count:
+        pads = ((2 * (begin - x_first), 2 * (x_first + x_count - end)),)
+    owners = (column - 1, column, column + 1) if place.resident else (column,)
+    out: list[Piece] = []
+    for owner in owners:
+        if not 0 <= owner < array.cols:
+            continue
+        own_lo, own_hi = place.rows[owner]
+        virtual = [v for v in range(lo, hi) if own_lo <= v * geo.row_step < own_hi]
+        if not virtual:
+            continue
+        offset = (virtual[0] * geo.row_step - own_lo) * row_bytes
+        first_block = (place.first if place.resident else 0) + block
+        base = place.address + offset + first_block * storage.width * 8 + begin * geo.px_step * 8
+        dims: list[tuple[int, int]] = [(len(virtual), row_bytes // 4 * geo.row_step), (tiling.ckb, line_words)]
+        if geo.px_step > 1:
+            dims += [(end - begin, 2 * geo.px_step), (2, 1)]
+        else:
+            dims.append((2 * (end - begin), 1))
+        out.append((Shape(array.memtile(owner), merge_dims(dims, pads), pads), base))
+    return out
+
+
+def merge_dims(dims: Sequence[tuple[int, int]], pads: Pads = ()) -> Dims:
+    """Drop dimensions of size 1; a transfer that is one contiguous run becomes a single linear dimension."""
+    words = 1
+    contiguous = not pads
+    for size, stride in reversed(dims):
+        if size > 1 and stride != words:
+            contiguous = False
+        words *= size
+    if contiguous:
+        return ((words, 1),)
+    kept = [d for d in dims[:-1] if d[0] > 1]
+    return (*kept, dims[-1])
+
+
+def _fill(array: Array, column: int, pieces: list[Piece], size: int) -> Message:
+    """Append filler words up to ``size`` bytes: any initialised memory; the opcode region's start serves."""
+    words = size // 4 - sum(s.words for s, _ in pieces)
+    region = array.w_ring_bytes
+    while words > 0:
+        n = min(words, FILLER_WORDS)
+        pieces.append((Shape(array.memtile(column), ((n, 1),)), region))
+        words -= n
+    return tuple(pieces)
+
+
+# The opcode region starts with this many written words, so that a filler has something to read.
+FILLER_WORDS = 1024
+
+
+def output_messages(
+    array: Array, item: WorkItem, tiling: Tiling, storage: Storage, column: int, row: int, junk: int
+) -> list[Message]:
+    """The output messages of core (column, row); what a message has beyond its data sinks at address ``junk``."""
+    geo, out = item.geometry, item.output
+    first, last = item.out_rows[column]
+    band, n_b = tiling.bands[column]
+    conv = geo.kernel == KernelId.CONV
+    block_first, block_last = tiling.block_rows[row]
+    row_words = out.buffer_blocks * storage.width * 2
+    line_words = storage.width * 2
+    offset = 0 if out.buffer_blocks == out.blocks else out.first
+    size = tiling.o_slots * array.overlay.o_slot // 4
+    messages: list[Message] = []
+    for p in range(tiling.n_pass):
+        if conv:
+            begin, end = block_first + p * tiling.nob, min(block_first + (p + 1) * tiling.nob, block_last)
+        else:
+            chunk = min(p * tiling.ckb, geo.out_blocks - tiling.ckb)
+            begin, end = chunk + block_first, chunk + block_last
+        if end <= begin:
+            continue
+        for x in range(tiling.n_x):
+            x0 = min(x * tiling.width, geo.w_out - tiling.width)
+            for b in range(n_b):
+                y = first + min(b * band, last - first - band)
+                base = out.address + (y - out.rows[column][0]) * row_words * 4 + (offset + begin) * line_words * 4 + x0 * 8
+                dims = merge_dims(((end - begin, line_words), (band, row_words), (2 * tiling.width, 1)))
+                pieces: list[Piece] = [(Shape(array.memtile(column), dims), base)]
+                rest = size - pieces[0][0].words
+                if rest:
+                    pieces.append((Shape(array.memtile(column), ((rest, 1),)), junk))
+                messages.append(tuple(pieces))
+    return messages
+
+
+def split_rows_by(limit: int, rows: int, make: Callable[[int, int], Shape]) -> list[tuple[int, Shape]]:
+    """Cut a transfer of ``rows`` rows so that no descriptor exceeds ``limit`` words: (first row, shape)."""
+    per_row = make(0, 1).words
+    step = max(1, limit // per_row)
+    return [(r, make(r, min(step, rows - r))) for r in range(0, rows, step)]

@@ -1,0 +1,87 @@
+"""Weight messages: weights + bias + Gamma of one sub-volume in one tensor (docs/program.md section 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tvm_aie.errors import ProgramError
+from tvm_aie.plan.graph import Conv
+from tvm_aie.plan.physical import BLOCK, View, physical_weight
+from tvm_aie.schedule.tiling import HEADER_BYTES, Mask, Tiling, header_bytes
+
+W_MAGIC = 0x0A1E0002
+Int8Array = npt.NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class PackedConv:
+    """tiles: int8 (out blocks, in blocks, kh, kw, 8 k, 8 n); live: Gamma; bias: int32 (out blocks * 8)."""
+
+    tiles: Int8Array
+    live: Mask
+    bias: npt.NDArray[np.int32]
+
+
+def pack_conv(conv: Conv, source: View, target: View) -> PackedConv:
+    """Apply the channel maps and cut the weight into mmul B tiles. Raises ``ProgramError`` if a bias exceeds int32."""
+    weight = physical_weight(conv, source, target)
+    ob, ib, kh, kw = weight.shape[0] // BLOCK, weight.shape[1] // BLOCK, *weight.shape[2:]
+    tiles = weight.reshape(ob, BLOCK, ib, BLOCK, kh, kw).transpose(0, 2, 4, 5, 3, 1)
+    bias = np.zeros(ob * BLOCK, np.int64)
+    bias[np.asarray(target.cmap)] = conv.bias
+    if bias.size and (bias.max() > 2**31 - 1 or bias.min() < -(2**31)):
+        raise ProgramError(f"layer {conv.name}: bias does not fit 32 bits after alignment to the accumulator")
+    tiles = np.ascontiguousarray(tiles)
+    live = tiles.reshape(ob, ib, -1).any(axis=2)
+    return PackedConv(tiles, live, bias.astype(np.int32))
+
+
+def conv_messages(packed: PackedConv, tiling: Tiling, row: int, slot: int) -> Iterator[bytes]:
+    """The messages of core row ``row`` in stream order (per pass, then per input channel chunk).
+
+    With split input channels the sequence of a pass is repeated for each width chunk and band.
+    """
+    first, last = tiling.block_rows[row]
+    steps = tiling.n_x * max(n for _, n in tiling.bands) if tiling.weights_per_band else 1
+    for p in range(tiling.n_pass):
+        begin, end = min(first + p * tiling.nob, last), min(first + (p + 1) * tiling.nob, last)
+        chunks = [_conv_message(packed, tiling, begin, end, ck, slot) for ck in range(tiling.n_ck)]
+        for _ in range(steps):
+            yield from chunks
+
+
+def _conv_message(packed: PackedConv, tiling: Tiling, begin: int, end: int, ck: int, slot: int) -> bytes:
+    in_blocks = packed.live.shape[1]
+    c_lo, c_hi = ck * tiling.ckb, min((ck + 1) * tiling.ckb, in_blocks)
+    base = min(c_lo, in_blocks - tiling.ckb)
+    n_ocb = end - begin
+    if n_ocb == 0:
+        return message(slot, 0, 0, 0, 0, b"", b"")
+    live = packed.live[begin:end, c_lo:c_hi]
+    rows, cols = np.nonzero(live)
+    row_ptr = np.zeros(n_ocb + 1, "<u2")
+    row_ptr[1:] = np.cumsum(live.sum(axis=1))
+    extra = packed.bias[begin * BLOCK : end * BLOCK].astype("<i4").tobytes()
+    extra += row_ptr.tobytes() + (cols + c_lo - base).astype("<u2").tobytes()
+    tiles = packed.tiles[rows + begin, cols + c_lo].tobytes()
+    return message(slot, n_ocb, tiling.o_slots, len(rows), 0, extra, tiles)
+
+
+def message(slot: int, n_ocb: int, o_slots: int, nnz: int, cb0: int, extra: bytes, tiles: bytes) -> bytes:
+    """Header, ``extra`` (bias, row_ptr, columns) and tiles, padded to whole slots."""
+    header = header_bytes(n_ocb, nnz) if extra else HEADER_BYTES
+    n_slots = -(-(header + len(tiles)) // slot)
+    words = np.array([W_MAGIC, n_slots, header, n_ocb, o_slots, nnz, cb0, 0] + [0] * 8, "<i4").tobytes()
+    data = (words + extra).ljust(header, b"\0") + tiles
+    return data.ljust(n_slots * slot, b"\0")
+
+
+def channelwise_message(tiling: Tiling, row: int, slot: int) -> bytes:
+    """Which channel blocks of each chunk core row ``row`` owns."""
+    first, last = tiling.block_rows[row]
+    n = last - first
+    return message(slot, n, tiling.o_slots if n else 0, 0, first if n else 0, b"", b"")

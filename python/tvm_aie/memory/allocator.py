@@ -1,0 +1,57 @@
+"""Address assignment of buffers over time inside one memtile: greedy by size, first fit at the lowest address."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+ALIGN = 64
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A buffer of ``size`` bytes, live during items first..last inclusive."""
+
+    name: str
+    first: int
+    last: int
+    size: int
+
+
+@dataclass(frozen=True)
+class DoesNotFit:
+    """The buffer that found no room, and the bytes that the busiest item of its life needs."""
+
+    interval: Interval
+    item: int
+    demand: int
+
+
+def allocate(intervals: Sequence[Interval], capacity: int) -> dict[str, int] | DoesNotFit:
+    """Addresses such that buffers that live at the same time do not overlap; deterministic."""
+    placed: list[tuple[int, int, Interval]] = []
+    result: dict[str, int] = {}
+    for iv in sorted(intervals, key=lambda v: (-v.size, v.first, v.name)):
+        address = 0
+        for begin, end, other in sorted(placed, key=lambda p: p[0]):
+            if other.last < iv.first or iv.last < other.first:
+                continue
+            if begin >= address + iv.size:
+                break
+            address = max(address, end)
+        if address + iv.size > capacity:
+            item, demand = peak(intervals, iv)
+            return DoesNotFit(iv, item, demand)
+        result[iv.name] = address
+        placed.append((address, address + -(-iv.size // ALIGN) * ALIGN, iv))
+    return result
+
+
+def peak(intervals: Sequence[Interval], within: Interval) -> tuple[int, int]:
+    """(item, bytes) of the greatest sum of live buffers during ``within``."""
+    best = (within.first, 0)
+    for t in range(within.first, within.last + 1):
+        total = sum(v.size for v in intervals if v.first <= t <= v.last)
+        if total > best[1]:
+            best = (t, total)
+    return best

@@ -1,0 +1,355 @@
+"""Where every tensor lives over time: memtile (row-sharded over the columns), DDR, or both.
+
+Starts with everything resident. When the memtiles overflow, one tensor at a time moves to DDR (those that the
+overflowing item does not touch first), and when an item's own operands do not fit, the item is cut into row chunks
+that are loaded, computed and stored one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tvm_aie.errors import InfeasibleError
+from tvm_aie.memory.allocator import DoesNotFit, Interval, allocate
+from tvm_aie.plan.graph import Add, Upsample
+from tvm_aie.plan.physical import PhysicalGraph, Storage
+from tvm_aie.schedule.geometry import Geometry, geometry_of
+from tvm_aie.schedule.tiling import split_even
+
+Rows = tuple[tuple[int, int], ...]  # per column [first, last)
+
+
+@dataclass(frozen=True)
+class InputPlace:
+    """Where an item reads one operand. ``rows``: storage rows that each column finds in its buffer.
+
+    Resident: the storage's own partition, neighbours readable. Loaded: a private copy of the view's blocks only.
+    """
+
+    storage: str
+    first: int
+    blocks: int
+    resident: bool
+    address: int
+    rows: Rows
+    buffer_blocks: int
+    load_at: int = -1
+
+
+@dataclass(frozen=True)
+class OutputPlace:
+    """Where an item writes. ``rows``: storage rows of the buffer in each column."""
+
+    storage: str
+    first: int
+    blocks: int
+    address: int
+    rows: Rows
+    buffer_blocks: int
+    store: bool
+    last_use: int
+
+
+@dataclass(frozen=True)
+class WorkItem:
+    """A layer, or a row chunk of it. ``out_rows``: output rows of each column."""
+
+    index: int
+    layer: int
+    chunk: int
+    geometry: Geometry
+    out_rows: Rows
+    inputs: tuple[InputPlace, ...]
+    output: OutputPlace
+    in_place: bool
+
+
+@dataclass(frozen=True)
+class Placement:
+    """All items in order; which storages have a home in DDR; memtile bytes in use at the peak."""
+
+    items: tuple[WorkItem, ...]
+    in_ddr: frozenset[str]
+    spilled: frozenset[str]
+    peak_bytes: int
+
+
+@dataclass
+class _State:
+    """What the search decides: storages in DDR only, storages also written to DDR, chunks per layer."""
+
+    graph: PhysicalGraph
+    geometries: list[Geometry]
+    columns: int
+    evicted: set[str]
+    stored: set[str]
+    chunks: list[int]
+
+    def partition(self, storage: str) -> Rows:
+        return split_rows(self.graph.storages[storage], self.columns, self.units.get(storage, 1))
+
+    units: dict[str, int] = None  # type: ignore[assignment]
+
+
+def split_rows(storage: Storage, columns: int, unit: int) -> Rows:
+    """Rows of each column, in multiples of ``unit``."""
+    return tuple((a * unit, b * unit) for a, b in split_even(storage.height // unit, columns))
+
+
+def plan_memory(graph: PhysicalGraph, columns: int, capacity: int) -> Placement:
+    """Decide residency, chunks and addresses. ``capacity``: bytes of each memtile for tensors.
+
+    Raises ``InfeasibleError`` when one row of an item does not fit.
+    """
+    geometries = [geometry_of(layer, graph) for layer in graph.layers]
+    views = graph.views
+    inputs = {views[io.tensor].storage for io in graph.graph.inputs}
+    outputs = {views[io.tensor].storage for io in graph.graph.outputs}
+    state = _State(graph, geometries, columns, set(inputs), inputs | outputs, [1] * len(graph.layers))
+    state.units = {
+        views[layer.output].storage: layer.factors[0] for layer in graph.layers if isinstance(layer, Upsample)
+    }
+    _require_ddr_where_far(state)
+    while True:
+        attempt = _attempt(state, capacity)
+        if isinstance(attempt, Placement):
+            return attempt
+        _make_room(state, attempt, capacity)
+
+
+def _reads(state: _State, layer: int, operand: int, rows: Rows) -> Rows:
+    """Storage rows that each column needs of an operand for its output rows."""
+    geo = state.geometries[layer]
+    out = []
+    for first, last in rows:
+        if last <= first:
+            out.append((0, 0))
+            continue
+        lo, hi = geo.rows_in(first, last - first)
+        out.append((lo * geo.row_step, (hi - 1) * geo.row_step + 1))
+    return tuple(out)
+
+
+def _near(needed: Rows, owned: Rows) -> bool:
+    """Every column finds its rows in its own memtile or a neighbour's."""
+    for c, (lo, hi) in enumerate(needed):
+        if hi <= lo:
+            continue
+        around = [owned[k] for k in (c - 1, c, c + 1) if 0 <= k < len(owned) and owned[k][1] > owned[k][0]]
+        if not around or lo < around[0][0] or hi > around[-1][1]:
+            return False
+    return True
+
+
+def _require_ddr_where_far(state: _State) -> None:
+    """A storage whose rows some consumer needs from beyond the neighbour column also gets a home in DDR."""
+    for index, layer in enumerate(state.graph.layers):
+        out = state.partition(state.graph.views[layer.output].storage)
+        for operand, name in enumerate(layer.inputs):
+            storage = state.graph.views[name].storage
+            if not _near(_reads(state, index, operand, out), state.partition(storage)):
+                state.stored.add(storage)
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """An item before addresses are known."""
+
+    layer: int
+    chunk: int
+    out_rows: Rows
+
+
+def _drafts(state: _State) -> list[_Draft]:
+    out = []
+    for layer, op in enumerate(state.graph.layers):
+        storage = state.graph.views[op.output].storage
+        owned = state.partition(storage)
+        n = state.chunks[layer]
+        unit = state.units.get(storage, 1) if isinstance(op, Upsample) else 1
+        for chunk in range(n):
+            rows = []
+            for first, last in owned:
+                a, b = split_even((last - first) // unit, n)[chunk]
+                rows.append((first + a * unit, first + b * unit))
+            if any(b > a for a, b in rows):
+                out.append(_Draft(layer, chunk, tuple(rows)))
+    return out
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """Allocation failed at ``item``: what was live, and what that item touches."""
+
+    item: int
+    layer: int
+    live: tuple[str, ...]
+    touched: frozenset[str]
+    demand: int
+
+
+def _attempt(state: _State, capacity: int) -> Placement | _Failure:
+    drafts = _drafts(state)
+    views = state.graph.views
+    written: dict[str, int] = {}
+    last_write: dict[str, int] = {}
+    last_read: dict[str, int] = {}
+    loaded: dict[tuple[int, int], Rows] = {}
+    for i, d in enumerate(drafts):
+        op = state.graph.layers[d.layer]
+        target = views[op.output].storage
+        written.setdefault(target, i)
+        last_write[target] = i
+        for operand, name in enumerate(op.inputs):
+            storage = views[name].storage
+            needed = _reads(state, d.layer, operand, d.out_rows)
+            if storage in state.evicted or not _near(needed, state.partition(storage)):
+                loaded[(i, operand)] = needed
+            else:
+                last_read[storage] = i
+    alias = _in_place(state, drafts, written, last_read, loaded)
+    intervals = _intervals(state, drafts, written, last_write, last_read, loaded, alias)
+    addresses = allocate(list(intervals.values()), capacity)
+    if isinstance(addresses, DoesNotFit):
+        t = addresses.item
+        op = state.graph.layers[drafts[min(t, len(drafts) - 1)].layer]
+        touched = frozenset(views[n].storage for n in (*op.inputs, op.output))
+        live = tuple(n for n, v in intervals.items() if v.first <= t <= v.last)
+        return _Failure(t, drafts[min(t, len(drafts) - 1)].layer, live, touched, addresses.demand)
+    return _finish(state, drafts, loaded, alias, intervals, addresses)
+
+
+def _in_place(
+    state: _State, drafts: Sequence[_Draft], written: dict[str, int], last_read: dict[str, int],
+    loaded: dict[tuple[int, int], Rows],
+) -> dict[str, str]:  # fmt: skip
+    """Output storage -> input storage whose memory it takes over (residual adds)."""
+    alias: dict[str, str] = {}
+    for i, d in enumerate(drafts):
+        op = state.graph.layers[d.layer]
+        if not isinstance(op, Add) or state.chunks[d.layer] > 1:
+            continue
+        target = state.graph.views[op.output].storage
+        for operand, name in enumerate(op.inputs):
+            view = state.graph.views[name]
+            source = state.graph.storages[view.storage]
+            whole = view.blocks == source.blocks == state.graph.storages[target].blocks
+            free = last_read.get(view.storage) == i and view.storage not in state.stored
+            home = (i, operand) not in loaded and target not in state.evicted and written[target] == i
+            same = state.partition(view.storage) == state.partition(target)
+            if whole and free and home and same and view.storage not in alias.values():
+                alias[target] = view.storage
+                break
+    return alias
+
+
+def _root(alias: dict[str, str], name: str) -> str:
+    while name in alias:
+        name = alias[name]
+    return name
+
+
+def _intervals(
+    state: _State, drafts: Sequence[_Draft], written: dict[str, int], last_write: dict[str, int], last_read: dict[str, int],
+    loaded: dict[tuple[int, int], Rows], alias: dict[str, str],
+) -> dict[str, Interval]:  # fmt: skip
+    out: dict[str, Interval] = {}
+    for storage, first in written.items():
+        if storage in state.evicted:
+            continue
+        last = max(last_read.get(storage, 0), last_write[storage] + (storage in state.stored))
+        size = max(b - a for a, b in state.partition(storage)) * state.graph.storages[storage].row_bytes
+        root = _root(alias, storage)
+        old = out.get(root)
+        out[root] = Interval(root, min(first, old.first) if old else first, max(last, old.last) if old else last, size)
+    for i, d in enumerate(drafts):
+        op = state.graph.layers[d.layer]
+        target = state.graph.views[op.output]
+        if target.storage in state.evicted:
+            size = max(b - a for a, b in d.out_rows) * target.blocks * state.graph.storages[target.storage].width * 8
+            out[f"out@{i}"] = Interval(f"out@{i}", i, i + 1, size)
+        for operand, name in enumerate(op.inputs):
+            if (i, operand) in loaded:
+                view = state.graph.views[name]
+                width = state.graph.storages[view.storage].width
+                size = max(b - a for a, b in loaded[(i, operand)]) * view.blocks * width * 8
+                at = _load_at(state, i, view.storage, last_write)
+                out[f"in{operand}@{i}"] = Interval(f"in{operand}@{i}", at, i, size)
+    return out
+
+
+def _load_at(state: _State, item: int, storage: str, last_write: dict[str, int]) -> int:
+    """Item at which a load may start: one ahead, unless the data is still being stored then."""
+    if item == 0 or last_write.get(storage, -2) >= item - 1:
+        return item
+    return item - 1
+
+
+def _finish(
+    state: _State, drafts: Sequence[_Draft], loaded: dict[tuple[int, int], Rows], alias: dict[str, str],
+    intervals: dict[str, Interval], addresses: dict[str, int],
+) -> Placement:  # fmt: skip
+    views, storages = state.graph.views, state.graph.storages
+    items = []
+    for i, d in enumerate(drafts):
+        op = state.graph.layers[d.layer]
+        inputs = []
+        for operand, name in enumerate(op.inputs):
+            view = views[name]
+            key = f"in{operand}@{i}"
+            if (i, operand) in loaded:
+                inputs.append(
+                    InputPlace(view.storage, view.first, view.blocks, False, addresses[key], loaded[(i, operand)],
+                               view.blocks, intervals[key].first)
+                )  # fmt: skip
+            else:
+                home = addresses[_root(alias, view.storage)]
+                inputs.append(
+                    InputPlace(view.storage, view.first, view.blocks, True, home, state.partition(view.storage),
+                               storages[view.storage].blocks)
+                )  # fmt: skip
+        target = views[op.output]
+        evicted = target.storage in state.evicted
+        key = f"out@{i}" if evicted else _root(alias, target.storage)
+        output = OutputPlace(
+            target.storage, target.first, target.blocks, addresses[key], d.out_rows if evicted else state.partition(target.storage),
+            target.blocks if evicted else storages[target.storage].blocks, target.storage in state.stored,
+            intervals[key].last,
+        )  # fmt: skip
+        items.append(
+            WorkItem(i, d.layer, d.chunk, state.geometries[d.layer], d.out_rows, tuple(inputs), output, target.storage in alias)
+        )
+    top = max((addresses[n] + v.size for n, v in intervals.items()), default=0)
+    outputs = {views[io.tensor].storage for io in state.graph.graph.outputs}
+    inputs_ = {views[io.tensor].storage for io in state.graph.graph.inputs}
+    spilled = frozenset(state.stored - outputs - inputs_)
+    return Placement(tuple(items), frozenset(state.stored), spilled, top)
+
+
+def _make_room(state: _State, failure: _Failure, capacity: int) -> None:
+    """One step towards fitting: evict what the item does not touch, then its operands, then cut the item."""
+    sizes = {n: s.bytes for n, s in state.graph.storages.items()}
+    homes = [n for n in failure.live if n in state.graph.storages and n not in state.evicted]
+    idle = [n for n in homes if n not in failure.touched]
+    candidates = idle or homes
+    if candidates:
+        victim = max(candidates, key=lambda n: (sizes[n], n))
+        state.evicted.add(victim)
+        state.stored.add(victim)
+        return
+    best = failure.layer
+    # Buffers of neighbouring items (prefetch, pending stores) may be what is too large.
+    for name in failure.live:
+        if "@" in name:
+            layer = _drafts(state)[int(name.split("@")[1])].layer
+            if state.chunks[layer] < state.chunks[best]:
+                best = layer
+    height = state.graph.storages[state.graph.views[state.graph.layers[best].output].storage].height
+    if state.chunks[best] * state.columns >= height * 2:
+        name = state.graph.layers[best].name
+        raise InfeasibleError(
+            f"layer {name}: rows of its operands in a memtile", failure.demand, capacity, "bytes",
+            ("use a device with larger memtiles", "reduce the image size"),
+        )  # fmt: skip
+    state.chunks[best] *= 2

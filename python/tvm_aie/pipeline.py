@@ -1,0 +1,109 @@
+"""The stages after ``lower``, in order: the table of contents of the backend (DESIGN section 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tvm_aie.device import Device, load_device
+from tvm_aie.emit.emitter import Emitter, junk_bytes_needed, memtile_map, opcode_bytes_estimate
+from tvm_aie.emit.overlay import Array
+from tvm_aie.emit.program import Program
+from tvm_aie.emit.weights import PackedConv, pack_conv
+from tvm_aie.memory.placement import Placement, WorkItem, plan_memory
+from tvm_aie.plan.graph import Conv, LayerGraph
+from tvm_aie.plan.physical import PhysicalGraph, assign_channels
+from tvm_aie.schedule.geometry import Overlay
+from tvm_aie.schedule.terms import terms_from_keys
+from tvm_aie.schedule.tiling import Tiling, search
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """Every stage's result for one offloaded function; ``program`` is what runs."""
+
+    graph: LayerGraph
+    physical: PhysicalGraph
+    placement: Placement
+    tilings: tuple[Tiling, ...]
+    program: Program
+    device: Device
+
+
+def compile_graph(graph: LayerGraph, device: Device | str = "npu1", overlay: Overlay | None = None) -> Compiled:
+    """Compile a layer graph for a device.
+
+    Raises ``InfeasibleError`` when a layer cannot be cut to fit, ``ProgramError`` when a hardware limit is violated.
+    """
+    dev = load_device(device) if isinstance(device, str) else device
+    array = Array(dev, overlay or Overlay())
+    graph.verify()
+    # channels have places in blocks of 8; concatenations, shuffles and groups are absorbed
+    physical = assign_channels(graph)
+    physical.verify()
+    # weights are mmul tiles; Gamma says which blocks are live
+    packed = _pack(physical)
+    # each tensor has a home and each item an address for what it reads and writes; each item fits its cores
+    placement, tilings, layout = _place_and_tile(array, physical, packed)
+    # descriptors, locks, opcode and weight streams, commands
+    emitter = Emitter(array, physical, placement, tilings, packed, layout)
+    program = emitter.emit(describe(physical, placement, tilings, dev))
+    return Compiled(graph, physical, placement, tuple(tilings), program, dev)
+
+
+def _pack(physical: PhysicalGraph) -> dict[str, PackedConv]:
+    views = physical.views
+    return {
+        layer.name: pack_conv(layer, views[layer.input], views[layer.output])
+        for layer in physical.layers
+        if isinstance(layer, Conv)
+    }
+
+
+def _place_and_tile(array: Array, physical: PhysicalGraph, packed: dict[str, PackedConv]):  # type: ignore[no-untyped-def]
+    terms = terms_from_keys(array.device.keys())
+    junk, opcode = 1024, opcode_bytes_estimate(len(physical.layers))
+    cache: dict[object, Tiling] = {}
+    while True:
+        layout = memtile_map(array, opcode, junk)
+        placement = _offset(plan_memory(physical, array.cols, array.device.memtile_col_bytes - layout.heap_base), layout.heap_base)
+        tilings = []
+        for item in placement.items:
+            layer = physical.layers[item.layer]
+            rows = tuple(max(0, b - a) for a, b in item.out_rows)
+            live = packed[layer.name].live if isinstance(layer, Conv) else None
+            key = (item.layer, rows, item.in_place)
+            if key not in cache:
+                cache[key] = search(item.geometry, live, rows, array.rows, array.overlay, terms, item.in_place)
+            tilings.append(cache[key])
+        need = junk_bytes_needed(array, placement.items, tilings)
+        need_ops = opcode_bytes_estimate(len(placement.items))
+        if need <= junk and need_ops <= opcode:
+            return placement, tilings, layout
+        junk, opcode = max(junk, need), max(opcode, need_ops)
+
+
+def _offset(placement: Placement, base: int) -> Placement:
+    """Shift all tensor addresses behind the fixed regions of the memtile."""
+    from dataclasses import replace
+
+    def moved(item: WorkItem) -> WorkItem:
+        inputs = tuple(replace(p, address=p.address + base) for p in item.inputs)
+        return replace(item, inputs=inputs, output=replace(item.output, address=item.output.address + base))
+
+    return replace(placement, items=tuple(moved(i) for i in placement.items))
+
+
+def describe(physical: PhysicalGraph, placement: Placement, tilings: list[Tiling], device: Device) -> dict[str, object]:
+    """What a report needs to name items after the compile state is gone (META section)."""
+    items = []
+    for item, tiling in zip(placement.items, tilings, strict=True):
+        layer = physical.layers[item.layer]
+        out = physical.tensors[layer.output]
+        items.append(
+            {
+                "name": layer.name, "op": item.geometry.kernel.name.lower(), "chunk": item.chunk,
+                "shape": [out.channels, out.height, out.width], "estimated_cycles": round(tiling.cycles),
+            }
+        )  # fmt: skip
+    return {"version": 1, "device": device.name, "network": physical.graph.name, "items": items,
+            "spilled": sorted(placement.spilled), "peak_memtile_bytes": placement.peak_bytes}  # fmt: skip

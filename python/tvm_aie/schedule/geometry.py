@@ -1,0 +1,121 @@
+"""Geometry of a layer as the core kernel sees it, and the overlay's core memory map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from tvm_aie.plan.graph import Add, Conv, Pool
+from tvm_aie.plan.physical import ArrayLayer, PhysicalGraph
+
+
+class KernelId(IntEnum):
+    """Kernel numbers of the superkernel (docs/program.md section 2)."""
+
+    CONV = 1
+    ADD = 2
+    MAXPOOL = 3
+    AVGPOOL = 4
+    UPSAMPLE = 5
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """How the data memory of every core is divided, and the memtile's weight ring (all sizes in bytes).
+
+    The rings serve the whole network, so their sizes are the network's choice, not the layer's.
+    """
+
+    a_slot: int = 1024
+    a_slots: int = 24
+    w_slot: int = 512
+    w_slots: int = 48
+    o_slot: int = 256
+    o_slots: int = 24
+    acc_bytes: int = 4096
+    hdr_bytes: int = 2560
+    ops_bytes: int = 1024
+    guard_bytes: int = 256
+    memtile_w_slot: int = 2048
+    memtile_w_slots: int = 20
+
+    @property
+    def core_bytes(self) -> int:
+        """Bytes of core memory in use."""
+        rings = self.a_slot * self.a_slots + self.w_slot * self.w_slots + self.o_slot * self.o_slots
+        return rings + self.acc_bytes + self.hdr_bytes + self.ops_bytes + self.guard_bytes
+
+
+def ring_share(needed: int, slots: int) -> int:
+    """Smallest divisor of ``slots`` that is at least ``needed``; 0 if there is none. Divisors never wrap in the ring."""
+    return next((d for d in range(max(needed, 1), slots + 1) if slots % d == 0), 0)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Sizes in pixels, channel blocks of 8; ``row_step``/``px_step``: subsampling done by the memtile's DMA."""
+
+    kernel: KernelId
+    kh: int
+    kw: int
+    sy: int
+    sx: int
+    dy: int
+    dx: int
+    pad_top: int
+    pad_left: int
+    h_in: int
+    w_in: int
+    h_out: int
+    w_out: int
+    in_blocks: int
+    out_blocks: int
+    n_inputs: int = 1
+    row_step: int = 1
+    px_step: int = 1
+
+    def rows_in(self, y: int, count: int) -> tuple[int, int]:
+        """Input rows [lo, hi) that ``count`` output rows from ``y`` need (docs/program.md section 2)."""
+        if self.kernel == KernelId.UPSAMPLE:
+            return y // self.kh, (y + count) // self.kh
+        lo = min(max(y * self.sy - self.pad_top, 0), self.h_in - 1)
+        hi = (y + count - 1) * self.sy - self.pad_top + (self.kh - 1) * self.dy + 1
+        return lo, min(max(hi, lo + 1), self.h_in)
+
+    def max_rows_in(self, band: int) -> int:
+        """Most input rows that a band of ``band`` output rows can need."""
+        if self.kernel == KernelId.UPSAMPLE:
+            return band // self.kh
+        return min((band - 1) * self.sy + (self.kh - 1) * self.dy + 1, self.h_in)
+
+    def line_px(self, width: int) -> int:
+        """Pixels of one input line for ``width`` output pixels (padding included where the DMA inserts it)."""
+        if self.kernel == KernelId.CONV:
+            return (width - 1) * self.sx + (self.kw - 1) * self.dx + 1
+        return self.w_in
+
+    @property
+    def taps(self) -> int:
+        """Taps of the window."""
+        return self.kh * self.kw
+
+
+def geometry_of(layer: ArrayLayer, graph: PhysicalGraph) -> Geometry:
+    """Derive the geometry; a 1x1 convolution with stride reads only the pixels it uses."""
+    src, dst = graph.tensors[layer.inputs[0]], graph.tensors[layer.output]
+    blocks = graph.views[layer.inputs[0]].blocks, graph.views[layer.output].blocks
+    size = (src.height, src.width, dst.height, dst.width, *blocks)
+    if isinstance(layer, Conv):
+        kh, kw = layer.weight.shape[2:]
+        sy, sx = layer.stride
+        if kh == kw == 1 and not any(layer.pads) and (sy > 1 or sx > 1):
+            return Geometry(
+                KernelId.CONV, 1, 1, 1, 1, 1, 1, 0, 0, dst.height, dst.width, *size[2:], row_step=sy, px_step=sx
+            )  # fmt: skip
+        return Geometry(KernelId.CONV, kh, kw, sy, sx, *layer.dilation, layer.pads[0], layer.pads[1], *size)
+    if isinstance(layer, Pool):
+        kind = KernelId.AVGPOOL if layer.divisors else KernelId.MAXPOOL
+        return Geometry(kind, *layer.kernel, *layer.stride, *layer.dilation, layer.pads[0], layer.pads[1], *size)
+    if isinstance(layer, Add):
+        return Geometry(KernelId.ADD, 1, 1, 1, 1, 1, 1, 0, 0, *size, n_inputs=len(layer.inputs))
+    return Geometry(KernelId.UPSAMPLE, *layer.factors, 1, 1, 1, 1, 0, 0, *size)

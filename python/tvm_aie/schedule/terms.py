@@ -1,0 +1,42 @@
+"""The device's numbers that the sub-volume search needs, read once from the device keys (docs/device-keys.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class KernelTerms:
+    """Cycles, words per cycle and MACs per cycle; ``ideal``: a kernel costs its MACs and nothing else."""
+
+    ideal: bool
+    macs_per_cycle: float
+    call: float
+    a: float
+    ii_per_acc: float
+    ii_min: float
+    gamma: float
+    opcode: float
+    push: float
+    a_rate: float
+    w_rate: float
+    o_rate: float
+
+
+def terms_from_keys(keys: Mapping[str, float]) -> KernelTerms:
+    """Pick the terms out of the device keys."""
+    return KernelTerms(
+        ideal=bool(keys["core.ideal"]),
+        macs_per_cycle=keys["core.macs_per_cycle"],
+        call=keys["kernel.conv.call"],
+        a=keys["kernel.conv.a"],
+        ii_per_acc=keys["kernel.conv.ii_per_acc"],
+        ii_min=keys["kernel.conv.ii_min"],
+        gamma=keys["kernel.conv.gamma"],
+        opcode=keys["core.opcode_cycles"],
+        push=keys["cmd.push_queued_cycles"],
+        a_rate=keys["flow.a.words_per_cycle"],
+        w_rate=keys["flow.w.words_per_cycle"],
+        o_rate=keys["flow.o.words_per_cycle"],
+    )

@@ -1,0 +1,232 @@
+"""Sub-volume search: how one item is cut so that each piece fits a core, by a closed-form time (estimated).
+
+Loop nest of a core, outermost first: passes over its output channel blocks, chunks of the width, bands of rows,
+chunks of the input channels (only when the weights of a pass do not fit, accumulating in ACC).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tvm_aie.errors import InfeasibleError
+from tvm_aie.schedule.geometry import Geometry, KernelId, Overlay, ring_share
+from tvm_aie.schedule.terms import KernelTerms
+
+Mask = npt.NDArray[np.bool_]
+HEADER_BYTES = 64
+WORD = 4
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """``bands``: per column (rows per band, number of bands); slots are per message; ``cycles`` is estimated."""
+
+    block_rows: tuple[tuple[int, int], ...]  # per core row: output channel blocks [first, last)
+    nob: int
+    n_pass: int
+    width: int
+    n_x: int
+    bands: tuple[tuple[int, int], ...]
+    ckb: int
+    n_ck: int
+    a_slots: int
+    o_slots: int
+    cycles: float
+
+    @property
+    def weights_per_band(self) -> bool:
+        """Weights are sent again for every band and width chunk (input channels are split)."""
+        return self.n_ck > 1
+
+
+def split_even(total: int, parts: int) -> tuple[tuple[int, int], ...]:
+    """[first, last) of ``parts`` contiguous shares of ``total`` that differ by at most one."""
+    base, extra = divmod(total, parts)
+    starts = [i * base + min(i, extra) for i in range(parts + 1)]
+    return tuple(zip(starts[:-1], starts[1:], strict=True))
+
+
+def header_bytes(n_ocb: int, nnz: int) -> int:
+    """Bytes of a weight message before its tiles: fixed part, bias, row_ptr, columns; a multiple of 64."""
+    return -(-(HEADER_BYTES + 32 * n_ocb + 2 * (n_ocb + 1) + 2 * nnz) // 64) * 64
+
+
+def search(
+    geo: Geometry, live: Mask | None, rows: tuple[int, ...], n_rows: int, overlay: Overlay, terms: KernelTerms, in_place: bool
+) -> Tiling:
+    """Best tiling by estimated cycles.
+
+    ``live``: Gamma (out_blocks, in_blocks) of a convolution. ``rows``: output rows of each column. ``in_place``: no
+    output row or channel may be computed twice. Raises ``InfeasibleError`` when nothing fits a core.
+    """
+    if geo.kernel == KernelId.CONV:
+        assert live is not None
+        candidates = _conv_candidates(geo, live, rows, n_rows, overlay, terms)
+    else:
+        candidates = _channelwise_candidates(geo, rows, n_rows, overlay, terms, in_place)
+    best = min(candidates, key=lambda t: t.cycles, default=None)
+    if best is None:
+        line = geo.line_px(geo.w_out if geo.kernel != KernelId.CONV else 1) * 8 * geo.max_rows_in(1)
+        raise InfeasibleError(
+            f"smallest piece of a {geo.kernel.name} with {geo.kh}x{geo.kw} window", line, overlay.a_slot * overlay.a_slots,
+            "bytes of core input memory", ("use a smaller window or image width",),
+        )  # fmt: skip
+    return best
+
+
+def band_counts(rows: tuple[int, ...], band: int, in_place: bool, unit: int = 1) -> tuple[tuple[int, int], ...]:
+    """Per column (rows per band, bands). The same number of bands in every column unless ``in_place``."""
+    n_b = max(-(-r // band) for r in rows)
+    out = []
+    for r in rows:
+        if r == 0:
+            out.append((0, 0))
+        elif in_place:
+            size = max(d for d in range(1, band + 1) if r % d == 0)
+            out.append((size, r // size))
+        else:
+            size = -(-(-(-r // n_b)) // unit) * unit
+            out.append((size, n_b))
+    return tuple(out)
+
+
+def _ii(terms: KernelTerms, groups: int) -> tuple[int, float]:
+    """Chunks and the sum of their initiation intervals for ``groups`` accumulators (8 per chunk)."""
+    full, rest = divmod(groups, 8)
+    ii = full * max(terms.ii_min, 8 * terms.ii_per_acc)
+    if rest:
+        ii += max(terms.ii_min, rest * terms.ii_per_acc)
+    return full + (rest > 0), ii
+
+
+def _conv_candidates(
+    geo: Geometry, live: Mask, rows: tuple[int, ...], n_rows: int, ov: Overlay, terms: KernelTerms
+) -> Iterator[Tiling]:
+    block_rows = split_even(geo.out_blocks, n_rows)
+    most = block_rows[0][1] - block_rows[0][0]
+    prefix = np.zeros((geo.out_blocks + 1, geo.in_blocks + 1), np.int64)
+    prefix[1:, 1:] = live.cumsum(0).cumsum(1)
+    live_row = max(int(prefix[e, -1] - prefix[s, -1]) for s, e in block_rows)
+    w_ring = ov.w_slot * ov.w_slots
+    for ckb in sorted({-(-geo.in_blocks // n) for n in range(1, geo.in_blocks + 1)}, reverse=True):
+        n_ck = -(-geo.in_blocks // ckb)
+        if geo.max_rows_in(1) * ckb * geo.line_px(1) * 8 > ov.a_slot * ov.a_slots:
+            continue
+        for nob in sorted({-(-most // n) for n in range(1, most + 1)}, reverse=True):
+            if header_bytes(nob, nob * ckb) > ov.hdr_bytes:
+                continue
+            w_max, w_sum = _weight_bytes(prefix, block_rows, nob, ckb, n_ck, geo.taps, ov.w_slot)
+            if w_max > w_ring:
+                continue
+            for width, n_x, band in _pixel_candidates(geo, rows, nob, ckb, n_ck, ov):
+                yield _conv_tiling(
+                    geo, block_rows, live_row, rows, nob, ckb, n_ck, width, n_x, band, (w_max, w_sum), ov, terms
+                )  # fmt: skip
+
+
+def _weight_bytes(
+    prefix: npt.NDArray[np.int64], block_rows: tuple[tuple[int, int], ...], nob: int, ckb: int, n_ck: int, taps: int, slot: int
+) -> tuple[int, int]:
+    """(largest message, largest sum over one core row) in bytes, slots included."""
+    cols = np.minimum(np.arange(n_ck + 1) * ckb, prefix.shape[1] - 1)
+    worst, total = 0, 0
+    for start, end in block_rows:
+        edges = np.minimum(np.arange(start, end + nob, nob), end) if end > start else np.array([start, start])
+        counts = np.diff(np.diff(prefix[np.ix_(edges, cols)], axis=0), axis=1)
+        sizes = counts * (taps * 64 + 2) + (HEADER_BYTES + 34 * np.diff(edges)[:, None] + 66)
+        slots = -(-sizes // slot) * slot
+        worst, total = max(worst, int(slots.max())), max(total, int(slots.sum()))
+    return worst, total
+
+
+def _pixel_candidates(
+    geo: Geometry, rows: tuple[int, ...], nob: int, ckb: int, n_ck: int, ov: Overlay
+) -> Iterator[tuple[int, int, int]]:
+    """(width, chunks of the width, band) that fit A, O and ACC."""
+    most_rows = max(rows)
+    for n_x in sorted({-(-geo.w_out // w) for w in range(1, geo.w_out + 1)}):
+        width = -(-geo.w_out // n_x)
+        if n_x > 1 and width > 4:
+            width = min(-(-width // 4) * 4, geo.w_out)  # whole accumulators
+            n_x = -(-geo.w_out // width)
+        line = geo.line_px(width) * ckb * 8
+        fits = 0
+        for n_b in sorted({-(-most_rows // b) for b in range(1, most_rows + 1)}):
+            band = -(-most_rows // n_b)
+            if geo.max_rows_in(band) * line > ov.a_slot * ov.a_slots:
+                continue
+            if nob * band * width * 8 > ov.o_slot * ov.o_slots:
+                continue
+            if n_ck > 1 and nob * band * (-(-width // 4) * 4) * 32 > ov.acc_bytes:
+                continue
+            yield width, n_x, band
+            fits += 1
+            if fits == 4:
+                break
+        if width <= 4 or (fits and n_x >= 16):
+            break
+
+
+def _conv_tiling(
+    geo: Geometry, block_rows: tuple[tuple[int, int], ...], live_row: int, rows: tuple[int, ...], nob: int, ckb: int, n_ck: int,
+    width: int, n_x: int, band: int, weights: tuple[int, int], ov: Overlay, terms: KernelTerms,
+) -> Tiling:  # fmt: skip
+    n_pass = -(-(block_rows[0][1] - block_rows[0][0]) // nob)
+    bands = band_counts(rows, band, False)
+    n_b = max(n for _, n in bands)
+    a = ring_share(-(-geo.max_rows_in(band) * ckb * geo.line_px(width) * 8 // ov.a_slot), ov.a_slots)
+    o = ring_share(-(-nob * band * width * 8 // ov.o_slot), ov.o_slots)
+    most = block_rows[0][1] - block_rows[0][0]
+    steps = n_x * n_b
+    messages = n_pass * steps * n_ck
+    t_a = messages * a * ov.a_slot / WORD / terms.a_rate
+    t_o = n_pass * steps * o * ov.o_slot / WORD / terms.o_rate
+    t_w = weights[1] * (steps if n_ck > 1 else 1) / WORD / terms.w_rate
+    if terms.ideal:
+        t_c = steps * band * width * live_row * geo.taps * 64 / terms.macs_per_cycle
+    else:
+        chunks, ii = _ii(terms, band * -(-width // 4))
+        per_step = most * n_ck * chunks * terms.a + live_row * (geo.taps * ii + chunks * terms.gamma)
+        t_c = steps * per_step + messages * (terms.call + 6 * terms.opcode)
+    first = a * ov.a_slot / WORD + o * ov.o_slot / WORD + t_c / messages
+    double_a, double_w = 2 * a <= ov.a_slots, 2 * weights[0] <= ov.w_slot * ov.w_slots
+    body = max(t_a, t_c, t_o, t_w) if double_a else max(t_a + t_c, t_o, t_w)
+    if not double_w and n_pass * n_ck > 1:
+        body = max(body, t_w + max(t_c, t_a))
+    control = terms.push * max(0, n_pass * (3 if n_b > 1 and geo.kh > geo.sy else 1) - 4)
+    return Tiling(block_rows, nob, n_pass, width, n_x, bands, ckb, n_ck, a, o, body + first + control)
+
+
+def _channelwise_candidates(
+    geo: Geometry, rows: tuple[int, ...], n_rows: int, ov: Overlay, terms: KernelTerms, in_place: bool
+) -> Iterator[Tiling]:
+    total = geo.out_blocks
+    unit = geo.kh if geo.kernel == KernelId.UPSAMPLE else 1
+    for ckb in range(1, total + 1):
+        if (in_place and total % ckb) or (ckb > n_rows and ckb % n_rows and ckb != total):
+            continue
+        own = -(-ckb // n_rows)
+        n_pass = -(-total // ckb)
+        for n_b in range(1, max(rows) + 1):
+            band = -(-(-(-max(rows) // n_b)) // unit) * unit
+            bands = band_counts(rows, band, in_place, unit)
+            a = ring_share(-(-geo.max_rows_in(band) * ckb * geo.line_px(0) * 8 * geo.n_inputs // ov.a_slot), ov.a_slots)
+            o = ring_share(-(-own * band * geo.w_out * 8 // ov.o_slot), ov.o_slots)
+            if not a or not o:
+                continue
+            messages = n_pass * max(n for _, n in bands)
+            t_a = messages * a * ov.a_slot / WORD / terms.a_rate
+            t_o = messages * o * ov.o_slot / WORD / terms.o_rate
+            taps = geo.n_inputs if geo.kernel == KernelId.ADD else geo.taps
+            t_c = 0.0 if terms.ideal else messages * own * band * -(-geo.w_out // 4) * taps * 2.0
+            body = max(t_a, t_o, t_c) if 2 * a <= ov.a_slots else max(t_a + t_c, t_o)
+            cycles = body + (a * ov.a_slot + o * ov.o_slot) / WORD + messages * 30
+            yield Tiling(
+                split_even(ckb, n_rows), own, n_pass, geo.w_out, 1, bands, ckb, 1, a, o, cycles
+            )  # fmt: skip
+            if 2 * a <= ov.a_slots:
+                break
