@@ -1,0 +1,91 @@
+"""Exact integer semantics of one operator: what the rules check and the lowering writes down."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tvm_aie.relax.view import Activation, OpView, Quant
+
+Int64 = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Clipping in the int8 domain and the leaky multiplier (m/256, 0 = none)."""
+
+    lo: int = -128
+    hi: int = 127
+    negative_mul: int = 0
+
+
+@dataclass(frozen=True)
+class ConvTerms:
+    """``out = clip(srs((acc << acc_shift) + bias, shift))``."""
+
+    acc_shift: int
+    bias: Int64 = field(repr=False)
+    shift: int
+
+
+def bounds(activation: Activation | None, output: Quant) -> Bounds:
+    """Clipping bounds of a fused activation.
+
+    Rounding is monotone, so rounding the bound is the same as clipping before the rounding.
+    """
+    if activation is None:
+        return Bounds()
+    if activation.alpha is not None:
+        return Bounds(negative_mul=round(activation.alpha * 256))
+    scale = np.float32(output.scales[0])
+    lo = -128 if math.isinf(activation.lo) else int(np.clip(np.rint(np.float32(activation.lo) / scale), -128, 127))
+    hi = 127 if math.isinf(activation.hi) else int(np.clip(np.rint(np.float32(activation.hi) / scale), -128, 127))
+    return Bounds(lo, hi)
+
+
+def exponent(quant: Quant | None) -> int:
+    """Exponent of a power-of-two scale (the rules have checked that it is one)."""
+    value = None if quant is None else quant.exponent
+    assert value is not None, "the offload rules let a scale through that is not a power of two"
+    return value
+
+
+def conv_terms(view: OpView) -> ConvTerms:
+    """Shifts and bias of a convolution, dense layer, or per-channel multiply or add."""
+    assert view.weight is not None
+    channels = view.out_shape[1]
+    if view.kind == "channel_add":
+        product, bias_source = exponent(view.inputs[0].quant), view.weight
+    else:
+        product, bias_source = exponent(view.inputs[0].quant) + exponent(view.weight.quant), view.bias
+    if bias_source is None:
+        return ConvTerms(0, np.zeros(channels, np.int64), exponent(view.output) - product)
+    bias_exponent = exponent(bias_source.quant)
+    lsb = min(product, bias_exponent)
+    values = np.broadcast_to(bias_source.value.astype(np.int64).ravel(), (channels,))
+    return ConvTerms(product - lsb, values << (bias_exponent - lsb), exponent(view.output) - lsb)
+
+
+def conv_weight(view: OpView) -> npt.NDArray[np.int8]:
+    """Weights as (Cout, Cin/groups, kh, kw); a dense layer has kernel 1x1 over its flat features."""
+    assert view.weight is not None
+    value: npt.NDArray[Any] = view.weight.value
+    channels = view.out_shape[1]
+    if view.kind == "channel_add":
+        return np.ones((channels, 1, 1, 1), np.int8)
+    if view.kind == "channel_mul":
+        return np.ascontiguousarray(np.broadcast_to(value.astype(np.int8).ravel(), (channels,))).reshape(-1, 1, 1, 1)
+    if view.kind == "dense":
+        return np.ascontiguousarray(value.astype(np.int8, copy=False).T).reshape(channels, -1, 1, 1)
+    return value.astype(np.int8, copy=False)
+
+
+def accumulator_peak(view: OpView) -> tuple[int, int]:
+    """Largest magnitude of the int32 accumulator and of the bias."""
+    weight = conv_weight(view)
+    sums = np.abs(weight.reshape(weight.shape[0], -1).astype(np.int32)).sum(axis=1, dtype=np.int64)
+    return int(sums.max(initial=0)) * 128, int(np.abs(conv_terms(view).bias).max(initial=0))

@@ -1,0 +1,176 @@
+"""Stage 4: which operators go to the array, as composite functions merged into few regions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tvm
+from tvm import relax
+
+from tvm_aie.relax.canonical import canonicalise, is_call
+from tvm_aie.relax.constraints import first_violation
+from tvm_aie.relax.integer import conv_weight
+from tvm_aie.relax.patterns import patterns
+from tvm_aie.relax.view import Analysis, OpView
+
+CODEGEN = "aie2"
+BLOCK = (8, 8)
+
+
+@dataclass(frozen=True)
+class OpRecord:
+    """One operator of the network: where it runs, and why not on the array."""
+
+    name: str
+    kind: str
+    input_shapes: tuple[tuple[int, ...], ...]
+    output_shape: tuple[int, ...]
+    macs: int
+    on_array: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class OffloadReport:
+    """Every operator of the network, in order. Boundary conversions are listed as host operators."""
+
+    ops: tuple[OpRecord, ...]
+    regions: int
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of the whole network."""
+        return sum(op.macs for op in self.ops)
+
+    @property
+    def array_macs(self) -> int:
+        """Multiply-accumulates on the array."""
+        return sum(op.macs for op in self.ops if op.on_array)
+
+    @property
+    def mac_share(self) -> float:
+        """Share of the multiply-accumulates that run on the array (1 for a network without any)."""
+        return self.array_macs / self.macs if self.macs else 1.0
+
+    @property
+    def host_ops(self) -> tuple[OpRecord, ...]:
+        """Operators that stay on the host, each with its reason."""
+        return tuple(op for op in self.ops if not op.on_array)
+
+    def verify(self) -> None:
+        """Every operator is on the array or has a written reason."""
+        for op in self.ops:
+            assert op.on_array or op.reason, f"{op.name} is on the host without a reason"
+
+
+@dataclass(frozen=True)
+class Partition:
+    """The module with ``aie2`` regions, and the report."""
+
+    module: Any
+    report: OffloadReport
+
+
+def live_blocks(weight: np.ndarray[Any, Any], block: tuple[int, int] = BLOCK) -> tuple[int, int]:
+    """Live and total blocks of ``block`` = (out, in) channels, the kernel window included."""
+    rows, cols = -(-weight.shape[0] // block[0]), -(-weight.shape[1] // block[1])
+    live = np.zeros((rows * block[0], cols * block[1]), bool)
+    live[: weight.shape[0], : weight.shape[1]] = (weight.reshape(*weight.shape[:2], -1) != 0).any(axis=2)
+    return int(live.reshape(rows, block[0], cols, block[1]).any(axis=(1, 3)).sum()), rows * cols
+
+
+def composite_attrs(view: OpView) -> dict[str, str]:
+    """Attributes of a composite function: its name and, with weights, its sparsity."""
+    attrs = {"aie2_name": view.name, "tesa": "dense"}
+    if view.kind in ("conv2d", "dense"):
+        live, total = live_blocks(conv_weight(view))
+        attrs |= {
+            "tesa": "dense" if live == total else "block",
+            "gamma_block": f"{BLOCK[0]}x{BLOCK[1]}",
+            "live_blocks": str(live),
+            "total_blocks": str(total),
+            "density": f"{live / max(total, 1):.4f}",
+        }
+    return attrs
+
+
+def _fusion_patterns(accepted: dict[Any, OpView]) -> list[Any]:
+    """Our patterns, each accepting exactly the views that the rules accept."""
+
+    def make(name: str, pattern: Any) -> Any:
+        kind = name.split(".")[1]
+
+        def check(context: Any) -> bool:
+            view = accepted.get(context.matched_expr)
+            if view is None or view.kind != kind:
+                return False
+            return kind not in ("layout", "permute") or len(context.matched_bindings) == len(view.members)
+
+        def attrs(exprs: Any) -> dict[str, str]:
+            return composite_attrs(accepted[exprs["root"]])
+
+        return relax.transform.FusionPattern(name, pattern, {"root": pattern}, check, attrs)
+
+    return [make(name, pattern) for name, pattern in patterns()]
+
+
+def _records(analysis: Analysis, verdicts: dict[Any, str | None]) -> list[OpRecord]:
+    """Rows of the report for one function, in program order."""
+    rows = []
+    by_var = {view.members[0]: view for view in analysis.views}
+    for var in analysis.order:
+        value = analysis.values[var]
+        if var in by_var:
+            view = by_var[var]
+            reason = verdicts[view.root]
+            shapes = tuple(s.shape for s in view.inputs)
+            rows.append(OpRecord(view.name, view.kind, shapes, view.out_shape, view.macs, reason is None, reason or ""))
+        elif var not in analysis.taken and is_call(value, "relax.quantize"):
+            rows.append(_boundary(var, value, "quantize", "float to integer at the border of the array"))
+        elif var not in analysis.taken and is_call(value, "relax.dequantize"):
+            users = [analysis.values.get(u) for u in analysis.users.get(var, [])]
+            parameter = not isinstance(value.args[0], relax.Var)
+            if not parameter and not any(is_call(u) and _is_array_operand(u, analysis, verdicts) for u in users):
+                rows.append(_boundary(var, value, "dequantize", "integer to float at the border of the array"))
+    return rows
+
+
+def _is_array_operand(user: Any, analysis: Analysis, verdicts: dict[Any, str | None]) -> bool:
+    """True when ``user`` is the anchor of an operator on the array (its dequantize is part of it)."""
+    return any(view.anchor.same_as(user) and verdicts[view.root] is None for view in analysis.views)
+
+
+def _boundary(var: Any, value: Any, kind: str, reason: str) -> OpRecord:
+    shape = tuple(int(d) for d in value.ty.shape.values)
+    return OpRecord(str(var.name), kind, (shape,), shape, 0, False, reason)
+
+
+def analyse(mod: Any) -> tuple[list[Analysis], dict[Any, str | None]]:
+    """Views of all Relax functions of a canonical module, and the verdict for each view's root."""
+    analyses = [Analysis(f) for _, f in mod.functions_items() if isinstance(f, relax.Function)]
+    return analyses, {view.root: first_violation(view) for a in analyses for view in a.views}
+
+
+def count_regions(mod: Any) -> int:
+    """Number of external functions for the array."""
+    funcs = [f for _, f in mod.functions_items() if isinstance(f, relax.Function)]
+    return sum(1 for f in funcs if f.attrs and f.attrs.get("Codegen", None) == CODEGEN)
+
+
+def partition(mod: Any) -> Partition:
+    """Split ``mod`` into regions for the array and the rest for the host."""
+    mod = canonicalise(mod)
+    # now: one user per dequantize, parameters are dequantized constants, data movement is on integers
+    analyses, verdicts = analyse(mod)
+    accepted = {view.root: view for a in analyses for view in a.views if verdicts[view.root] is None}
+    rows = [row for a in analyses for row in _records(a, verdicts)]
+    mod = relax.transform.FuseOpsByPattern(_fusion_patterns(accepted), bind_constants=True)(mod)
+    # now: each accepted operator is a composite function
+    mod = relax.transform.MergeCompositeFunctions()(mod)
+    # now: neighbouring composites are one function with Codegen = aie2
+    mod = tvm.transform.Sequential([relax.transform.DeadCodeElimination()])(mod)
+    report = OffloadReport(tuple(rows), count_regions(mod))
+    report.verify()
+    return Partition(mod, report)

@@ -1,0 +1,83 @@
+"""The composite patterns of the ``aie2`` codegen, in order of priority."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tvm.relax.dpl import is_const, is_op, is_tuple, wildcard
+
+from tvm_aie.relax.canonical import LAYOUT_OPS
+
+MAX_CONCAT = 16
+
+
+def dequantized(data: Any | None = None) -> Any:
+    """``dequantize`` of an activation."""
+    return is_op("relax.dequantize")(wildcard() if data is None else data, is_const(), is_const())
+
+
+def parameter() -> Any:
+    """``dequantize`` of a constant."""
+    return dequantized(is_const())
+
+
+def quantized(value: Any) -> Any:
+    """``quantize`` by constants."""
+    return is_op("relax.quantize")(value, is_const(), is_const())
+
+
+def activated(value: Any) -> Any:
+    """``value``, or relu, clip or leaky relu of it."""
+    relu = is_op("relax.nn.relu")(value)
+    clip = is_op("relax.clip")(value, wildcard(), wildcard())
+    leaky = is_op("relax.nn.leakyrelu")(value)
+    return relu | clip | leaky | value
+
+
+def _with_bias(value: Any) -> Any:
+    return is_op("relax.add")(value, parameter()) | value
+
+
+def _finish(value: Any) -> Any:
+    return quantized(activated(value))
+
+
+def _average() -> Any:
+    x = dequantized()
+    mean = is_op("relax.nn.avg_pool2d")(x) | is_op("relax.mean")(x) | is_op("relax.nn.adaptive_avg_pool2d")(x)
+    return is_op("relax.multiply")(mean, is_const() | parameter()) | mean
+
+
+def _layout_chain(length: int) -> Any:
+    value: Any = wildcard()
+    for _ in range(length):
+        one_argument = is_op("relax.permute_dims")(value) | is_op("relax.squeeze")(value) | is_op("relax.expand_dims")(value)
+        slices = is_op("relax.strided_slice")(value, wildcard(), wildcard(), wildcard(), wildcard())
+        short = is_op("relax.strided_slice")(value, wildcard(), wildcard(), wildcard())
+        value = is_op("relax.reshape")(value, wildcard()) | one_argument | slices | short
+    return value
+
+
+def patterns() -> list[tuple[str, Any]]:
+    """``(composite name, pattern)``; the name's second part is the kind of the view."""
+    found: list[tuple[str, Any]] = [
+        ("conv2d", _finish(_with_bias(is_op("relax.nn.conv2d")(dequantized(), parameter())))),
+        ("dense", _finish(_with_bias(is_op("relax.matmul")(dequantized(), parameter())))),
+        ("channel_mul", _finish(is_op("relax.multiply")(dequantized(), parameter()))),
+        ("channel_add", _finish(is_op("relax.add")(dequantized(), parameter()))),
+        ("add", _finish(is_op("relax.add")(dequantized(), dequantized()))),
+        ("max_pool", _finish(is_op("relax.nn.max_pool2d")(dequantized()))),
+        ("avg_pool", _finish(_average())),
+        ("upsample", _finish(is_op("relax.image.resize2d")(dequantized(), wildcard()))),
+        ("activation", quantized(activated(dequantized()))),
+        ("requantize", quantized(dequantized())),
+    ]
+    for parts in range(1, MAX_CONCAT + 1):
+        operands = is_tuple([dequantized() for _ in range(parts)])
+        found.append(("concat", _finish(is_op("relax.concat")(operands))))
+    for length in (4, 3, 2, 1):
+        found += [("permute", _layout_chain(length)), ("layout", _layout_chain(length))]
+    return [(f"aie2.{name}", pattern) for name, pattern in found]
+
+
+__all__ = ["LAYOUT_OPS", "patterns"]
