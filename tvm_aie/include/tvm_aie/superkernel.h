@@ -52,6 +52,7 @@ struct Step {
   StepKind kind = StepKind::kHalt;
   int lock = 0;       // kAcquire / kRelease
   int value = 0;      // kAcquire: wait for lock >= value, then subtract; kRelease: add
+  int opcodes = 0;    // opcodes begun by this step (0 or 1): the caller charges core.opcode_cycles for each
   KernelCall call;    // kKernel: already performed (if functional); the caller charges the time
 };
 
@@ -64,6 +65,12 @@ struct SuperkernelState {
   uint32_t a_msg = 0, a_held = 0;             // byte address and slots of the held message
   uint32_t w_msg = 0, w_held = 0;
   uint32_t o_msg = 0, o_held = 0;
+  // Header of the last weight message, checked when it was acquired; stays valid until the next ACQ_W.
+  struct Header {
+    bool valid = false;
+    uint32_t n_slots = 0, hdr_bytes = 0, n_ocb = 0, o_slots = 0, nnz = 0, cb0 = 0;
+  };
+  Header header;
   int depth = 0;
   struct Loop {
     uint32_t body = 0;

@@ -1,0 +1,384 @@
+// The kernels of every instruction set against a naive int64 reference, over random shapes.
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "kernels/dispatch.h"
+
+using namespace tvm_aie::kernels;
+
+#define CHECK(condition, ...)                                            \
+  do {                                                                   \
+    if (!(condition)) {                                                  \
+      std::fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, #condition); \
+      std::fprintf(stderr, __VA_ARGS__);                                 \
+      std::fprintf(stderr, "\n");                                        \
+      std::exit(1);                                                      \
+    }                                                                    \
+  } while (0)
+
+namespace {
+
+using Rng = std::mt19937;
+
+int Uniform(Rng& rng, int lo, int hi) { return std::uniform_int_distribution<int>(lo, hi)(rng); }
+
+template <typename T, size_t N>
+T Pick(Rng& rng, const T (&list)[N]) {
+  return list[static_cast<size_t>(Uniform(rng, 0, static_cast<int>(N) - 1))];
+}
+
+std::vector<uint8_t> Bytes(Rng& rng, size_t n) {
+  std::vector<uint8_t> v(n);
+  bool extreme = Uniform(rng, 0, 3) == 0;  // only -128 and 127: the limits of the products
+  for (uint8_t& b : v) b = static_cast<uint8_t>(extreme ? (rng() & 1 ? 0x80 : 0x7f) : rng());
+  return v;
+}
+
+// Round half to even by comparison with the two neighbours, not by the formula under test.
+int RefRequant(int64_t acc, int64_t bias, const Requant& q) {
+  __int128 v = (static_cast<__int128>(acc) << q.acc_shift) + bias;
+  int shift = q.out_shift;
+  if (q.neg_mul != 0) {
+    v *= v < 0 ? q.neg_mul : 256;
+    shift += 8;
+  }
+  if (shift <= 0) {
+    v <<= -shift;
+  } else {
+    __int128 unit = static_cast<__int128>(1) << shift;
+    __int128 floor = v / unit - (v % unit < 0 ? 1 : 0);
+    __int128 rest2 = 2 * (v - floor * unit);
+    bool up = rest2 > unit || (rest2 == unit && (floor & 1) != 0);
+    v = floor + (up ? 1 : 0);
+  }
+  return static_cast<int>(std::clamp<__int128>(v, q.lo, q.hi));
+}
+
+Requant RandomRequant(Rng& rng, bool conv) {
+  Requant q;
+  q.acc_shift = conv && Uniform(rng, 0, 1) ? Uniform(rng, 0, 6) : 0;
+  q.out_shift = Uniform(rng, 0, 9) == 0 ? Uniform(rng, -5, -1) : Uniform(rng, 0, conv ? 14 : 6);
+  if (Uniform(rng, 0, 19) == 0) q.out_shift = Uniform(rng, 30, 40);
+  if (Uniform(rng, 0, 19) == 0 && conv) q.acc_shift = 20;
+  q.lo = Uniform(rng, 0, 2) == 0 ? Uniform(rng, -128, 0) : -128;
+  q.hi = Uniform(rng, 0, 2) == 0 ? Uniform(rng, 1, 127) : 127;
+  q.neg_mul = Uniform(rng, 0, 2) == 0 ? 26 : 0;
+  return q;
+}
+
+struct ConvCase {
+  ConvArgs args;
+  std::vector<uint8_t> a, w, bias, out, acc;
+  std::vector<uint16_t> row_ptr, col;
+};
+
+void FillGamma(Rng& rng, double density, ConvCase* c) {
+  c->row_ptr.push_back(0);
+  for (int o = 0; o < c->args.n_ocb; ++o) {
+    for (int i = 0; i < c->args.n_cblk; ++i) {
+      if (std::uniform_real_distribution<>(0, 1)(rng) < density) c->col.push_back(static_cast<uint16_t>(i));
+    }
+    c->row_ptr.push_back(static_cast<uint16_t>(c->col.size()));
+  }
+}
+
+void MakeConv(Rng& rng, ConvCase* c) {
+  static constexpr int kWidths[] = {1, 2, 4, 7, 8, 9, 14, 16, 31, 33};
+  static constexpr double kDensities[] = {0.0, 0.5, 1.0, 1.0};
+  static constexpr int kStrides[] = {1, 1, 2, 3, 4};
+  ConvArgs& a = c->args;
+  a.wo = Pick(rng, kWidths);
+  a.band = Uniform(rng, 1, 5);
+  a.kh = Uniform(rng, 0, 1) ? Uniform(rng, 1, 7) : 1;
+  a.kw = Uniform(rng, 0, 1) ? Uniform(rng, 1, 7) : 1;
+  a.sy = Pick(rng, kStrides);
+  a.sx = Pick(rng, kStrides);
+  a.dy = Uniform(rng, 1, 3);
+  a.dx = Uniform(rng, 1, 3);
+  a.n_cblk = Uniform(rng, 1, 4);
+  a.n_ocb = Uniform(rng, 0, 3);
+  a.rows = Uniform(rng, 1, (a.band - 1) * a.sy + (a.kh - 1) * a.dy + 1);
+  a.first_row = Uniform(rng, -4, 2);
+  a.line_px = (a.wo - 1) * a.sx + (a.kw - 1) * a.dx + 1 + Uniform(rng, 0, 5);
+  a.first = Uniform(rng, 0, 2) != 0;
+  a.last = Uniform(rng, 0, 2) != 0;
+  a.requant = RandomRequant(rng, true);
+  FillGamma(rng, Pick(rng, kDensities), c);
+  c->a = Bytes(rng, static_cast<size_t>(a.rows) * a.n_cblk * a.line_px * 8 + 256);
+  size_t tiles = c->col.size() * a.kh * a.kw;
+  a.w_ring_bytes = static_cast<uint32_t>((tiles + 1 + Uniform(rng, 0, 3)) * 64);
+  a.w_first = static_cast<uint32_t>(Uniform(rng, 0, static_cast<int>(a.w_ring_bytes / 64) - 1) * 64);
+  c->w = Bytes(rng, a.w_ring_bytes);
+  c->bias.resize(static_cast<size_t>(a.n_ocb) * 32 + 1);
+  for (int i = 0; i < a.n_ocb * 8; ++i) {
+    int32_t b = Uniform(rng, 0, 9) == 0 ? static_cast<int32_t>(rng()) : Uniform(rng, -5000, 5000);
+    std::memcpy(&c->bias[static_cast<size_t>(i) * 4], &b, 4);
+  }
+  size_t lines = static_cast<size_t>(a.n_ocb) * a.band;
+  c->out.assign(lines * a.wo * 8 + 1, 0xA5);
+  c->acc.resize(lines * ((a.wo + 3) / 4) * 128 + 1);
+  bool wide = Uniform(rng, 0, 3) == 0;
+  for (size_t i = 0; i + 4 <= c->acc.size(); i += 4) {
+    int32_t v = static_cast<int32_t>(rng());
+    v = wide ? v / 2 : v >> 12;
+    std::memcpy(&c->acc[i], &v, 4);
+  }
+}
+
+void Bind(ConvCase* c) {
+  ConvArgs& a = c->args;
+  a.a = c->a.data();
+  a.w_ring = c->w.data();
+  a.bias = c->bias.data();
+  a.row_ptr = c->row_ptr.data();
+  a.col = c->col.data();
+  a.out = c->out.data();
+  a.acc = c->acc.data();
+  AttachScratch(&a);
+}
+
+int64_t RefSum(const ConvCase& c, int ocb, int row, int px, int n) {
+  const ConvArgs& a = c.args;
+  int64_t sum = 0;
+  for (int j = c.row_ptr[static_cast<size_t>(ocb)]; j < c.row_ptr[static_cast<size_t>(ocb) + 1]; ++j) {
+    for (int ky = 0; ky < a.kh; ++ky) {
+      int64_t m = a.first_row + row * a.sy + ky * a.dy;
+      if (m < 0 || m >= a.rows) continue;
+      for (int kx = 0; kx < a.kw; ++kx) {
+        size_t tile = (a.w_first + ((static_cast<size_t>(j) * a.kh + ky) * a.kw + kx) * 64) % a.w_ring_bytes;
+        size_t x = ((static_cast<size_t>(m) * a.n_cblk + c.col[static_cast<size_t>(j)]) * a.line_px + px * a.sx + kx * a.dx) * 8;
+        for (size_t k = 0; k < 8; ++k) {
+          sum += static_cast<int8_t>(c.a[x + k]) * static_cast<int8_t>(c.w[tile + k * 8 + static_cast<size_t>(n)]);
+        }
+      }
+    }
+  }
+  return sum;
+}
+
+void RefConv(ConvCase* c) {
+  const ConvArgs& a = c->args;
+  for (int ocb = 0; ocb < a.n_ocb; ++ocb) {
+    for (int row = 0; row < a.band; ++row) {
+      size_t line = static_cast<size_t>(ocb) * a.band + row;
+      for (int px = 0; px < a.wo; ++px) {
+        for (int n = 0; n < 8; ++n) {
+          uint8_t* acc = &c->acc[((line * ((a.wo + 3) / 4) * 4 + px) * 8 + n) * 4];
+          int32_t before = 0, bias;
+          if (!a.first) std::memcpy(&before, acc, 4);
+          int32_t sum = static_cast<int32_t>(static_cast<uint32_t>(RefSum(*c, ocb, row, px, n)) + static_cast<uint32_t>(before));
+          if (!a.last) {
+            std::memcpy(acc, &sum, 4);
+            continue;
+          }
+          std::memcpy(&bias, &c->bias[static_cast<size_t>(ocb * 8 + n) * 4], 4);
+          c->out[(line * a.wo + px) * 8 + n] = static_cast<uint8_t>(RefRequant(sum, bias, a.requant));
+        }
+      }
+    }
+  }
+}
+
+std::string Describe(const ConvArgs& a) {
+  char text[256];
+  std::snprintf(text, sizeof(text), "wo %d band %d k %dx%d s %d,%d d %d,%d cblk %d ocb %d first_row %d rows %d first %d last %d",
+                a.wo, a.band, a.kh, a.kw, a.sy, a.sx, a.dy, a.dx, a.n_cblk, a.n_ocb, static_cast<int>(a.first_row), a.rows,
+                a.first, a.last);
+  return text;
+}
+
+void TestConv(const std::vector<const KernelTable*>& tables, unsigned seed) {
+  Rng rng(seed);
+  ConvCase input;
+  MakeConv(rng, &input);
+  ConvCase expected = input;
+  RefConv(&expected);
+  for (const KernelTable* table : tables) {
+    ConvCase got = input;
+    Bind(&got);
+    table->conv(got.args);
+    CHECK(got.out == expected.out, "seed %u, %s: output: %s", seed, table->name, Describe(input.args).c_str());
+    CHECK(got.acc == expected.acc, "seed %u, %s: partial sums: %s", seed, table->name, Describe(input.args).c_str());
+  }
+}
+
+void TestAdd(const std::vector<const KernelTable*>& tables, unsigned seed) {
+  Rng rng(seed);
+  AddArgs a;
+  a.n_cblk = Uniform(rng, 1, 4);
+  a.n_ocb = Uniform(rng, 1, a.n_cblk);
+  a.cb0 = Uniform(rng, 0, a.n_cblk - a.n_ocb);
+  a.band = Uniform(rng, 1, 3);
+  a.line_px = Uniform(rng, 1, 33);
+  a.x_shift = Uniform(rng, 0, 22);
+  a.y_shift = Uniform(rng, 0, 22);
+  a.requant = RandomRequant(rng, false);
+  size_t size = static_cast<size_t>(a.band) * a.n_cblk * a.line_px * 8;
+  std::vector<uint8_t> x = Bytes(rng, size), y = Bytes(rng, size);
+  a.x = x.data();
+  a.y = Uniform(rng, 0, 1) ? y.data() : nullptr;
+  for (const KernelTable* table : tables) {
+    std::vector<uint8_t> out(static_cast<size_t>(a.n_ocb) * a.band * a.line_px * 8);
+    a.out = out.data();
+    AttachScratch(&a);
+    table->add(a);
+    for (size_t i = 0; i < out.size(); ++i) {
+      size_t lane = i % (static_cast<size_t>(a.line_px) * 8), line = i / (static_cast<size_t>(a.line_px) * 8);
+      size_t ocb = line / a.band, row = line % a.band;
+      size_t at = (row * a.n_cblk + a.cb0 + ocb) * a.line_px * 8 + lane;
+      int64_t v = static_cast<int64_t>(static_cast<int8_t>(x[at])) * (1 << a.x_shift);
+      if (a.y != nullptr) v += static_cast<int64_t>(static_cast<int8_t>(y[at])) * (1 << a.y_shift);
+      CHECK(static_cast<int8_t>(out[i]) == RefRequant(v, 0, a.requant), "seed %u, %s: ADD byte %zu", seed, table->name, i);
+    }
+  }
+}
+
+PoolArgs RandomPool(Rng& rng) {
+  PoolArgs a;
+  a.n_cblk = Uniform(rng, 1, 3);
+  a.n_ocb = Uniform(rng, 1, a.n_cblk);
+  a.cb0 = Uniform(rng, 0, a.n_cblk - a.n_ocb);
+  a.kh = Uniform(rng, 1, 5);
+  a.kw = Uniform(rng, 1, 5);
+  a.sy = Uniform(rng, 1, 3);
+  a.sx = Uniform(rng, 1, 3);
+  a.dy = Uniform(rng, 1, 2);
+  a.dx = Uniform(rng, 1, 2);
+  a.wo = Uniform(rng, 1, 17);
+  a.band = Uniform(rng, 1, 4);
+  a.rows = Uniform(rng, 1, 9);
+  a.line_px = Uniform(rng, 1, 30);
+  a.first_row = Uniform(rng, -3, 1);
+  a.pad_left = Uniform(rng, -1, 3);
+  a.lo = -100;
+  a.hi = 101;
+  return a;
+}
+
+void RefPool(const PoolArgs& a, bool average, std::vector<uint8_t>* out) {
+  size_t i = 0;
+  for (int ocb = 0; ocb < a.n_ocb; ++ocb) {
+    for (int row = 0; row < a.band; ++row) {
+      for (int px = 0; px < a.wo; ++px) {
+        for (int n = 0; n < 8; ++n, ++i) {
+          int count = 0, best = -128, sum = 0;
+          for (int ky = 0; ky < a.kh; ++ky) {
+            for (int kx = 0; kx < a.kw; ++kx) {
+              int64_t y = a.first_row + row * a.sy + ky * a.dy;
+              int x = px * a.sx - a.pad_left + kx * a.dx;
+              if (y < 0 || y >= a.rows || x < 0 || x >= a.line_px) continue;
+              int v = static_cast<int8_t>(a.a[((y * a.n_cblk + a.cb0 + ocb) * a.line_px + x) * 8 + n]);
+              ++count;
+              best = std::max(best, v);
+              sum += v;
+            }
+          }
+          int value = std::clamp(best, a.lo, a.hi);
+          for (int d = 0; average && d < a.n_div; ++d) {
+            const int32_t* div = a.div + 3 * d;
+            if (div[0] != 0 && div[0] != count) continue;
+            value = RefRequant(static_cast<int64_t>(sum) * div[1], 0, Requant{0, div[2], a.lo, a.hi, 0});
+            break;
+          }
+          (*out)[i] = static_cast<uint8_t>(value);
+        }
+      }
+    }
+  }
+}
+
+void TestPools(const std::vector<const KernelTable*>& tables, unsigned seed) {
+  Rng rng(seed);
+  PoolArgs a = RandomPool(rng);
+  std::vector<uint8_t> input = Bytes(rng, static_cast<size_t>(a.rows) * a.n_cblk * a.line_px * 8);
+  a.a = input.data();
+  const int32_t divisors[] = {4, 64, 8, 9, 455, 12, 1, 1, 0, 6, 341, 11, 0, 21, 9};
+  a.div = divisors;
+  a.n_div = 5;
+  size_t size = static_cast<size_t>(a.n_ocb) * a.band * a.wo * 8;
+  for (bool average : {false, true}) {
+    std::vector<uint8_t> expected(size);
+    RefPool(a, average, &expected);
+    for (const KernelTable* table : tables) {
+      std::vector<uint8_t> out(size);
+      a.out = out.data();
+      average ? table->avg_pool(a) : table->max_pool(a);
+      CHECK(out == expected, "seed %u, %s: %s pool", seed, table->name, average ? "average" : "max");
+    }
+  }
+}
+
+void TestUpsample(const std::vector<const KernelTable*>& tables, unsigned seed) {
+  Rng rng(seed);
+  UpsampleArgs a;
+  a.n_cblk = 3;
+  a.cb0 = 1;
+  a.n_ocb = 2;
+  a.band = Uniform(rng, 1, 3);
+  a.line_px = Uniform(rng, 1, 9);
+  a.fy = Uniform(rng, 1, 3);
+  a.fx = Uniform(rng, 1, 3);
+  std::vector<uint8_t> input = Bytes(rng, static_cast<size_t>(a.band) * a.n_cblk * a.line_px * 8);
+  a.a = input.data();
+  int rows = a.band * a.fy, width = a.line_px * a.fx;
+  for (const KernelTable* table : tables) {
+    std::vector<uint8_t> out(static_cast<size_t>(a.n_ocb) * rows * width * 8);
+    a.out = out.data();
+    table->upsample(a);
+    for (size_t i = 0; i < out.size(); ++i) {
+      size_t n = i % 8, px = i / 8 % width, row = i / 8 / width % rows, ocb = i / 8 / width / rows;
+      size_t at = ((row / a.fy * 3 + 1 + ocb) * a.line_px + px / a.fx) * 8 + n;
+      CHECK(out[i] == input[at], "seed %u, %s: upsample byte %zu", seed, table->name, i);
+    }
+  }
+}
+
+// Every residue around the ties, both signs.
+void TestTies(const std::vector<const KernelTable*>& tables) {
+  AddArgs a;
+  a.n_cblk = a.n_ocb = a.band = 1;
+  a.line_px = 32;
+  std::vector<uint8_t> x(256), y(256, 0), out(256);
+  for (size_t i = 0; i < 256; ++i) x[i] = static_cast<uint8_t>(i);
+  a.x = x.data();
+  a.out = out.data();
+  for (int shift = -3; shift <= 9; ++shift) {
+    a.requant.out_shift = shift;
+    for (const KernelTable* table : tables) {
+      AttachScratch(&a);
+      table->add(a);
+      for (size_t i = 0; i < 256; ++i) {
+        int v = static_cast<int8_t>(x[i]);
+        CHECK(static_cast<int8_t>(out[i]) == RefRequant(v, 0, a.requant), "%s: srs(%d, %d)", table->name, v, shift);
+      }
+    }
+  }
+  CHECK(RefRequant(3, 0, Requant{0, 1, -128, 127, 0}) == 2 && RefRequant(1, 0, Requant{0, 1, -128, 127, 0}) == 0 &&
+            RefRequant(-3, 0, Requant{0, 1, -128, 127, 0}) == -2,
+        "the reference rounds half to even");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  unsigned rounds = argc > 1 ? static_cast<unsigned>(std::atoi(argv[1])) : 400;
+  std::vector<const KernelTable*> tables;
+  for (const char* name : {"portable", "avx2", "vnni"}) {
+    if (const KernelTable* table = FindKernels(name)) tables.push_back(table);
+    else std::printf("%s: not on this machine\n", name);
+  }
+  TestTies(tables);
+  for (unsigned seed = 1; seed <= rounds; ++seed) {
+    TestConv(tables, seed);
+    TestAdd(tables, seed);
+    TestPools(tables, seed);
+    TestUpsample(tables, seed);
+  }
+  std::printf("test_kernels: %u rounds on %zu implementations\n", rounds, tables.size());
+  return 0;
+}

@@ -1,0 +1,92 @@
+// What a kernel gets: validated, plain numbers and pointers into core memory. No std:: types: this header is
+// compiled for several instruction sets, and an inline std:: function emitted in one of those units could
+// replace the portable one at link time.
+#pragma once
+
+#include <cstdint>
+
+namespace tvm_aie::kernels {
+
+// out = clip(srs_conv_even(leaky((acc << acc_shift) + bias), out_shift), lo, hi)
+struct Requant {
+  int acc_shift = 0;
+  int out_shift = 0;  // without the 8 of the leaky form
+  int lo = -128, hi = 127;
+  int neg_mul = 0;    // 0: none; else acc < 0 -> acc * neg_mul, acc >= 0 -> acc * 256, out_shift + 8
+};
+
+struct ConvArgs {
+  const uint8_t* a = nullptr;      // [row][cblk][px][8]
+  int64_t first_row = 0;           // message row of tap ky = 0 of band row 0; may lie outside [0, rows)
+  int rows = 0, n_cblk = 0, line_px = 0;
+  int kh = 0, kw = 0, sy = 0, sx = 0, dy = 0, dx = 0;
+  int wo = 0, band = 0, n_ocb = 0;
+  const uint8_t* bias = nullptr;   // int32[n_ocb * 8], unaligned
+  const uint16_t* row_ptr = nullptr;
+  const uint16_t* col = nullptr;
+  const uint8_t* w_ring = nullptr; // tiles of 64 B from w_first, wrapping at w_ring_bytes
+  uint32_t w_ring_bytes = 0, w_first = 0;
+  bool first = true, last = true;  // chunk of input channels: start from 0 / write the output
+  uint8_t* acc = nullptr;          // int32 [ocb][row][px padded to 4][8], unaligned
+  uint8_t* out = nullptr;          // [ocb][row][px][8]
+  Requant requant;
+  // Host work space (HostScratchBytes); unused by the array's kernel.
+  uint8_t* scratch_a = nullptr;
+  uint8_t* scratch_w = nullptr;
+  int32_t* scratch_line = nullptr;
+};
+
+// ADD: `lines` = band rows; X and Y have the same layout.
+struct AddArgs {
+  const uint8_t* x = nullptr;
+  const uint8_t* y = nullptr;      // null: one input
+  int n_cblk = 0, line_px = 0, band = 0, cb0 = 0, n_ocb = 0;
+  int x_shift = 0, y_shift = 0;
+  Requant requant;
+  uint8_t* out = nullptr;
+  int32_t* scratch_line = nullptr;
+};
+
+struct PoolArgs {
+  const uint8_t* a = nullptr;
+  int64_t first_row = 0;
+  int rows = 0, n_cblk = 0, line_px = 0;
+  int kh = 0, kw = 0, sy = 0, sx = 0, dy = 0, dx = 0;
+  int wo = 0, band = 0, cb0 = 0, n_ocb = 0, pad_left = 0;
+  int lo = -128, hi = 127;
+  const int32_t* div = nullptr;    // AVGPOOL: n_div x (count, mult, shift)
+  int n_div = 0;
+  uint8_t* out = nullptr;
+};
+
+struct UpsampleArgs {
+  const uint8_t* a = nullptr;
+  int n_cblk = 0, line_px = 0, fy = 0, fx = 0, band = 0, cb0 = 0, n_ocb = 0;
+  uint8_t* out = nullptr;
+};
+
+struct KernelTable {
+  const char* name;
+  void (*conv)(const ConvArgs&);
+  void (*add)(const AddArgs&);
+  void (*max_pool)(const PoolArgs&);
+  void (*avg_pool)(const PoolArgs&);
+  void (*upsample)(const UpsampleArgs&);
+};
+
+// One table per instruction set; null where the compiler does not target it.
+const KernelTable* PortableKernels();
+const KernelTable* Avx2Kernels();
+const KernelTable* VnniKernels();
+
+// Static: an external inline would be one symbol shared by all instruction sets.
+// Number of taps k in [0, n) with 0 <= first + k * step < size; *begin gets the first of them.
+static inline int64_t ValidTaps(int64_t first, int64_t step, int64_t n, int64_t size, int64_t* begin) {
+  int64_t lo = first < 0 ? (-first + step - 1) / step : 0;
+  int64_t end = first < size ? (size - 1 - first) / step + 1 : 0;
+  if (end > n) end = n;
+  *begin = lo;
+  return end > lo ? end - lo : 0;
+}
+
+}  // namespace tvm_aie::kernels

@@ -1,0 +1,469 @@
+#include "kernels/kernel_call.h"
+
+#include <algorithm>
+#include <cstdarg>
+#include <cstdio>
+#include <cstring>
+#include <vector>
+
+#include "kernels/dispatch.h"
+
+namespace tvm_aie::kernels {
+
+namespace {
+
+// Bounds that keep every product below in int64; the message sizes are checked exactly.
+constexpr int64_t kMaxDim = 1 << 16, kMaxImage = 1 << 20, kMaxStep = 1 << 12;
+constexpr int64_t kMaxConvTaps = 256;  // kMaxTaps of conv_host.inc
+constexpr int64_t kMaxConvStride = 10; // 3 pixels further than the last: 240 B, within the guard of 256 B
+constexpr int64_t kMaxOutShift = 40, kMaxLeftShift = 31;
+
+struct Call {
+  const SuperkernelState& state;
+  const CoreConfig& config;
+  uint8_t* mem;
+  const int32_t* params;
+  int n_params;
+  bool functional;
+  KernelCall* result;
+  std::string* fault;
+  const char* name;
+
+  __attribute__((format(printf, 2, 3))) bool Fail(const char* format, ...) const {
+    char text[256];
+    va_list list;
+    va_start(list, format);
+    std::vsnprintf(text, sizeof(text), format, list);
+    va_end(list);
+    *fault = std::string(name) + ": " + text;
+    return false;
+  }
+  bool Range(const char* what, int64_t v, int64_t lo, int64_t hi) const {
+    if (v >= lo && v <= hi) return true;
+    return Fail("%s %lld not in %lld..%lld", what, static_cast<long long>(v), static_cast<long long>(lo),
+                static_cast<long long>(hi));
+  }
+  bool Params(int n) const {
+    return n_params == n || Fail("%d parameter words, expected %d", n_params, n);
+  }
+  void Read(int64_t begin, int64_t bytes) const { Add(result->reads.data(), &result->n_reads, begin, bytes); }
+  void Write(int64_t begin, int64_t bytes) const { Add(result->writes.data(), &result->n_writes, begin, bytes); }
+
+ private:
+  static void Add(MemRange* list, int* n, int64_t begin, int64_t bytes) {
+    if (bytes > 0) list[(*n)++] = {static_cast<uint32_t>(begin), static_cast<uint32_t>(begin + bytes)};
+  }
+};
+
+// The value of the loop at `level`; -1 is the constant 0.
+bool LoopIndex(const Call& c, const char* what, int level, int64_t* index) {
+  if (!c.Range(what, level, -1, c.state.depth - 1)) return false;
+  *index = level < 0 ? 0 : c.state.loops[static_cast<size_t>(level)].index;
+  return true;
+}
+
+// The message at the A ring position: `bytes` of it are needed.
+bool CheckInput(const Call& c, int64_t bytes) {
+  const CoreConfig& k = c.config;
+  int64_t slots = std::min<int64_t>(c.state.a_held, k.a_slots - c.state.a_pos);
+  int64_t held = slots * k.a_slot;
+  if (bytes > held) {
+    return c.Fail("needs %lld input bytes, the message holds %lld", static_cast<long long>(bytes),
+                  static_cast<long long>(held));
+  }
+  c.Read(c.state.a_msg, bytes);
+  return true;
+}
+
+bool CheckOutput(const Call& c, int64_t bytes) {
+  int64_t held = static_cast<int64_t>(c.state.o_held) * c.config.o_slot;
+  if (bytes > held) {
+    return c.Fail("writes %lld output bytes, the message holds %lld", static_cast<long long>(bytes),
+                  static_cast<long long>(held));
+  }
+  c.Write(c.state.o_msg, bytes);
+  return true;
+}
+
+bool CheckRequant(const Call& c, const Requant& q) {
+  if (!c.Range("acc_shift", q.acc_shift, 0, 30) || !c.Range("out_shift", q.out_shift, -kMaxLeftShift, kMaxOutShift) ||
+      !c.Range("lo", q.lo, -128, 127) || !c.Range("hi", q.hi, q.lo, 127) || !c.Range("neg_mul", q.neg_mul, 0, 65535)) {
+    return false;
+  }
+  // int32 << acc_shift, plus the bias, times the leaky multiplier must fit int64.
+  int mul_bits = 0;
+  for (int m = q.neg_mul == 0 ? 0 : std::max(q.neg_mul, 256); m > 0; m >>= 1) ++mul_bits;
+  if (q.acc_shift + mul_bits > 30) return c.Fail("acc_shift %d with neg_mul %d exceeds 64 bits", q.acc_shift, q.neg_mul);
+  return true;
+}
+
+// Parameters 0..14, common to CONV and the pools: the window and the band.
+struct Window {
+  int64_t n_cblk, line_px, kh, kw, sy, sx, dy, dx, wo, band, y0, y_rows, pad_top, h_in;
+  int64_t first_row = 0;  // message row of tap 0 of band row 0
+  int64_t rows = 0;       // rows of the message
+};
+
+bool ReadWindow(const Call& c, int64_t max_taps, int64_t max_sx, Window* w) {
+  const int32_t* p = c.params;
+  *w = {p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11], p[12], p[13]};
+  int64_t b = 0;
+  if (!c.Range("n_cblk", w->n_cblk, 1, kMaxDim) || !c.Range("line_px", w->line_px, 1, kMaxDim) ||
+      !c.Range("kh", w->kh, 1, max_taps) || !c.Range("kw", w->kw, 1, max_taps) ||
+      !c.Range("sy", w->sy, 1, kMaxStep) || !c.Range("sx", w->sx, 1, max_sx) ||
+      !c.Range("dy", w->dy, 1, kMaxStep) || !c.Range("dx", w->dx, 1, kMaxStep) ||
+      !c.Range("wo", w->wo, 1, kMaxDim) || !c.Range("band", w->band, 1, kMaxDim) ||
+      !c.Range("y0", w->y0, 0, kMaxImage) || !c.Range("y_rows", w->y_rows, w->band, kMaxImage) ||
+      !c.Range("pad_top", w->pad_top, -kMaxImage, kMaxImage) || !c.Range("h_in", w->h_in, 1, kMaxImage) ||
+      !LoopIndex(c, "band_lvl", p[14], &b)) {
+    return false;
+  }
+  int64_t y = w->y0 + std::min(b * w->band, w->y_rows - w->band);
+  int64_t lo = std::clamp<int64_t>(y * w->sy - w->pad_top, 0, w->h_in - 1);
+  int64_t end = (y + w->band - 1) * w->sy - w->pad_top + (w->kh - 1) * w->dy + 1;
+  int64_t hi = std::clamp<int64_t>(end, lo + 1, w->h_in);
+  w->first_row = y * w->sy - w->pad_top - lo;
+  w->rows = hi - lo;
+  return true;
+}
+
+int64_t InputBytes(const Window& w) { return w.rows * w.n_cblk * w.line_px * 8; }
+
+// Taps ky of band row r that fall inside the image. As a function of r it rises, then falls.
+int64_t TapsOfRow(const Window& w, int64_t r) {
+  int64_t begin;
+  return ValidTaps(w.first_row + r * w.sy, w.dy, w.kh, w.rows, &begin);
+}
+
+bool EveryTapValid(const Window& w) { return TapsOfRow(w, 0) == w.kh && TapsOfRow(w, w.band - 1) == w.kh; }
+
+int64_t SumOfTaps(const Window& w) {
+  if (EveryTapValid(w)) return w.kh * w.band;
+  int64_t sum = 0;
+  for (int64_t r = 0; r < w.band; ++r) sum += TapsOfRow(w, r);
+  return sum;
+}
+
+void CountConv(const Window& w, int64_t n_ocb, int64_t nnz, KernelCall* call) {
+  constexpr int64_t kAcc = 8;
+  int64_t per_row = (w.wo + 3) / 4;
+  int64_t groups = per_row * w.band;
+  int64_t full = groups / kAcc, rest = groups % kAcc;
+  int64_t chunks = full + (rest != 0);
+  if (EveryTapValid(w)) {
+    call->trips[kAcc] += full * nnz * w.kh * w.kw;
+    call->trips[static_cast<size_t>(rest)] += rest != 0 ? nnz * w.kh * w.kw : 0;
+  } else {
+    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+      int64_t first = chunk * kAcc, n = std::min(kAcc, groups - first);
+      int64_t taps = 0;
+      for (int64_t r = first / per_row; r <= (first + n - 1) / per_row; ++r) taps = std::max(taps, TapsOfRow(w, r));
+      call->trips[static_cast<size_t>(n)] += nnz * taps * w.kw;
+    }
+  }
+  call->chunks = n_ocb * chunks;
+  call->blocks = nnz * chunks;
+  int64_t macs_per_block = w.wo * SumOfTaps(w) * w.kw * 64;
+  call->macs = nnz * macs_per_block;
+  call->dense_macs = n_ocb * w.n_cblk * macs_per_block;
+}
+
+// Gamma of the weight message, copied out of HDR (whose alignment on the host is that of `mem`).
+struct Gamma {
+  std::vector<uint16_t> row_ptr, col;
+};
+
+bool ReadGamma(const Call& c, int64_t n_cblk, Gamma* gamma) {
+  const SuperkernelState::Header& h = c.state.header;
+  size_t n_ocb = h.n_ocb, nnz = h.nnz;
+  uint64_t need = 64 + uint64_t{h.n_ocb} * 34 + 2 + uint64_t{h.nnz} * 2;
+  if (need > h.hdr_bytes) {
+    return c.Fail("header of %u bytes is too small for n_ocb %u, nnz %u", h.hdr_bytes, h.n_ocb, h.nnz);
+  }
+  const uint8_t* p = c.mem + c.config.hdr_base + 64 + n_ocb * 32;
+  gamma->row_ptr.resize(n_ocb + 1);
+  gamma->col.resize(nnz);
+  std::memcpy(gamma->row_ptr.data(), p, (n_ocb + 1) * 2);
+  if (nnz != 0) std::memcpy(gamma->col.data(), p + (n_ocb + 1) * 2, nnz * 2);
+  const std::vector<uint16_t>& row_ptr = gamma->row_ptr;
+  if (row_ptr[0] != 0 || row_ptr[n_ocb] != nnz) {
+    return c.Fail("row_ptr runs from %u to %u, expected 0 to %u", row_ptr[0], row_ptr[n_ocb], h.nnz);
+  }
+  for (size_t i = 0; i < n_ocb; ++i) {
+    if (row_ptr[i] > row_ptr[i + 1] || row_ptr[i + 1] > nnz) return c.Fail("row_ptr falls at block row %zu", i);
+    int before = -1;
+    for (size_t j = row_ptr[i]; j < row_ptr[i + 1]; ++j) {
+      int column = gamma->col[j];
+      if (column >= n_cblk) {
+        return c.Fail("column %d of block row %zu >= n_cblk %lld", column, i, static_cast<long long>(n_cblk));
+      }
+      if (column <= before) return c.Fail("column %d of block row %zu does not ascend", column, i);
+      before = column;
+    }
+  }
+  return true;
+}
+
+// The tiles of the message; they may wrap around the ring.
+bool CheckTiles(const Call& c, const Window& w, uint32_t* first) {
+  const SuperkernelState::Header& h = c.state.header;
+  const CoreConfig& k = c.config;
+  if (c.state.w_held == 0) return c.Fail("no weight message is held");
+  int64_t bytes = static_cast<int64_t>(h.nnz) * w.kh * w.kw * 64;
+  int64_t held = static_cast<int64_t>(c.state.w_held) * k.w_slot;
+  if (bytes + h.hdr_bytes > held) {
+    return c.Fail("weights of %lld bytes (header included) exceed the message of %lld",
+                  static_cast<long long>(bytes + h.hdr_bytes), static_cast<long long>(held));
+  }
+  int64_t ring = static_cast<int64_t>(k.w_slots) * k.w_slot;
+  int64_t begin = (c.state.w_msg - k.w_base + static_cast<int64_t>(h.hdr_bytes)) % ring;
+  *first = static_cast<uint32_t>(begin);
+  int64_t straight = std::min(bytes, ring - begin);
+  c.Read(k.w_base + begin, straight);
+  c.Read(k.w_base, bytes - straight);
+  return true;
+}
+
+// Partial sums between the chunks of input channels, and the output after the last one.
+bool CheckConvResults(const Call& c, const Window& w, int64_t ck, int64_t n_ck) {
+  int64_t lines = static_cast<int64_t>(c.state.header.n_ocb) * w.band;
+  int64_t acc_bytes = lines * ((w.wo + 3) / 4) * 128;
+  if (n_ck > 1 && acc_bytes > c.config.acc_bytes) {
+    return c.Fail("partial sums of %lld bytes exceed ACC of %u", static_cast<long long>(acc_bytes), c.config.acc_bytes);
+  }
+  if (ck > 0) c.Read(c.config.acc_base, acc_bytes);
+  if (ck < n_ck - 1) {
+    c.Write(c.config.acc_base, acc_bytes);
+    return true;
+  }
+  return CheckOutput(c, lines * w.wo * 8);
+}
+
+ConvArgs MakeConvArgs(const Call& c, const Window& w, const Gamma& gamma, uint32_t w_first) {
+  ConvArgs a;
+  a.a = c.mem + c.state.a_msg;
+  a.first_row = w.first_row;
+  a.rows = static_cast<int>(w.rows);
+  a.n_cblk = static_cast<int>(w.n_cblk);
+  a.line_px = static_cast<int>(w.line_px);
+  a.kh = static_cast<int>(w.kh);
+  a.kw = static_cast<int>(w.kw);
+  a.sy = static_cast<int>(w.sy);
+  a.sx = static_cast<int>(w.sx);
+  a.dy = static_cast<int>(w.dy);
+  a.dx = static_cast<int>(w.dx);
+  a.wo = static_cast<int>(w.wo);
+  a.band = static_cast<int>(w.band);
+  a.n_ocb = static_cast<int>(c.state.header.n_ocb);
+  a.bias = c.mem + c.config.hdr_base + 64;
+  a.row_ptr = gamma.row_ptr.data();
+  a.col = gamma.col.data();
+  a.w_ring = c.mem + c.config.w_base;
+  a.w_ring_bytes = c.config.w_slots * c.config.w_slot;
+  a.w_first = w_first;
+  a.acc = c.mem + c.config.acc_base;
+  a.out = c.mem + c.state.o_msg;
+  return a;
+}
+
+bool RunConv(const Call& c) {
+  const int32_t* p = c.params;
+  Window w;
+  int64_t ck = 0, n_ck = 0;
+  if (!c.Params(22) || !ReadWindow(c, kMaxConvTaps, kMaxConvStride, &w) || !LoopIndex(c, "ck_lvl", p[15], &ck)) {
+    return false;
+  }
+  n_ck = p[16];
+  Requant q{p[17], p[18], p[19], p[20], p[21]};
+  if (!c.Range("n_ck", n_ck, 1, kMaxDim) || !c.Range("input chunk", ck, 0, n_ck - 1) || !CheckRequant(c, q)) {
+    return false;
+  }
+  int64_t last_px = (w.wo - 1) * w.sx + (w.kw - 1) * w.dx;
+  if (last_px >= w.line_px) {
+    return c.Fail("reads pixel %lld of a line of %lld", static_cast<long long>(last_px), static_cast<long long>(w.line_px));
+  }
+  static thread_local Gamma gamma;
+  uint32_t w_first = 0;
+  if (!ReadGamma(c, w.n_cblk, &gamma) || !CheckInput(c, InputBytes(w)) || !CheckTiles(c, w, &w_first) ||
+      !CheckConvResults(c, w, ck, n_ck)) {
+    return false;
+  }
+  if (c.state.a_msg + InputBytes(w) + 3 * w.sx * 8 > c.config.mem_bytes) {
+    return c.Fail("no room behind the input for the vector load of the last pixels");
+  }
+  c.Read(c.config.hdr_base, c.state.header.hdr_bytes);
+  CountConv(w, c.state.header.n_ocb, c.state.header.nnz, c.result);
+  if (!c.functional) return true;
+  ConvArgs args = MakeConvArgs(c, w, gamma, w_first);
+  args.first = ck == 0;
+  args.last = ck == n_ck - 1;
+  args.requant = q;
+  AttachScratch(&args);
+  BestKernels().conv(args);
+  return true;
+}
+
+// The blocks cb0 .. cb0 + n_ocb - 1 that this row of cores owns.
+bool CheckOwned(const Call& c, int64_t n_cblk) {
+  const SuperkernelState::Header& h = c.state.header;
+  if (static_cast<int64_t>(h.cb0) + h.n_ocb <= n_cblk) return true;
+  return c.Fail("owns blocks %u..%u of %lld", h.cb0, h.cb0 + h.n_ocb - 1, static_cast<long long>(n_cblk));
+}
+
+void CountLines(const Call& c, int64_t lines, int64_t line_px, int64_t vectors_per_vector) {
+  c.result->chunks = lines;
+  c.result->trips[1] = lines * ((line_px + 3) / 4) * vectors_per_vector;
+  c.Read(c.config.hdr_base, 64);
+}
+
+bool RunAdd(const Call& c) {
+  const int32_t* p = c.params;
+  if (!c.Params(10)) return false;
+  int64_t n_cblk = p[0], line_px = p[1], band = p[2], n_inputs = p[3];
+  Requant q{0, p[6], p[7], p[8], p[9]};
+  // |v| <= 2 * 128 << 22 = 2^30 stays in int32.
+  if (!c.Range("n_cblk", n_cblk, 1, kMaxDim) || !c.Range("line_px", line_px, 1, kMaxDim) ||
+      !c.Range("band", band, 1, kMaxDim) || !c.Range("n_inputs", n_inputs, 1, 2) || !c.Range("a_shift", p[4], 0, 22) ||
+      !c.Range("b_shift", p[5], 0, 22) || !CheckRequant(c, q) || !CheckOwned(c, n_cblk)) {
+    return false;
+  }
+  int64_t n_ocb = c.state.header.n_ocb, input = band * n_cblk * line_px * 8;
+  if (!CheckInput(c, input * n_inputs) || !CheckOutput(c, n_ocb * band * line_px * 8)) return false;
+  CountLines(c, n_ocb * band, line_px, n_inputs);
+  if (!c.functional) return true;
+  AddArgs a;
+  a.x = c.mem + c.state.a_msg;
+  a.y = n_inputs == 2 ? a.x + input : nullptr;
+  a.n_cblk = static_cast<int>(n_cblk);
+  a.line_px = static_cast<int>(line_px);
+  a.band = static_cast<int>(band);
+  a.cb0 = static_cast<int>(c.state.header.cb0);
+  a.n_ocb = static_cast<int>(n_ocb);
+  a.x_shift = p[4];
+  a.y_shift = p[5];
+  a.requant = q;
+  a.out = c.mem + c.state.o_msg;
+  AttachScratch(&a);
+  BestKernels().add(a);
+  return true;
+}
+
+bool CheckDivisors(const Call& c, const Window& w, int64_t pad_left, const int32_t* div, int n_div) {
+  bool any = false;
+  for (int i = 0; i < n_div; ++i) {
+    any = any || div[3 * i] == 0;
+    if (!c.Range("divisor shift", div[3 * i + 2], -kMaxLeftShift, kMaxOutShift)) return false;
+  }
+  if (any) return true;
+  std::vector<int64_t> counts_x, counts_y;
+  auto insert = [](std::vector<int64_t>* list, int64_t v) {
+    if (std::find(list->begin(), list->end(), v) == list->end()) list->push_back(v);
+  };
+  int64_t begin;
+  for (int64_t px = 0; px < w.wo; ++px) insert(&counts_x, ValidTaps(px * w.sx - pad_left, w.dx, w.kw, w.line_px, &begin));
+  for (int64_t r = 0; r < w.band; ++r) insert(&counts_y, TapsOfRow(w, r));
+  for (int64_t nx : counts_x) {
+    for (int64_t ny : counts_y) {
+      bool found = false;
+      for (int i = 0; i < n_div; ++i) found = found || div[3 * i] == nx * ny;
+      if (!found) return c.Fail("no divisor for a window of %lld taps", static_cast<long long>(nx * ny));
+    }
+  }
+  return true;
+}
+
+bool RunPool(const Call& c, bool average) {
+  const int32_t* p = c.params;
+  Window w;
+  int n_div = 0;
+  if (average) {
+    if (c.n_params < 19) return c.Fail("%d parameter words, expected 19 at least", c.n_params);
+    n_div = p[18];
+    if (!c.Range("n_div", n_div, 1, kMaxDivisors)) return false;
+  }
+  if (!c.Params(average ? 19 + 3 * n_div : 18) || !ReadWindow(c, kMaxStep, kMaxStep, &w) ||
+      !c.Range("pad_left", p[15], -kMaxImage, kMaxImage) || !c.Range("lo", p[16], -128, 127) ||
+      !c.Range("hi", p[17], p[16], 127) || !CheckOwned(c, w.n_cblk) ||
+      (average && !CheckDivisors(c, w, p[15], p + 19, n_div))) {
+    return false;
+  }
+  int64_t n_ocb = c.state.header.n_ocb;
+  if (!CheckInput(c, InputBytes(w)) || !CheckOutput(c, n_ocb * w.band * w.wo * 8)) return false;
+  c.result->chunks = n_ocb * w.band;
+  c.result->trips[1] = n_ocb * ((w.wo + 3) / 4) * SumOfTaps(w) * w.kw;
+  c.Read(c.config.hdr_base, 64);
+  if (!c.functional) return true;
+  PoolArgs a;
+  a.a = c.mem + c.state.a_msg;
+  a.first_row = w.first_row;
+  a.rows = static_cast<int>(w.rows);
+  a.n_cblk = static_cast<int>(w.n_cblk);
+  a.line_px = static_cast<int>(w.line_px);
+  a.kh = static_cast<int>(w.kh);
+  a.kw = static_cast<int>(w.kw);
+  a.sy = static_cast<int>(w.sy);
+  a.sx = static_cast<int>(w.sx);
+  a.dy = static_cast<int>(w.dy);
+  a.dx = static_cast<int>(w.dx);
+  a.wo = static_cast<int>(w.wo);
+  a.band = static_cast<int>(w.band);
+  a.cb0 = static_cast<int>(c.state.header.cb0);
+  a.n_ocb = static_cast<int>(n_ocb);
+  a.pad_left = p[15];
+  a.lo = p[16];
+  a.hi = p[17];
+  a.div = p + 19;
+  a.n_div = n_div;
+  a.out = c.mem + c.state.o_msg;
+  average ? BestKernels().avg_pool(a) : BestKernels().max_pool(a);
+  return true;
+}
+
+bool RunUpsample(const Call& c) {
+  const int32_t* p = c.params;
+  if (!c.Params(5)) return false;
+  int64_t n_cblk = p[0], line_px = p[1], fy = p[2], fx = p[3], band = p[4];
+  if (!c.Range("n_cblk", n_cblk, 1, kMaxDim) || !c.Range("line_px", line_px, 1, kMaxDim) ||
+      !c.Range("fy", fy, 1, 64) || !c.Range("fx", fx, 1, 64) || !c.Range("band", band, 1, kMaxDim) ||
+      !CheckOwned(c, n_cblk)) {
+    return false;
+  }
+  int64_t n_ocb = c.state.header.n_ocb;
+  if (!CheckInput(c, band * n_cblk * line_px * 8) || !CheckOutput(c, n_ocb * band * fy * line_px * fx * 8)) return false;
+  CountLines(c, n_ocb * band * fy, line_px * fx, 1);
+  if (!c.functional) return true;
+  UpsampleArgs a;
+  a.a = c.mem + c.state.a_msg;
+  a.n_cblk = static_cast<int>(n_cblk);
+  a.line_px = static_cast<int>(line_px);
+  a.fy = static_cast<int>(fy);
+  a.fx = static_cast<int>(fx);
+  a.band = static_cast<int>(band);
+  a.cb0 = static_cast<int>(c.state.header.cb0);
+  a.n_ocb = static_cast<int>(n_ocb);
+  a.out = c.mem + c.state.o_msg;
+  BestKernels().upsample(a);
+  return true;
+}
+
+}  // namespace
+
+bool PerformKernel(const SuperkernelState& state, const CoreConfig& config, uint8_t* mem, int id,
+                   const int32_t* params, int n_params, bool functional, KernelCall* call, std::string* fault) {
+  static const char* const kNames[] = {"KERNEL", "CONV", "ADD", "MAXPOOL", "AVGPOOL", "UPSAMPLE"};
+  bool known = id >= kConv && id <= kUpsample;
+  Call c{state, config, mem, params, n_params, functional, call, fault, kNames[known ? id : 0]};
+  call->id = id;
+  if (!known) return c.Fail("unknown kernel %d", id);
+  if (!state.header.valid) return c.Fail("no weight message header has been read");
+  if (state.a_held == 0) return c.Fail("no activation message is held");
+  switch (id) {
+    case kConv: return RunConv(c);
+    case kAdd: return RunAdd(c);
+    case kMaxPool: return RunPool(c, false);
+    case kAvgPool: return RunPool(c, true);
+    default: return RunUpsample(c);
+  }
+}
+
+}  // namespace tvm_aie::kernels

@@ -1,0 +1,336 @@
+#include "tvm_aie/superkernel.h"
+
+#include <cstring>
+
+#include "kernels/kernel_call.h"
+
+namespace tvm_aie {
+
+namespace {
+
+constexpr uint32_t kOpMagic = 0x0A1E0001, kWeightMagic = 0x0A1E0002;
+constexpr uint32_t kOpHeaderWords = 6, kWeightHeaderBytes = 64;
+
+// What NextStep does first when it is called again.
+enum Phase : int {
+  kCheck = 0,      // before the first step: is the configuration sound
+  kFetch,          // acquire the first slot of an opcode message
+  kReadOpHeader,   // the first slot is held: read f, acquire the rest
+  kCopyOps,        // all slots are held: copy to OPS, release
+  kExecute,        // the opcode at pc
+  kReadWHeader,    // the first W slot is held: read n_slots, acquire the rest
+  kCopyHeader,     // all W slots are held: copy the header to HDR
+  kSkipRelease,    // the junk O slots are held: release them
+  kHalted,
+  kFaulted,
+};
+
+enum Opcode : int {
+  kEnd = 0, kLoop, kNext, kAcqA, kRelA, kAcqW, kRelW, kAcqO, kRelO, kKernelOp, kHaltOp, kSkipO,
+};
+
+class Machine {
+ public:
+  Machine(SuperkernelState& state, const CoreConfig& config, uint8_t* mem, bool functional)
+      : s_(state), c_(config), mem_(mem), functional_(functional) {}
+
+  // Phases that need no caller run on within one step.
+  Step Run() {
+    for (;;) {
+      bool done = false;
+      Step step = RunPhase(&done);
+      if (done) return step;
+    }
+  }
+
+ private:
+  Step RunPhase(bool* done) {
+    *done = true;
+    switch (s_.phase) {
+      case kCheck: return CheckConfig(done);
+      case kFetch:
+        s_.phase = kReadOpHeader;
+        return Lock(StepKind::kAcquire, kAFull, 1, 0);
+      case kReadOpHeader: return ReadOpHeader(done);
+      case kCopyOps: return CopyOps();
+      case kExecute: return Execute();
+      case kReadWHeader: return ReadWHeader(done);
+      case kCopyHeader: return CopyHeader(done);
+      case kSkipRelease: {
+        int n = s_.pending;
+        s_.o_pos = (s_.o_pos + static_cast<uint32_t>(n)) % c_.o_slots;
+        s_.phase = kExecute;
+        return Lock(StepKind::kRelease, kOFull, n, 0);
+      }
+      case kHalted: return Control(StepKind::kHalt, 0);
+      case kFaulted: return Control(StepKind::kFault, 0);
+      default: return Fault("superkernel: state corrupted");
+    }
+  }
+
+  static Step Lock(StepKind kind, int lock, int64_t value, int opcodes) {
+    Step step;
+    step.kind = kind;
+    step.lock = lock;
+    step.value = static_cast<int>(value);
+    step.opcodes = opcodes;
+    return step;
+  }
+  static Step Control(StepKind kind, int opcodes) { return Lock(kind, 0, 0, opcodes); }
+
+  Step Fault(const std::string& text) {
+    s_.phase = kFaulted;
+    s_.fault_code = 1;
+    s_.fault = text;
+    return Control(StepKind::kFault, 0);
+  }
+  Step Continue(bool* done) {
+    *done = false;
+    return {};
+  }
+
+  bool Region(uint64_t base, uint64_t bytes) const { return base + bytes <= c_.mem_bytes; }
+
+  Step CheckConfig(bool* done) {
+    auto ring = [&](uint32_t base, uint32_t slot, uint32_t slots, uint32_t unit) {
+      constexpr uint32_t kMax = 1u << 24;
+      return slot >= unit && slots >= 1 && slot < kMax && slots < kMax && slot % unit == 0 &&
+             Region(base, uint64_t{slot} * slots);
+    };
+    if (!ring(c_.a_base, c_.a_slot, c_.a_slots, 4) || c_.a_slot < kOpHeaderWords * 4) return Fault("config: bad A ring");
+    if (!ring(c_.w_base, c_.w_slot, c_.w_slots, 64)) return Fault("config: bad W ring (slots are multiples of 64 B)");
+    if (!ring(c_.o_base, c_.o_slot, c_.o_slots, 4)) return Fault("config: bad O ring");
+    if (!Region(c_.acc_base, c_.acc_bytes) || !Region(c_.ops_base, c_.ops_bytes) || !Region(c_.hdr_base, c_.hdr_bytes)) {
+      return Fault("config: ACC, OPS or HDR lies outside core memory");
+    }
+    s_.phase = kFetch;
+    return Continue(done);
+  }
+
+  int32_t Word(uint64_t address) const {
+    int32_t v;
+    std::memcpy(&v, mem_ + address, 4);
+    return v;
+  }
+
+  // Copies from a ring, from byte `offset` on, around its end.
+  void CopyFromRing(uint32_t base, uint64_t ring_bytes, uint64_t offset, uint64_t bytes, uint32_t to) {
+    uint64_t straight = ring_bytes - offset < bytes ? ring_bytes - offset : bytes;
+    // memmove: a malformed configuration may lay OPS or HDR over the ring.
+    std::memmove(mem_ + to, mem_ + base + offset, straight);
+    std::memmove(mem_ + to + straight, mem_ + base, bytes - straight);
+  }
+
+  Step ReadOpHeader(bool* done) {
+    uint64_t at = c_.a_base + uint64_t{s_.a_pos} * c_.a_slot;
+    if (static_cast<uint32_t>(Word(at)) != kOpMagic) {
+      return Fault("opcode message: bad magic " + std::to_string(Word(at)) + " at A slot " + std::to_string(s_.a_pos));
+    }
+    int64_t n_words = Word(at + 4), slots = Word(at + 8);
+    if (slots < 1 || slots > c_.a_slots) return Fault("opcode message: " + std::to_string(slots) + " slots");
+    if (n_words < kOpHeaderWords || n_words * 4 > slots * c_.a_slot || n_words * 4 > c_.ops_bytes) {
+      return Fault("opcode message: " + std::to_string(n_words) + " words do not fit " + std::to_string(slots) +
+                   " slots and OPS of " + std::to_string(c_.ops_bytes) + " bytes");
+    }
+    s_.n_words = static_cast<uint32_t>(n_words);
+    s_.pending = static_cast<int>(slots);
+    s_.item = Word(at + 12);
+    s_.phase = kCopyOps;
+    if (slots == 1) return Continue(done);
+    return Lock(StepKind::kAcquire, kAFull, slots - 1, 0);
+  }
+
+  Step CopyOps() {
+    uint64_t ring = uint64_t{c_.a_slot} * c_.a_slots;
+    CopyFromRing(c_.a_base, ring, uint64_t{s_.a_pos} * c_.a_slot, uint64_t{s_.n_words} * 4, c_.ops_base);
+    s_.a_pos = (s_.a_pos + static_cast<uint32_t>(s_.pending)) % c_.a_slots;
+    s_.pc = kOpHeaderWords;
+    s_.depth = 0;
+    s_.phase = kExecute;
+    return Lock(StepKind::kRelease, kAFree, s_.pending, 0);
+  }
+
+  int32_t Op(uint32_t i) const { return Word(uint64_t{c_.ops_base} + uint64_t{i} * 4); }
+
+  Step Execute() {
+    static constexpr uint32_t kWords[] = {1, 2, 1, 2, 2, 1, 1, 1, 1, 3, 1, 2};
+    if (s_.pc >= s_.n_words) return Fault("opcode message ends without END");
+    int32_t op = Op(s_.pc);
+    if (op < 0 || op > kSkipO) return Fault("unknown opcode " + std::to_string(op) + " at word " + std::to_string(s_.pc));
+    if (s_.n_words - s_.pc < kWords[op]) return Fault("opcode " + std::to_string(op) + " is cut off");
+    int32_t operand = kWords[op] > 1 ? Op(s_.pc + 1) : 0;
+    uint32_t at = s_.pc;
+    s_.pc += kWords[op];
+    switch (op) {
+      case kEnd:
+      case kHaltOp:
+        if (s_.depth != 0) return Fault("message ends inside a loop");
+        s_.phase = op == kEnd ? kFetch : kHalted;
+        return Control(op == kEnd ? StepKind::kControl : StepKind::kHalt, 1);
+      case kLoop: return BeginLoop(operand);
+      case kNext: return EndLoop();
+      case kAcqA: return AcquireA(operand);
+      case kRelA: return ReleaseA(operand);
+      case kAcqW:
+        if (s_.w_held != 0) return Fault("ACQ_W: a weight message is already held");
+        s_.phase = kReadWHeader;
+        return Lock(StepKind::kAcquire, kWFull, 1, 1);
+      case kRelW: return ReleaseW();
+      case kAcqO: return AcquireO();
+      case kRelO: return ReleaseO();
+      case kKernelOp: return Kernel(at);
+      default: return SkipO();
+    }
+  }
+
+  Step BeginLoop(int32_t count) {
+    if (count < 1) return Fault("LOOP: count " + std::to_string(count));
+    if (s_.depth >= static_cast<int>(s_.loops.size())) return Fault("LOOP: nested deeper than 4");
+    s_.loops[static_cast<size_t>(s_.depth++)] = {s_.pc, count, 0};
+    return Control(StepKind::kControl, 1);
+  }
+
+  Step EndLoop() {
+    if (s_.depth == 0) return Fault("NEXT without LOOP");
+    SuperkernelState::Loop& loop = s_.loops[static_cast<size_t>(s_.depth - 1)];
+    if (++loop.index < loop.count) {
+      s_.pc = loop.body;
+    } else {
+      --s_.depth;
+    }
+    return Control(StepKind::kControl, 1);
+  }
+
+  // A second ACQ_A extends the message; REL_A of a part drops its first slots.
+  Step AcquireA(int32_t m) {
+    if (m < 1 || m > static_cast<int64_t>(c_.a_slots) - s_.a_held) {
+      return Fault("ACQ_A: " + std::to_string(m) + " slots, " + std::to_string(s_.a_held) + " held of a ring of " +
+                   std::to_string(c_.a_slots));
+    }
+    s_.a_held += static_cast<uint32_t>(m);
+    s_.a_msg = c_.a_base + s_.a_pos * c_.a_slot;
+    return Lock(StepKind::kAcquire, kAFull, m, 1);
+  }
+
+  Step ReleaseA(int32_t m) {
+    if (m < 1 || m > static_cast<int64_t>(s_.a_held)) {
+      return Fault("REL_A: " + std::to_string(m) + " slots, " + std::to_string(s_.a_held) + " held");
+    }
+    s_.a_held -= static_cast<uint32_t>(m);
+    s_.a_pos = (s_.a_pos + static_cast<uint32_t>(m)) % c_.a_slots;
+    s_.a_msg = c_.a_base + s_.a_pos * c_.a_slot;
+    return Lock(StepKind::kRelease, kAFree, m, 1);
+  }
+
+  Step ReadWHeader(bool* done) {
+    s_.w_msg = c_.w_base + s_.w_pos * c_.w_slot;
+    if (static_cast<uint32_t>(Word(s_.w_msg)) != kWeightMagic) {
+      return Fault("weight message: bad magic " + std::to_string(Word(s_.w_msg)) + " at W slot " + std::to_string(s_.w_pos));
+    }
+    int64_t slots = Word(uint64_t{s_.w_msg} + 4);
+    if (slots < 1 || slots > c_.w_slots) return Fault("weight message: " + std::to_string(slots) + " slots");
+    s_.w_held = static_cast<uint32_t>(slots);
+    s_.phase = kCopyHeader;
+    if (slots == 1) return Continue(done);
+    return Lock(StepKind::kAcquire, kWFull, slots - 1, 0);
+  }
+
+  Step CopyHeader(bool* done) {
+    uint64_t at = s_.w_msg;
+    int64_t bytes = Word(at + 8), n_ocb = Word(at + 12), o_slots = Word(at + 16), nnz = Word(at + 20), cb0 = Word(at + 24);
+    if (bytes < kWeightHeaderBytes || bytes % 64 != 0 || bytes > c_.hdr_bytes ||
+        bytes > static_cast<int64_t>(s_.w_held) * c_.w_slot) {
+      return Fault("weight message: header of " + std::to_string(bytes) + " bytes (HDR holds " +
+                   std::to_string(c_.hdr_bytes) + ")");
+    }
+    constexpr int64_t kMax = 65535;  // row_ptr is uint16
+    if (n_ocb < 0 || n_ocb > kMax || nnz < 0 || nnz > kMax || cb0 < 0 || cb0 > kMax || o_slots < 0 || o_slots > c_.o_slots) {
+      return Fault("weight message: n_ocb " + std::to_string(n_ocb) + ", nnz " + std::to_string(nnz) + ", cb0 " +
+                   std::to_string(cb0) + ", o_slots " + std::to_string(o_slots) + " out of range");
+    }
+    SuperkernelState::Header& h = s_.header;
+    h.valid = true;
+    h.n_slots = s_.w_held;
+    h.hdr_bytes = static_cast<uint32_t>(bytes);
+    h.n_ocb = static_cast<uint32_t>(n_ocb);
+    h.o_slots = static_cast<uint32_t>(o_slots);
+    h.nnz = static_cast<uint32_t>(nnz);
+    h.cb0 = static_cast<uint32_t>(cb0);
+    CopyFromRing(c_.w_base, uint64_t{c_.w_slot} * c_.w_slots, uint64_t{s_.w_pos} * c_.w_slot, h.hdr_bytes, c_.hdr_base);
+    s_.phase = kExecute;
+    return Continue(done);
+  }
+
+  Step ReleaseW() {
+    if (s_.w_held == 0) return Fault("REL_W: no weight message is held");
+    uint32_t n = s_.w_held;
+    s_.w_pos = (s_.w_pos + n) % c_.w_slots;
+    s_.w_held = 0;
+    return Lock(StepKind::kRelease, kWFree, n, 1);
+  }
+
+  Step AcquireO() {
+    if (!s_.header.valid) return Fault("ACQ_O: no weight message header has been read");
+    if (s_.o_held != 0) return Fault("ACQ_O: an output message is already held");
+    uint32_t n = s_.header.o_slots;
+    if (n == 0) return Control(StepKind::kControl, 1);
+    if (n > c_.o_slots - s_.o_pos) {
+      return Fault("ACQ_O: a message of " + std::to_string(n) + " slots at slot " + std::to_string(s_.o_pos) +
+                   " would wrap around the ring of " + std::to_string(c_.o_slots));
+    }
+    s_.o_held = n;
+    s_.o_msg = c_.o_base + s_.o_pos * c_.o_slot;
+    return Lock(StepKind::kAcquire, kOFree, n, 1);
+  }
+
+  Step ReleaseO() {
+    if (s_.o_held == 0) {
+      if (s_.header.valid && s_.header.o_slots == 0) return Control(StepKind::kControl, 1);
+      return Fault("REL_O: no output message is held");
+    }
+    uint32_t n = s_.o_held;
+    s_.o_pos = (s_.o_pos + n) % c_.o_slots;
+    s_.o_held = 0;
+    return Lock(StepKind::kRelease, kOFull, n, 1);
+  }
+
+  Step SkipO() {
+    if (!s_.header.valid) return Fault("SKIP_O: no weight message header has been read");
+    if (s_.o_held != 0) return Fault("SKIP_O: an output message is held");
+    uint32_t unit = s_.header.o_slots;
+    if (unit == 0 || s_.o_pos % unit == 0) return Control(StepKind::kControl, 1);
+    if (c_.o_slots % unit != 0) {
+      return Fault("SKIP_O: o_slots " + std::to_string(unit) + " does not divide the ring of " + std::to_string(c_.o_slots));
+    }
+    s_.pending = static_cast<int>(unit - s_.o_pos % unit);
+    s_.phase = kSkipRelease;
+    return Lock(StepKind::kAcquire, kOFree, s_.pending, 1);
+  }
+
+  Step Kernel(uint32_t at) {
+    int32_t id = Op(at + 1), n = Op(at + 2);
+    if (n < 0 || n > kernels::kMaxParams || static_cast<uint32_t>(n) > s_.n_words - s_.pc) {
+      return Fault("KERNEL " + std::to_string(id) + ": " + std::to_string(n) + " parameter words");
+    }
+    int32_t params[kernels::kMaxParams];
+    std::memcpy(params, mem_ + c_.ops_base + uint64_t{s_.pc} * 4, static_cast<size_t>(n) * 4);
+    s_.pc += static_cast<uint32_t>(n);
+    Step step = Control(StepKind::kKernel, 1);
+    std::string fault;
+    if (!kernels::PerformKernel(s_, c_, mem_, id, params, n, functional_, &step.call, &fault)) return Fault(fault);
+    return step;
+  }
+
+  SuperkernelState& s_;
+  const CoreConfig& c_;
+  uint8_t* mem_;
+  bool functional_;
+};
+
+}  // namespace
+
+Step NextStep(SuperkernelState& state, const CoreConfig& config, uint8_t* mem, bool functional) {
+  return Machine(state, config, mem, functional).Run();
+}
+
+}  // namespace tvm_aie
