@@ -6,7 +6,8 @@ After ``canonicalise``:
 * a weight or bias is ``dequantize(constant)``: transposes and reshapes of it are folded into the constant;
 * operators that only move data (reshape, transpose, squeeze, slice, split) act on the quantised tensor;
 * ``quantize(dequantize(x))`` with equal parameters is gone, as are chains of reshapes;
-* a constant operand of ``add`` and ``multiply`` comes second.
+* a constant operand of ``add`` and ``multiply`` comes second;
+* every call has a tag (``tag_of``) that survives the rewriting by TVM's passes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import tvm
 from tvm import relax
+from tvm.ir import SourceName, Span
 
 LAYOUT_OPS = {
     "relax.reshape",
@@ -25,6 +27,7 @@ LAYOUT_OPS = {
     "relax.flatten",
     "relax.strided_slice",
 }
+_TAG_SOURCE = "aie2.tag"
 _COMMUTATIVE = {"relax.add", "relax.multiply"}
 
 
@@ -38,6 +41,12 @@ def is_call(expr: Any, *names: str) -> bool:
 def is_const(expr: Any) -> bool:
     """True for an embedded tensor."""
     return isinstance(expr, tvm.ir.GenericConst)
+
+
+def tag_of(call: Any) -> int:
+    """The number that identifies a call of a canonical module through later rewriting; -1 without."""
+    span = call.span
+    return int(span.line) if span is not None and span.source_name.name == _TAG_SOURCE else -1
 
 
 def const_array(expr: Any) -> np.ndarray[Any, Any]:
@@ -67,8 +76,9 @@ def _constant_layout(call: Any, data: np.ndarray[Any, Any]) -> np.ndarray[Any, A
 class _Canonicaliser:
     """Rewrites the bindings of one dataflow block in order; variables keep their identity."""
 
-    def __init__(self) -> None:
+    def __init__(self, first_tag: int) -> None:
         self.builder = relax.BlockBuilder()
+        self.tag = first_tag
         self.values: dict[Any, Any] = {}
         self.bindings: list[Any] = []
 
@@ -80,7 +90,12 @@ class _Canonicaliser:
         return var
 
     def bind(self, var: Any, value: Any) -> None:
-        """Bind ``value`` to the given variable."""
+        """Bind ``value`` to the given variable; calls get a tag of their own."""
+        if is_call(value):
+            value = self.builder.normalize(value)
+            self.tag += 1
+            span = Span(SourceName(_TAG_SOURCE), self.tag, self.tag, 0, 0)
+            value = relax.Call(value.op, list(value.args), value.attrs, value.ty_args, span, value.ty)
         self.values[var] = value
         self.bindings.append(relax.VarBinding(var, value))
 
@@ -194,9 +209,9 @@ class _Canonicaliser:
         return True
 
 
-def _rewrite_function(func: Any) -> Any:
+def _rewrite_function(func: Any, first_tag: int) -> tuple[Any, int]:
     blocks = []
-    rewriter = _Canonicaliser()
+    rewriter = _Canonicaliser(first_tag)
     for block in func.body.blocks:
         if not isinstance(block, relax.DataflowBlock):
             blocks.append(block)
@@ -209,15 +224,16 @@ def _rewrite_function(func: Any) -> Any:
                 rewriter.bindings.append(binding)
         blocks.append(relax.DataflowBlock(rewriter.bindings))
     body = relax.SeqExpr(blocks, func.body.body)
-    return relax.Function(func.params, body, func.ret_ty, func.is_pure, func.attrs, func.span)
+    return relax.Function(func.params, body, func.ret_ty, func.is_pure, func.attrs, func.span), rewriter.tag
 
 
 def canonicalise(mod: Any) -> Any:
     """Bring every Relax function of ``mod`` into canonical QDQ form."""
     mod = relax.transform.ConvertToDataflow(min_size=1)(mod)
     updated = tvm.IRModule(dict(mod.functions_items()), attrs=mod.attrs)
+    tag = 0
     for var, func in mod.functions_items():
         if isinstance(func, relax.Function) and isinstance(func.body, relax.SeqExpr):
-            updated[var] = _rewrite_function(func)
+            updated[var], tag = _rewrite_function(func, tag)
     passes = [relax.transform.CanonicalizeBindings(), relax.transform.DeadCodeElimination()]
     return tvm.transform.Sequential(passes)(updated)

@@ -9,10 +9,10 @@ import numpy as np
 import tvm
 from tvm import relax
 
-from tvm_aie.relax.canonical import canonicalise, is_call
+from tvm_aie.relax.canonical import canonicalise, is_call, tag_of
 from tvm_aie.relax.constraints import first_violation
 from tvm_aie.relax.integer import conv_weight
-from tvm_aie.relax.patterns import patterns
+from tvm_aie.relax.patterns import pattern_size, patterns
 from tvm_aie.relax.view import Analysis, OpView
 
 CODEGEN = "aie2"
@@ -96,27 +96,28 @@ def composite_attrs(view: OpView) -> dict[str, str]:
     return attrs
 
 
-def _fusion_patterns(accepted: dict[Any, OpView]) -> list[Any]:
+def _fusion_patterns(accepted: dict[int, OpView]) -> list[Any]:
     """Our patterns, each accepting exactly the views that the rules accept."""
 
     def make(name: str, pattern: Any) -> Any:
         kind = name.split(".")[1]
 
         def check(context: Any) -> bool:
-            view = accepted.get(context.matched_expr)
+            view = accepted.get(tag_of(context.matched_expr))
             if view is None or view.kind != kind:
                 return False
             return kind not in ("layout", "permute") or len(context.matched_bindings) == len(view.members)
 
         def attrs(exprs: Any) -> dict[str, str]:
-            return composite_attrs(accepted[exprs["root"]])
+            return composite_attrs(accepted[tag_of(exprs["root"])])
 
         return relax.transform.FusionPattern(name, pattern, {"root": pattern}, check, attrs)
 
-    return [make(name, pattern) for name, pattern in patterns()]
+    shapes = {(view.kind, pattern_size(view)) for view in accepted.values()}
+    return [make(name, pattern) for name, size, pattern in patterns() if (name.split(".")[1], size) in shapes]
 
 
-def _records(analysis: Analysis, verdicts: dict[Any, str | None]) -> list[OpRecord]:
+def _records(analysis: Analysis, verdicts: dict[int, str | None]) -> list[OpRecord]:
     """Rows of the report for one function, in program order."""
     rows = []
     by_var = {view.members[0]: view for view in analysis.views}
@@ -124,7 +125,7 @@ def _records(analysis: Analysis, verdicts: dict[Any, str | None]) -> list[OpReco
         value = analysis.values[var]
         if var in by_var:
             view = by_var[var]
-            reason = verdicts[view.root]
+            reason = verdicts[view.tag]
             shapes = tuple(s.shape for s in view.inputs)
             rows.append(OpRecord(view.name, view.kind, shapes, view.out_shape, view.macs, reason is None, reason or ""))
         elif var not in analysis.taken and is_call(value, "relax.quantize"):
@@ -137,9 +138,9 @@ def _records(analysis: Analysis, verdicts: dict[Any, str | None]) -> list[OpReco
     return rows
 
 
-def _is_array_operand(user: Any, analysis: Analysis, verdicts: dict[Any, str | None]) -> bool:
+def _is_array_operand(user: Any, analysis: Analysis, verdicts: dict[int, str | None]) -> bool:
     """True when ``user`` is the anchor of an operator on the array (its dequantize is part of it)."""
-    return any(view.anchor.same_as(user) and verdicts[view.root] is None for view in analysis.views)
+    return any(view.anchor.same_as(user) and verdicts[view.tag] is None for view in analysis.views)
 
 
 def _boundary(var: Any, value: Any, kind: str, reason: str) -> OpRecord:
@@ -147,10 +148,10 @@ def _boundary(var: Any, value: Any, kind: str, reason: str) -> OpRecord:
     return OpRecord(str(var.name), kind, (shape,), shape, 0, False, reason)
 
 
-def analyse(mod: Any) -> tuple[list[Analysis], dict[Any, str | None]]:
+def analyse(mod: Any) -> tuple[list[Analysis], dict[int, str | None]]:
     """Views of all Relax functions of a canonical module, and the verdict for each view's root."""
     analyses = [Analysis(f) for _, f in mod.functions_items() if isinstance(f, relax.Function)]
-    return analyses, {view.root: first_violation(view) for a in analyses for view in a.views}
+    return analyses, {view.tag: first_violation(view) for a in analyses for view in a.views}
 
 
 def count_regions(mod: Any) -> int:
@@ -164,7 +165,7 @@ def partition(mod: Any) -> Partition:
     mod = canonicalise(mod)
     # now: one user per dequantize, parameters are dequantized constants, data movement is on integers
     analyses, verdicts = analyse(mod)
-    accepted = {view.root: view for a in analyses for view in a.views if verdicts[view.root] is None}
+    accepted = {view.tag: view for a in analyses for view in a.views if verdicts[view.tag] is None}
     rows = [row for a in analyses for row in _records(a, verdicts)]
     mod = relax.transform.FuseOpsByPattern(_fusion_patterns(accepted), bind_constants=True)(mod)
     # now: each accepted operator is a composite function

@@ -6,7 +6,7 @@ from typing import Any
 
 from tvm.relax.dpl import is_const, is_op, is_tuple, wildcard
 
-from tvm_aie.relax.canonical import LAYOUT_OPS
+from tvm_aie.relax.view import OpView
 
 MAX_CONCAT = 16
 
@@ -58,9 +58,16 @@ def _layout_chain(length: int) -> Any:
     return value
 
 
-def patterns() -> list[tuple[str, Any]]:
-    """``(composite name, pattern)``; the name's second part is the kind of the view."""
-    found: list[tuple[str, Any]] = [
+def pattern_size(view: OpView) -> int:
+    """Which variant of a pattern family a view needs: parts of a concat, length of a layout chain."""
+    if view.kind == "concat":
+        return len(view.inputs)
+    return len(view.members) if view.kind in ("layout", "permute") else 0
+
+
+def patterns() -> list[tuple[str, int, Any]]:
+    """``(composite name, size, pattern)``; the name's second part is the kind of the view."""
+    fixed: list[tuple[str, Any]] = [
         ("conv2d", _finish(_with_bias(is_op("relax.nn.conv2d")(dequantized(), parameter())))),
         ("dense", _finish(_with_bias(is_op("relax.matmul")(dequantized(), parameter())))),
         ("channel_mul", _finish(is_op("relax.multiply")(dequantized(), parameter()))),
@@ -72,12 +79,10 @@ def patterns() -> list[tuple[str, Any]]:
         ("activation", quantized(activated(dequantized()))),
         ("requantize", quantized(dequantized())),
     ]
+    found = [(f"aie2.{name}", 0, pattern) for name, pattern in fixed]
     for parts in range(1, MAX_CONCAT + 1):
         operands = is_tuple([dequantized() for _ in range(parts)])
-        found.append(("concat", _finish(is_op("relax.concat")(operands))))
+        found.append(("aie2.concat", parts, _finish(is_op("relax.concat")(operands))))
     for length in (4, 3, 2, 1):
-        found += [("permute", _layout_chain(length)), ("layout", _layout_chain(length))]
-    return [(f"aie2.{name}", pattern) for name, pattern in found]
-
-
-__all__ = ["LAYOUT_OPS", "patterns"]
+        found += [(f"aie2.{kind}", length, _layout_chain(length)) for kind in ("permute", "layout")]
+    return found

@@ -15,7 +15,7 @@ import numpy as np
 import tvm
 from tvm import relax
 
-from tvm_aie.relax.canonical import LAYOUT_OPS, const_array, dtype_of, is_call, is_const, shape_of
+from tvm_aie.relax.canonical import LAYOUT_OPS, const_array, dtype_of, is_call, is_const, shape_of, tag_of
 
 Shape = tuple[int, ...]
 QUANTISED = ("int8", "uint8")
@@ -98,6 +98,11 @@ class OpView:
     axis: int = 1
     order: tuple[int, ...] | None = None
     members: tuple[Any, ...] = ()
+
+    @property
+    def tag(self) -> int:
+        """Identifies the operator through TVM's rewriting."""
+        return tag_of(self.root)
 
     @property
     def macs(self) -> int:
