@@ -19,6 +19,7 @@ class KernelTerms:
     gamma: float
     opcode: float
     push: float
+    bd_write: float
     a_rate: float
     w_rate: float
     o_rate: float
@@ -36,6 +37,7 @@ def terms_from_keys(keys: Mapping[str, float]) -> KernelTerms:
         gamma=keys["kernel.conv.gamma"],
         opcode=keys["core.opcode_cycles"],
         push=keys["cmd.push_queued_cycles"],
+        bd_write=keys["cmd.bd_write_cycles"],
         a_rate=keys["flow.a.words_per_cycle"],
         w_rate=keys["flow.w.words_per_cycle"],
         o_rate=keys["flow.o.words_per_cycle"],
