@@ -1,17 +1,16 @@
 """Real architectures without a download: the onnx wheel's ``light_*`` networks with seeded weights.
 
 The files hold ImageNet classifiers whose weights are ConstantOfShape nodes. Each becomes a seeded normal, scaled
-by an analytic estimate of the mean and variance of every tensor (no data is run, so the weights depend on the
-seed alone): activations neither explode nor die, residual branches add as in a trained network, and the logits
-have a spread of about 3, so that the softmax is not flat.
+layer by layer on one seeded random image so that every layer's output has a spread of about 1: activations
+neither explode nor die, residual branches add as in a trained network, and the logits have a spread of about 3,
+so that the softmax is not flat. Measured spreads are rounded to eighths of an octave before use: the weights do
+not depend on the last bits of somebody's onnxruntime.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +18,7 @@ import onnx
 
 from tvm_aie.errors import InputError
 from tvm_aie.frontend.onnx_fold import fold_shape_nodes, run_nodes
-from tvm_aie.frontend.onnx_graph import Array, OnnxGraph, attributes, label
+from tvm_aie.frontend.onnx_graph import Array, OnnxGraph, attributes
 from tvm_aie.frontend.onnx_prepare import convert_opset, load_model, remove_no_ops, split_sums, write_reshapes
 
 LIGHT_NAMES = (
@@ -34,7 +33,6 @@ LIGHT_NAMES = (
     "zfnet512",
 )
 LOGIT_STD = 3.0
-Moments = tuple[float, float]  # mean and variance of all elements of a tensor
 FloatArray = npt.NDArray[np.float32]
 
 
@@ -87,162 +85,117 @@ def _replace_constant_of_shape(graph: OnnxGraph) -> set[str]:
 
 
 # ------------------------------------------------------------------------------- seeded weights
+def _fill_weights(graph: OnnxGraph, holes: set[str], seed: int) -> None:
+    """Fill every hole in graph order, running each node on one random image; fold layout operators on weights."""
+    filler = _Filler(graph, holes, seed)
+    rng = np.random.default_rng([seed, 0x1A6E])
+    values: dict[str, Array] = {}
+    for info in graph.inputs:
+        values[info.name] = rng.standard_normal(graph.shapes[info.name], dtype=np.float32)
+    last_use = {name: k for k, node in enumerate(graph.nodes) for name in node.input}
+    kept: list[onnx.NodeProto] = []
+    for k, node in enumerate(graph.nodes):
+        if node.input[0] in graph.constants:
+            _fold_on_weight(graph, filler, node)
+            continue
+        kept.append(node)
+        values.update(filler.run(node, values))
+        for name in node.input:
+            if last_use[name] == k:
+                values.pop(name, None)
+    graph.nodes = kept
+    if filler.holes:
+        raise InputError(f"no rule fills the weights {', '.join(sorted(filler.holes))}")
+
+
+def _fold_on_weight(graph: OnnxGraph, filler: _Filler, node: onnx.NodeProto) -> None:
+    """Unsqueeze or Reshape of a hole: the result is the hole from now on."""
+    source, target = node.input[0], node.output[0]
+    if source in filler.holes:
+        filler.holes.discard(source)
+        filler.holes.add(target)
+        graph.constants[target] = np.broadcast_to(np.float32(0), graph.shapes[target])
+    else:
+        values = {i: graph.constants[i] for i in node.input}
+        graph.constants.update(run_nodes([node], values, [target], graph.opset))
+
+
 class _Filler:
-    """Walks the graph in order, estimates moments and writes each hole when its reader is met."""
+    """Writes the holes a node reads, then evaluates the node."""
 
     def __init__(self, graph: OnnxGraph, holes: set[str], seed: int) -> None:
         self.graph, self.holes, self.seed = graph, holes, seed
-        self.moments: dict[str, Moments] = {i.name: (0.0, 1.0) for i in graph.inputs}
-        self.origin: dict[str, str] = {}  # a constant reached through Reshape/Unsqueeze -> the hole behind it
-        self.logits = self._logit_writers()
+        self.readers = graph.consumers()
+        self.logits = self._logit_spreads()
 
-    def _logit_writers(self) -> set[str]:
-        """Outputs of the layers whose values reach the final softmax with no other weighted layer between."""
-        producers = self.graph.producers()
-        todo = [o.name for o in self.graph.outputs]
-        for _ in range(6):
-            nodes = [producers[t] for t in todo if t in producers]
-            if any(n.op_type in ("Conv", "Gemm", "MatMul") for n in nodes):
-                break
-            todo = [n.input[0] for n in nodes]
-        return set(todo)
+    def _logit_spreads(self) -> dict[str, float]:
+        """Output of the last weighted layer -> its spread; six times wider where a pool averages it away."""
+        producers, spread = self.graph.producers(), LOGIT_STD
+        tensor = self.graph.outputs[0].name
+        while tensor in producers and producers[tensor].op_type not in ("Conv", "Gemm", "MatMul"):
+            spread *= 6 if producers[tensor].op_type == "GlobalAveragePool" else 1
+            tensor = producers[tensor].input[0]
+        return {tensor: spread}
 
-    def normal(self, name: str, std: float, mean: float = 0.0, centre: bool = False) -> None:
-        """Fill hole ``name`` (or the hole behind it) with normals from (seed, name)."""
-        hole = self.origin.get(name, name)
-        if hole not in self.holes:
-            return
-        shape = self.graph.constants[hole].shape
-        rng = np.random.default_rng([self.seed, zlib.crc32(hole.encode())])
+    def fill(self, name: str, std: float, mean: float = 0.0, centre: bool = False) -> FloatArray:
+        """Hole ``name`` becomes normals from (seed, name); ``centre``: each output channel sums to zero."""
+        shape = self.graph.constants[name].shape
+        rng = np.random.default_rng([self.seed, zlib.crc32(name.encode())])
         value: FloatArray = rng.standard_normal(shape, dtype=np.float32)
         if centre:
             value -= value.mean(axis=tuple(range(1, value.ndim)), keepdims=True)
         value *= np.float32(std)
         value += np.float32(mean)
-        self.graph.constants[hole] = value
-        self.holes.discard(hole)
+        self.graph.constants[name] = value
+        self.holes.discard(name)
+        return value
 
-    def variance_jitter(self, name: str, variance: float) -> None:
-        """Fill a BatchNormalization variance: within 20 % of the estimate, always positive."""
-        self.normal(name, 0.06 * variance, variance)
-        hole = self.origin.get(name, name)
-        self.graph.constants[hole] = np.maximum(self.graph.constants[hole], np.float32(0.5 * variance))
+    def run(self, node: onnx.NodeProto, values: dict[str, Array]) -> dict[str, Array]:
+        """Fill what ``node`` reads, return what it writes."""
+        if node.op_type in ("Conv", "Gemm", "MatMul") and node.input[1] in self.holes:
+            self.weighted(node, values)
+        elif node.op_type == "BatchNormalization":
+            self.batch_norm(node, values[node.input[0]])
+        else:
+            for name in node.input:
+                if name in self.holes:  # per-channel scale or shift
+                    self.fill(name, 0.1, 1.0 if node.op_type == "Mul" else 0.0)
+        return self.evaluate(node, values)
 
-    # ------------------------------------------------------------------ one method per operator
-    def weighted(self, node: onnx.NodeProto) -> Moments:
-        """Conv, Gemm, MatMul: He scale for the estimated input, zero-mean filters, small bias."""
-        mean, variance = self.moments[node.input[0]]
-        weight = self.graph.constants[self.origin.get(node.input[1], node.input[1])]
-        kernel_in = weight.shape[1:] if node.op_type == "Conv" else weight.shape
+    def evaluate(self, node: onnx.NodeProto, values: dict[str, Array]) -> dict[str, Array]:
+        """The node's outputs on the given tensors."""
+        known = {i: self.graph.constants.get(i, values.get(i)) for i in node.input if i}
+        return run_nodes([node], {k: v for k, v in known.items() if v is not None}, [node.output[0]], self.graph.opset)
+
+    def weighted(self, node: onnx.NodeProto, values: dict[str, Array]) -> None:
+        """He-like filters without a constant part, rescaled to the wanted spread of the output; small bias."""
+        weight = self.graph.constants[node.input[1]]
         transposed = attributes(node).get("transB", 0) == 1
-        fan_in = int(np.prod(kernel_in)) if node.op_type == "Conv" else int(kernel_in[1 if transposed else 0])
+        fan_in = int(np.prod(weight.shape[1:])) if node.op_type == "Conv" else weight.shape[1 if transposed else 0]
         centre = node.op_type == "Conv" and weight.shape[1] >= 8
-        power = variance + (0.0 if centre else mean * mean)
-        target = LOGIT_STD**2 if node.output[0] in self.logits else 1.0
-        self.normal(node.input[1], float(np.sqrt(target / (fan_in * power))), centre=centre)
+        weight = self.fill(node.input[1], float(np.sqrt(1.0 / fan_in)), centre=centre)
         if len(node.input) > 2:
-            self.normal(node.input[2], 0.1)
-        return 0.0, target
+            self.fill(node.input[2], 0.0)
+        spread = rounded_spread(self.evaluate(node, values)[node.output[0]])
+        weight *= np.float32(self.logits.get(node.output[0], 1.0) / spread)
+        if len(node.input) > 2:
+            self.holes.add(node.input[2])
+            self.fill(node.input[2], 0.1)
 
-    def batch_norm(self, node: onnx.NodeProto) -> Moments:
-        """Normalises the estimate; gamma near 1, except 0.5 where a residual Add follows."""
-        mean, variance = self.moments[node.input[0]]
-        residual = any(r.op_type in ("Add", "Sum") for r in self.graph.nodes if node.output[0] in r.input)
-        residual = residual and all(i not in self.graph.constants for r in self._readers(node) for i in r.input)
-        gamma = 0.5 if residual else 1.0
-        self.normal(node.input[1], 0.1 * gamma, gamma)
-        self.normal(node.input[2], 0.1)
-        self.normal(node.input[3], 0.1 * float(np.sqrt(variance)), mean)
-        self.variance_jitter(node.input[4], variance)
-        return 0.0, gamma * gamma + 0.02
-
-    def _readers(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
-        return [r for r in self.graph.nodes if node.output[0] in r.input]
-
-    def relu(self, node: onnx.NodeProto) -> Moments:
-        """The moments of a rectified normal."""
-        mean, variance = self.moments[node.input[0]]
-        std = float(np.sqrt(variance))
-        ratio = mean / std
-        density = float(np.exp(-ratio * ratio / 2) / np.sqrt(2 * np.pi))
-        from math import erf
-
-        below = 0.5 * (1 + erf(ratio / np.sqrt(2)))
-        first = mean * below + std * density
-        second = (mean * mean + variance) * below + mean * std * density
-        return first, max(second - first * first, 1e-3)
-
-    def binary(self, node: onnx.NodeProto) -> Moments:
-        """Add and Mul of two tensors, or of a tensor and a hole (scale near 1, shift near 0)."""
-        known = [self.moments[i] for i in node.input if i in self.moments]
-        for name in node.input:
-            if name not in self.moments:
-                self.normal(name, 0.1, 1.0 if node.op_type == "Mul" else 0.0)
-        if len(known) == 1:
-            return known[0][0], known[0][1] * 1.01 + 0.01
-        return sum(m for m, _ in known), sum(v for _, v in known)
-
-    def pool(self, node: onnx.NodeProto) -> Moments:
-        """Maximum: higher mean, less spread. Average: neighbours are taken as half correlated."""
-        mean, variance = self.moments[node.input[0]]
-        if node.op_type == "MaxPool":
-            return mean + 0.8 * float(np.sqrt(variance)), 0.8 * variance
-        area = int(np.prod(attributes(node).get("kernel_shape", self.graph.shapes[node.input[0]][2:])))
-        return mean, variance * (0.5 + 0.5 / area) if area < 16 else variance * 0.2
-
-    def concat(self, node: onnx.NodeProto) -> Moments:
-        """Mixture of the parts, weighted by channels."""
-        parts = [(self.moments[i], self.graph.shapes[i][1]) for i in node.input]
-        total = sum(c for _, c in parts)
-        mean = sum(m * c for (m, _), c in parts) / total
-        second = sum((v + m * m) * c for (m, v), c in parts) / total
-        return mean, second - mean * mean
-
-    def local_norm(self, node: onnx.NodeProto) -> Moments:
-        """LRN divides by about bias ** beta."""
-        attrs = attributes(node)
-        factor = float(attrs.get("bias", 1.0)) ** -float(attrs.get("beta", 0.75))
-        mean, variance = self.moments[node.input[0]]
-        return mean * factor, variance * factor * factor
-
-    def same(self, node: onnx.NodeProto) -> Moments:
-        """Layout operators and those at the end."""
-        return self.moments[node.input[0]]
+    def batch_norm(self, node: onnx.NodeProto, x: Array) -> None:
+        """Normalises the measured spread; gamma near 1, or 0.5 at the end of a residual branch."""
+        readers = self.readers[node.output[0]]
+        adds = [r for r in readers if r.op_type in ("Add", "Sum")]
+        residual = any(all(i not in self.graph.constants for i in r.input) for r in adds)
+        gamma, spread = 0.5 if residual else 1.0, rounded_spread(x)
+        self.fill(node.input[1], 0.1 * gamma, gamma)
+        self.fill(node.input[2], 0.1)
+        self.fill(node.input[3], 0.1 * spread)
+        variance = self.fill(node.input[4], 0.06 * spread * spread, spread * spread)
+        np.maximum(variance, np.float32(0.5 * spread * spread), out=variance)
 
 
-_RULES: dict[str, Callable[[_Filler, onnx.NodeProto], Moments]] = {
-    "Conv": _Filler.weighted,
-    "Gemm": _Filler.weighted,
-    "MatMul": _Filler.weighted,
-    "BatchNormalization": _Filler.batch_norm,
-    "Relu": _Filler.relu,
-    "Add": _Filler.binary,
-    "Sum": _Filler.binary,
-    "Mul": _Filler.binary,
-    "MaxPool": _Filler.pool,
-    "AveragePool": _Filler.pool,
-    "GlobalAveragePool": _Filler.pool,
-    "Concat": _Filler.concat,
-    "LRN": _Filler.local_norm,
-}
-
-
-def _fill_weights(graph: OnnxGraph, holes: set[str], seed: int) -> None:
-    """Fill every hole, then evaluate the layout operators on weights (Unsqueeze, Reshape)."""
-    filler = _Filler(graph, holes, seed)
-    on_weights: list[onnx.NodeProto] = []
-    for node in graph.nodes:
-        if node.input[0] in graph.constants or node.input[0] in filler.origin:
-            filler.origin[node.output[0]] = filler.origin.get(node.input[0], node.input[0])
-            on_weights.append(node)
-            continue
-        filler.moments[node.output[0]] = _RULES.get(node.op_type, _Filler.same)(filler, node)
-    if filler.holes:
-        raise InputError(f"{label(graph.nodes[0])}: no rule fills the weights {', '.join(sorted(filler.holes))}")
-    values: dict[str, Array] = {i: graph.constants[i] for n in on_weights for i in n.input if i in graph.constants}
-    if on_weights:
-        wanted = [n.output[0] for n in on_weights]
-        results: dict[str, Any] = run_nodes(on_weights, values, wanted, graph.opset)
-        graph.constants.update(results)
-        gone = {id(n) for n in on_weights}
-        graph.nodes = [n for n in graph.nodes if id(n) not in gone]
+def rounded_spread(x: Array) -> float:
+    """Root mean square of ``x``, rounded to an eighth of an octave; 1 for an all-zero tensor."""
+    spread = float(np.sqrt(np.mean(np.square(x, dtype=np.float64))))
+    return float(2.0 ** (np.round(8 * np.log2(spread)) / 8)) if spread > 0 else 1.0
