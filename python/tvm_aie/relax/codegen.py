@@ -1,0 +1,116 @@
+"""``relax.ext.aie2``: partition, lower and compile under an ``aie2`` target; what was compiled stays retrievable."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tvm_ffi
+from tvm import relax
+
+from tvm_aie.relax.partition import CODEGEN, OffloadReport, partition
+
+Backend = Callable[[Sequence[Any], Any], "tuple[list[Any], list[Any]]"]
+
+_log = logging.getLogger("tvm_aie")
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """What one compile produced: the report, and per region the layer graph and the compiled stages."""
+
+    report: OffloadReport
+    graphs: tuple[Any, ...]
+    compiled: tuple[Any, ...]
+    device: Any
+
+
+@dataclass
+class _State:
+    """The compile in progress and the last one finished."""
+
+    backend: Backend | None = None
+    target: Any = None
+    graphs: tuple[Any, ...] = ()
+    compiled: tuple[Any, ...] = ()
+    last: Compilation | None = None
+
+
+_STATE = _State()
+
+
+def set_backend(backend: Backend | None) -> Backend | None:
+    """Replace what turns layer graphs into runtime modules; returns the previous one (None: the emulator).
+
+    ``backend(graphs, device) -> (runtime modules, one compile result per graph)``.
+    """
+    previous, _STATE.backend = _STATE.backend, backend
+    return previous
+
+
+def last_compilation() -> Compilation | None:
+    """The most recent compile for an ``aie2`` target in this process."""
+    return _STATE.last
+
+
+def emulator_backend(graphs: Sequence[Any], device: Any) -> tuple[list[Any], list[Any]]:
+    """Compile each layer graph to a ``Program`` and put them in one runtime module."""
+    from tvm_aie import _native
+    from tvm_aie.pipeline import compile_graph
+
+    load = getattr(_native, "load", None)
+    if load is not None:
+        load()
+    compiled = [compile_graph(graph, device) for graph in graphs]
+    create = tvm_ffi.get_global_func("tvm_aie.runtime.create")
+    programs = [bytes(c.program.to_bytes()) for c in compiled]
+    return [create([graph.name for graph in graphs], programs)], compiled
+
+
+@tvm_ffi.register_global_func("relax.ext.aie2", override=True)
+def _codegen(functions: Any, _options: Any, _constant_names: Any) -> list[Any]:
+    """Called once by ``RunCodegen`` with all external functions of the module."""
+    from tvm_aie.plan.lower import lower_function
+    from tvm_aie.targets import device_of
+
+    graphs = [lower_function(func) for func in functions]
+    device = None if _STATE.target is None else device_of(_STATE.target)
+    modules, compiled = (_STATE.backend or emulator_backend)(graphs, device)
+    _STATE.graphs, _STATE.compiled = tuple(graphs), tuple(compiled)
+    return modules
+
+
+def offload(mod: Any, target: Any) -> Any:
+    """Partition ``mod`` and compile its regions for the device of ``target``."""
+    from tvm_aie.targets import device_of
+
+    device = device_of(target)
+    split = partition(mod)
+    _STATE.target, _STATE.graphs, _STATE.compiled = target, (), ()
+    # every operator is on the array or has a reason
+    mod = relax.transform.RunCodegen()(rename_regions(split.module)).without_attr("const_name_to_constant")
+    # now: a region is a call of an external function; its program is an attached runtime module
+    _STATE.last = Compilation(split.report, _STATE.graphs, _STATE.compiled, device)
+    _log.info("aie2: %d regions, %.1f %% of MACs", split.report.regions, 100 * split.report.mac_share)
+    return mod
+
+
+def rename_regions(mod: Any) -> Any:
+    """Give the external functions the symbols ``aie2_0``, ``aie2_1`` ... in the order of their first call."""
+    regions = [v for v, f in mod.functions_items() if isinstance(f, relax.Function) and _is_region(f)]
+    order: list[Any] = []
+    for _, func in mod.functions_items():
+        if isinstance(func, relax.Function) and not _is_region(func):
+            for block in func.body.blocks:
+                callees = [getattr(binding.value, "op", None) for binding in block.bindings]
+                order += [c for c in callees if c in regions and c not in order]
+    renamed = mod.clone()
+    for index, var in enumerate(order + [v for v in regions if v not in order]):
+        renamed[var] = mod[var].with_attr("global_symbol", f"aie2_{index}")
+    return renamed
+
+
+def _is_region(func: Any) -> bool:
+    return bool(func.attrs) and func.attrs.get("Codegen", None) == CODEGEN
