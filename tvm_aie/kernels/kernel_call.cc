@@ -292,6 +292,7 @@ bool RunConv(const Call& c) {
     return c.Fail("no room behind the input for the vector load of the last pixels");
   }
   c.Read(c.config.hdr_base, c.state.header.hdr_bytes);
+  if (c.state.header.n_ocb == 0) return true;  // a row of cores may own nothing; then nothing bounds the loops
   CountConv(w, c.state.header.n_ocb, c.state.header.nnz, c.result);
   if (!c.functional) return true;
   ConvArgs args = MakeConvArgs(c, w, gamma, w_first);
@@ -383,12 +384,13 @@ bool RunPool(const Call& c, bool average) {
   }
   if (!c.Params(average ? 19 + 3 * n_div : 18) || !ReadWindow(c, kMaxStep, kMaxStep, &w) ||
       !c.Range("pad_left", p[15], -kMaxImage, kMaxImage) || !c.Range("lo", p[16], -128, 127) ||
-      !c.Range("hi", p[17], p[16], 127) || !CheckOwned(c, w.n_cblk) ||
-      (average && !CheckDivisors(c, w, p[15], p + 19, n_div))) {
+      !c.Range("hi", p[17], p[16], 127) || !CheckOwned(c, w.n_cblk)) {
     return false;
   }
   int64_t n_ocb = c.state.header.n_ocb;
   if (!CheckInput(c, InputBytes(w)) || !CheckOutput(c, n_ocb * w.band * w.wo * 8)) return false;
+  if (n_ocb == 0) return true;
+  if (average && !CheckDivisors(c, w, p[15], p + 19, n_div)) return false;
   c.result->chunks = n_ocb * w.band;
   c.result->trips[1] = n_ocb * ((w.wo + 3) / 4) * SumOfTaps(w) * w.kw;
   c.Read(c.config.hdr_base, 64);

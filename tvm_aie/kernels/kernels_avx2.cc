@@ -49,6 +49,8 @@ struct Avx2 {
           int32_t pair;
           __builtin_memcpy(&pair, a + p * 16, 4);
           acc[r][p] = _mm256_add_epi32(acc[r][p], _mm256_madd_epi16(_mm256_set1_epi32(pair), b));
+          // Keeps the compiler from adding the products of several q first: that spills.
+          asm("" : "+x"(acc[r][p]));
         }
       }
     }

@@ -271,7 +271,8 @@ class Machine {
 
   Step AcquireO() {
     if (!s_.header.valid) return Fault("ACQ_O: no weight message header has been read");
-    if (s_.o_held != 0) return Fault("ACQ_O: an output message is already held");
+    // One message collects all input channel chunks: acquired with the first, a no-op with the others.
+    if (s_.o_held != 0) return Control(StepKind::kControl, 1);
     uint32_t n = s_.header.o_slots;
     if (n == 0) return Control(StepKind::kControl, 1);
     if (n > c_.o_slots - s_.o_pos) {
@@ -296,7 +297,7 @@ class Machine {
 
   Step SkipO() {
     if (!s_.header.valid) return Fault("SKIP_O: no weight message header has been read");
-    if (s_.o_held != 0) return Fault("SKIP_O: an output message is held");
+    if (s_.o_held != 0) return Control(StepKind::kControl, 1);
     uint32_t unit = s_.header.o_slots;
     if (unit == 0 || s_.o_pos % unit == 0) return Control(StepKind::kControl, 1);
     if (c_.o_slots % unit != 0) {

@@ -1,0 +1,463 @@
+// The superkernel on real messages: rings that wrap, loops, every kernel, faults, and mutated input.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "tvm_aie/superkernel.h"
+
+using namespace tvm_aie;
+
+#define CHECK(condition, ...)                                              \
+  do {                                                                     \
+    if (!(condition)) {                                                    \
+      std::fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, #condition); \
+      std::fprintf(stderr, __VA_ARGS__);                                   \
+      std::fprintf(stderr, "\n");                                          \
+      std::exit(1);                                                        \
+    }                                                                      \
+  } while (0)
+
+namespace {
+
+using Bytes = std::vector<uint8_t>;
+using Words = std::vector<int32_t>;
+
+Bytes ToBytes(const Words& words) {
+  Bytes b(words.size() * 4);
+  std::memcpy(b.data(), words.data(), b.size());
+  return b;
+}
+
+void Append(Bytes* to, const Bytes& from) { to->insert(to->end(), from.begin(), from.end()); }
+
+// The streams of one core: whole slots, in order.
+struct Traffic {
+  Bytes a, w;
+};
+
+struct Outcome {
+  StepKind end = StepKind::kHalt;  // kHalt, kFault, or kAcquire: starved
+  std::string fault;
+  Bytes output;                    // every O slot handed to the DMA
+  std::vector<KernelCall> calls;
+  int opcodes = 0;
+};
+
+CoreConfig Config() {
+  CoreConfig c;
+  c.a_slot = 384, c.a_slots = 4;
+  c.w_slot = 192, c.w_slots = 37;
+  c.o_slot = 160, c.o_slots = 6;
+  uint32_t at = 0;
+  auto place = [&at](uint32_t bytes) {
+    uint32_t base = at;
+    at += (bytes + 63) / 64 * 64;
+    return base;
+  };
+  c.ops_base = place(c.ops_bytes = 1536);
+  c.hdr_base = place(c.hdr_bytes = 512);
+  c.acc_base = place(c.acc_bytes = 2 * 2 * 12 * 32);
+  c.w_base = place(c.w_slot * c.w_slots);
+  c.o_base = place(c.o_slot * c.o_slots);
+  c.a_base = place(c.a_slot * c.a_slots);
+  at += 256;  // guard
+  c.mem_bytes = at;
+  return c;
+}
+
+// The core's DMA: slot by slot, as soon as the locks allow.
+class Core {
+ public:
+  Core(const CoreConfig& config, const Traffic& traffic, bool functional)
+      : c_(config), traffic_(traffic), functional_(functional), mem_(new uint8_t[config.mem_bytes]) {
+    std::memset(mem_.get(), 0x5A, c_.mem_bytes);
+    lock_[kAFree] = c_.a_slots;
+    lock_[kWFree] = c_.w_slots;
+    lock_[kOFree] = c_.o_slots;
+  }
+
+  Outcome Run(int max_steps) {
+    Outcome out;
+    SuperkernelState state;
+    for (int i = 0; i < max_steps; ++i) {
+      Step step = NextStep(state, c_, mem_.get(), functional_);
+      out.opcodes += step.opcodes;
+      out.end = step.kind;
+      switch (step.kind) {
+        case StepKind::kAcquire:
+          while (lock_[step.lock] < step.value) {
+            if (!Pump(&out)) return out;
+          }
+          lock_[step.lock] -= step.value;
+          break;
+        case StepKind::kRelease: lock_[step.lock] += step.value; break;
+        case StepKind::kKernel: Record(step.call, &out); break;
+        case StepKind::kControl: break;
+        default:
+          out.fault = state.fault;
+          while (Pump(&out)) {
+          }
+          return out;
+      }
+    }
+    return out;
+  }
+
+ private:
+  void Record(const KernelCall& call, Outcome* out) const {
+    for (int i = 0; i < call.n_reads; ++i) {
+      const MemRange& r = call.reads[static_cast<size_t>(i)];
+      CHECK(r.begin < r.end && r.end <= c_.mem_bytes, "read range %u..%u", r.begin, r.end);
+    }
+    for (int i = 0; i < call.n_writes; ++i) {
+      const MemRange& r = call.writes[static_cast<size_t>(i)];
+      CHECK(r.begin < r.end && r.end <= c_.mem_bytes, "write range %u..%u", r.begin, r.end);
+    }
+    out->calls.push_back(call);
+  }
+
+  // Moves one slot; false when nothing can move.
+  bool Pump(Outcome* out) {
+    if (Feed(traffic_.a, &a_done_, c_.a_base, c_.a_slot, c_.a_slots, kAFree, kAFull)) return true;
+    if (Feed(traffic_.w, &w_done_, c_.w_base, c_.w_slot, c_.w_slots, kWFree, kWFull)) return true;
+    if (lock_[kOFull] < 1) return false;
+    --lock_[kOFull];
+    ++lock_[kOFree];
+    const uint8_t* slot = mem_.get() + c_.o_base + o_done_++ % c_.o_slots * c_.o_slot;
+    out->output.insert(out->output.end(), slot, slot + c_.o_slot);
+    return true;
+  }
+
+  bool Feed(const Bytes& stream, uint32_t* done, uint32_t base, uint32_t slot, uint32_t slots, int free, int full) {
+    if (lock_[free] < 1 || (uint64_t{*done} + 1) * slot > stream.size()) return false;
+    --lock_[free];
+    ++lock_[full];
+    std::memcpy(mem_.get() + base + *done % slots * slot, stream.data() + size_t{*done} * slot, slot);
+    ++*done;
+    return true;
+  }
+
+  const CoreConfig& c_;
+  const Traffic& traffic_;
+  bool functional_;
+  std::unique_ptr<uint8_t[]> mem_;
+  int64_t lock_[6] = {};
+  uint32_t a_done_ = 0, w_done_ = 0, o_done_ = 0;
+};
+
+Bytes OpMessage(const CoreConfig& c, int slots, const Words& ops, size_t pad_words = 0) {
+  Words words = {0x0A1E0001, 0, slots, 7, 0, 0};
+  words.insert(words.end(), ops.begin(), ops.end());
+  words.resize(words.size() + pad_words, -1);
+  words[1] = static_cast<int32_t>(words.size());
+  Bytes b = ToBytes(words);
+  CHECK(b.size() <= size_t{c.a_slot} * static_cast<size_t>(slots), "test message too long");
+  b.resize(size_t{c.a_slot} * static_cast<size_t>(slots));
+  return b;
+}
+
+Bytes ToSlots(Bytes b, size_t slot) {
+  b.resize((b.size() + slot - 1) / slot * slot);
+  return b;
+}
+
+struct Weights {
+  int n_ocb = 0, o_slots = 0, cb0 = 0;
+  std::vector<int32_t> bias;
+  std::vector<uint16_t> row_ptr, col;
+  Bytes tiles;
+};
+
+Bytes WeightMessage(const CoreConfig& c, const Weights& w) {
+  Bytes tail(w.bias.size() * 4 + w.row_ptr.size() * 2 + w.col.size() * 2);
+  uint8_t* p = tail.data();
+  if (!w.bias.empty()) std::memcpy(p, w.bias.data(), w.bias.size() * 4);
+  p += w.bias.size() * 4;
+  if (!w.row_ptr.empty()) std::memcpy(p, w.row_ptr.data(), w.row_ptr.size() * 2);
+  p += w.row_ptr.size() * 2;
+  if (!w.col.empty()) std::memcpy(p, w.col.data(), w.col.size() * 2);
+  tail.resize((tail.size() + 63) / 64 * 64);
+  size_t total = 64 + tail.size() + w.tiles.size();
+  Words head = {0x0A1E0002, static_cast<int32_t>((total + c.w_slot - 1) / c.w_slot), static_cast<int32_t>(64 + tail.size()),
+                w.n_ocb, w.o_slots, static_cast<int32_t>(w.col.size()), w.cb0, 0};
+  head.resize(16);
+  Bytes b = ToBytes(head);
+  Append(&b, tail);
+  Append(&b, w.tiles);
+  return ToSlots(b, c.w_slot);
+}
+
+// A 3x3 convolution, 6 x 9 pixels, 4 input blocks in 2 chunks, 2 output blocks, 3 bands of 2 rows, then a max pool and
+// an upsampling of one line, whose output message needs SKIP_O.
+constexpr int kH = 6, kW = 9, kInBlocks = 4, kChunk = 2, kOutBlocks = 2, kBand = 2, kLine = kW + 2;
+
+struct Network {
+  CoreConfig config = Config();
+  Traffic traffic;
+  Bytes conv_expected;           // [band][ocb][row][px][8]
+  Bytes line;                    // input of pool and upsample: [px][8]
+  int64_t macs = 0;
+};
+
+int Input(int row, int block, int px, int k) { return static_cast<int8_t>((row * 71 + block * 37 + px * 13 + k * 29 + 5) * 7); }
+
+Words ConvOps(const CoreConfig&) {
+  Words ops = {1, kH / kBand, 1, kInBlocks / kChunk, 3, 2, 5, 7, 9, 1, 22};
+  Words params = {kChunk, kLine, 3, 3, 1, 1, 1, 1, kW, kBand, 0, kH, 1, kH, 0, 1, kInBlocks / kChunk, 2, 9, -120, 120, 26};
+  ops.insert(ops.end(), params.begin(), params.end());
+  Words tail = {8, 6, 4, 2, 2, 2, 0};
+  ops.insert(ops.end(), tail.begin(), tail.end());
+  return ops;
+}
+
+Bytes ConvInput(const CoreConfig& c, int band, int ck) {
+  int lo = std::max(band * kBand - 1, 0), hi = std::min(band * kBand + kBand + 1, kH);
+  Bytes b;
+  for (int row = lo; row < hi; ++row) {
+    for (int block = 0; block < kChunk; ++block) {
+      for (int px = 0; px < kLine; ++px) {
+        for (int k = 0; k < 8; ++k) {
+          bool pad = px == 0 || px == kLine - 1;
+          b.push_back(static_cast<uint8_t>(pad ? 0 : Input(row, ck * kChunk + block, px - 1, k)));
+        }
+      }
+    }
+  }
+  b.resize(size_t{c.a_slot} * 2);
+  return b;
+}
+
+Weights ConvWeights(std::mt19937& rng, int ck) {
+  Weights w;
+  w.n_ocb = kOutBlocks;
+  w.o_slots = ck == kInBlocks / kChunk - 1 ? 2 : 0;
+  for (int i = 0; i < kOutBlocks * 8; ++i) w.bias.push_back(i * 1000 - 7000);
+  w.row_ptr = {0, 2, 3};  // block row 1 misses one block
+  w.col = {0, 1, static_cast<uint16_t>(ck)};
+  w.tiles.resize(w.col.size() * 9 * 64);
+  for (uint8_t& b : w.tiles) b = static_cast<uint8_t>(rng());
+  return w;
+}
+
+uint8_t RequantConv(int64_t sum, int64_t bias) {
+  int64_t v = sum * 4 + bias;
+  v *= v < 0 ? 26 : 256;
+  int64_t unit = 1 << 17, floor = v >> 17, rest = v - floor * unit;
+  if (rest * 2 > unit || (rest * 2 == unit && (floor & 1) != 0)) ++floor;
+  return static_cast<uint8_t>(std::clamp<int64_t>(floor, -120, 120));
+}
+
+void ExpectConv(const std::vector<Weights>& chunks, Network* net) {
+  for (int band = 0; band < kH / kBand; ++band) {
+    for (int ocb = 0; ocb < kOutBlocks; ++ocb) {
+      for (int i = 0; i < kBand * kW * 8; ++i) {
+        int row = band * kBand + i / (kW * 8), px = i / 8 % kW, n = i % 8;
+        int64_t sum = 0;
+        for (size_t ck = 0; ck < chunks.size(); ++ck) {
+          const Weights& w = chunks[ck];
+          for (int j = w.row_ptr[static_cast<size_t>(ocb)]; j < w.row_ptr[static_cast<size_t>(ocb) + 1]; ++j) {
+            for (int tap = 0; tap < 9; ++tap) {
+              int y = row + tap / 3 - 1, x = px + tap % 3 - 1;
+              if (y < 0 || y >= kH) continue;
+              net->macs += n == 0 ? 64 : 0;
+              if (x < 0 || x >= kW) continue;
+              for (int k = 0; k < 8; ++k) {
+                int8_t b = static_cast<int8_t>(w.tiles[static_cast<size_t>(((j * 9 + tap) * 8 + k) * 8 + n)]);
+                sum += Input(y, static_cast<int>(ck) * kChunk + w.col[static_cast<size_t>(j)], x, k) * b;
+              }
+            }
+          }
+        }
+        net->conv_expected.push_back(RequantConv(sum, chunks[0].bias[static_cast<size_t>(ocb * 8 + n)]));
+      }
+    }
+  }
+}
+
+void AddConv(Network* net) {
+  std::mt19937 rng(3);
+  std::vector<Weights> chunks = {ConvWeights(rng, 0), ConvWeights(rng, 1)};
+  Append(&net->traffic.a, OpMessage(net->config, 2, ConvOps(net->config)));
+  for (int band = 0; band < kH / kBand; ++band) {
+    for (int ck = 0; ck < kInBlocks / kChunk; ++ck) {
+      Append(&net->traffic.a, ConvInput(net->config, band, ck));
+      Append(&net->traffic.w, WeightMessage(net->config, chunks[static_cast<size_t>(ck)]));
+    }
+  }
+  ExpectConv(chunks, net);
+}
+
+// The opcode message starts at slot 2 of 4 and holds more than 2 slots of words: it wraps.
+void AddLines(Network* net) {
+  const CoreConfig& c = net->config;
+  Words ops = {3, 2, 5, 7, 9, 3, 18, 1, kW, 1, 3, 1, 1, 1, 1, kW, 1, 0, 1, 0, 1, -1, 1, -128, 127, 8, 6, 4, 2,
+               3, 2, 5, 11, 0, 7, 9, 5, 5, 1, kW, 2, 2, 1, 8, 6, 4, 2,
+               3, 2, 5, 7, 9, 2, 10, 1, kW, 1, 2, 1, 0, 1, -128, 127, 0, 8, 6, 4, 2,
+               3, 2, 5, 7, 9, 4, 22, 1, kW, 1, kW, 1, 1, 1, 1, 1, 1, 0, 1, 0, 1, -1, 0, -128, 127, 1, kW, 57, 9, 8, 6, 4, 2,
+               10};
+  Append(&net->traffic.a, OpMessage(c, 4, ops, 150));
+  for (int i = 0; i < kW * 8; ++i) net->line.push_back(static_cast<uint8_t>(i * 91 + 3));
+  Bytes twice = net->line;
+  Append(&twice, net->line);
+  twice.resize(size_t{c.a_slot} * 2);
+  for (int o_slots : {1, 3, 1, 1}) {
+    Append(&net->traffic.a, twice);
+    Weights w;
+    w.n_ocb = 1;
+    w.o_slots = o_slots;
+    Append(&net->traffic.w, WeightMessage(c, w));
+  }
+}
+
+Network MakeNetwork() {
+  Network net;
+  AddConv(&net);
+  AddLines(&net);
+  return net;
+}
+
+void CheckSlots(const CoreConfig& c, const Bytes& output, size_t slot, const Bytes& expected, const char* what) {
+  size_t at = slot * c.o_slot;
+  CHECK(output.size() >= at + expected.size(), "%s: output too short", what);
+  for (size_t i = 0; i < expected.size(); ++i) {
+    CHECK(output[at + i] == expected[i], "%s: byte %zu is %d, expected %d", what, i, output[at + i], expected[i]);
+  }
+}
+
+int8_t At(const Bytes& line, int px, int n) { return static_cast<int8_t>(line[static_cast<size_t>(px * 8 + n)]); }
+
+void TestNetwork() {
+  Network net = MakeNetwork();
+  CoreConfig& c = net.config;
+  Outcome out = Core(c, net.traffic, true).Run(10000);
+  CHECK(out.end == StepKind::kHalt, "ended with %d: %s", static_cast<int>(out.end), out.fault.c_str());
+  size_t message = static_cast<size_t>(kOutBlocks * kBand * kW * 8);
+  for (size_t band = 0; band < 3; ++band) {
+    Bytes expected(net.conv_expected.begin() + static_cast<long>(band * message),
+                   net.conv_expected.begin() + static_cast<long>((band + 1) * message));
+    CheckSlots(c, out.output, band * 2, expected, "conv");
+  }
+  Bytes pool, up, add, average;
+  for (int px = 0; px < kW; ++px) {
+    for (int n = 0; n < 8; ++n) {
+      int8_t best = At(net.line, px, n);
+      if (px > 0) best = std::max(best, At(net.line, px - 1, n));
+      if (px < kW - 1) best = std::max(best, At(net.line, px + 1, n));
+      pool.push_back(static_cast<uint8_t>(best));
+      long sum = std::lrint(At(net.line, px, n) * 1.5);  // ((x << 1) + x) / 2, ties to even
+      add.push_back(static_cast<uint8_t>(std::clamp<long>(sum, -128, 127)));
+    }
+  }
+  for (int i = 0; i < 2 * kW * 2 * 8; ++i) up.push_back(net.line[static_cast<size_t>(i % (kW * 16) / 16 * 8 + i % 8)]);
+  for (int n = 0; n < 8; ++n) {
+    int sum = 0;
+    for (int px = 0; px < kW; ++px) sum += At(net.line, px, n);
+    average.push_back(static_cast<uint8_t>(static_cast<int8_t>(std::lrint(sum * 57 / 512.0))));
+  }
+  CheckSlots(c, out.output, 6, pool, "max pool");
+  CheckSlots(c, out.output, 9, up, "upsample after two skipped slots");
+  CheckSlots(c, out.output, 12, add, "add");
+  CheckSlots(c, out.output, 13, average, "average pool");
+  CHECK(out.output.size() == size_t{c.o_slot} * 14, "%zu bytes out", out.output.size());
+
+  int64_t macs = 0;
+  for (const KernelCall& call : out.calls) macs += call.macs;
+  CHECK(macs == net.macs, "macs %lld, expected %lld", static_cast<long long>(macs), static_cast<long long>(net.macs));
+  // Band 0, chunk 0: 6 groups in one chunk per ocb; row 0 has 2 taps, row 1 has 3: the chunk counts 3.
+  const KernelCall& first = out.calls.front();
+  CHECK(first.chunks == 2 && first.blocks == 3 && first.trips[6] == 3 * 3 * 3, "counts %lld %lld %lld",
+        static_cast<long long>(first.chunks), static_cast<long long>(first.blocks), static_cast<long long>(first.trips[6]));
+  CHECK(first.macs == 9 * (2 + 3) * 3 * 3 * 64 && first.dense_macs == first.macs / 3 * 4, "macs of the first call");
+
+  Outcome timed = Core(c, net.traffic, false).Run(10000);
+  CHECK(timed.end == StepKind::kHalt && timed.calls.size() == out.calls.size() && timed.opcodes == out.opcodes, "timed run");
+  for (size_t i = 0; i < out.calls.size(); ++i) {
+    CHECK(timed.calls[i].macs == out.calls[i].macs && timed.calls[i].trips == out.calls[i].trips &&
+              timed.calls[i].chunks == out.calls[i].chunks && timed.calls[i].n_reads == out.calls[i].n_reads,
+          "call %zu differs when timed", i);
+  }
+}
+
+void Poke(Bytes* b, size_t at, int32_t value) { std::memcpy(b->data() + at, &value, 4); }
+
+void ExpectFault(Network net, const char* text) {
+  for (bool functional : {true, false}) {
+    Outcome out = Core(net.config, net.traffic, functional).Run(10000);
+    CHECK(out.end == StepKind::kFault && out.fault == text, "got '%s', expected '%s'", out.fault.c_str(), text);
+  }
+}
+
+void TestFaults() {
+  const Network good = MakeNetwork();
+  constexpr size_t kOps = 24, kParams = kOps + 11 * 4;  // byte offsets in the first opcode message
+  auto with_a = [&](size_t at, int32_t value, const char* text) {
+    Network net = good;
+    Poke(&net.traffic.a, at, value);
+    ExpectFault(net, text);
+  };
+  auto with_w = [&](size_t at, int32_t value, const char* text) {
+    Network net = good;
+    Poke(&net.traffic.w, at, value);
+    ExpectFault(net, text);
+  };
+  with_a(0, 5, "opcode message: bad magic 5 at A slot 0");
+  with_a(kOps, 77, "unknown opcode 77 at word 6");
+  with_a(kOps + 4, 0, "LOOP: count 0");
+  with_a(kOps + 20, 9, "ACQ_A: 9 slots, 0 held of a ring of 4");
+  with_a(kOps + 36, 9, "KERNEL: unknown kernel 9");
+  with_a(kParams, 1, "CONV: column 1 of block row 0 >= n_cblk 1");
+  with_a(kParams, 9, "CONV: needs 2376 input bytes, the message holds 768");
+  with_a(kParams + 4, 10, "CONV: reads pixel 10 of a line of 10");
+  with_a(kParams + 4 * 2, 0, "CONV: kh 0 not in 1..256");
+  with_a(kParams + 4 * 14, 2, "CONV: band_lvl 2 not in -1..1");
+  with_a(kParams + 4 * 16, 1, "CONV: writes 288 output bytes, the message holds 0");
+  with_a(kParams + 4 * 17, 40, "CONV: acc_shift 40 not in 0..30");
+  with_w(0, 5, "weight message: bad magic 5 at W slot 0");
+  with_w(4, 99, "weight message: 99 slots");
+  with_w(8, 100, "weight message: header of 100 bytes (HDR holds 512)");
+  with_w(20, 200, "CONV: header of 192 bytes is too small for n_ocb 2, nnz 200");
+  with_w(128 + 0, 0x00030001, "CONV: row_ptr runs from 1 to 3, expected 0 to 3");
+  with_w(128 + 6, 0x00010009, "CONV: column 9 of block row 0 >= n_cblk 2");
+}
+
+// Words of the opcode and weight messages replaced at random: any outcome but a crash.
+void TestMutations(int rounds) {
+  const Network good = MakeNetwork();
+  std::mt19937 rng(17);
+  static constexpr int32_t kValues[] = {0, 1, -1, 2, 3, 7, 8, 255, 256, 65535, 65536, 1 << 20, 0x7fffffff, -0x7fffffff - 1};
+  size_t second = static_cast<size_t>(good.config.a_slot) * 14;  // the second opcode message
+  int faults = 0, halts = 0;
+  for (int round = 0; round < rounds; ++round) {
+    Network net = good;
+    for (uint32_t n = rng() % 4; n <= 3; ++n) {
+      int32_t value = rng() % 2 != 0 ? kValues[rng() % std::size(kValues)] : static_cast<int32_t>(rng() % 64);
+      switch (rng() % 4) {
+        case 0: Poke(&net.traffic.a, rng() % 46 * 4, value); break;
+        case 1: Poke(&net.traffic.a, second + rng() % 110 * 4, value); break;
+        case 2: Poke(&net.traffic.w, rng() % 48 * 4, value); break;
+        default: Poke(&net.traffic.w, rng() % (net.traffic.w.size() / 4) * 4, value); break;
+      }
+    }
+    Outcome out = Core(net.config, net.traffic, rng() % 4 != 0).Run(2000);
+    CHECK(out.end != StepKind::kFault || !out.fault.empty(), "round %d: a fault without a message", round);
+    faults += out.end == StepKind::kFault;
+    halts += out.end == StepKind::kHalt;
+  }
+  std::printf("%d mutations: %d faults, %d halts\n", rounds, faults, halts);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  TestNetwork();
+  TestFaults();
+  TestMutations(argc > 1 ? std::atoi(argv[1]) : 20000);
+  std::printf("test_superkernel: ok\n");
+  return 0;
+}
