@@ -1,0 +1,261 @@
+"""Builds the ``NetworkReport`` from what the compiler decided and what the emulator counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from tvm_aie.cost import lower_bound
+from tvm_aie.device import Device
+from tvm_aie.emit.program import FlowClass, TileKind
+from tvm_aie.pipeline import Compiled
+from tvm_aie.plan.graph import Conv
+from tvm_aie.plan.physical import BLOCK, PhysicalGraph, physical_weight
+from tvm_aie.report.layers import LayerCounters, layer_rows
+from tvm_aie.report.model import (
+    HostOp,
+    Label,
+    LayerRow,
+    Machine,
+    Memory,
+    NetworkReport,
+    Placement,
+    Sparsity,
+    Time,
+    Traffic,
+)
+
+GUARD_BYTES = 256  # behind the A ring (docs/program.md section 1)
+
+
+class ItemStats(Protocol):
+    """Counters of one item, as the emulator returns them."""
+
+    item: int
+    start: int
+    end: int
+    busy_sum: int
+    macs: int
+    dense_macs: int
+    bytes: Sequence[int]
+    command_cycles: int
+
+
+class RunResult(Protocol):
+    """Result of one run of one program."""
+
+    cycles: int
+    launch_cycles: int
+    items: Sequence[ItemStats]
+
+
+class OpRecord(Protocol):
+    """One operator of the network."""
+
+    name: str
+    kind: str
+    macs: int
+    on_array: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class ConvWork:
+    """Logical work of one convolution: blocks, MACs, bytes; *live* leaves out dead blocks."""
+
+    blocks: int
+    live_blocks: int
+    dense_macs: int
+    macs: int
+    dense_bytes: int
+    packed_bytes: int
+
+
+def conv_work(physical: PhysicalGraph, conv: Conv) -> ConvWork:
+    """Count blocks and logical multiply-accumulates of ``conv``; padding channels are no work."""
+    source, target = physical.views[conv.input], physical.views[conv.output]
+    weight = physical_weight(conv, source, target)
+    ob, ib, taps = weight.shape[0] // BLOCK, weight.shape[1] // BLOCK, weight.shape[2] * weight.shape[3]
+    live = weight.reshape(ob, BLOCK, ib, BLOCK, taps).any(axis=(1, 3, 4))
+    ones = replace(conv, weight=np.ones((*conv.weight.shape[:2], 1, 1), np.int8))
+    pairs = physical_weight(ones, source, target).reshape(ob, BLOCK, ib, BLOCK).sum(axis=(1, 3), dtype=np.int64)
+    out = physical.tensors[conv.output]
+    per_pair = taps * out.height * out.width
+    index_bytes = ob * BLOCK * 4 + 2 * (ob + 1) + 2 * int(live.sum())
+    occupied = pairs > 0
+    return ConvWork(
+        blocks=int(occupied.sum()),
+        live_blocks=int(live.sum()),
+        dense_macs=int(pairs.sum()) * per_pair,
+        macs=int(pairs[live].sum()) * per_pair,
+        dense_bytes=int(conv.weight.size) + 4 * conv.weight.shape[0],
+        packed_bytes=int(live.sum()) * taps * BLOCK * BLOCK + index_bytes,
+    )
+
+
+def machine_of(device: Device) -> Machine:
+    """What the report says about the device."""
+    return Machine(
+        name=device.name,
+        rows=device.rows,
+        cols=device.cols,
+        memtiles=device.cols * device.memtiles_per_col,
+        clock_mhz=device.clock_mhz,
+        peak_macs_per_cycle=device.peak_macs_per_cycle,
+        ddr_gb_per_s=device.ddr_gb_per_s[-1],
+    )
+
+
+def build_report(
+    network: str,
+    device: Device,
+    ops: Iterable[OpRecord],
+    compiled: Sequence[Compiled],
+    runs: Sequence[RunResult] = (),
+    measured: Sequence[Time] = (),
+) -> NetworkReport:
+    """The report of one network; ``runs``: one result per compiled region, or none before a run."""
+    works = [{c.name: conv_work(r.physical, c) for c in r.physical.layers if isinstance(c, Conv)} for r in compiled]
+    sparsity = _sparsity([w for region in works for w in region.values()])
+    memory = _memory(device, compiled)
+    compulsory = sparsity.packed_weight_bytes + memory.input_bytes + memory.output_bytes
+    bound = lower_bound(sparsity.macs, compulsory, device)
+    estimate = sum(tiling.cycles for region in compiled for tiling in region.tilings)
+    times = [
+        _time(device, "lower bound max(MACs / peak, compulsory DDR bytes / bandwidth)", Label.ESTIMATED, bound.cycles),
+        _time(device, "sum of the schedule's own estimates", Label.ESTIMATED, estimate),
+    ]
+    layers: tuple[LayerRow, ...] = ()
+    if runs:
+        total = sum(run.cycles + run.launch_cycles for run in runs)
+        launch = device.cycles_to_ms(sum(run.launch_cycles for run in runs))
+        times.append(_time(device, f"array, {launch:.3f} ms launch included", Label.EMULATED, total))
+        layers = layer_rows(device, _counters(compiled, works, runs))
+    return NetworkReport(
+        network=network,
+        machine=machine_of(device),
+        placement=_placement(ops),
+        sparsity=sparsity,
+        memory=memory,
+        traffic=_traffic(runs),
+        times=(*times, *measured),
+        layers=layers,
+    )
+
+
+def _time(device: Device, what: str, label: Label, cycles: float) -> Time:
+    return Time(what, label, float(cycles), device.cycles_to_ms(cycles))
+
+
+def _placement(ops: Iterable[OpRecord]) -> Placement:
+    records = list(ops)
+    host = tuple(HostOp(op.name, op.kind, op.reason, op.macs) for op in records if not op.on_array)
+    array = [op for op in records if op.on_array]
+    return Placement(len(array), sum(op.macs for op in array), host)
+
+
+def _sparsity(works: Sequence[ConvWork]) -> Sparsity:
+    def total(name: str) -> int:
+        return sum(getattr(work, name) for work in works)
+
+    return Sparsity(
+        block=f"{BLOCK}x{BLOCK}",
+        blocks=total("blocks"),
+        live_blocks=total("live_blocks"),
+        dense_weight_bytes=total("dense_bytes"),
+        packed_weight_bytes=total("packed_bytes"),
+        dense_macs=total("dense_macs"),
+        macs=total("macs"),
+    )
+
+
+def _memory(device: Device, compiled: Sequence[Compiled]) -> Memory:
+    def core_top(region: Compiled) -> int:
+        return max(
+            max(
+                core.a_base + core.a_slot * core.a_slots + GUARD_BYTES,
+                core.w_base + core.w_slot * core.w_slots,
+                core.o_base + core.o_slot * core.o_slots,
+                core.acc_base + core.acc_bytes,
+                core.ops_base + core.ops_bytes,
+                core.hdr_base + core.hdr_bytes,
+            )
+            for core in region.program.cores
+        )
+
+    sizes = [region.program.ddr_sizes for region in compiled]
+    return Memory(
+        core_used_bytes=max((core_top(region) for region in compiled), default=0),
+        core_bytes=device.core_mem_bytes,
+        memtile_used_bytes=max((_memtile_top(region) for region in compiled), default=0),
+        memtile_bytes=device.memtile_col_bytes,
+        const_bytes=sum(s[0] for s in sizes),
+        input_bytes=sum(s[1] for s in sizes),
+        output_bytes=sum(s[2] for s in sizes),
+        scratch_bytes=max((s[3] for s in sizes), default=0),
+    )
+
+
+def _memtile_top(region: Compiled) -> int:
+    """Highest memtile byte that a descriptor touches."""
+    program = region.program
+    top = 0
+    for bd in program.bds:
+        if program.tiles[bd.tile].kind is TileKind.MEMTILE:
+            span = 4 + 4 * sum((size - 1) * stride for size, stride in bd.dims) + 4 * (bd.iter_wrap - 1) * bd.iter_step
+            top = max(top, bd.base + span)
+    return top
+
+
+def _traffic(runs: Sequence[RunResult]) -> Traffic:
+    def total(kind: FlowClass) -> int:
+        return sum(int(item.bytes[kind]) for run in runs for item in run.items)
+
+    return Traffic(*(total(kind) for kind in FlowClass))
+
+
+def _counters(
+    compiled: Sequence[Compiled], works: Sequence[dict[str, ConvWork]], runs: Sequence[RunResult]
+) -> list[LayerCounters]:
+    """One entry per layer in order of first start; the items of a layer are added up; regions follow each other."""
+    rows: list[LayerCounters] = []
+    offset = 0
+    for region, work, run in zip(compiled, works, runs, strict=True):
+        merged: dict[str, LayerCounters] = {}
+        for stats in run.items:
+            if 0 <= stats.item < len(region.placement.items) and stats.start >= 0:
+                row = _item(region, work, stats, offset)
+                merged[row.name] = _merge(merged[row.name], row) if row.name in merged else row
+        rows.extend(sorted(merged.values(), key=lambda row: row.end_cycle))
+        offset += run.cycles
+    return rows
+
+
+def _item(region: Compiled, works: dict[str, ConvWork], stats: ItemStats, offset: int) -> LayerCounters:
+    item = region.placement.items[stats.item]
+    layer = region.physical.layers[item.layer]
+    out = region.physical.tensors[layer.output]
+    work = works.get(layer.name)
+    moved: dict[str, Any] = {f"{k.name.lower()}_bytes": int(stats.bytes[k]) for k in FlowClass}
+    return LayerCounters(
+        name=layer.name,
+        op=item.geometry.kernel.name.lower(),
+        shape=f"{out.channels}x{out.height}x{out.width}",
+        start_cycle=offset + int(stats.start),
+        end_cycle=offset + int(stats.end),
+        macs=work.macs if work else 0,
+        dense_macs=work.dense_macs if work else 0,
+        core_busy_cycles=int(stats.busy_sum),
+        control_cycles=int(stats.command_cycles),
+        **moved,
+    )
+
+
+def _merge(a: LayerCounters, b: LayerCounters) -> LayerCounters:
+    """Two items of one layer; the MACs are those of the layer already."""
+    summed = ("core_busy_cycles", "control_cycles", *(f"{k.name.lower()}_bytes" for k in FlowClass))
+    changes: dict[str, Any] = {name: getattr(a, name) + getattr(b, name) for name in summed}
+    return replace(a, start_cycle=min(a.start_cycle, b.start_cycle), end_cycle=max(a.end_cycle, b.end_cycle), **changes)
