@@ -1,0 +1,56 @@
+// The command processor: one command after the other, each with its cost (docs/program.md section 4).
+#include <algorithm>
+
+#include "emulator/machine.h"
+
+namespace tvm_aie {
+
+// Starts commands from `pc_` on until one takes time.
+void Machine::NextCommand(int64_t t) {
+  for (; pc_ < program_.commands.size(); ++pc_) {
+    if (++n_events_ > options_.max_events) Fault("event budget of ", options_.max_events, " exhausted at cycle ", t);
+    const Command& c = program_.commands[pc_];
+    command_since_ = t;
+    if (c.op == kMark) continue;
+    if (c.op == kWait) {
+      if (channels_[static_cast<size_t>(c.channel)].completed < c.count) {
+        wait_channel_ = c.channel;
+        return;
+      }
+      ++Item(c.item).waits;
+      continue;
+    }
+    int64_t cost = program_.device.bd_write;
+    if (c.op == kPush) {
+      const bool idle = channels_[static_cast<size_t>(c.channel)].count == 0;
+      cost = idle ? program_.device.push_idle : program_.device.push_queued;
+    }
+    events_.Push(t + cost, kCommandDone, 0);
+    return;
+  }
+  finished_ = std::max(finished_, t);
+}
+
+void Machine::CommandDone(int64_t t) {
+  const Command& c = program_.commands[pc_];
+  ItemStats& stats = Item(c.item);
+  if (options_.trace) Trace(command_agent(), kTraceCommand, c.item, command_since_, t, c.op);
+  if (c.op == kWriteBd) {
+    const Bd& bd = program_.bds[static_cast<size_t>(c.row)];
+    const auto slot = static_cast<size_t>(program_.tiles[static_cast<size_t>(bd.tile)].bd_base + bd.bd_id);
+    bd_rows_[slot] = c.row;
+    bd_current_[slot] = 0;
+    ++stats.bd_writes;
+    stats.command_cycles += t - command_since_;
+  } else if (c.op == kPush) {
+    ++stats.pushes;
+    stats.command_cycles += t - command_since_;
+    Enqueue(c.channel, {c.bd, c.item, c.count}, t);
+  } else {
+    ++stats.waits;
+  }
+  ++pc_;
+  NextCommand(t);
+}
+
+}  // namespace tvm_aie

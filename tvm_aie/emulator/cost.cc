@@ -1,0 +1,40 @@
+// Cycles of a kernel call (docs/device-keys.md).
+#include <algorithm>
+
+#include "tvm_aie/emulator.h"
+
+namespace tvm_aie {
+namespace {
+
+// The counts come from untrusted messages: sums saturate here instead of overflowing.
+constexpr int64_t kMaxKernelCycles = int64_t{1} << 40;
+
+int64_t CeilCycles(__int128 fixed) {
+  const __int128 cycles = (fixed + kFixedOne - 1) >> kFixedBits;
+  return cycles > kMaxKernelCycles ? kMaxKernelCycles : static_cast<int64_t>(cycles);
+}
+
+}  // namespace
+
+int64_t KernelCycles(const DeviceParams& device, const KernelCall& call) {
+  if (device.ideal) {
+    const __int128 cycles = (static_cast<__int128>(call.macs) + device.macs_per_cycle - 1) / device.macs_per_cycle;
+    return cycles > kMaxKernelCycles ? kMaxKernelCycles : static_cast<int64_t>(cycles);
+  }
+  if (call.id == kConv) {
+    __int128 sum = device.conv_call;
+    sum += static_cast<__int128>(call.chunks) * device.conv_a;
+    for (size_t n = 1; n < call.trips.size(); ++n) {
+      const int64_t ii = std::max(device.conv_ii_min, static_cast<int64_t>(n) * device.conv_ii_per_acc);
+      sum += static_cast<__int128>(call.trips[n]) * ii;
+    }
+    sum += static_cast<__int128>(call.blocks) * device.conv_gamma;
+    return CeilCycles(sum);
+  }
+  const auto id = static_cast<size_t>(call.id);
+  const KernelCost cost = id < device.kernel.size() ? device.kernel[id] : KernelCost{};
+  return CeilCycles(cost.call + static_cast<__int128>(call.chunks) * cost.a +
+                    static_cast<__int128>(call.trips[1]) * cost.ii);
+}
+
+}  // namespace tvm_aie
