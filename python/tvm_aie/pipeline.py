@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tvm_aie.device import Device, load_device
-from tvm_aie.emit.emitter import Emitter, junk_bytes_needed, memtile_map, opcode_bytes_estimate
+from tvm_aie.emit.emitter import Emitter, MemtileMap, memtile_map, opcode_bytes_estimate
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.program import Program
 from tvm_aie.emit.weights import PackedConv, pack_conv
@@ -59,32 +59,35 @@ def _pack(physical: PhysicalGraph) -> dict[str, PackedConv]:
     }
 
 
-def _place_and_tile(array: Array, physical: PhysicalGraph, packed: dict[str, PackedConv]):  # type: ignore[no-untyped-def]
+def _place_and_tile(
+    array: Array, physical: PhysicalGraph, packed: dict[str, PackedConv]
+) -> tuple[Placement, list[Tiling], MemtileMap]:
+    """Placement needs the size of the opcode region, which grows with the number of items: repeat until it holds."""
     terms = terms_from_keys(array.device.keys())
-    junk, opcode = 1024, opcode_bytes_estimate(len(physical.layers))
-    cache: dict[object, Tiling] = {}
+    opcode = opcode_bytes_estimate(len(physical.layers))
     while True:
-        layout = memtile_map(array, opcode, junk)
-        placement = _offset(plan_memory(physical, array.cols, array.device.memtile_col_bytes - layout.heap_base), layout.heap_base)
-        tilings = []
-        for item in placement.items:
-            layer = physical.layers[item.layer]
-            rows = tuple(max(0, b - a) for a, b in item.out_rows)
+        layout = memtile_map(array, opcode)
+        capacity = array.device.memtile_col_bytes - layout.heap_base
+        placement = _offset(plan_memory(physical, array.cols, capacity), layout.heap_base)
+        needed = opcode_bytes_estimate(len(placement.items))
+        if needed <= opcode:
+            break
+        opcode = needed
+    cache: dict[tuple[int, tuple[int, ...], bool], Tiling] = {}
+    tilings = []
+    for item in placement.items:
+        layer = physical.layers[item.layer]
+        rows = tuple(max(0, b - a) for a, b in item.out_rows)
+        key = (item.layer, rows, item.in_place)
+        if key not in cache:
             live = packed[layer.name].live if isinstance(layer, Conv) else None
-            key = (item.layer, rows, item.in_place)
-            if key not in cache:
-                cache[key] = search(item.geometry, live, rows, array.rows, array.overlay, terms, item.in_place)
-            tilings.append(cache[key])
-        need = junk_bytes_needed(array, placement.items, tilings)
-        need_ops = opcode_bytes_estimate(len(placement.items))
-        if need <= junk and need_ops <= opcode:
-            return placement, tilings, layout
-        junk, opcode = max(junk, need), max(opcode, need_ops)
+            cache[key] = search(item.geometry, live, rows, array.rows, array.overlay, terms, item.in_place)
+        tilings.append(cache[key])
+    return placement, tilings, layout
 
 
 def _offset(placement: Placement, base: int) -> Placement:
     """Shift all tensor addresses behind the fixed regions of the memtile."""
-    from dataclasses import replace
 
     def moved(item: WorkItem) -> WorkItem:
         inputs = tuple(replace(p, address=p.address + base) for p in item.inputs)
@@ -101,9 +104,18 @@ def describe(physical: PhysicalGraph, placement: Placement, tilings: list[Tiling
         out = physical.tensors[layer.output]
         items.append(
             {
-                "name": layer.name, "op": item.geometry.kernel.name.lower(), "chunk": item.chunk,
-                "shape": [out.channels, out.height, out.width], "estimated_cycles": round(tiling.cycles),
+                "name": layer.name,
+                "op": item.geometry.kernel.name.lower(),
+                "chunk": item.chunk,
+                "shape": [out.channels, out.height, out.width],
+                "estimated_cycles": round(tiling.cycles),
             }
-        )  # fmt: skip
-    return {"version": 1, "device": device.name, "network": physical.graph.name, "items": items,
-            "spilled": sorted(placement.spilled), "peak_memtile_bytes": placement.peak_bytes}  # fmt: skip
+        )
+    return {
+        "version": 1,
+        "device": device.name,
+        "network": physical.graph.name,
+        "items": items,
+        "spilled": sorted(placement.spilled),
+        "peak_memtile_bytes": placement.peak_bytes,
+    }

@@ -86,7 +86,18 @@ class CommandBuilder:
     def _write(self, tile: int, pool: _Pool, t: BdTemplate, following: int) -> int:
         """Number of a descriptor with this content; written unless a free one still holds it."""
         bd = Bd(
-            tile, -1, t.shape.mem, t.base, t.shape.dims, t.shape.pads, t.wrap, t.step, t.acquire, t.release, following, t.control
+            tile,
+            -1,
+            t.shape.mem,
+            t.base,
+            t.shape.dims,
+            t.shape.pads,
+            t.wrap,
+            t.step,
+            t.acquire,
+            t.release,
+            following,
+            t.control,
         )
         if t.wrap == 1:
             for number in pool.free:
@@ -96,9 +107,19 @@ class CommandBuilder:
         number = pool.free.popleft()
         pool.content[number] = bd
         final = Bd(
-            tile, number, t.shape.mem, t.base, t.shape.dims, t.shape.pads, t.wrap, t.step, t.acquire, t.release, following,
+            tile,
+            number,
+            t.shape.mem,
+            t.base,
+            t.shape.dims,
+            t.shape.pads,
+            t.wrap,
+            t.step,
+            t.acquire,
+            t.release,
+            following,
             t.control,
-        )  # fmt: skip
+        )
         row = self._rows.get(final)
         if row is None:
             row = self._rows[final] = len(self.bds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tvm_aie.emit import opcodes, weights
 from tvm_aie.emit.commands import Channel, CommandBuilder
@@ -81,7 +81,11 @@ def opcode_bytes_estimate(n_items: int) -> int:
     return max(FILLER_WORDS * 4, 320 * (n_items + 1))
 
 
-def memtile_map(array: Array, opcode_bytes: int, junk_bytes: int) -> MemtileMap:
+# Output messages are whole slots; what exceeds the data sinks here, in pieces of at most this many bytes.
+JUNK_BYTES = 2048
+
+
+def memtile_map(array: Array, opcode_bytes: int, junk_bytes: int = JUNK_BYTES) -> MemtileMap:
     """Lay the fixed regions of a memtile out."""
     base = array.w_ring_bytes
     opcode_bytes = -(-opcode_bytes // ALIGN) * ALIGN
@@ -89,26 +93,27 @@ def memtile_map(array: Array, opcode_bytes: int, junk_bytes: int) -> MemtileMap:
     return MemtileMap(base, opcode_bytes, junk, junk_bytes, junk + array.rows * junk_bytes)
 
 
-def junk_bytes_needed(array: Array, items: Sequence[WorkItem], tilings: Sequence[Tiling]) -> int:
-    """Most bytes by which an output message exceeds its data, rounded up."""
-    most = 0
-    for item, tiling in zip(items, tilings, strict=True):
-        n_min = 1
-        for column in range(array.cols):
-            band = tiling.bands[column][0]
-            if band:
-                most = max(most, tiling.o_slots * array.overlay.o_slot - n_min * band * tiling.width * 8)
-        del item
-    return -(-most // ALIGN) * ALIGN
-
-
 class Emitter:
     """Builds one program. ``emit`` is the only entry point."""
 
-    def __init__(self, array: Array, graph: PhysicalGraph, placement: Placement, tilings: Sequence[Tiling],
-                 packed: dict[str, weights.PackedConv], mt: MemtileMap) -> None:  # fmt: skip
+    def __init__(
+        self,
+        array: Array,
+        graph: PhysicalGraph,
+        placement: Placement,
+        tilings: Sequence[Tiling],
+        packed: dict[str, weights.PackedConv],
+        mt: MemtileMap,
+    ) -> None:
         """All stages' results; nothing is changed."""
-        self.array, self.graph, self.placement, self.tilings, self.packed, self.mt = array, graph, placement, tilings, packed, mt
+        self.array, self.graph, self.placement, self.tilings, self.packed, self.mt = (
+            array,
+            graph,
+            placement,
+            tilings,
+            packed,
+            mt,
+        )
         self.parts: OverlayParts = build_overlay(array)
         self.commands = CommandBuilder(array, self.parts.bds)
         self.columns = [_Column(o_pos=[0] * array.rows) for _ in range(array.cols)]
@@ -146,9 +151,18 @@ class Emitter:
                 storage, t = self.graph.storages[view.storage], self.graph.tensors[io.tensor]
                 cmap = tuple(view.first * 8 + c for c in view.cmap)
                 out.append(
-                    ProgramIO(kind, self.homes[view.storage].offset, t.channels, t.height, t.width, storage.blocks * 8, cmap,
-                              io.dtype == "uint8", len(io.shape) == 2)
-                )  # fmt: skip
+                    ProgramIO(
+                        kind,
+                        self.homes[view.storage].offset,
+                        t.channels,
+                        t.height,
+                        t.width,
+                        storage.blocks * 8,
+                        cmap,
+                        io.dtype == "uint8",
+                        len(io.shape) == 2,
+                    )
+                )
         return tuple(out)
 
     # ------------------------------------------------------------------ items
@@ -171,11 +185,15 @@ class Emitter:
     def _start(self) -> None:
         """Weight streams, opcode regions and the first loads are pushed before anything else; patched in ``_program``."""
         for c in range(self.array.cols):
-            self._push_load_pair(c, Shape(int(Arg.CONST), ((1, 1),)), -1 - c, Shape(0, ((1, 1),)), self.mt.opcode_base, 0, True)
+            self._push_load_pair(
+                c, Shape(int(Arg.CONST), ((1, 1),)), -1 - c, Shape(0, ((1, 1),)), self.mt.opcode_base, 0, True
+            )
         for r in range(self.array.rows):
             c, ring = self.array.w_home(r)
             placeholder = BdTemplate(Shape(int(Arg.CONST), ((1, 1),)), -1001 - r, control=True)
-            self.commands.push((self.array.shim(c), Dir.MM2S, 1 + ring), (placeholder,), 1, (0, -2), (len(self.tilings), LATE))
+            self.commands.push(
+                (self.array.shim(c), Dir.MM2S, 1 + ring), (placeholder,), 1, (0, -2), (len(self.tilings), LATE)
+            )
 
     def _emit_weights(self, item: WorkItem, tiling: Tiling) -> None:
         layer = self.graph.layers[item.layer]
@@ -192,7 +210,9 @@ class Emitter:
         pending: list[tuple[float, int, float, Channel, tuple[BdTemplate, ...], int]] = []
         for c in range(self.array.cols):
             words = opcodes.item_opcodes(item, layer, tiling, c)
-            chain = self._prologue(item.index, c, words, tiling.a_slots if item.out_rows[c][1] > item.out_rows[c][0] else 1)
+            chain = self._prologue(
+                item.index, c, words, tiling.a_slots if item.out_rows[c][1] > item.out_rows[c][0] else 1
+            )
             a_channel = (self.array.memtile(c), Dir.MM2S, self.array.a_mm2s)
             self.commands.push(a_channel, chain, 1, (item.index, -1), (item.index, -0.5))
             first, last = item.out_rows[c]
@@ -206,6 +226,9 @@ class Emitter:
             for task in self._compress(messages):
                 pending.append((task.first, 1, task.last, a_channel, task.chain, task.repeat))
             pending += self._output_tasks(item, tiling, c, len(messages))
+            if item.output.store:
+                column.store_go += 1
+                column.store_deaths.append(item.output.last_use)
         for start, _, end, channel, chain, repeat in sorted(pending, key=lambda p: (p[0], p[1])):
             self.commands.push(channel, chain, repeat, (item.index, start), (item.index, end))
 
@@ -224,7 +247,7 @@ class Emitter:
         per_row = []
         for r in range(self.array.rows):
             junk = self.mt.junk_base + r * self.mt.junk_bytes
-            per_row.append(output_messages(self.array, item, tiling, storage, c, r, junk))
+            per_row.append(output_messages(self.array, item, tiling, storage, c, r, junk, self.mt.junk_bytes))
         total = sum(len(m) for m in per_row)
         count_all = total <= self.array.device.lock_max
         column.o_done = total if count_all else sum(1 for m in per_row if m)
@@ -264,6 +287,10 @@ class Emitter:
         """The opcode message of ``item``, cut into descriptors that carry the barrier's acquires and releases."""
         column, ov, mt = self.columns[c], self.array.overlay, self.array.memtile(c)
         n_words = opcodes.HEADER_WORDS + len(words)
+        if n_words * 4 > ov.ops_bytes:
+            raise InfeasibleError(
+                f"opcode message of item {item}", n_words * 4, ov.ops_bytes, "bytes", ("a larger OPS area",)
+            )
         slots = -(-n_words * 4 // ov.a_slot)
         while (column.a_pos + slots) % a_slots:
             slots += 1
@@ -342,7 +369,9 @@ class Emitter:
         into = BdTemplate(shape, base, 1, 0, acquire, release, control)
         order = (item, LATE)
         self.commands.push((mt, Dir.S2MM, self.array.load_s2mm), (into,), 1, order, order)
-        self.commands.push((self.array.shim(c), Dir.MM2S, 0), (BdTemplate(ddr, ddr_base, control=control),), 1, order, order)
+        self.commands.push(
+            (self.array.shim(c), Dir.MM2S, 0), (BdTemplate(ddr, ddr_base, control=control),), 1, order, order
+        )
 
     def _emit_loads(self, at: int) -> None:
         """Loads that may start with item ``at``; first wait for stores of the same data."""
@@ -385,7 +414,11 @@ class Emitter:
             number = self.commands.push((shim, Dir.S2MM, 0), (into,), 1, order, order)
             go, done = LockUse(mt, STORE_GO, 1), LockUse(mt, STORE_DONE, 1)
             self.commands.push(
-                (mt, Dir.MM2S, self.array.store_mm2s), (BdTemplate(Shape(mt, local), base, 1, 0, go, done),), 1, order, order
+                (mt, Dir.MM2S, self.array.store_mm2s),
+                (BdTemplate(Shape(mt, local), base, 1, 0, go, done),),
+                1,
+                order,
+                order,
             )
             self.store_tasks.setdefault(out.storage, {})[shim] = number
 
@@ -409,7 +442,9 @@ class Emitter:
         for c, column in enumerate(self.columns):
             data = b"".join(column.messages).ljust(FILLER_WORDS * 4, b"\0")
             if len(data) > self.mt.opcode_bytes:
-                raise InfeasibleError("opcode region of a memtile", len(data), self.mt.opcode_bytes, "bytes", ("a larger region",))
+                raise InfeasibleError(
+                    "opcode region of a memtile", len(data), self.mt.opcode_bytes, "bytes", ("a larger region",)
+                )
             offsets[-1 - c] = (len(blob), len(data))
             blob += data.ljust(-(-len(data) // ALIGN) * ALIGN, b"\0")
         ring = self.array.overlay.memtile_w_slot
@@ -421,8 +456,6 @@ class Emitter:
         return bytes(blob), offsets
 
     def _program(self, const: bytes, offsets: dict[int, tuple[int, int]], meta: dict[str, object]) -> Program:
-        from dataclasses import replace
-
         bds = []
         for bd in self.commands.bds:
             if bd.base in offsets:
@@ -439,10 +472,20 @@ class Emitter:
             go.append(LockUse(self.array.memtile(c), LOAD_GO, 1 + loads))
         sizes = self.ddr_sizes
         return Program(
-            self.array.device.keys(), self.parts.tiles, (*self.parts.locks, *go), self.parts.flows, self.parts.cores,
-            (*bds, *self.parts.bds), tuple(range(n_dynamic, n_dynamic + len(self.parts.bds))), self.parts.tasks,
-            tuple(self.commands.commands), (len(const), sizes[1], sizes[2], sizes[3]), const, self._io(), json.dumps(meta),
-        )  # fmt: skip
+            self.array.device.keys(),
+            self.parts.tiles,
+            (*self.parts.locks, *go),
+            self.parts.flows,
+            self.parts.cores,
+            (*bds, *self.parts.bds),
+            tuple(range(n_dynamic, n_dynamic + len(self.parts.bds))),
+            self.parts.tasks,
+            tuple(self.commands.commands),
+            (len(const), sizes[1], sizes[2], sizes[3]),
+            const,
+            self._io(),
+            json.dumps(meta),
+        )
 
 
 def _height(rows: tuple[int, int]) -> int:

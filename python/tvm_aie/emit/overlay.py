@@ -124,11 +124,28 @@ def core_map(array: Array, tile: int, row: int) -> CoreMap:
     a = w + ov.w_slot * ov.w_slots
     end = a + ov.a_slot * ov.a_slots + ov.guard_bytes
     if end > array.device.core_mem_bytes:
-        raise InfeasibleError("core memory of the overlay", end, array.device.core_mem_bytes, "bytes", ("smaller rings",))
+        raise InfeasibleError(
+            "core memory of the overlay", end, array.device.core_mem_bytes, "bytes", ("smaller rings",)
+        )
     return CoreMap(
-        tile, a, ov.a_slot, ov.a_slots, w, ov.w_slot, ov.w_slots, o, ov.o_slot, ov.o_slots, acc, ov.acc_bytes, ops, ov.ops_bytes,
-        hdr, ov.hdr_bytes, row,
-    )  # fmt: skip
+        tile,
+        a,
+        ov.a_slot,
+        ov.a_slots,
+        w,
+        ov.w_slot,
+        ov.w_slots,
+        o,
+        ov.o_slot,
+        ov.o_slots,
+        acc,
+        ov.acc_bytes,
+        ops,
+        ov.ops_bytes,
+        hdr,
+        ov.hdr_bytes,
+        row,
+    )
 
 
 def build_overlay(array: Array) -> OverlayParts:
@@ -141,7 +158,8 @@ def build_overlay(array: Array) -> OverlayParts:
         )
     tiles = [Tile(c, 0, TileKind.SHIM, 0, 16, dev.shim_bds) for c in range(array.cols)]
     tiles += [
-        Tile(c, 1, TileKind.MEMTILE, dev.memtile_col_bytes, dev.memtile_locks, dev.memtile_bds) for c in range(array.cols)
+        Tile(c, 1, TileKind.MEMTILE, dev.memtile_col_bytes, dev.memtile_locks, dev.memtile_bds)
+        for c in range(array.cols)
     ]
     tiles += [
         Tile(c, 2 + r, TileKind.CORE, dev.core_mem_bytes, dev.core_locks, dev.core_bds)
@@ -210,7 +228,16 @@ def _weight_rings(array: Array) -> tuple[list[LockUse], list[Bd], list[Task]]:
         bd_in, bd_out = ring_bds(array, ring)
         for bd, acq, rel in ((bd_in, free, full), (bd_out, full, free)):
             bds.append(
-                _ring_bd(t, bd, ring * size, ov.memtile_w_slot, ov.memtile_w_slots, LockUse(t, acq, 1), LockUse(t, rel, 1), True)
+                _ring_bd(
+                    t,
+                    bd,
+                    ring * size,
+                    ov.memtile_w_slot,
+                    ov.memtile_w_slots,
+                    LockUse(t, acq, 1),
+                    LockUse(t, rel, 1),
+                    True,
+                )
             )
         tasks += [Task(t, Dir.S2MM, s2mm, bd_in, 0), Task(t, Dir.MM2S, mm2s, bd_out, 0)]
     return locks, bds, tasks

@@ -229,16 +229,30 @@ class Program:
     def to_bytes(self) -> bytes:
         """The serialised form, with checksum."""
         keys = sorted(self.device_keys)
-        flow_rows, dst_rows = [], []
+        flow_rows: list[list[int]] = []
+        dst_rows: list[list[int]] = []
         for flow in self.flows:
             flow_rows.append([*flow.src, len(dst_rows), len(flow.dsts), int(flow.kind), flow.link])
             dst_rows.extend([list(d) for d in flow.dsts])
-        io_rows, io_map = [], []
+        io_rows: list[list[int]] = []
+        io_map: list[list[int]] = []
         for io in self.io:
             io_rows.append(
-                [io.kind, io.offset, 1, io.channels, io.height, io.width, io.c_physical, 128 if io.uint8 else 0,
-                 len(io_map), int(io.uint8), int(io.flat), 0]
-            )  # fmt: skip
+                [
+                    io.kind,
+                    io.offset,
+                    1,
+                    io.channels,
+                    io.height,
+                    io.width,
+                    io.c_physical,
+                    128 if io.uint8 else 0,
+                    len(io_map),
+                    int(io.uint8),
+                    int(io.flat),
+                    0,
+                ]
+            )
             io_map.extend([[c] for c in io.channel_map])
         sections: list[tuple[int, bytes, int]] = [
             (1, self.meta.encode(), 1),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tvm_aie.emit.overlay import Array
@@ -116,7 +116,9 @@ class Operand:
     storage: Storage
 
 
-def input_messages(array: Array, item: WorkItem, tiling: Tiling, operands: Sequence[Operand], column: int) -> list[Message]:
+def input_messages(
+    array: Array, item: WorkItem, tiling: Tiling, operands: Sequence[Operand], column: int
+) -> list[Message]:
     """The activation messages of one column in the order in which its cores consume them, fillers included."""
     geo = item.geometry
     first, last = item.out_rows[column]
@@ -207,7 +209,14 @@ FILLER_WORDS = 1024
 
 
 def output_messages(
-    array: Array, item: WorkItem, tiling: Tiling, storage: Storage, column: int, row: int, junk: int
+    array: Array,
+    item: WorkItem,
+    tiling: Tiling,
+    storage: Storage,
+    column: int,
+    row: int,
+    junk: int,
+    junk_bytes: int,
 ) -> list[Message]:
     """The output messages of core (column, row); what a message has beyond its data sinks at address ``junk``."""
     geo, out = item.geometry, item.output
@@ -232,18 +241,15 @@ def output_messages(
             x0 = min(x * tiling.width, geo.w_out - tiling.width)
             for b in range(n_b):
                 y = first + min(b * band, last - first - band)
-                base = out.address + (y - out.rows[column][0]) * row_words * 4 + (offset + begin) * line_words * 4 + x0 * 8
+                base = (
+                    out.address + (y - out.rows[column][0]) * row_words * 4 + (offset + begin) * line_words * 4 + x0 * 8
+                )
                 dims = merge_dims(((end - begin, line_words), (band, row_words), (2 * tiling.width, 1)))
                 pieces: list[Piece] = [(Shape(array.memtile(column), dims), base)]
                 rest = size - pieces[0][0].words
-                if rest:
-                    pieces.append((Shape(array.memtile(column), ((rest, 1),)), junk))
+                while rest:
+                    n = min(rest, junk_bytes // 4)
+                    pieces.append((Shape(array.memtile(column), ((n, 1),)), junk))
+                    rest -= n
                 messages.append(tuple(pieces))
     return messages
-
-
-def split_rows_by(limit: int, rows: int, make: Callable[[int, int], Shape]) -> list[tuple[int, Shape]]:
-    """Cut a transfer of ``rows`` rows so that no descriptor exceeds ``limit`` words: (first row, shape)."""
-    per_row = make(0, 1).words
-    step = max(1, limit // per_row)
-    return [(r, make(r, min(step, rows - r))) for r in range(0, rows, step)]

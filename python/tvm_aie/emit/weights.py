@@ -36,7 +36,7 @@ def pack_conv(conv: Conv, source: View, target: View) -> PackedConv:
     if bias.size and (bias.max() > 2**31 - 1 or bias.min() < -(2**31)):
         raise ProgramError(f"layer {conv.name}: bias does not fit 32 bits after alignment to the accumulator")
     tiles = np.ascontiguousarray(tiles)
-    live = tiles.reshape(ob, ib, -1).any(axis=2)
+    live: Mask = np.asarray(tiles.reshape(ob, ib, -1).any(axis=2), dtype=np.bool_)
     return PackedConv(tiles, live, bias.astype(np.int32))
 
 
@@ -60,7 +60,7 @@ def _conv_message(packed: PackedConv, tiling: Tiling, begin: int, end: int, ck: 
     base = min(c_lo, in_blocks - tiling.ckb)
     n_ocb = end - begin
     if n_ocb == 0:
-        return message(slot, 0, 0, 0, 0, b"", b"")
+        return message(slot, 0, 0, 0, 0, b"\0\0", b"")
     live = packed.live[begin:end, c_lo:c_hi]
     rows, cols = np.nonzero(live)
     row_ptr = np.zeros(n_ocb + 1, "<u2")

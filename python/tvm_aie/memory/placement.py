@@ -221,9 +221,12 @@ def _attempt(state: _State, capacity: int) -> Placement | _Failure:
 
 
 def _in_place(
-    state: _State, drafts: Sequence[_Draft], written: dict[str, int], last_read: dict[str, int],
+    state: _State,
+    drafts: Sequence[_Draft],
+    written: dict[str, int],
+    last_read: dict[str, int],
     loaded: dict[tuple[int, int], Rows],
-) -> dict[str, str]:  # fmt: skip
+) -> dict[str, str]:
     """Output storage -> input storage whose memory it takes over (residual adds)."""
     alias: dict[str, str] = {}
     for i, d in enumerate(drafts):
@@ -251,9 +254,14 @@ def _root(alias: dict[str, str], name: str) -> str:
 
 
 def _intervals(
-    state: _State, drafts: Sequence[_Draft], written: dict[str, int], last_write: dict[str, int], last_read: dict[str, int],
-    loaded: dict[tuple[int, int], Rows], alias: dict[str, str],
-) -> dict[str, Interval]:  # fmt: skip
+    state: _State,
+    drafts: Sequence[_Draft],
+    written: dict[str, int],
+    last_write: dict[str, int],
+    last_read: dict[str, int],
+    loaded: dict[tuple[int, int], Rows],
+    alias: dict[str, str],
+) -> dict[str, Interval]:
     out: dict[str, Interval] = {}
     for storage, first in written.items():
         if storage in state.evicted:
@@ -287,9 +295,13 @@ def _load_at(state: _State, item: int, storage: str, last_write: dict[str, int])
 
 
 def _finish(
-    state: _State, drafts: Sequence[_Draft], loaded: dict[tuple[int, int], Rows], alias: dict[str, str],
-    intervals: dict[str, Interval], addresses: dict[str, int],
-) -> Placement:  # fmt: skip
+    state: _State,
+    drafts: Sequence[_Draft],
+    loaded: dict[tuple[int, int], Rows],
+    alias: dict[str, str],
+    intervals: dict[str, Interval],
+    addresses: dict[str, int],
+) -> Placement:
     views, storages = state.graph.views, state.graph.storages
     items = []
     for i, d in enumerate(drafts):
@@ -300,25 +312,54 @@ def _finish(
             key = f"in{operand}@{i}"
             if (i, operand) in loaded:
                 inputs.append(
-                    InputPlace(view.storage, view.first, view.blocks, False, addresses[key], loaded[(i, operand)],
-                               view.blocks, intervals[key].first)
-                )  # fmt: skip
+                    InputPlace(
+                        view.storage,
+                        view.first,
+                        view.blocks,
+                        False,
+                        addresses[key],
+                        loaded[(i, operand)],
+                        view.blocks,
+                        intervals[key].first,
+                    )
+                )
             else:
                 home = addresses[_root(alias, view.storage)]
                 inputs.append(
-                    InputPlace(view.storage, view.first, view.blocks, True, home, state.partition(view.storage),
-                               storages[view.storage].blocks)
-                )  # fmt: skip
+                    InputPlace(
+                        view.storage,
+                        view.first,
+                        view.blocks,
+                        True,
+                        home,
+                        state.partition(view.storage),
+                        storages[view.storage].blocks,
+                    )
+                )
         target = views[op.output]
         evicted = target.storage in state.evicted
         key = f"out@{i}" if evicted else _root(alias, target.storage)
         output = OutputPlace(
-            target.storage, target.first, target.blocks, addresses[key], d.out_rows if evicted else state.partition(target.storage),
-            target.blocks if evicted else storages[target.storage].blocks, target.storage in state.stored,
+            target.storage,
+            target.first,
+            target.blocks,
+            addresses[key],
+            d.out_rows if evicted else state.partition(target.storage),
+            target.blocks if evicted else storages[target.storage].blocks,
+            target.storage in state.stored,
             intervals[key].last,
-        )  # fmt: skip
+        )
         items.append(
-            WorkItem(i, d.layer, d.chunk, state.geometries[d.layer], d.out_rows, tuple(inputs), output, target.storage in alias)
+            WorkItem(
+                i,
+                d.layer,
+                d.chunk,
+                state.geometries[d.layer],
+                d.out_rows,
+                tuple(inputs),
+                output,
+                target.storage in alias,
+            )
         )
     top = max((addresses[n] + v.size for n, v in intervals.items()), default=0)
     outputs = {views[io.tensor].storage for io in state.graph.graph.outputs}
@@ -349,7 +390,10 @@ def _make_room(state: _State, failure: _Failure, capacity: int) -> None:
     if state.chunks[best] * state.columns >= height * 2:
         name = state.graph.layers[best].name
         raise InfeasibleError(
-            f"layer {name}: rows of its operands in a memtile", failure.demand, capacity, "bytes",
+            f"layer {name}: rows of its operands in a memtile",
+            failure.demand,
+            capacity,
+            "bytes",
             ("use a device with larger memtiles", "reduce the image size"),
-        )  # fmt: skip
+        )
     state.chunks[best] *= 2

@@ -68,9 +68,13 @@ class PhysicalGraph:
         for name, view in self.views.items():
             storage = self.storages[view.storage]
             if view.first + view.blocks > storage.blocks:
-                raise ProgramError(f"tensor {name}: blocks {view.first}+{view.blocks} of {storage.blocks} in {storage.name}")
+                raise ProgramError(
+                    f"tensor {name}: blocks {view.first}+{view.blocks} of {storage.blocks} in {storage.name}"
+                )
             if len(set(view.cmap)) != len(view.cmap) or max(view.cmap) >= view.blocks * BLOCK:
-                raise ProgramError(f"tensor {name}: channel map is not an injection into {view.blocks * BLOCK} channels")
+                raise ProgramError(
+                    f"tensor {name}: channel map is not an injection into {view.blocks * BLOCK} channels"
+                )
 
 
 def blocks_for(channels: int) -> int:
@@ -153,7 +157,11 @@ def _propagate(
 
 
 def _resolve(
-    conflict: Add, layers: list[Layer], tensors: dict[str, Tensor], forced: dict[str, ChannelMap], maps: dict[str, ChannelMap]
+    conflict: Add,
+    layers: list[Layer],
+    tensors: dict[str, Tensor],
+    forced: dict[str, ChannelMap],
+    maps: dict[str, ChannelMap],
 ) -> tuple[list[Layer], dict[str, Tensor]]:
     """Make both operands of an Add agree: let a convolution write the wanted order, else insert a 1x1 identity."""
     assert conflict.b is not None
@@ -174,7 +182,11 @@ def _resolve(
 
 
 def _place(
-    graph: LayerGraph, layers: Sequence[Layer], tensors: dict[str, Tensor], maps: dict[str, ChannelMap], blocks: dict[str, int]
+    graph: LayerGraph,
+    layers: Sequence[Layer],
+    tensors: dict[str, Tensor],
+    maps: dict[str, ChannelMap],
+    blocks: dict[str, int],
 ) -> tuple[dict[str, View], dict[str, Storage]]:
     """Place tensors in storages: a concat's operands lie inside the concat's storage, a permutation is its input."""
     parent: dict[str, tuple[str, int]] = {}

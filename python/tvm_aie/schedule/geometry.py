@@ -46,6 +46,11 @@ class Overlay:
         return rings + self.acc_bytes + self.hdr_bytes + self.ops_bytes + self.guard_bytes
 
 
+def ceil_div(a: int, b: int) -> int:
+    """a / b rounded up."""
+    return -(-a // b)
+
+
 def ring_share(needed: int, slots: int) -> int:
     """Smallest divisor of ``slots`` that is at least ``needed``; 0 if there is none. Divisors never wrap in the ring."""
     return next((d for d in range(max(needed, 1), slots + 1) if slots % d == 0), 0)
@@ -111,7 +116,7 @@ def geometry_of(layer: ArrayLayer, graph: PhysicalGraph) -> Geometry:
         if kh == kw == 1 and not any(layer.pads) and (sy > 1 or sx > 1):
             return Geometry(
                 KernelId.CONV, 1, 1, 1, 1, 1, 1, 0, 0, dst.height, dst.width, *size[2:], row_step=sy, px_step=sx
-            )  # fmt: skip
+            )
         return Geometry(KernelId.CONV, kh, kw, sy, sx, *layer.dilation, layer.pads[0], layer.pads[1], *size)
     if isinstance(layer, Pool):
         kind = KernelId.AVGPOOL if layer.divisors else KernelId.MAXPOOL

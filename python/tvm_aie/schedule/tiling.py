@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tvm_aie.errors import InfeasibleError
-from tvm_aie.schedule.geometry import Geometry, KernelId, Overlay, ring_share
+from tvm_aie.schedule.geometry import Geometry, KernelId, Overlay, ceil_div, ring_share
 from tvm_aie.schedule.terms import KernelTerms
 
 Mask = npt.NDArray[np.bool_]
@@ -56,7 +56,13 @@ def header_bytes(n_ocb: int, nnz: int) -> int:
 
 
 def search(
-    geo: Geometry, live: Mask | None, rows: tuple[int, ...], n_rows: int, overlay: Overlay, terms: KernelTerms, in_place: bool
+    geo: Geometry,
+    live: Mask | None,
+    rows: tuple[int, ...],
+    n_rows: int,
+    overlay: Overlay,
+    terms: KernelTerms,
+    in_place: bool,
 ) -> Tiling:
     """Best tiling by estimated cycles.
 
@@ -72,9 +78,12 @@ def search(
     if best is None:
         line = geo.line_px(geo.w_out if geo.kernel != KernelId.CONV else 1) * 8 * geo.max_rows_in(1)
         raise InfeasibleError(
-            f"smallest piece of a {geo.kernel.name} with {geo.kh}x{geo.kw} window", line, overlay.a_slot * overlay.a_slots,
-            "bytes of core input memory", ("use a smaller window or image width",),
-        )  # fmt: skip
+            f"smallest piece of a {geo.kernel.name} with {geo.kh}x{geo.kw} window",
+            line,
+            overlay.a_slot * overlay.a_slots,
+            "bytes of core input memory",
+            ("use a smaller window or image width",),
+        )
     return best
 
 
@@ -89,7 +98,7 @@ def band_counts(rows: tuple[int, ...], band: int, in_place: bool, unit: int = 1)
             size = max(d for d in range(1, band + 1) if r % d == 0)
             out.append((size, r // size))
         else:
-            size = -(-(-(-r // n_b)) // unit) * unit
+            size = ceil_div(ceil_div(r, n_b), unit) * unit
             out.append((size, n_b))
     return tuple(out)
 
@@ -125,11 +134,17 @@ def _conv_candidates(
             for width, n_x, band in _pixel_candidates(geo, rows, nob, ckb, n_ck, ov):
                 yield _conv_tiling(
                     geo, block_rows, live_row, rows, nob, ckb, n_ck, width, n_x, band, (w_max, w_sum), ov, terms
-                )  # fmt: skip
+                )
 
 
 def _weight_bytes(
-    prefix: npt.NDArray[np.int64], block_rows: tuple[tuple[int, int], ...], nob: int, ckb: int, n_ck: int, taps: int, slot: int
+    prefix: npt.NDArray[np.int64],
+    block_rows: tuple[tuple[int, int], ...],
+    nob: int,
+    ckb: int,
+    n_ck: int,
+    taps: int,
+    slot: int,
 ) -> tuple[int, int]:
     """(largest message, largest sum over one core row) in bytes, slots included."""
     cols = np.minimum(np.arange(n_ck + 1) * ckb, prefix.shape[1] - 1)
@@ -172,9 +187,20 @@ def _pixel_candidates(
 
 
 def _conv_tiling(
-    geo: Geometry, block_rows: tuple[tuple[int, int], ...], live_row: int, rows: tuple[int, ...], nob: int, ckb: int, n_ck: int,
-    width: int, n_x: int, band: int, weights: tuple[int, int], ov: Overlay, terms: KernelTerms,
-) -> Tiling:  # fmt: skip
+    geo: Geometry,
+    block_rows: tuple[tuple[int, int], ...],
+    live_row: int,
+    rows: tuple[int, ...],
+    nob: int,
+    ckb: int,
+    n_ck: int,
+    width: int,
+    n_x: int,
+    band: int,
+    weights: tuple[int, int],
+    ov: Overlay,
+    terms: KernelTerms,
+) -> Tiling:
     n_pass = -(-(block_rows[0][1] - block_rows[0][0]) // nob)
     bands = band_counts(rows, band, False)
     n_b = max(n for _, n in bands)
@@ -197,7 +223,9 @@ def _conv_tiling(
     body = max(t_a, t_c, t_o, t_w) if double_a else max(t_a + t_c, t_o, t_w)
     if not double_w and n_pass * n_ck > 1:
         body = max(body, t_w + max(t_c, t_a))
-    control = control_cycles(geo, rows, n_pass, n_x, width, band, n_b, ckb, n_ck, most % nob != 0, len(block_rows), terms)
+    control = control_cycles(
+        geo, rows, n_pass, n_x, width, band, n_b, ckb, n_ck, most % nob != 0, len(block_rows), terms
+    )
     return Tiling(block_rows, nob, n_pass, width, n_x, bands, ckb, n_ck, a, o, combined(body + first, control))
 
 
@@ -211,9 +239,19 @@ CONTROL_WEIGHT = 0.25
 
 
 def control_cycles(
-    geo: Geometry, rows: tuple[int, ...], n_pass: int, n_x: int, width: int, band: int, n_b: int, ckb: int, n_ck: int,
-    ragged: bool, n_rows: int, terms: KernelTerms,
-) -> float:  # fmt: skip
+    geo: Geometry,
+    rows: tuple[int, ...],
+    n_pass: int,
+    n_x: int,
+    width: int,
+    band: int,
+    n_b: int,
+    ckb: int,
+    n_ck: int,
+    ragged: bool,
+    n_rows: int,
+    terms: KernelTerms,
+) -> float:
     """Command processor cycles of an item: the tasks into which ``emit.transfers.compress`` will cut its messages.
 
     A task covers messages of one shape whose addresses advance evenly along one loop; an outer loop needs a task per
@@ -226,7 +264,9 @@ def control_cycles(
     x_runs = 1 if n_x == 1 else min(n_x, (3 if geo.kw > 1 else 1) + x_ragged)
     if n_ck > 1:
         steps = n_x * n_b
-        a_tasks = (1 if steps == 1 else n_pass * steps) * (1 + (geo.in_blocks % ckb != 0) * (n_pass if steps == 1 else 1))
+        a_tasks = (1 if steps == 1 else n_pass * steps) * (
+            1 + (geo.in_blocks % ckb != 0) * (n_pass if steps == 1 else 1)
+        )
         a_tasks += n_pass * n_ck * steps // 256
     elif n_b > 1:
         a_tasks = n_pass * n_x * y_runs
@@ -255,7 +295,7 @@ def _channelwise_candidates(
         own = -(-ckb // n_rows)
         n_pass = -(-total // ckb)
         for n_b in range(1, max(rows) + 1):
-            band = -(-(-(-max(rows) // n_b)) // unit) * unit
+            band = ceil_div(ceil_div(max(rows), n_b), unit) * unit
             bands = band_counts(rows, band, in_place, unit)
             a = ring_share(-(-geo.max_rows_in(band) * ckb * geo.line_px(0) * 8 * geo.n_inputs // ov.a_slot), ov.a_slots)
             o = ring_share(-(-own * band * geo.w_out * 8 // ov.o_slot), ov.o_slots)
@@ -270,7 +310,18 @@ def _channelwise_candidates(
             n_most = max(n for _, n in bands)
             ragged = total % ckb != 0
             control = control_cycles(
-                geo, rows, n_pass if n_most > 1 else 1 + ragged, 1, geo.w_out, band, n_most, ckb, 1, ragged, n_rows, terms
+                geo,
+                rows,
+                n_pass if n_most > 1 else 1 + ragged,
+                1,
+                geo.w_out,
+                band,
+                n_most,
+                ckb,
+                1,
+                ragged,
+                n_rows,
+                terms,
             )
             cycles = combined(body + (a * ov.a_slot + o * ov.o_slot) / WORD + messages * 30, control)
             yield Tiling(split_even(ckb, n_rows), own, n_pass, geo.w_out, 1, bands, ckb, 1, a, o, cycles)
