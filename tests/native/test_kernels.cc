@@ -366,7 +366,7 @@ void TestTies(const std::vector<const KernelTable*>& tables) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  unsigned rounds = argc > 1 ? static_cast<unsigned>(std::atoi(argv[1])) : 400;
+  unsigned rounds = argc > 1 ? static_cast<unsigned>(std::atoi(argv[1])) : 4000;
   std::vector<const KernelTable*> tables;
   for (const char* name : {"portable", "avx2", "vnni"}) {
     if (const KernelTable* table = FindKernels(name)) tables.push_back(table);

@@ -207,7 +207,7 @@ struct Network {
 
 int Input(int row, int block, int px, int k) { return static_cast<int8_t>((row * 71 + block * 37 + px * 13 + k * 29 + 5) * 7); }
 
-Words ConvOps(const CoreConfig&) {
+Words ConvOps() {
   Words ops = {1, kH / kBand, 1, kInBlocks / kChunk, 3, 2, 5, 7, 9, 1, 22};
   Words params = {kChunk, kLine, 3, 3, 1, 1, 1, 1, kW, kBand, 0, kH, 1, kH, 0, 1, kInBlocks / kChunk, 2, 9, -120, 120, 26};
   ops.insert(ops.end(), params.begin(), params.end());
@@ -283,7 +283,7 @@ void ExpectConv(const std::vector<Weights>& chunks, Network* net) {
 void AddConv(Network* net) {
   std::mt19937 rng(3);
   std::vector<Weights> chunks = {ConvWeights(rng, 0), ConvWeights(rng, 1)};
-  Append(&net->traffic.a, OpMessage(net->config, 2, ConvOps(net->config)));
+  Append(&net->traffic.a, OpMessage(net->config, 2, ConvOps()));
   for (int band = 0; band < kH / kBand; ++band) {
     for (int ck = 0; ck < kInBlocks / kChunk; ++ck) {
       Append(&net->traffic.a, ConvInput(net->config, band, ck));

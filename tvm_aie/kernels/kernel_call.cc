@@ -93,8 +93,8 @@ bool CheckRequant(const Call& c, const Requant& q) {
   // int32 << acc_shift, plus the bias, times the leaky multiplier must fit int64.
   int mul_bits = 0;
   for (int m = q.neg_mul == 0 ? 0 : std::max(q.neg_mul, 256); m > 0; m >>= 1) ++mul_bits;
-  if (q.acc_shift + mul_bits > 30) return c.Fail("acc_shift %d with neg_mul %d exceeds 64 bits", q.acc_shift, q.neg_mul);
-  return true;
+  return q.acc_shift + mul_bits <= 30 ||
+         c.Fail("acc_shift %d with neg_mul %d exceeds 64 bits", q.acc_shift, q.neg_mul);
 }
 
 // Parameters 0..14, common to CONV and the pools: the window and the band.
@@ -280,7 +280,8 @@ bool RunConv(const Call& c) {
   }
   int64_t last_px = (w.wo - 1) * w.sx + (w.kw - 1) * w.dx;
   if (last_px >= w.line_px) {
-    return c.Fail("reads pixel %lld of a line of %lld", static_cast<long long>(last_px), static_cast<long long>(w.line_px));
+    return c.Fail("reads pixel %lld of a line of %lld", static_cast<long long>(last_px),
+                  static_cast<long long>(w.line_px));
   }
   static thread_local Gamma gamma;
   uint32_t w_first = 0;
@@ -361,7 +362,9 @@ bool CheckDivisors(const Call& c, const Window& w, int64_t pad_left, const int32
     if (std::find(list->begin(), list->end(), v) == list->end()) list->push_back(v);
   };
   int64_t begin;
-  for (int64_t px = 0; px < w.wo; ++px) insert(&counts_x, ValidTaps(px * w.sx - pad_left, w.dx, w.kw, w.line_px, &begin));
+  for (int64_t px = 0; px < w.wo; ++px) {
+    insert(&counts_x, ValidTaps(px * w.sx - pad_left, w.dx, w.kw, w.line_px, &begin));
+  }
   for (int64_t r = 0; r < w.band; ++r) insert(&counts_y, TapsOfRow(w, r));
   for (int64_t nx : counts_x) {
     for (int64_t ny : counts_y) {
@@ -431,7 +434,10 @@ bool RunUpsample(const Call& c) {
     return false;
   }
   int64_t n_ocb = c.state.header.n_ocb;
-  if (!CheckInput(c, band * n_cblk * line_px * 8) || !CheckOutput(c, n_ocb * band * fy * line_px * fx * 8)) return false;
+  // In this order: the input bounds the product of the output.
+  if (!CheckInput(c, band * n_cblk * line_px * 8) || !CheckOutput(c, n_ocb * band * fy * line_px * fx * 8)) {
+    return false;
+  }
   CountLines(c, n_ocb * band * fy, line_px * fx, 1);
   if (!c.functional) return true;
   UpsampleArgs a;

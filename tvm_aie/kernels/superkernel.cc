@@ -97,10 +97,13 @@ class Machine {
       return slot >= unit && slots >= 1 && slot < kMax && slots < kMax && slot % unit == 0 &&
              Region(base, uint64_t{slot} * slots);
     };
-    if (!ring(c_.a_base, c_.a_slot, c_.a_slots, 4) || c_.a_slot < kOpHeaderWords * 4) return Fault("config: bad A ring");
+    if (!ring(c_.a_base, c_.a_slot, c_.a_slots, 4) || c_.a_slot < kOpHeaderWords * 4) {
+      return Fault("config: bad A ring");
+    }
     if (!ring(c_.w_base, c_.w_slot, c_.w_slots, 64)) return Fault("config: bad W ring (slots are multiples of 64 B)");
     if (!ring(c_.o_base, c_.o_slot, c_.o_slots, 4)) return Fault("config: bad O ring");
-    if (!Region(c_.acc_base, c_.acc_bytes) || !Region(c_.ops_base, c_.ops_bytes) || !Region(c_.hdr_base, c_.hdr_bytes)) {
+    if (!Region(c_.acc_base, c_.acc_bytes) || !Region(c_.ops_base, c_.ops_bytes) ||
+        !Region(c_.hdr_base, c_.hdr_bytes)) {
       return Fault("config: ACC, OPS or HDR lies outside core memory");
     }
     s_.phase = kFetch;
@@ -156,7 +159,9 @@ class Machine {
     static constexpr uint32_t kWords[] = {1, 2, 1, 2, 2, 1, 1, 1, 1, 3, 1, 2};
     if (s_.pc >= s_.n_words) return Fault("opcode message ends without END");
     int32_t op = Op(s_.pc);
-    if (op < 0 || op > kSkipO) return Fault("unknown opcode " + std::to_string(op) + " at word " + std::to_string(s_.pc));
+    if (op < 0 || op > kSkipO) {
+      return Fault("unknown opcode " + std::to_string(op) + " at word " + std::to_string(s_.pc));
+    }
     if (s_.n_words - s_.pc < kWords[op]) return Fault("opcode " + std::to_string(op) + " is cut off");
     int32_t operand = kWords[op] > 1 ? Op(s_.pc + 1) : 0;
     uint32_t at = s_.pc;
@@ -225,7 +230,8 @@ class Machine {
   Step ReadWHeader(bool* done) {
     s_.w_msg = c_.w_base + s_.w_pos * c_.w_slot;
     if (static_cast<uint32_t>(Word(s_.w_msg)) != kWeightMagic) {
-      return Fault("weight message: bad magic " + std::to_string(Word(s_.w_msg)) + " at W slot " + std::to_string(s_.w_pos));
+      return Fault("weight message: bad magic " + std::to_string(Word(s_.w_msg)) + " at W slot " +
+                   std::to_string(s_.w_pos));
     }
     int64_t slots = Word(uint64_t{s_.w_msg} + 4);
     if (slots < 1 || slots > c_.w_slots) return Fault("weight message: " + std::to_string(slots) + " slots");
@@ -237,14 +243,16 @@ class Machine {
 
   Step CopyHeader(bool* done) {
     uint64_t at = s_.w_msg;
-    int64_t bytes = Word(at + 8), n_ocb = Word(at + 12), o_slots = Word(at + 16), nnz = Word(at + 20), cb0 = Word(at + 24);
+    int64_t bytes = Word(at + 8), n_ocb = Word(at + 12), o_slots = Word(at + 16), nnz = Word(at + 20);
+    int64_t cb0 = Word(at + 24);
     if (bytes < kWeightHeaderBytes || bytes % 64 != 0 || bytes > c_.hdr_bytes ||
         bytes > static_cast<int64_t>(s_.w_held) * c_.w_slot) {
       return Fault("weight message: header of " + std::to_string(bytes) + " bytes (HDR holds " +
                    std::to_string(c_.hdr_bytes) + ")");
     }
     constexpr int64_t kMax = 65535;  // row_ptr is uint16
-    if (n_ocb < 0 || n_ocb > kMax || nnz < 0 || nnz > kMax || cb0 < 0 || cb0 > kMax || o_slots < 0 || o_slots > c_.o_slots) {
+    if (n_ocb < 0 || n_ocb > kMax || nnz < 0 || nnz > kMax || cb0 < 0 || cb0 > kMax || o_slots < 0 ||
+        o_slots > c_.o_slots) {
       return Fault("weight message: n_ocb " + std::to_string(n_ocb) + ", nnz " + std::to_string(nnz) + ", cb0 " +
                    std::to_string(cb0) + ", o_slots " + std::to_string(o_slots) + " out of range");
     }
@@ -301,7 +309,8 @@ class Machine {
     uint32_t unit = s_.header.o_slots;
     if (unit == 0 || s_.o_pos % unit == 0) return Control(StepKind::kControl, 1);
     if (c_.o_slots % unit != 0) {
-      return Fault("SKIP_O: o_slots " + std::to_string(unit) + " does not divide the ring of " + std::to_string(c_.o_slots));
+      return Fault("SKIP_O: o_slots " + std::to_string(unit) + " does not divide the ring of " +
+                   std::to_string(c_.o_slots));
     }
     s_.pending = static_cast<int>(unit - s_.o_pos % unit);
     s_.phase = kSkipRelease;
