@@ -6,6 +6,7 @@ Runs during ``import tvm``: everything else of this package is imported when a n
 from __future__ import annotations
 
 import functools
+import importlib
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -77,7 +78,7 @@ def _wrap_default_pipeline() -> None:
     def default_pipeline(**kwargs: Any) -> Any:
         rest = original(**kwargs)
 
-        @tvm.transform.module_pass(opt_level=0, name="aie2.default_pipeline")
+        @tvm.transform.module_pass(opt_level=0, name="aie2.default_pipeline")  # type: ignore[untyped-decorator]
         def run(mod: Any, _context: Any) -> Any:
             target = tvm.target.Target.current(allow_none=True)
             if is_aie2(target):
@@ -118,15 +119,14 @@ def _wrap_build() -> None:
 def _load_runtime() -> None:
     """Make exported libraries loadable in this process; without the native library only that is missing."""
     try:
-        from tvm_aie import _native
+        native = importlib.import_module("tvm_aie._native")
     except ImportError:
         return
-    load = getattr(_native, "load", None)
     try:
-        if load is not None:
-            load()
+        native.load()
     except Exception as error:
-        warnings.warn(f"tvm-aie: the emulator library cannot be loaded ({error}); compiled networks will not run", stacklevel=2)
+        message = f"tvm-aie: the emulator library cannot be loaded ({error}); compiled networks will not run"
+        warnings.warn(message, stacklevel=2)
 
 
 def install() -> None:

@@ -19,7 +19,14 @@ from tvm_aie.frontend.onnx_prepare import load_model, prepare
 
 
 class _Importer(onnx_frontend.ONNXGraphImporter):  # type: ignore[misc]
-    """TVM's importer, with readable names and a clip that stays one operator."""
+    """TVM's importer, with readable names and a clip that stays one operator.
+
+    The attribute ``aie2_onnx_ops`` of ``main`` says which ONNX operator each named variable came from.
+    """
+
+    def __init__(self, shapes: dict[str, list[int]]) -> None:
+        super().__init__(shapes, "float32")
+        self.onnx_ops: dict[str, str] = {}
 
     def _convert_operator(self, op_name: str, inputs: list[Any], attrs: dict[str, Any], opset: int) -> Any:
         value = _clip(inputs, attrs) if op_name == "Clip" else None
@@ -27,7 +34,8 @@ class _Importer(onnx_frontend.ONNXGraphImporter):  # type: ignore[misc]
             value = super()._convert_operator(op_name, inputs, attrs, opset)
         if isinstance(value, tvm.ir.Call) and isinstance(value.ty, relax.TensorType):
             hint = re.sub(r"\W", "_", str(attrs["tvm_custom"]["name"])).strip("_")
-            return self.bb.emit(value, name_hint=hint if hint[:1].isalpha() else f"n{hint}")
+            value = self.bb.emit(value, name_hint=hint if hint[:1].isalpha() else f"n{hint}")
+            self.onnx_ops[str(value.name)] = op_name
         return value
 
 
@@ -66,9 +74,11 @@ def from_onnx(model: str | Path | onnx.ModelProto, shapes: Mapping[str, tuple[in
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            importer = _Importer({k: list(v) for k, v in fixed.items()}, "float32")
-            return importer.from_onnx(prepared.graph, opset)
+            importer = _Importer({k: list(v) for k, v in fixed.items()})
+            mod = importer.from_onnx(prepared.graph, opset)
     except tvm.error.OpNotImplemented as error:
         raise ModelError(str(error)) from error
     except (ValueError, NotImplementedError, KeyError, AssertionError) as error:
         raise ModelError(f"TVM cannot import the model: {type(error).__name__}: {error}") from error
+    mod["main"] = mod["main"].with_attr("aie2_onnx_ops", importer.onnx_ops)
+    return mod

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from tvm import relax
 
 from tvm_aie.errors import TvmAieError
@@ -28,18 +27,11 @@ from tvm_aie.plan.graph import (
 from tvm_aie.relax.average import rationals
 from tvm_aie.relax.canonical import dtype_of, shape_of
 from tvm_aie.relax.integer import Bounds, bounds, conv_terms, conv_weight, exponent
-from tvm_aie.relax.view import Analysis, OpView, Quant
+from tvm_aie.relax.view import Analysis, OpView
 
 
 class LoweringError(TvmAieError):
     """The rules accepted what the lowering cannot express: a fault of this package."""
-
-
-@dataclass(frozen=True)
-class _Exponents:
-    """Scale of each region variable: known from whoever quantizes or dequantizes it."""
-
-    by_var: dict[Any, int]
 
 
 class _Lowering:
@@ -83,6 +75,12 @@ class _Lowering:
         self.layers.append(Add(self.unique(f"{hint}.requant"), name, None, out, 0, 0, requant))
         return out
 
+    def copied(self, name: str) -> str:
+        """A copy of a tensor."""
+        out = self.tensor(f"{name}_copy", self.dims(name), self.tensors[name].exponent)
+        self.layers.append(Add(self.unique(f"{name}.copy"), name, None, out, 0, 0, Requant(0)))
+        return out
+
     def add(self, layer: Layer) -> None:
         """Append a layer."""
         self.layers.append(layer)
@@ -122,7 +120,8 @@ def _add(low: _Lowering, view: OpView, name: str, inputs: list[str], clip: Bound
     out = low.tensor(name, low.dims(inputs[0]), exp)
     requant = Requant(exp - lsb, clip.lo, clip.hi, clip.negative_mul)
     b = inputs[1] if len(inputs) == 2 else None
-    low.add(Add(low.unique(f"{name}.add"), inputs[0], b, out, exponents[0] - lsb, exponents[-1] - lsb if b else 0, requant))
+    b_shift = 0 if b is None else exponents[1] - lsb
+    low.add(Add(low.unique(f"{name}.add"), inputs[0], b, out, exponents[0] - lsb, b_shift, requant))
     return out
 
 
@@ -209,16 +208,13 @@ class _Composite:
 def _composites(func: Any) -> list[_Composite]:
     """The composite calls of an external function, in order, each parsed back into its view."""
     bodies: dict[Any, Any] = {}
-    aliases: dict[Any, Any] = {}
     found = []
     for block in func.body.blocks:
         for binding in block.bindings:
             value = binding.value
             if isinstance(value, relax.Function):
                 bodies[binding.var] = value
-            elif isinstance(value, relax.Var | relax.Tuple):
-                aliases[binding.var] = value
-            else:
+            elif not isinstance(value, relax.Var | relax.Tuple):
                 body = bodies[value.op]
                 views = Analysis(body).views
                 if len(views) != 1:
@@ -255,7 +251,7 @@ def lower_function(func: Any, name: str | None = None) -> LayerGraph:
     low = _Lowering(graph_name)
     composites = _composites(func)
     exponents = _region_exponents(composites)
-    inputs = []
+    inputs: list[GraphIO] = []
     for param in func.params:
         shape = shape_of(param)
         tensor = low.tensor(str(param.name), _dims(shape), exponents.get(param, 0))
@@ -265,8 +261,13 @@ def lower_function(func: Any, name: str | None = None) -> LayerGraph:
         sources = [low.names[item.args[_position(item, s.var)]] for s in item.view.inputs]
         clip = bounds(item.view.activation, item.view.output) if item.view.output is not None else Bounds()
         low.names[item.var] = _LOWER[item.view.kind](low, item.view, item.name, sources, clip)
-    outputs = tuple(GraphIO(low.names[v], shape_of(v), dtype_of(v)) for v in _results(func))
-    graph = LayerGraph(graph_name, low.tensors, tuple(low.layers), tuple(inputs), outputs)
+    outputs: list[GraphIO] = []
+    for var in _results(func):
+        tensor = low.names[var]
+        if tensor in {io.tensor for io in (*inputs, *outputs)}:  # every output is a tensor of its own
+            tensor = low.copied(tensor)
+        outputs.append(GraphIO(tensor, shape_of(var), dtype_of(var)))
+    graph = LayerGraph(graph_name, low.tensors, tuple(low.layers), tuple(inputs), tuple(outputs))
     graph.verify()
     return graph
 
@@ -289,4 +290,3 @@ def _results(func: Any) -> list[Any]:
     return resolve(func.body.body)
 
 
-__all__ = ["LoweringError", "Quant", "lower_function", "np"]

@@ -24,7 +24,8 @@ def srs_conv_even(value: Int64, shift: int) -> Int64:
         return value << -shift
     quotient = value >> shift
     twice = (value - (quotient << shift)) * 2 - (1 << shift)
-    return quotient + ((twice > 0) | ((twice == 0) & (quotient % 2 == 1)))
+    up: Int64 = ((twice > 0) | ((twice == 0) & (quotient % 2 == 1))).astype(np.int64)
+    return quotient + up
 
 
 def requantise(value: Int64, requant: Requant) -> npt.NDArray[np.int8]:
@@ -45,7 +46,9 @@ def _windows(x: Array, layer: Conv | Pool, kernel: tuple[int, int], fill: float)
     c, h, w = padded.strides
     (sy, sx), (dy, dx) = layer.stride, layer.dilation
     shape = (x.shape[0], ho, wo, *kernel)
-    return np.lib.stride_tricks.as_strided(padded, shape, (c, h * sy, w * sx, h * dy, w * dx), writeable=False)
+    strides = (c, h * sy, w * sx, h * dy, w * dx)
+    windows: Array = np.lib.stride_tricks.as_strided(padded, shape, strides, writeable=False)
+    return windows
 
 
 def _conv(layer: Conv, x: Array) -> Array:

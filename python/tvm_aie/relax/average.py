@@ -29,7 +29,7 @@ def srs(value: Int64, shift: int) -> Int64:
     floor = value >> shift
     rest = value - (floor << shift)
     half = np.int64(1) << (shift - 1)
-    up = (rest > half) | ((rest == half) & ((floor & 1) == 1))
+    up: Int64 = ((rest > half) | ((rest == half) & ((floor & 1) == 1))).astype(np.int64)
     return floor + up
 
 
@@ -38,7 +38,8 @@ def float_chain(sums: Int64, divisor: int, factor: float | None, shift: int) -> 
     mean = sums.astype(np.float32) / np.float32(divisor)
     if factor is not None:
         mean = mean * np.float32(factor)
-    return np.clip(np.rint(mean * np.float32(2.0**-shift)), -128, 127).astype(np.int64)
+    rounded: Int64 = np.clip(np.rint(mean * np.float32(2.0**-shift)), -128, 127).astype(np.int64)
+    return rounded
 
 
 def exact_rational(taps: int, divisor: int, factor: float | None, shift: int) -> tuple[int, int] | None:

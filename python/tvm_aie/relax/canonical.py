@@ -3,7 +3,8 @@
 After ``canonicalise``:
 
 * every ``dequantize`` has exactly one user (FuseOpsByPattern claims an expression for one composite only);
-* a weight or bias is ``dequantize(constant)``: transposes and reshapes of it are folded into the constant;
+* a weight or bias is ``dequantize(constant)``: reshapes and transposes of it are folded into the constant,
+  except the transpose of a matrix, which may be large;
 * operators that only move data (reshape, transpose, squeeze, slice, split) act on the quantised tensor;
 * ``quantize(dequantize(x))`` with equal parameters is gone, as are chains of reshapes;
 * a constant operand of ``add`` and ``multiply`` comes second;
@@ -50,8 +51,8 @@ def tag_of(call: Any) -> int:
 
 
 def const_array(expr: Any) -> np.ndarray[Any, Any]:
-    """The value of an embedded tensor."""
-    array: np.ndarray[Any, Any] = expr.value.numpy()
+    """The value of an embedded tensor, not copied."""
+    array: np.ndarray[Any, Any] = np.from_dlpack(expr.value)
     return array
 
 
@@ -77,6 +78,7 @@ class _Canonicaliser:
     """Rewrites the bindings of one dataflow block in order; variables keep their identity."""
 
     def __init__(self, first_tag: int) -> None:
+        """Tags count up from ``first_tag``."""
         self.builder = relax.BlockBuilder()
         self.tag = first_tag
         self.values: dict[Any, Any] = {}
@@ -119,9 +121,11 @@ class _Canonicaliser:
         if isinstance(arg, relax.Tuple):
             return relax.Tuple([self.fresh(f) for f in arg.fields])
         arg = self.resolve(arg)
-        value = self.values.get(arg) if isinstance(arg, relax.Var) else None
+        value: Any = self.values.get(arg) if isinstance(arg, relax.Var) else None
         if is_call(value, "relax.dequantize"):
-            return self.emit(relax.Call(value.op, list(value.args), value.attrs, span=value.span), arg.name)
+            return self.emit(relax.Call(value.op, list(value.args), value.attrs), arg.name)
+        if is_call(value, "relax.permute_dims") and self.is_constant_side(value.args[0]):
+            return self.emit(relax.Call(value.op, [self.fresh(value.args[0])], value.attrs), arg.name)
         return arg
 
     def visit(self, var: Any, value: Any) -> None:
@@ -158,16 +162,18 @@ class _Canonicaliser:
         """One section of a ``split`` as a ``strided_slice``."""
         axis = int(split.attrs.axis) % len(shape)
         sections = split.attrs.indices_or_sections
-        begin = index * shape[axis]
-        if not isinstance(sections, int):
-            cuts = [0, *(int(c) for c in sections)] if hasattr(sections, "__len__") else [index * shape[axis]] * (index + 1)
-            begin = cuts[index]
+        if hasattr(sections, "__len__"):
+            begin = int(sections[index - 1]) if index else 0
+        else:
+            begin = index * -(-shape_of(split.args[0])[axis] // int(sections))
         data = self.resolve(split.args[0])
         return self.builder.normalize(relax.op.strided_slice(data, [axis], [begin], [begin + shape[axis]]))
 
     def is_constant_side(self, arg: Any) -> bool:
         """A constant, or the dequantize of one."""
         value = self.value_of(arg)
+        if is_call(value, "relax.permute_dims"):
+            return self.is_constant_side(value.args[0])
         return is_const(value) or (is_call(value, "relax.dequantize") and is_const(value.args[0]))
 
     def visit_layout(self, var: Any, call: Any, args: list[Any]) -> bool:
@@ -175,12 +181,14 @@ class _Canonicaliser:
         source = self.value_of(args[0])
         if is_call(source, "relax.dequantize") and np.size(const_array(source.args[1])) == 1:
             data, rest = source.args[0], list(source.args[1:])
+            if is_const(data) and call.op.name == "relax.permute_dims" and len(shape_of(data)) == 2:
+                return False  # a large matrix stays as it is: the patterns know the transpose
             if is_const(data) and call.op.name != "relax.strided_slice":
                 moved: Any = relax.const(_constant_layout(call, const_array(data)), dtype_of(data))
             else:
                 moved = relax.Call(call.op, [data, *args[1:]], call.attrs, span=call.span)
                 moved = self.emit_layout(moved, var.name)
-            self.bind(var, self.builder.normalize(relax.Call(source.op, [moved, *rest], source.attrs, span=source.span)))
+            self.bind(var, self.builder.normalize(relax.Call(source.op, [moved, *rest], source.attrs)))
             return True
         if call.op.name == "relax.reshape" and is_call(source, "relax.reshape"):
             self.bind(var, self.builder.normalize(relax.op.reshape(source.args[0], call.args[1])))

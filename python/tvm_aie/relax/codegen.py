@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -57,19 +58,16 @@ def last_compilation() -> Compilation | None:
 
 def emulator_backend(graphs: Sequence[Any], device: Any) -> tuple[list[Any], list[Any]]:
     """Compile each layer graph to a ``Program`` and put them in one runtime module."""
-    from tvm_aie import _native
     from tvm_aie.pipeline import compile_graph
 
-    load = getattr(_native, "load", None)
-    if load is not None:
-        load()
+    importlib.import_module("tvm_aie._native").load()
     compiled = [compile_graph(graph, device) for graph in graphs]
     create = tvm_ffi.get_global_func("tvm_aie.runtime.create")
     programs = [bytes(c.program.to_bytes()) for c in compiled]
     return [create([graph.name for graph in graphs], programs)], compiled
 
 
-@tvm_ffi.register_global_func("relax.ext.aie2", override=True)
+@tvm_ffi.register_global_func("relax.ext.aie2", override=True)  # type: ignore[untyped-decorator]
 def _codegen(functions: Any, _options: Any, _constant_names: Any) -> list[Any]:
     """Called once by ``RunCodegen`` with all external functions of the module."""
     from tvm_aie.plan.lower import lower_function

@@ -10,15 +10,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tvm_aie.relax.average import rationals
-from tvm_aie.relax.integer import accumulator_peak, conv_terms, exponent
+from tvm_aie.relax.average import rationals, tap_counts
+from tvm_aie.relax.integer import INT32_MAX, accumulator_peak, conv_terms, exponent
 from tvm_aie.relax.view import OpView, Quant
 
 Verdict = tuple[bool, str]
 Rule = Callable[[OpView], Verdict]
 
 MAX_ALIGN_SHIFT = 20
-INT32_MAX = 2**31 - 1
 
 
 def _quants(view: OpView) -> list[Quant]:
@@ -198,8 +197,12 @@ def pool_layout(view: OpView) -> Verdict:
     if len(view.inputs[0].shape) != 4:
         return False, f"shape {view.inputs[0].shape}"
     g, size = view.geometry, view.inputs[0].shape[2:]
-    wide = any(p >= k for p, k in zip(g.pads[:2], (g.kernel[0] * g.dilation[0], g.kernel[1] * g.dilation[1]), strict=True))
-    return not wide and min(size) > 0, f"pads {g.pads} with kernel {g.kernel}"
+    inside = True
+    for axis in range(2):
+        out = view.out_shape[2 + axis] if len(view.out_shape) == 4 else 1
+        taps = tap_counts(size[axis], out, g.kernel[axis], g.stride[axis], g.pads[axis], g.dilation[axis])
+        inside = inside and 0 not in taps
+    return inside, f"pads {g.pads} with kernel {g.kernel}"
 
 
 def average_counts(view: OpView) -> Verdict:
@@ -225,7 +228,7 @@ def integer_factors(view: OpView) -> Verdict:
     if not exact:
         return False, f"{shape[2:]} to {view.out_shape[2:]}"
     mode, rounding = str(attrs.coordinate_transformation_mode), str(attrs.rounding_method)
-    floor = mode == "asymmetric" and rounding in ("", "floor") or mode == "half_pixel" and "round" in rounding
+    floor = (mode == "asymmetric" and rounding in ("", "floor")) or (mode == "half_pixel" and "round" in rounding)
     return floor, f"coordinates {mode}, rounding {rounding}"
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from tvm_aie.relax.view import Activation, OpView, Quant
 
+INT32_MAX = 2**31 - 1
 Int64 = npt.NDArray[np.int64]
 
 
@@ -59,9 +60,10 @@ def conv_terms(view: OpView) -> ConvTerms:
     assert view.weight is not None
     channels = view.out_shape[1]
     if view.kind == "channel_add":
-        product, bias_source = exponent(view.inputs[0].quant), view.weight
+        product = exponent(view.inputs[0].quant)
     else:
-        product, bias_source = exponent(view.inputs[0].quant) + exponent(view.weight.quant), view.bias
+        product = exponent(view.inputs[0].quant) + exponent(view.weight.quant)
+    bias_source = view.weight if view.kind == "channel_add" else view.bias
     if bias_source is None:
         return ConvTerms(0, np.zeros(channels, np.int64), exponent(view.output) - product)
     bias_exponent = exponent(bias_source.quant)
@@ -85,7 +87,11 @@ def conv_weight(view: OpView) -> npt.NDArray[np.int8]:
 
 
 def accumulator_peak(view: OpView) -> tuple[int, int]:
-    """Largest magnitude of the int32 accumulator and of the bias."""
+    """A bound of the int32 accumulator's magnitude, and the largest magnitude of the bias."""
+    bias = int(np.abs(conv_terms(view).bias).max(initial=0))
     weight = conv_weight(view)
-    sums = np.abs(weight.reshape(weight.shape[0], -1).astype(np.int32)).sum(axis=1, dtype=np.int64)
-    return int(sums.max(initial=0)) * 128, int(np.abs(conv_terms(view).bias).max(initial=0))
+    rows = weight.reshape(weight.shape[0], -1)
+    bound = rows.shape[1] * 128 * 128
+    if bound > INT32_MAX:  # only then is it worth adding up the weights
+        bound = 128 * max(int(np.abs(row.astype(np.int64)).sum()) for row in rows)
+    return bound, bias

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from tvm_aie.relax.view import Analysis, OpView
 
 CODEGEN = "aie2"
 BLOCK = (8, 8)
+MOVES = ("layout", "permute")
+_GENERATED = re.compile(r"(lv|gv)\d*$")
 
 
 @dataclass(frozen=True)
@@ -119,28 +122,50 @@ def _fusion_patterns(accepted: dict[int, OpView]) -> list[Any]:
 
 def _records(analysis: Analysis, verdicts: dict[int, str | None]) -> list[OpRecord]:
     """Rows of the report for one function, in program order."""
-    rows = []
+    rows: list[OpRecord] = []
+    attrs = analysis.func.attrs
+    origin = dict(attrs["aie2_onnx_ops"]) if attrs and "aie2_onnx_ops" in attrs else {}
     by_var = {view.members[0]: view for view in analysis.views}
+    part_of: list[OpRecord] = []  # host operators into which TVM's importer split one ONNX operator
     for var in analysis.order:
-        value = analysis.values[var]
-        if var in by_var:
-            view = by_var[var]
-            reason = verdicts[view.tag]
-            shapes = tuple(s.shape for s in view.inputs)
-            rows.append(OpRecord(view.name, view.kind, shapes, view.out_shape, view.macs, reason is None, reason or ""))
-        elif var not in analysis.taken and is_call(value, "relax.quantize"):
-            rows.append(_boundary(var, value, "quantize", "float to integer at the border of the array"))
-        elif var not in analysis.taken and is_call(value, "relax.dequantize"):
-            users = [analysis.values.get(u) for u in analysis.users.get(var, [])]
-            parameter = not isinstance(value.args[0], relax.Var)
-            if not parameter and not any(is_call(u) and _is_array_operand(u, analysis, verdicts) for u in users):
-                rows.append(_boundary(var, value, "dequantize", "integer to float at the border of the array"))
-    return rows
+        view = by_var.get(var)
+        row = _view_record(view, verdicts[view.tag]) if view else _conversion(analysis, var, verdicts)
+        if row is None or (view is None and any(r.name == row.name for r in rows)):
+            continue
+        if view is not None and not row.on_array and origin and row.name not in origin and _GENERATED.match(row.name):
+            part_of.append(row)
+            continue
+        if part_of and not row.on_array and view is not None:
+            op = origin.get(row.name, row.kind)
+            row = replace(row, kind=op.lower(), input_shapes=part_of[0].input_shapes, reason=f"no kernel for {op}")
+            part_of = []
+        rows.append(row)
+    return rows + part_of
+
+
+def _view_record(view: OpView, reason: str | None) -> OpRecord:
+    shapes = tuple(s.shape for s in view.inputs)
+    return OpRecord(view.name, view.kind, shapes, view.out_shape, view.macs, reason is None, reason or "")
+
+
+def _conversion(analysis: Analysis, var: Any, verdicts: dict[int, str | None]) -> OpRecord | None:
+    """The row of a quantize or dequantize that stays on the host."""
+    value = analysis.values[var]
+    if var in analysis.taken or not is_call(value, "relax.quantize", "relax.dequantize"):
+        return None
+    if value.op.name == "relax.quantize":
+        return _boundary(var, value, "quantize", "converts float to integer on the host")
+    users = [analysis.values.get(u) for u in analysis.users.get(var, [])]
+    inside = any(is_call(u) and _is_array_operand(u, analysis, verdicts) for u in users)
+    if inside or not isinstance(value.args[0], relax.Var):
+        return None
+    return _boundary(var, value, "dequantize", "converts integer to float on the host")
 
 
 def _is_array_operand(user: Any, analysis: Analysis, verdicts: dict[int, str | None]) -> bool:
     """True when ``user`` is the anchor of an operator on the array (its dequantize is part of it)."""
-    return any(view.anchor.same_as(user) and verdicts[view.tag] is None for view in analysis.views)
+    view = analysis.by_anchor.get(tag_of(user))
+    return view is not None and verdicts[view.tag] is None
 
 
 def _boundary(var: Any, value: Any, kind: str, reason: str) -> OpRecord:
@@ -154,6 +179,25 @@ def analyse(mod: Any) -> tuple[list[Analysis], dict[int, str | None]]:
     return analyses, {view.tag: first_violation(view) for a in analyses for view in a.views}
 
 
+def reject_lonely_layouts(analyses: list[Analysis], verdicts: dict[int, str | None]) -> None:
+    """Data movement goes to the array only next to arithmetic there: a region of its own would be a detour."""
+    for analysis in analyses:
+        written = {view.root_var: view for view in analysis.views}
+        waiting = [v for v in analysis.views if v.kind in MOVES and verdicts[v.tag] is None]
+        near: set[Any] = set()
+        for view in analysis.views:
+            if view.kind not in MOVES and verdicts[view.tag] is None:
+                near.update((view.root_var, *(s.var for s in view.inputs)))
+        for sweep in (waiting, waiting[::-1]):
+            for view in sweep:
+                ends = (view.root_var, view.inputs[0].var)
+                if any(end in near for end in ends):
+                    near.update(ends)
+        for view in waiting:
+            if view.root_var not in near and view.root_var in written:
+                verdicts[view.tag] = "moves data between operators of the host"
+
+
 def count_regions(mod: Any) -> int:
     """Number of external functions for the array."""
     funcs = [f for _, f in mod.functions_items() if isinstance(f, relax.Function)]
@@ -165,6 +209,7 @@ def partition(mod: Any) -> Partition:
     mod = canonicalise(mod)
     # now: one user per dequantize, parameters are dequantized constants, data movement is on integers
     analyses, verdicts = analyse(mod)
+    reject_lonely_layouts(analyses, verdicts)
     accepted = {view.tag: view for a in analyses for view in a.views if verdicts[view.tag] is None}
     rows = [row for a in analyses for row in _records(a, verdicts)]
     mod = relax.transform.FuseOpsByPattern(_fusion_patterns(accepted), bind_constants=True)(mod)

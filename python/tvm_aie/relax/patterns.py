@@ -21,6 +21,11 @@ def parameter() -> Any:
     return dequantized(is_const())
 
 
+def matrix() -> Any:
+    """A dequantized constant matrix, possibly transposed."""
+    return is_op("relax.permute_dims")(parameter()) | parameter()
+
+
 def quantized(value: Any) -> Any:
     """``quantize`` by constants."""
     return is_op("relax.quantize")(value, is_const(), is_const())
@@ -51,10 +56,12 @@ def _average() -> Any:
 def _layout_chain(length: int) -> Any:
     value: Any = wildcard()
     for _ in range(length):
-        one_argument = is_op("relax.permute_dims")(value) | is_op("relax.squeeze")(value) | is_op("relax.expand_dims")(value)
-        slices = is_op("relax.strided_slice")(value, wildcard(), wildcard(), wildcard(), wildcard())
-        short = is_op("relax.strided_slice")(value, wildcard(), wildcard(), wildcard())
-        value = is_op("relax.reshape")(value, wildcard()) | one_argument | slices | short
+        moves = [is_op(name)(value) for name in ("relax.permute_dims", "relax.squeeze", "relax.expand_dims")]
+        slices = [is_op("relax.strided_slice")(value, *(wildcard() for _ in range(n))) for n in (3, 4)]
+        reshape: Any = is_op("relax.reshape")(value, wildcard())
+        for other in (is_op("relax.flatten")(value), *moves, *slices):
+            reshape = reshape | other
+        value = reshape
     return value
 
 
@@ -69,7 +76,7 @@ def patterns() -> list[tuple[str, int, Any]]:
     """``(composite name, size, pattern)``; the name's second part is the kind of the view."""
     fixed: list[tuple[str, Any]] = [
         ("conv2d", _finish(_with_bias(is_op("relax.nn.conv2d")(dequantized(), parameter())))),
-        ("dense", _finish(_with_bias(is_op("relax.matmul")(dequantized(), parameter())))),
+        ("dense", _finish(_with_bias(is_op("relax.matmul")(dequantized(), matrix())))),
         ("channel_mul", _finish(is_op("relax.multiply")(dequantized(), parameter()))),
         ("channel_add", _finish(is_op("relax.add")(dequantized(), parameter()))),
         ("add", _finish(is_op("relax.add")(dequantized(), dequantized()))),

@@ -7,6 +7,7 @@ activation and the quantize at the end. The rules judge it, the lowering transla
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,7 @@ from tvm_aie.relax.canonical import LAYOUT_OPS, const_array, dtype_of, is_call, 
 
 Shape = tuple[int, ...]
 QUANTISED = ("int8", "uint8")
+FLOAT_MAX = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -107,12 +109,12 @@ class OpView:
     @property
     def macs(self) -> int:
         """Multiply-accumulates (true ones: no padding, no dead blocks taken off)."""
-        if self.weight is None or self.kind not in ("conv2d", "dense"):
+        if self.kind != "dense" and not re.fullmatch(r"conv[123]d(_transpose)?", self.kind):
             return 0
-        out = math.prod(self.out_shape)
+        data, weight = shape_of(self.anchor.args[0]), shape_of(self.anchor.args[1])
         if self.kind == "dense":
-            return out * int(self.weight.value.shape[0])
-        return out * int(np.prod(self.weight.value.shape[1:]))
+            return math.prod(self.out_shape) * data[-1]
+        return math.prod(data if self.kind.endswith("transpose") else self.out_shape) * math.prod(weight[1:])
 
 
 _ANCHORS = {
@@ -138,7 +140,8 @@ def activation_of(call: Any) -> Activation:
     if call.op.name == "relax.nn.relu":
         return Activation(lo=0.0)
     if call.op.name == "relax.clip":
-        return Activation(lo=float(call.args[1]), hi=float(call.args[2]))
+        lo, hi = (float(getattr(call.args[i], "value", call.args[i])) for i in (1, 2))
+        return Activation(lo if lo > -FLOAT_MAX else -math.inf, hi if hi < FLOAT_MAX else math.inf)
     return Activation(alpha=float(call.attrs.alpha))
 
 
@@ -156,6 +159,7 @@ class Analysis:
     """Bindings, values and users of one function, and the views found in it."""
 
     def __init__(self, func: Any) -> None:
+        """Analyse a function in canonical form."""
         self.func = func
         self.values: dict[Any, Any] = {}
         self.order: list[Any] = []
@@ -170,6 +174,7 @@ class Analysis:
             self.users.setdefault(used, []).append(None)
         self.taken: set[Any] = set()
         self.views = [view for var in self.order if (view := self.view(var)) is not None]
+        self.by_anchor = {tag_of(view.anchor): view for view in self.views}
 
     def sole_user(self, var: Any, *names: str) -> Any:
         """The variable of the only user of ``var`` when that calls one of ``names``."""
@@ -180,7 +185,7 @@ class Analysis:
 
     def source(self, arg: Any) -> Source:
         """A data operand."""
-        value = self.values.get(arg)
+        value: Any = self.values.get(arg)
         if is_call(value, "relax.dequantize") and not is_const(value.args[0]):
             return Source(value.args[0], read_quant(value), shape_of(arg))
         return Source(None, None, shape_of(arg))
@@ -189,7 +194,10 @@ class Analysis:
         """A constant operand, dequantized or float."""
         if is_const(arg):
             return Weight(const_array(arg), None)
-        value = self.values.get(arg)
+        value: Any = self.values.get(arg)
+        if is_call(value, "relax.permute_dims"):
+            inner = self.constant(value.args[0])
+            return None if inner is None else Weight(apply_layout(value, inner.value), inner.quant)
         if is_call(value, "relax.dequantize") and is_const(value.args[0]):
             return Weight(const_array(value.args[0]), read_quant(value))
         return None
@@ -201,7 +209,7 @@ class Analysis:
             return None
         name = value.op.name
         if name in LAYOUT_OPS:
-            return self.layout_view(var, value)
+            return None if self.constant(var) is not None else self.layout_view(var, value)
         if name == "relax.dequantize":
             return self.requantize_view(var, value)
         if name == "relax.quantize":
@@ -223,8 +231,10 @@ class Analysis:
             chain = [first]
         self.taken.update(chain)
         root = self.values[chain[-1]]
-        quant = Quant((1.0,), (128,) if dtype_of(var) == "uint8" else (0,), dtype_of(var))
+        quant: Quant | None = Quant((1.0,), (128,) if dtype_of(var) == "uint8" else (0,), dtype_of(var))
         kind = "permute" if order else "layout"
+        if dtype_of(var) not in QUANTISED:
+            quant, kind = None, value.op.name.removeprefix("relax.")
         inputs = (Source(source if isinstance(source, relax.Var) else None, quant, shape_of(source)),)
         return OpView(kind, first.name, value.op.name, value, root, chain[-1], inputs, quant,
                       shape_of(chain[-1]), order=order, members=tuple(chain))  # fmt: skip
@@ -260,10 +270,13 @@ class _Fuser:
     """Collects bias, factor, activation and quantize behind one anchor."""
 
     def __init__(self, analysis: Analysis, var: Any, call: Any) -> None:
+        """Start at ``var``, bound to the operator ``call``."""
         self.analysis, self.var, self.call = analysis, var, call
         self.cursor = var
         self.members = [var]
-        self.kind = _ANCHORS.get(call.op.name, call.op.name.removeprefix("relax.").removeprefix("nn."))
+        self.kind = _ANCHORS.get(call.op.name, "")
+        if not self.kind or (self.kind == "avg_pool" and not _is_image_average(call, shape_of(var))):
+            self.kind = call.op.name.removeprefix("relax.").removeprefix("nn.").removeprefix("image.")
         self.name = str(var.name)
         self.weight: Weight | None = None
         self.inputs: tuple[Source, ...] = ()
@@ -323,7 +336,7 @@ class _Fuser:
         self.operands()
         bias, factor = self.take_bias(), self.take_factor()
         activation = activation_of(self.call) if self.kind == "activation" else None
-        if activation is None and self.kind in _ANCHORS.values() or self.kind.startswith("channel_"):
+        if activation is None and self.kind in FUSED_KINDS:
             act = self.step(*_ACTIVATIONS)
             activation = activation if act is None else activation_of(act)
         last = self.step("relax.quantize") if self.kind in FUSED_KINDS else None
@@ -338,6 +351,14 @@ class _Fuser:
 
 
 FUSED_KINDS = frozenset(_ANCHORS.values()) | {"channel_add", "channel_mul"}
+
+
+def _is_image_average(call: Any, out: Shape) -> bool:
+    """False for a mean over other axes than height and width, or an adaptive pool to more than one value."""
+    if call.op.name == "relax.mean":
+        rank = len(shape_of(call.args[0]))
+        return rank == 4 and call.attrs.axis is not None and sorted(int(a) % rank for a in call.attrs.axis) == [2, 3]
+    return call.op.name != "relax.nn.adaptive_avg_pool2d" or out[2:] == (1, 1)
 
 
 def _pair(value: Any) -> tuple[int, int]:

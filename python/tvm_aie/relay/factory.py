@@ -29,6 +29,7 @@ class ExecutorFactory:
     """``factory["default"](device)`` binds; ``export_library`` writes a shared library."""
 
     def __init__(self, executable: Any, name: str = "default", signature: Signature | None = None) -> None:
+        """Wrap a compiled or loaded executable."""
         self.executable, self.libmod_name, self.signature = executable, name, signature
 
     @staticmethod

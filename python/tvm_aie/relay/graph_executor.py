@@ -53,6 +53,7 @@ class GraphModule:
     """A loaded network with named inputs."""
 
     def __init__(self, module: LoadedExecutable) -> None:
+        """Wrap ``lib["default"](device)``."""
         self.module = module
         self._inputs: dict[int, Any] = {}
         self._outputs: list[Any] | None = None
