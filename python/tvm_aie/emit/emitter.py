@@ -269,7 +269,8 @@ class Emitter:
             for task in tasks:
                 chain = _with_release(task.chain, done) if count_all else task.chain
                 # An output message completes with the input message that finishes it.
-                out.append((task.first * scale, 0, (task.last + 1) * scale - 1, channel, chain, task.repeat))
+                end = max(task.last * scale, (task.last + 1) * scale - 1)
+                out.append((task.first * scale, 0, end, channel, chain, task.repeat))
         return out
 
     def _junk_chain(self, c: int, r: int, words: int) -> tuple[BdTemplate, ...]:
@@ -314,33 +315,29 @@ class Emitter:
     def _barrier(self, item: int, c: int) -> list[tuple[LockUse | None, LockUse | None]]:
         """Acquires and releases at the start of an item: the previous item is complete here and next door.
 
-        Order: own outputs done; tell both neighbours; let stores of the previous item go; wait for both neighbours;
-        let loads go (their memory is free now); wait for this item's loads and for stores whose memory is reused.
+        Order: own outputs done; tell the west; the west is done, tell the east (so each acquire shares a descriptor
+        with a release); the east is done; let stores of the previous item and loads into freed memory go; wait for
+        this item's loads and for stores whose memory is reused.
         """
         mt = self.array.memtile
         column = self.columns[c]
         n_loads = sum(1 for i, k in self._loads_of(item) if _height(self.placement.items[i].inputs[k].rows[c]))
         if item == 0:
-            return [(LockUse(mt(0) + c, LOAD_DONE, 1 + n_loads), None)]
-        steps: list[tuple[bool, LockUse]] = []
-        if column.o_done:
-            steps.append((True, LockUse(mt(c), O_DONE, column.o_done)))
-        if c > 0:
-            steps.append((False, LockUse(mt(c - 1), NBR_E, 1)))
-        if c + 1 < self.array.cols:
-            steps.append((False, LockUse(mt(c + 1), NBR_W, 1)))
-        if column.store_go:
-            steps.append((False, LockUse(mt(c), STORE_GO, column.store_go)))
-            column.store_go = 0
-        if c > 0:
-            steps.append((True, LockUse(mt(c), NBR_W, 1)))
-        if c + 1 < self.array.cols:
-            steps.append((True, LockUse(mt(c), NBR_E, 1)))
+            return [(LockUse(mt(c), LOAD_DONE, 1 + n_loads), None)]
         go = sum(1 for i, k in self.loads_at.get(item, []) if _height(self.placement.items[i].inputs[k].rows[c]))
-        if go:
-            steps.append((False, LockUse(mt(c), LOAD_GO, go)))
-        if n_loads:
-            steps.append((True, LockUse(mt(c), LOAD_DONE, n_loads)))
+        west, east = c > 0, c + 1 < self.array.cols
+        wanted = [
+            (True, column.o_done > 0, LockUse(mt(c), O_DONE, column.o_done)),
+            (False, west, LockUse(mt(c - 1), NBR_E, 1)),
+            (True, west, LockUse(mt(c), NBR_W, 1)),
+            (False, east, LockUse(mt(c + 1), NBR_W, 1)),
+            (True, east, LockUse(mt(c), NBR_E, 1)),
+            (False, column.store_go > 0, LockUse(mt(c), STORE_GO, column.store_go)),
+            (False, go > 0, LockUse(mt(c), LOAD_GO, go)),
+            (True, n_loads > 0, LockUse(mt(c), LOAD_DONE, n_loads)),
+        ]
+        column.store_go = 0
+        steps = [(is_acquire, use) for is_acquire, present, use in wanted if present]
         needed = max((n + 1 for n, death in enumerate(column.store_deaths) if death < item), default=0)
         if needed > column.stores_acquired:
             steps.append((True, LockUse(mt(c), STORE_DONE, needed - column.stores_acquired)))

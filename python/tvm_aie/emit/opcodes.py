@@ -62,12 +62,14 @@ def item_opcodes(item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int)
         w.close(level)
         w.op(END)
         return w.words
-    band, n_b = tiling.bands[column]
+    _, n_b = tiling.bands[column]
     conv = item.geometry.kernel == KernelId.CONV
     per_band = conv and tiling.weights_per_band
     if not conv:
         w.op(ACQ_W)
         w.op(SKIP_O, 0)
+    if tiling.a_resident:
+        w.op(ACQ_A, tiling.a_slots)
     l_pass = w.open(tiling.n_pass)
     if conv and not per_band:
         w.op(ACQ_W)
@@ -75,14 +77,16 @@ def item_opcodes(item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int)
     l_x = w.open(tiling.n_x)
     l_band = w.open(n_b)
     l_ck = w.open(tiling.n_ck)
-    w.op(ACQ_A, tiling.a_slots)
+    if not tiling.a_resident:
+        w.op(ACQ_A, tiling.a_slots)
     if per_band:
         w.op(ACQ_W)
         w.op(SKIP_O, 0)
     w.op(ACQ_O)  # acquires once: nothing while a message is held (input channel chunks after the first)
     params = kernel_params(item, layer, tiling, column, l_band, l_ck)
     w.op(KERNEL, int(item.geometry.kernel), len(params), *params)
-    w.op(REL_A, tiling.a_slots)
+    if not tiling.a_resident:
+        w.op(REL_A, tiling.a_slots)
     if per_band:
         w.op(REL_W)
     w.close(l_ck)
@@ -92,6 +96,8 @@ def item_opcodes(item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int)
     if conv and not per_band:
         w.op(REL_W)
     w.close(l_pass)
+    if tiling.a_resident:
+        w.op(REL_A, tiling.a_slots)
     if not conv:
         w.op(REL_W)
     w.op(END)
@@ -104,7 +110,8 @@ def kernel_params(item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int
     first, last = item.out_rows[column]
     band = tiling.bands[column][0]
     line = geo.line_px(tiling.width)
-    window = [tiling.ckb, line, geo.kh, geo.kw, geo.sy, geo.sx, geo.dy, geo.dx, tiling.width, band, first, last - first]
+    blocks = geo.in_blocks if tiling.a_resident else tiling.ckb
+    window = [blocks, line, geo.kh, geo.kw, geo.sy, geo.sx, geo.dy, geo.dx, tiling.width, band, first, last - first]
     if isinstance(layer, Conv):
         q = layer.requant
         tail = [layer.acc_shift, q.shift, q.lo, q.hi, q.negative_mul]

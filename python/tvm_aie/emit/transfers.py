@@ -124,6 +124,11 @@ def input_messages(
     first, last = item.out_rows[column]
     band, n_b = tiling.bands[column]
     conv = geo.kernel == KernelId.CONV
+    if tiling.a_resident:
+        lo, hi = geo.rows_in(first, last - first)
+        (operand,) = operands
+        pieces = _rows_pieces(array, item, operand, column, lo, hi, 0, 0, geo.in_blocks, geo.w_out)
+        return [_fill(array, column, pieces, tiling.a_slots * array.overlay.a_slot)]
     one_pass: list[Message] = []
     passes = 1 if conv else tiling.n_pass
     for p in range(passes):
@@ -134,23 +139,23 @@ def input_messages(
                 lo, hi = geo.rows_in(y, band)
                 for ck in range(tiling.n_ck):
                     block = min((ck if conv else p) * tiling.ckb, geo.in_blocks - tiling.ckb)
-                    pieces: list[Piece] = []
+                    parts: list[Piece] = []
                     for operand in operands:
-                        pieces += _rows_pieces(array, item, operand, column, lo, hi, x0, block, tiling)
-                    one_pass.append(_fill(array, column, pieces, tiling.a_slots * array.overlay.a_slot))
+                        parts += _rows_pieces(array, item, operand, column, lo, hi, x0, block, tiling.ckb, tiling.width)
+                    one_pass.append(_fill(array, column, parts, tiling.a_slots * array.overlay.a_slot))
     return one_pass * tiling.n_pass if conv else one_pass
 
 
 def _rows_pieces(
-    array: Array, item: WorkItem, operand: Operand, column: int, lo: int, hi: int, x0: int, block: int, tiling: Tiling
+    array: Array, item: WorkItem, operand: Operand, column: int, lo: int, hi: int, x0: int, block: int, blocks: int, width: int
 ) -> list[Piece]:
-    """Input rows [lo, hi) of one message, by the memtile that holds them."""
+    """Input rows [lo, hi) of ``blocks`` channel blocks for ``width`` output pixels, by the memtile that holds them."""
     geo, place, storage = item.geometry, operand.place, operand.storage
     line_words = storage.width * 2
     row_bytes = place.buffer_blocks * storage.width * 8
     if geo.kernel == KernelId.CONV:
         x_first = x0 * geo.sx - geo.pad_left
-        x_count = geo.line_px(tiling.width)
+        x_count = geo.line_px(width)
     else:
         x_first, x_count = 0, geo.w_in
     begin = max(x_first, 0)
@@ -170,7 +175,7 @@ def _rows_pieces(
         offset = (virtual[0] * geo.row_step - own_lo) * row_bytes
         first_block = (place.first if place.resident else 0) + block
         base = place.address + offset + first_block * storage.width * 8 + begin * geo.px_step * 8
-        dims: list[tuple[int, int]] = [(len(virtual), row_bytes // 4 * geo.row_step), (tiling.ckb, line_words)]
+        dims: list[tuple[int, int]] = [(len(virtual), row_bytes // 4 * geo.row_step), (blocks, line_words)]
         if geo.px_step > 1:
             dims += [(end - begin, 2 * geo.px_step), (2, 1)]
         else:

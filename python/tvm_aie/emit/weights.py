@@ -57,7 +57,7 @@ def conv_messages(packed: PackedConv, tiling: Tiling, row: int, slot: int) -> It
 def _conv_message(packed: PackedConv, tiling: Tiling, begin: int, end: int, ck: int, slot: int) -> bytes:
     in_blocks = packed.live.shape[1]
     c_lo, c_hi = ck * tiling.ckb, min((ck + 1) * tiling.ckb, in_blocks)
-    base = min(c_lo, in_blocks - tiling.ckb)
+    base = 0 if tiling.a_resident else min(c_lo, in_blocks - tiling.ckb)
     n_ocb = end - begin
     if n_ocb == 0:
         return message(slot, 0, 0, 0, 0, b"\0\0", b"")

@@ -36,6 +36,7 @@ class Tiling:
     a_slots: int
     o_slots: int
     cycles: float
+    a_resident: bool = False  # the column's whole input stays in the core; ckb then cuts the weights only
 
     @property
     def weights_per_band(self) -> bool:
@@ -121,9 +122,12 @@ def _conv_candidates(
     prefix[1:, 1:] = live.cumsum(0).cumsum(1)
     live_row = max(int(prefix[e, -1] - prefix[s, -1]) for s, e in block_rows)
     w_ring = ov.w_slot * ov.w_slots
+    a_ring = ov.a_slot * ov.a_slots
+    most_rows = max(rows)
+    whole = geo.max_rows_in(most_rows) * geo.in_blocks * geo.line_px(geo.w_out) * 8
     for ckb in sorted({-(-geo.in_blocks // n) for n in range(1, geo.in_blocks + 1)}, reverse=True):
         n_ck = -(-geo.in_blocks // ckb)
-        if geo.max_rows_in(1) * ckb * geo.line_px(1) * 8 > ov.a_slot * ov.a_slots:
+        if geo.max_rows_in(1) * ckb * geo.line_px(1) * 8 > a_ring:
             continue
         for nob in sorted({-(-most // n) for n in range(1, most + 1)}, reverse=True):
             if header_bytes(nob, nob * ckb) > ov.hdr_bytes:
@@ -133,7 +137,13 @@ def _conv_candidates(
                 continue
             for width, n_x, band in _pixel_candidates(geo, rows, nob, ckb, n_ck, ov):
                 yield _conv_tiling(
-                    geo, block_rows, live_row, rows, nob, ckb, n_ck, width, n_x, band, (w_max, w_sum), ov, terms
+                    geo, block_rows, live_row, rows, nob, ckb, n_ck, width, n_x, band, (w_max, w_sum), ov, terms, False
+                )
+            fits_o = nob * most_rows * geo.w_out * 8 <= ov.o_slot * ov.o_slots
+            fits_acc = n_ck == 1 or nob * most_rows * ceil_div(geo.w_out, 4) * 128 <= ov.acc_bytes
+            if whole <= a_ring and fits_o and fits_acc:
+                yield _conv_tiling(
+                    geo, block_rows, live_row, rows, nob, ckb, n_ck, geo.w_out, 1, most_rows, (w_max, w_sum), ov, terms, True
                 )
 
 
@@ -200,16 +210,18 @@ def _conv_tiling(
     weights: tuple[int, int],
     ov: Overlay,
     terms: KernelTerms,
+    resident: bool,
 ) -> Tiling:
+    a_blocks = geo.in_blocks if resident else ckb
     n_pass = -(-(block_rows[0][1] - block_rows[0][0]) // nob)
     bands = band_counts(rows, band, False)
     n_b = max(n for _, n in bands)
-    a = ring_share(-(-geo.max_rows_in(band) * ckb * geo.line_px(width) * 8 // ov.a_slot), ov.a_slots)
+    a = ring_share(-(-geo.max_rows_in(band) * a_blocks * geo.line_px(width) * 8 // ov.a_slot), ov.a_slots)
     o = ring_share(-(-nob * band * width * 8 // ov.o_slot), ov.o_slots)
     most = block_rows[0][1] - block_rows[0][0]
     steps = n_x * n_b
     messages = n_pass * steps * n_ck
-    t_a = messages * a * ov.a_slot / WORD / terms.a_rate
+    t_a = (1 if resident else messages) * a * ov.a_slot / WORD / terms.a_rate
     t_o = n_pass * steps * o * ov.o_slot / WORD / terms.o_rate
     t_w = weights[1] * (steps if n_ck > 1 else 1) / WORD / terms.w_rate
     if terms.ideal:
@@ -224,9 +236,10 @@ def _conv_tiling(
     if not double_w and n_pass * n_ck > 1:
         body = max(body, t_w + max(t_c, t_a))
     control = control_cycles(
-        geo, rows, n_pass, n_x, width, band, n_b, ckb, n_ck, most % nob != 0, len(block_rows), terms
+        geo, rows, n_pass, n_x, width, band, n_b, a_blocks, 1 if resident else n_ck, most % nob != 0, len(block_rows), terms
     )
-    return Tiling(block_rows, nob, n_pass, width, n_x, bands, ckb, n_ck, a, o, combined(body + first, control))
+    cycles = combined(body + first, control)
+    return Tiling(block_rows, nob, n_pass, width, n_x, bands, ckb, n_ck, a, o, cycles, resident)
 
 
 def combined(body: float, control: float) -> float:
@@ -235,7 +248,7 @@ def combined(body: float, control: float) -> float:
 
 
 # Share of the command processor's time that is not hidden behind other items. Chosen on ResNet-50/npu1 by emulation.
-CONTROL_WEIGHT = 0.25
+CONTROL_WEIGHT = 1.0
 
 
 def control_cycles(
