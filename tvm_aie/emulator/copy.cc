@@ -66,6 +66,16 @@ void CopyWords(PatternCursor src, const uint8_t* src_mem, PatternCursor dst, uin
 
 ShadowMemory::ShadowMemory(const Program& program) {
   for (const Tile& t : program.tiles) words_.emplace_back(static_cast<size_t>(t.mem_bytes / 4));
+  // OPS and HDR hold the superkernel's own copies, which no KernelCall reports.
+  for (const CoreInfo& core : program.cores) {
+    auto& words = words_[static_cast<size_t>(core.tile)];
+    const CoreConfig& c = core.config;
+    const auto mark = [&words](uint32_t base, uint32_t bytes) {
+      for (uint32_t a = base / 4; a < (base + bytes) / 4; ++a) words[a].written = true;
+    };
+    mark(c.ops_base, c.ops_bytes);
+    mark(c.hdr_base, c.hdr_bytes);
+  }
   // Arguments 0 and 1 are read-only and complete before the program starts.
   for (int a = 0; a < kNumDdrArgs; ++a) {
     const int64_t bytes = a <= kDdrInput ? 0 : program.ddr_bytes[static_cast<size_t>(a)];

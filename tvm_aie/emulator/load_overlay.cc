@@ -86,6 +86,7 @@ int32_t Bounded(int64_t value, int64_t low, int64_t high, std::string_view table
 void LoadTiles(const Container& file, Program& p) {
   const TableView t = file.Table(kSecTiles);
   if (t.rows() < 1 || t.rows() > kMaxTiles) ProgramFail("TILES: ", t.rows(), " tiles, limit ", kMaxTiles);
+  int64_t total_bytes = 0;
   for (int64_t i = 0; i < t.rows(); ++i) {
     Tile tile;
     tile.col = Bounded(t.At(i, 0), 0, kMaxColumns - 1, "TILES", i, "column");
@@ -103,6 +104,8 @@ void LoadTiles(const Container& file, Program& p) {
     p.n_locks += tile.n_locks;
     p.n_bd_slots += tile.n_bds;
     p.tiles.push_back(tile);
+    total_bytes += tile.mem_bytes;
+    if (total_bytes > kMaxArrayBytes) ProgramFail("TILES: more than ", Grouped(kMaxArrayBytes), " bytes of memory");
   }
   p.lock_init.assign(static_cast<size_t>(p.n_locks), 0);
   const TableView locks = file.Table(kSecLockInit);

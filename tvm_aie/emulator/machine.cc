@@ -5,6 +5,12 @@
 
 namespace tvm_aie {
 
+namespace {
+
+constexpr int64_t kMaxCheckedBytes = int64_t{1} << 27;  // the shadow takes 12 times as much
+
+}  // namespace
+
 uint32_t EventQueue::Push(int64_t time, EventKind kind, int index) {
   const uint32_t seq = seq_++;
   const Event e{time, seq, (static_cast<uint32_t>(kind) << 24) | static_cast<uint32_t>(index)};
@@ -68,6 +74,11 @@ Machine::Machine(const Program& program, std::span<const uint8_t> input, std::sp
   items_.resize(static_cast<size_t>(program.n_items) + 1);
   for (size_t i = 0; i + 1 < items_.size(); ++i) items_[i].item = static_cast<int32_t>(i);
   busy_.assign(items_.size() * cores_.size(), 0);
+  int64_t checked_bytes = program.ddr_bytes[kDdrOutput] + program.ddr_bytes[kDdrScratch];
+  for (const Tile& t : program.tiles) checked_bytes += t.mem_bytes;
+  if (options.check && checked_bytes > kMaxCheckedBytes) {
+    Fault("options: check mode watches at most ", kMaxCheckedBytes, " bytes, the program has ", checked_bytes);
+  }
   if (options.check) shadow_ = std::make_unique<ShadowMemory>(program);
 }
 

@@ -33,6 +33,19 @@ class Timer {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
+// Pages that nobody touches cost nothing: a damaged program may ask for gigabytes.
+class ZeroBuffer {
+ public:
+  explicit ZeroBuffer(int64_t bytes) : size_(static_cast<size_t>(bytes)), data_(std::calloc(size_ + 1, 1), &std::free) {
+    if (!data_) throw std::bad_alloc();
+  }
+  std::span<uint8_t> span() const { return {static_cast<uint8_t*>(data_.get()), size_}; }
+
+ private:
+  size_t size_;
+  std::unique_ptr<void, decltype(&std::free)> data_;
+};
+
 std::string ShapeText(const std::vector<int64_t>& shape) {
   std::string text = "(";
   for (size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + (shape[i] < 0 ? "N" : std::to_string(shape[i]));
@@ -135,27 +148,24 @@ SessionResult RunOnTensors(const Program& program, const std::vector<const DLTen
   }
   SessionResult result;
   result.images = batch;
-  std::vector<uint8_t> input, output;
-  if (!without) {
-    input.resize(static_cast<size_t>(program.ddr_bytes[kDdrInput]));
-    output.resize(static_cast<size_t>(program.ddr_bytes[kDdrOutput]));
-  }
+  const ZeroBuffer input(without ? 0 : program.ddr_bytes[kDdrInput]);
+  const ZeroBuffer output(without ? 0 : program.ddr_bytes[kDdrOutput]);
   for (int64_t image = 0; image < batch; ++image) {
     for (size_t i = 0; i < n_inputs && !without; ++i) {
       const Timer timer(&result.pack_seconds);
       const IoTensor& io = program.inputs[i];
-      PackTensor(io, Data(*tensors[i]) + image * io.c * io.h * io.w, input.data() + io.ddr_offset);
+      PackTensor(io, Data(*tensors[i]) + image * io.c * io.h * io.w, input.span().data() + io.ddr_offset);
     }
     {
       const Timer timer(&result.emulation_seconds);
-      result.run = RunProgram(program, input, output, options);
+      result.run = RunProgram(program, input.span(), output.span(), options);
     }
     result.cycles += result.run.cycles;
     // A timed run produces no data.
     for (size_t i = 0; i < program.outputs.size() && options.functional; ++i) {
       const Timer timer(&result.unpack_seconds);
       const IoTensor& io = program.outputs[i];
-      UnpackTensor(io, output.data() + io.ddr_offset, Data(*tensors[n_inputs + i]) + image * io.c * io.h * io.w);
+      UnpackTensor(io, output.span().data() + io.ddr_offset, Data(*tensors[n_inputs + i]) + image * io.c * io.h * io.w);
     }
   }
   return result;

@@ -127,17 +127,21 @@ def _tensor(array: npt.NDArray[Any]) -> Any:
     return tvm_ffi.from_dlpack(np.ascontiguousarray(array))
 
 
+def _numpy(tensor: Any) -> Any:
+    return np.from_dlpack(tensor)
+
+
 def result_from_map(raw: Mapping[str, Any], outputs: Sequence[Any] = ()) -> RunResult:
     """A native result dictionary (also those of ``get_last_stats`` and ``last_profile``) as ``RunResult``."""
     names = tuple(ItemStats.__dataclass_fields__)
-    table = np.from_dlpack(raw["items"])
+    table = _numpy(raw["items"])
     items = tuple(ItemStats(*(int(v) for v in row[: len(names)])) for row in table)
-    trace = Trace(np.from_dlpack(raw["trace"]), tuple(map(str, raw["agents"])), int(raw["trace_dropped"]))
+    trace = Trace(_numpy(raw["trace"]), tuple(map(str, raw["agents"])), int(raw["trace_dropped"]))
     return RunResult(
         cycles=int(raw["cycles"]),
         launch_cycles=int(raw["launch_cycles"]),
         images=int(raw["images"]),
-        outputs=tuple(np.from_dlpack(t) for t in outputs),
+        outputs=tuple(_numpy(t) for t in outputs),
         items=items,
         trace=trace,
         events=int(raw["events"]),
@@ -148,9 +152,7 @@ def result_from_map(raw: Mapping[str, Any], outputs: Sequence[Any] = ()) -> RunR
     )
 
 
-def run_program(
-    data: bytes, inputs: Sequence[npt.NDArray[Any]] = (), options: RunOptions | None = None
-) -> RunResult:
+def run_program(data: bytes, inputs: Sequence[npt.NDArray[Any]] = (), options: RunOptions | None = None) -> RunResult:
     """Run serialised program bytes. ``inputs``: int8 / uint8, NCHW or flat; may be left out when not functional.
 
     Raises ``ProgramError`` for bytes that are no valid program, ``EmulationFault`` when the program does what the

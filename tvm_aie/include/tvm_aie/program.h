@@ -35,6 +35,7 @@ inline constexpr int kMaxTiles = 1024;
 inline constexpr int kMaxChannelsPerDirection = 64;
 inline constexpr int kMaxItem = 65535;
 inline constexpr int64_t kMaxTileBytes = int64_t{1} << 24;
+inline constexpr int64_t kMaxArrayBytes = int64_t{1} << 28;  // all tiles together
 inline constexpr int64_t kMaxDdrBytes = int64_t{1} << 32;
 inline constexpr int kFixedBits = 20;        // device values are value x 2^20
 inline constexpr int64_t kFixedOne = int64_t{1} << kFixedBits;
