@@ -126,7 +126,11 @@ class NetBuilder:
     def upsample(self, x: str, factor: int = 2) -> str:
         """Nearest-neighbour Resize by a whole factor."""
         scales = self.constant("scales", [1, 1, factor, factor])
-        modes = {"mode": "nearest", "nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}
+        modes: dict[str, Any] = {
+            "mode": "nearest",
+            "nearest_mode": "floor",
+            "coordinate_transformation_mode": "asymmetric",
+        }
         return self.op("Resize", [x, "", scales], **modes)
 
     def shuffle(self, x: str, groups: int, height: int, width: int) -> str:

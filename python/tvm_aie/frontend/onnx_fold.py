@@ -112,9 +112,7 @@ def _evaluate(graph: OnnxGraph, nodes: list[onnx.NodeProto]) -> None:
     graph.nodes = [n for n in graph.nodes if id(n) not in gone]
 
 
-def run_nodes(
-    nodes: list[onnx.NodeProto], values: dict[str, Array], wanted: list[str], opset: int
-) -> dict[str, Array]:
+def run_nodes(nodes: list[onnx.NodeProto], values: dict[str, Array], wanted: list[str], opset: int) -> dict[str, Array]:
     """Evaluate a few nodes with onnxruntime (optimisations off) on the given values. Raises ModelError."""
     import onnxruntime as ort
 

@@ -38,6 +38,7 @@ class OnnxGraph:
     other_opsets: dict[str, int] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
     _counter: int = 0
+    _taken: set[str] = field(default_factory=set)
 
     # ---------------------------------------------------------------- reading and writing models
     @classmethod
@@ -136,15 +137,15 @@ class OnnxGraph:
         return {o.name for o in self.outputs}
 
     def fresh(self, stem: str) -> str:
-        """A tensor name that is not used yet."""
-        used = {o for n in self.nodes for o in n.output} | set(self.constants) | {i.name for i in self.inputs}
-        if stem not in used:
-            return stem
-        while True:
+        """A tensor name that is not used yet and will not be handed out again."""
+        if not self._taken:
+            self._taken = {o for n in self.nodes for o in n.output} | {i.name for i in self.inputs}
+        name = stem
+        while name in self._taken or name in self.constants:
             self._counter += 1
             name = f"{stem}_{self._counter}"
-            if name not in used:
-                return name
+        self._taken.add(name)
+        return name
 
     def replace_reads(self, old: str, new: str) -> None:
         """Every reader of tensor ``old`` reads ``new`` instead; graph outputs are not renamed."""
@@ -189,7 +190,7 @@ class OnnxGraph:
         for k, node in enumerate(self.nodes):
             for name in set(node_reads(node)) - known:
                 if name not in producer:
-                    raise ModelError(f"{label(node)} reads tensor '{name}', which nothing produces; the file is damaged")
+                    raise ModelError(f"{label(node)} reads '{name}', which nothing produces; the file is damaged")
                 waiting[k] += 1
                 readers[producer[name]].append(k)
         ready = [k for k, n in enumerate(waiting) if n == 0]

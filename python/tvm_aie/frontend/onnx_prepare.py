@@ -16,7 +16,16 @@ from onnx import TensorProto, helper
 
 from tvm_aie.errors import ModelError
 from tvm_aie.frontend.onnx_fold import fold_constants
-from tvm_aie.frontend.onnx_graph import Array, OnnxGraph, attributes, first_line, label, node_reads
+from tvm_aie.frontend.onnx_graph import (
+    Array,
+    OnnxGraph,
+    attributes,
+    first_line,
+    label,
+    node_reads,
+    remove_attribute,
+    set_attribute,
+)
 
 MIN_OPSET, MAX_OPSET, TARGET_OPSET = 9, 21, 17
 Shapes = Mapping[str, Sequence[int]]
@@ -60,7 +69,7 @@ def validate(model: onnx.ModelProto) -> None:
     """Raise ModelError where the model's opset, wiring, operators or scales cannot be used."""
     opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
     if opset < MIN_OPSET:
-        raise ModelError(f"opset {opset} is not supported, {MIN_OPSET} to {MAX_OPSET} are; export it again at {TARGET_OPSET}")
+        raise ModelError(f"opset {opset} is not supported, {MIN_OPSET} to {MAX_OPSET} are; export at {TARGET_OPSET}")
     if not model.graph.output:
         raise ModelError("the graph has no output; the file is truncated or damaged")
     graph = OnnxGraph.from_model(model)
@@ -100,6 +109,7 @@ def prepare_graph(model: onnx.ModelProto, shapes: Shapes | None = None) -> OnnxG
     graph.infer_shapes()
     _simplify_to_fixpoint(graph)
     _require_static(graph)
+    _check_channels(graph)
     return graph
 
 
@@ -192,6 +202,17 @@ def _rebatch(graph: OnnxGraph, old: int, new: int) -> None:
             done.add(name)
 
 
+def _check_channels(graph: OnnxGraph) -> None:
+    """Weights must fit the data they meet; ONNX's shape inference does not look at this."""
+    for node in graph.nodes:
+        if node.op_type != "Conv" or not {*node.input[:2]} <= graph.shapes.keys():
+            continue
+        data, weight = graph.shapes[node.input[0]], graph.shapes[node.input[1]]
+        wanted = weight[1] * attributes(node).get("group", 1)
+        if data[1] != wanted:
+            raise ModelError(f"{label(node)} expects {wanted} input channels, gets {data[1]}")
+
+
 def _require_static(graph: OnnxGraph) -> None:
     for node in graph.nodes:
         for name in node.output:
@@ -233,7 +254,7 @@ def _simplify_to_fixpoint(graph: OnnxGraph) -> None:
         if changed:
             graph.drop_unused()
             graph.infer_shapes()
-        changed |= split_sums(graph) | write_reshapes(graph)
+        changed |= split_sums(graph) | write_reshapes(graph) | write_pads(graph)
         changed |= remove_no_ops(graph)
         if not changed:
             break
@@ -286,6 +307,30 @@ def write_reshapes(graph: OnnxGraph) -> bool:
     return changed
 
 
+def write_pads(graph: OnnxGraph) -> bool:
+    """auto_pad of convolutions and pools becomes written pads."""
+    changed = False
+    for node in graph.nodes:
+        attrs = attributes(node)
+        mode = attrs.get("auto_pad", "NOTSET")
+        if node.op_type not in ("Conv", "MaxPool", "AveragePool", "LpPool") or mode == "NOTSET":
+            continue
+        size, out = graph.shapes[node.input[0]][2:], graph.shapes[node.output[0]][2:]
+        kernel = attrs.get("kernel_shape") or list(graph.shapes[node.input[1]][2:])
+        ones = [1] * len(size)
+        strides, dilations = attrs.get("strides", ones), attrs.get("dilations", ones)
+        begin, end = [], []
+        for i, o, k, s, d in zip(size, out, kernel, strides, dilations, strict=True):
+            total = 0 if mode == "VALID" else max(0, (o - 1) * s + (k - 1) * d + 1 - i)
+            small, large = total // 2, total - total // 2
+            begin.append(small if mode != "SAME_LOWER" else large)
+            end.append(large if mode != "SAME_LOWER" else small)
+        remove_attribute(node, "auto_pad")
+        set_attribute(node, "pads", begin + end)
+        changed = True
+    return changed
+
+
 def remove_no_ops(graph: OnnxGraph) -> bool:
     """Remove operators whose output is their input."""
     changed = False
@@ -316,10 +361,10 @@ def is_no_op(graph: OnnxGraph, node: onnx.NodeProto) -> bool:
         perm = list(attrs.get("perm", []))
         return bool(perm) and perm == sorted(perm)
     if kind == "Cast":
-        return graph.elem_types.get(node.input[0]) == attrs["to"]
+        return bool(graph.elem_types.get(node.input[0]) == attrs["to"])
     if kind == "Pad":
         pads = graph.constants.get(node.input[1])
-        return pads is not None and not pads.any()
+        return pads is not None and not bool(pads.any())
     return _is_unit_window(kind, attrs, shapes)
 
 

@@ -36,7 +36,8 @@ def random_samples(graph: OnnxGraph, seed: int, count: int = 1) -> list[dict[str
     """Normal noise of standard deviation 1 for every float input, deterministic in ``seed``."""
     rng = np.random.default_rng([seed, 0xCA11B])
     return [
-        {i.name: rng.standard_normal(graph.shapes[i.name], dtype=np.float32) for i in graph.inputs} for _ in range(count)
+        {i.name: rng.standard_normal(graph.shapes[i.name], dtype=np.float32) for i in graph.inputs}
+        for _ in range(count)
     ]
 
 
@@ -90,6 +91,7 @@ class Runner:
     """Runs a graph and hands out chosen tensors group by group."""
 
     def __init__(self, graph: OnnxGraph, tensors: Sequence[str]) -> None:
+        """A session on ``graph`` that can output every one of ``tensors``. Raises ModelError."""
         import onnxruntime as ort
 
         self.graph = graph

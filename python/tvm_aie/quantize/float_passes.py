@@ -94,25 +94,22 @@ def fold_affine(graph: OnnxGraph) -> None:
     ``w*x*g + s``: a Conv or Gemm whose only reader is the affine operator takes it in. A chain of affine
     operators that no layer can take becomes one Mul and one Add.
     """
-    while True:
-        producers = graph.producers()
-        for node in graph.nodes:
-            affine = affine_of(graph, node)
-            if affine is None:
-                continue
-            before = producers.get(_data_input(graph, node))
-            if before is None or only_reader(graph, before.output[0]) is not node:
-                continue
-            if _fold_into_layer(graph, before, *affine) or _fold_into_affine(graph, before, node, *affine):
-                output = node.output[0]
-                graph.nodes.remove(node)
-                before.output[0] = output
-                break
-        else:
-            break
+    producers, consumers, outputs = graph.producers(), graph.consumers(), graph.output_names()
+    gone: set[int] = set()
+    for node in graph.nodes:
+        affine, data = affine_of(graph, node), _data_input(graph, node)
+        before = producers.get(data)
+        if affine is None or before is None or len(consumers[data]) != 1 or data in outputs:
+            continue
+        if _fold_into_layer(graph, before, *affine) or _fold_into_affine(graph, before, node, *affine):
+            before.output[0] = node.output[0]
+            producers[node.output[0]] = before
+            gone.add(id(node))
+    graph.nodes = [n for n in graph.nodes if id(n) not in gone]
     for node in list(graph.nodes):
-        if node.op_type == "BatchNormalization":
-            _write_mul_add(graph, node, _data_input(graph, node), *(affine_of(graph, node) or ()))
+        affine = affine_of(graph, node)
+        if node.op_type == "BatchNormalization" and affine is not None:
+            _write_mul_add(graph, node, _data_input(graph, node), *affine)
 
 
 def _data_input(graph: OnnxGraph, node: onnx.NodeProto) -> str:
@@ -171,7 +168,7 @@ def _fold_into_affine(
 ) -> bool:
     """Two affine operators in a row become one BatchNormalization with mean 0 and variance 1."""
     first = affine_of(graph, before)
-    if first is None or {before.op_type, node.op_type} == {"Mul", "Add"} and before.op_type == "Mul":
+    if first is None or (before.op_type, node.op_type) == ("Mul", "Add"):
         return False  # Mul, Add is already the form wanted
     c = scale.size
     values = first[0] * scale, first[1] * scale + shift, np.zeros(c, np.float32), np.ones(c, np.float32)
@@ -241,7 +238,7 @@ def pool_factor(count: int) -> float:
         return count * k / power
     candidates = [(round(2**n / count), 2**n) for n in range(7 + math.ceil(math.log2(count)))]
     k, power = min(candidates, key=lambda c: abs(c[0] / c[1] - 1 / count))
-    return count * k / power
+    return float(count * k / power)
 
 
 def scale_average_pools(graph: OnnxGraph) -> None:

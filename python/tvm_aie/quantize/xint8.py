@@ -115,7 +115,7 @@ def quantisation_points(graph: OnnxGraph) -> list[str]:
 
 
 def _is_float(graph: OnnxGraph, name: str) -> bool:
-    return graph.elem_types.get(name) == TensorProto.FLOAT
+    return bool(graph.elem_types.get(name) == TensorProto.FLOAT)
 
 
 def _touched(readers: list[onnx.NodeProto]) -> bool:
@@ -128,8 +128,10 @@ def is_fused(graph: OnnxGraph, node: onnx.NodeProto, readers: list[onnx.NodeProt
         return False
     reader = readers[0]
     if node.op_type in POOLS:
-        return reader.op_type == "Mul" and any(graph.constants.get(i, np.zeros(2)).size == 1 for i in reader.input)
-    return node.op_type in WEIGHTED + ARITHMETIC and reader.op_type in ("Relu", "Clip", "LeakyRelu")
+        return bool(reader.op_type == "Mul") and any(
+            graph.constants.get(i, np.zeros(2)).size == 1 for i in reader.input
+        )
+    return bool(node.op_type in WEIGHTED + ARITHMETIC and reader.op_type in ("Relu", "Clip", "LeakyRelu"))
 
 
 # ------------------------------------------------------------------------------ which scales
@@ -222,7 +224,8 @@ class _Writer:
             else:
                 data = np.clip(np.rint(value.astype(np.float64) * 2.0**-exponent), -(2**31), 2**31 - 1).astype(dtype)
             stem = name if not any(k[0] == name for k in self.done) else f"{name}_e{exponent}"
-            quantised, output = self.graph.fresh(f"{stem}_quantized"), self.graph.fresh(f"{stem}_DequantizeLinear_Output")
+            quantised = self.graph.fresh(f"{stem}_quantized")
+            output = self.graph.fresh(f"{stem}_DequantizeLinear_Output")
             self.graph.constants[quantised] = data
             parameters = self.parameters(stem, exponent, dtype, 0)
             inputs = [quantised, *parameters]

@@ -1,1 +1,5 @@
-"""sparsity stage; see docs/architecture.md."""
+"""Block sparsity: masks of whole 8 x 8 channel blocks by magnitude, on float and quantised ONNX networks."""
+
+from tvm_aie.sparsity.sparsify import LayerSparsity, SparsityReport, sparsify
+
+__all__ = ["LayerSparsity", "SparsityReport", "sparsify"]
