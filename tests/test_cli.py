@@ -66,7 +66,7 @@ def test_each_command_has_help(name):
         ["sparsify", "m.onnx", "--block", "8"],
         ["sparsify", "m.onnx", "--block", "0x8"],
         ["sparsify", "m.onnx", "--norm", "l3"],
-        ["quantize", "m.onnx", "--samples", "0"],
+        ["quantize", "m.onnx", "--prefer", "vela"],
     ],
 )
 def test_wrong_use_is_2(args, capsys):

@@ -30,13 +30,6 @@ exit codes:
 """
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return value
-
-
 def _density(text: str) -> float:
     value = float(text)
     if not 0.0 < value <= 1.0:
@@ -53,6 +46,16 @@ def _block(text: str) -> tuple[int, int]:
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", help="ONNX file")
+
+
+def _add_shape(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--shape",
+        action="append",
+        default=[],
+        metavar="NAME=DIMS",
+        help="fixed shape of an input, e.g. data=1,3,224,224",
+    )
 
 
 def _add_target(parser: argparse.ArgumentParser) -> None:
@@ -96,32 +99,45 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("quantize", "write a float ONNX network in the XINT8 QDQ form (power-of-two scales)")
     _add_model(sub)
     sub.add_argument("-o", "--output", help="file to write (default: MODEL_int8.onnx in the current directory)")
-    sub.add_argument("--data", metavar="FILE", help="calibration data, .npy or .npz (default: seeded random values)")
-    sub.add_argument("--seed", type=int, default=0, help="seed of random calibration data (default: 0)")
-    sub.add_argument("--samples", type=_positive, default=8, help="number of random calibration samples (default: 8)")
-    sub.add_argument("--engine", choices=("auto", "own", "quark"), default="auto", help="auto: Quark when installed")
+    _add_shape(sub)
+    sub.add_argument(
+        "--calib", metavar="FILE", help="calibration data, .npy or .npz (default: one seeded random sample)"
+    )
+    sub.add_argument("--seed", type=int, default=0, help="seed of the random sample (default: 0)")
+    sub.add_argument(
+        "--prefer", choices=("auto", "own", "quark"), default="auto", help="quantiser; auto: AMD Quark where installed"
+    )
 
     sub = command("sparsify", "drop weight blocks of a float or quantised network by magnitude")
     _add_model(sub)
     sub.add_argument("-o", "--output", help="file to write (default: MODEL_sparse.onnx in the current directory)")
     sub.add_argument("--density", type=_density, default=0.5, help="share of blocks to keep (default: 0.5)")
     sub.add_argument("--block", type=_block, default=(8, 8), metavar="OUTxIN", help="block shape (default: 8x8)")
-    sub.add_argument("--norm", choices=("l1", "l2", "variance"), default="l2", help="block score (default: l2)")
-    sub.add_argument("--keep", action="append", default=[], metavar="LAYER", help="layer that stays dense; repeatable")
+    sub.add_argument(
+        "--norm", choices=("l1", "l2", "variance"), default="l1", help="importance of a block (default: l1)"
+    )
+    sub.add_argument(
+        "--keep", action="append", default=[], metavar="LAYER", help="layer that stays dense, * allowed; repeatable"
+    )
+    sub.add_argument("--scope", choices=("layer", "network"), default="layer", help="rank blocks per layer or overall")
+    sub.add_argument("--allow-empty", action="store_true", help="let a row or column of blocks die completely")
 
     sub = command("compile", "compile a quantised network and print what was placed where")
     _add_model(sub)
+    _add_shape(sub)
     _add_target(sub)
     sub.add_argument("-o", "--output", metavar="DIR", help="also write report.json and the exported library here")
 
     sub = command("run", "compile, run on the emulator and print the per-layer report")
     _add_model(sub)
+    _add_shape(sub)
     _add_target(sub)
     _add_run_options(sub)
     sub.add_argument("-o", "--output", metavar="DIR", help="write report.json, layers.csv and outputs.npz here")
 
     sub = command("profile", "run, and write the Chrome trace (Perfetto) and the time line picture")
     _add_model(sub)
+    _add_shape(sub)
     _add_target(sub)
     _add_run_options(sub)
     sub.add_argument("--beside", metavar="MODEL", help="a second network (for example the sparse one) for the picture")
@@ -129,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command("explain", "say for each operator whether it runs on the array, and if not, why")
     _add_model(sub)
+    _add_shape(sub)
     _add_target(sub)
 
     sub = command("devices", "list the machines, or the numbers of one with unit, source and tag")

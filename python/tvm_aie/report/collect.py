@@ -14,7 +14,7 @@ from tvm_aie.emit.program import FlowClass, TileKind
 from tvm_aie.pipeline import Compiled
 from tvm_aie.plan.graph import Conv
 from tvm_aie.plan.physical import BLOCK, PhysicalGraph, physical_weight
-from tvm_aie.report.layers import LayerCounters, layer_rows
+from tvm_aie.report.layers import LayerCounters, layer_rows, slices
 from tvm_aie.report.model import (
     HostOp,
     Label,
@@ -27,39 +27,33 @@ from tvm_aie.report.model import (
     Time,
     Traffic,
 )
+from tvm_aie.runtime.emulator import ItemStats, RunResult
 
 GUARD_BYTES = 256  # behind the A ring (docs/program.md section 1)
 
 
-class ItemStats(Protocol):
-    """Counters of one item, as the emulator returns them."""
-
-    item: int
-    start: int
-    end: int
-    busy_sum: int
-    macs: int
-    dense_macs: int
-    bytes: Sequence[int]
-    command_cycles: int
-
-
-class RunResult(Protocol):
-    """Result of one run of one program."""
-
-    cycles: int
-    launch_cycles: int
-    items: Sequence[ItemStats]
-
-
 class OpRecord(Protocol):
-    """One operator of the network."""
+    """One operator of the network (stage 4's record, without importing TVM)."""
 
-    name: str
-    kind: str
-    macs: int
-    on_array: bool
-    reason: str
+    @property
+    def name(self) -> str:
+        """Name of its ONNX node."""
+
+    @property
+    def kind(self) -> str:
+        """Operator."""
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates."""
+
+    @property
+    def on_array(self) -> bool:
+        """Where it runs."""
+
+    @property
+    def reason(self) -> str:
+        """Why not on the array."""
 
 
 @dataclass(frozen=True)
@@ -212,7 +206,7 @@ def _memtile_top(region: Compiled) -> int:
 
 def _traffic(runs: Sequence[RunResult]) -> Traffic:
     def total(kind: FlowClass) -> int:
-        return sum(int(item.bytes[kind]) for run in runs for item in run.items)
+        return sum(item.bytes[kind.name.lower()] for run in runs for item in run.items)
 
     return Traffic(*(total(kind) for kind in FlowClass))
 
@@ -225,37 +219,38 @@ def _counters(
     offset = 0
     for region, work, run in zip(compiled, works, runs, strict=True):
         merged: dict[str, LayerCounters] = {}
-        for stats in run.items:
-            if 0 <= stats.item < len(region.placement.items) and stats.start >= 0:
-                row = _item(region, work, stats, offset)
-                merged[row.name] = _merge(merged[row.name], row) if row.name in merged else row
-        rows.extend(sorted(merged.values(), key=lambda row: row.end_cycle))
+        items = [s for s in run.items if 0 <= s.item < len(region.placement.items) and s.start >= 0]
+        items.sort(key=lambda stats: stats.item)
+        for stats, cycles in zip(items, slices([s.start for s in items], run.cycles), strict=True):
+            row = _item(region, work, stats, offset, cycles)
+            merged[row.name] = _merge(merged[row.name], row) if row.name in merged else row
+        rows.extend(merged.values())
         offset += run.cycles
     return rows
 
 
-def _item(region: Compiled, works: dict[str, ConvWork], stats: ItemStats, offset: int) -> LayerCounters:
+def _item(region: Compiled, works: dict[str, ConvWork], stats: ItemStats, offset: int, cycles: int) -> LayerCounters:
     item = region.placement.items[stats.item]
     layer = region.physical.layers[item.layer]
     out = region.physical.tensors[layer.output]
     work = works.get(layer.name)
-    moved: dict[str, Any] = {f"{k.name.lower()}_bytes": int(stats.bytes[k]) for k in FlowClass}
+    moved: dict[str, Any] = {f"{k.name.lower()}_bytes": stats.bytes[k.name.lower()] for k in FlowClass}
     return LayerCounters(
         name=layer.name,
         op=item.geometry.kernel.name.lower(),
         shape=f"{out.channels}x{out.height}x{out.width}",
-        start_cycle=offset + int(stats.start),
-        end_cycle=offset + int(stats.end),
+        start_cycle=offset + stats.start,
+        cycles=cycles,
         macs=work.macs if work else 0,
         dense_macs=work.dense_macs if work else 0,
-        core_busy_cycles=int(stats.busy_sum),
-        control_cycles=int(stats.command_cycles),
+        core_busy_cycles=stats.busy_sum,
+        control_cycles=stats.command_cycles,
         **moved,
     )
 
 
 def _merge(a: LayerCounters, b: LayerCounters) -> LayerCounters:
     """Two items of one layer; the MACs are those of the layer already."""
-    summed = ("core_busy_cycles", "control_cycles", *(f"{k.name.lower()}_bytes" for k in FlowClass))
+    summed = ("cycles", "core_busy_cycles", "control_cycles", *(f"{k.name.lower()}_bytes" for k in FlowClass))
     changes: dict[str, Any] = {name: getattr(a, name) + getattr(b, name) for name in summed}
-    return replace(a, start_cycle=min(a.start_cycle, b.start_cycle), end_cycle=max(a.end_cycle, b.end_cycle), **changes)
+    return replace(a, start_cycle=min(a.start_cycle, b.start_cycle), **changes)

@@ -20,7 +20,7 @@ class LayerCounters:
     op: str
     shape: str
     start_cycle: int
-    end_cycle: int
+    cycles: int  # its share of the run's cycles, see ``slices``
     macs: int
     dense_macs: int
     core_busy_cycles: int  # summed over the cores
@@ -33,19 +33,26 @@ class LayerCounters:
     store_bytes: int
 
 
+def slices(starts: Sequence[int], total: int) -> list[int]:
+    """Cycles of each item: from its first activity to that of the next item. They sum to ``total`` exactly.
+
+    Items overlap at their borders (the next one is configured while this one computes), so any split is a
+    convention; the first item also gets what precedes it.
+    """
+    borders = [0]
+    for start in starts[1:]:
+        borders.append(min(total, max(borders[-1], start)))
+    return [end - begin for begin, end in zip(borders, [*borders[1:], total], strict=True)]
+
+
 def layer_rows(device: Device, counters: Sequence[LayerCounters]) -> tuple[LayerRow, ...]:
-    """Rows in execution order. Layers overlap; a layer's cycles are counted from the end of all earlier ones."""
-    rows = []
-    finished = 0
-    for layer in counters:
-        cycles = max(0, layer.end_cycle - finished)
-        finished = max(finished, layer.end_cycle)
-        rows.append(_row(device, layer, cycles))
-    return tuple(rows)
+    """Rows in the order of ``counters``."""
+    return tuple(_row(device, layer) for layer in counters)
 
 
-def occupancy(device: Device, layer: LayerCounters, cycles: int) -> dict[Bottleneck, float]:
-    """Share of ``cycles`` for which each resource is busy, averaged over its instances (it can exceed 1: prefetch)."""
+def occupancy(device: Device, layer: LayerCounters) -> dict[Bottleneck, float]:
+    """Share of the cycles for which each resource is busy, averaged over its instances (it can exceed 1: prefetch)."""
+    cycles = layer.cycles
     if cycles <= 0:
         return dict.fromkeys(Bottleneck, 0.0)
     keys = device.keys()
@@ -75,18 +82,17 @@ def occupancy(device: Device, layer: LayerCounters, cycles: int) -> dict[Bottlen
     }
 
 
-def _row(device: Device, layer: LayerCounters, cycles: int) -> LayerRow:
-    shares = occupancy(device, layer, cycles)
+def _row(device: Device, layer: LayerCounters) -> LayerRow:
+    shares = occupancy(device, layer)
     word = max(shares, key=lambda name: shares[name])
     ddr_bytes = layer.load_bytes + layer.loadw_bytes + layer.store_bytes
-    peak = device.peak_macs_per_cycle * cycles
+    peak = device.peak_macs_per_cycle * layer.cycles
     return LayerRow(
         name=layer.name,
         op=layer.op,
         shape=layer.shape,
         start_cycle=layer.start_cycle,
-        end_cycle=layer.end_cycle,
-        cycles=cycles,
+        cycles=layer.cycles,
         lower_bound_cycles=lower_bound(layer.macs, ddr_bytes, device).cycles,
         macs=layer.macs,
         dense_macs=layer.dense_macs,

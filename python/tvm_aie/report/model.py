@@ -144,13 +144,12 @@ class Time:
 
 @dataclass(frozen=True)
 class LayerRow:
-    """One layer. ``cycles`` is what it adds to the end of the previous layers: the column sums to the total."""
+    """One layer. ``cycles``: from its first activity to that of the next layer; the column sums to the total."""
 
     name: str
     op: str
     shape: str
     start_cycle: int
-    end_cycle: int
     cycles: int
     lower_bound_cycles: float
     macs: int

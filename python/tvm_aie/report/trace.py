@@ -27,7 +27,10 @@ class Lane(StrEnum):
 
 @dataclass(frozen=True)
 class Span:
-    """Something busy from ``start`` to ``end`` (cycles) on a track: a channel or the core of a tile (``group``)."""
+    """Something busy from ``start`` to ``end`` (cycles) on a track: a channel or the core of a tile (``group``).
+
+    ``busy``: cycles at the full rate of the channel, of a transfer that also waits for the other end; 0: all of them.
+    """
 
     group: str
     track: str
@@ -35,6 +38,7 @@ class Span:
     start: int
     end: int
     lane: Lane | None = None
+    busy: int = 0
 
 
 @dataclass(frozen=True)
@@ -113,9 +117,11 @@ def occupancy(timeline: Timeline, lane: Lane, bins: int, end: int) -> list[float
         return busy
     width = end / bins
     for span in spans:
+        length = span.end - span.start
+        share = min(1.0, span.busy / length) if span.busy and length else 1.0
         first, last = int(span.start / width), min(bins - 1, int(span.end / width))
         for i in range(first, last + 1):
-            busy[i] += max(0.0, min(span.end, (i + 1) * width) - max(span.start, i * width))
+            busy[i] += share * max(0.0, min(span.end, (i + 1) * width) - max(span.start, i * width))
     return [min(1.0, value / (tracks * width)) for value in busy]
 
 
