@@ -478,7 +478,7 @@ void TestMutations(int rounds) {
         // A neighbouring value: most of these are accepted and reach the machine.
         int64_t value;
         std::memcpy(&value, file.data() + at / 8 * 8, 8);
-        if (value < 1 << 16) value += how == 0 ? 1 : -1;
+        if (value > -8 && value < 1 << 20) value += how == 0 ? 1 : -1;
         std::memcpy(file.data() + at / 8 * 8, &value, 8);
       } else if (how == 2) {
         file[at] = static_cast<uint8_t>(file[at] ^ (1u << (rng() % 8)));
