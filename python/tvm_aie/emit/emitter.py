@@ -174,10 +174,12 @@ class Emitter:
         for item, tiling in zip(items, self.tilings, strict=True):
             self.commands.commands.append(Mark(item.index))
             self._emit_weights(item, tiling)
-            self._emit_item(item, tiling)
+            self._emit_prologues(item, tiling)
+            # Before the item's own tasks: waiting for one of those may mean waiting for these.
             if item.index > 0:
                 self._emit_stores(items[item.index - 1], item.index)
             self._emit_loads(item.index)
+            self._emit_item(item, tiling)
         self._finish(len(items))
         const, offsets = self._const()
         return self._program(const, offsets, meta)
@@ -204,21 +206,23 @@ class Emitter:
             else:
                 self.streams[r].append(weights.channelwise_message(tiling, r, slot))
 
-    def _emit_item(self, item: WorkItem, tiling: Tiling) -> None:
-        """Output and activation tasks of all columns, in an order in which any prefix can run."""
+    def _emit_prologues(self, item: WorkItem, tiling: Tiling) -> None:
+        """The opcode messages of all columns, which carry the barrier at the start of the item."""
         layer = self.graph.layers[item.layer]
-        pending: list[tuple[float, int, float, Channel, tuple[BdTemplate, ...], int]] = []
         for c in range(self.array.cols):
             words = opcodes.item_opcodes(item, layer, tiling, c)
-            chain = self._prologue(
-                item.index, c, words, tiling.a_slots if item.out_rows[c][1] > item.out_rows[c][0] else 1
-            )
-            a_channel = (self.array.memtile(c), Dir.MM2S, self.array.a_mm2s)
-            self.commands.push(a_channel, chain, 1, (item.index, -1), (item.index, -0.5))
-            first, last = item.out_rows[c]
-            if last <= first:
+            chain = self._prologue(item.index, c, words, tiling.a_slots if _height(item.out_rows[c]) else 1)
+            channel = (self.array.memtile(c), Dir.MM2S, self.array.a_mm2s)
+            self.commands.push(channel, chain, 1, (item.index, -1), (item.index, -0.5))
+
+    def _emit_item(self, item: WorkItem, tiling: Tiling) -> None:
+        """Output and activation tasks of all columns, in an order in which any prefix can run."""
+        pending: list[tuple[float, int, float, Channel, tuple[BdTemplate, ...], int]] = []
+        for c in range(self.array.cols):
+            if not _height(item.out_rows[c]):
                 self.columns[c].o_done = 0
                 continue
+            a_channel = (self.array.memtile(c), Dir.MM2S, self.array.a_mm2s)
             operands = [Operand(p, self.graph.storages[p.storage]) for p in item.inputs]
             messages = input_messages(self.array, item, tiling, operands, c)
             column = self.columns[c]
@@ -364,11 +368,9 @@ class Emitter:
         shape = Shape(mt, local.dims)
         acquire, release = LockUse(mt, LOAD_GO, 1), LockUse(mt, LOAD_DONE, 1)
         into = BdTemplate(shape, base, 1, 0, acquire, release, control)
-        order = (item, LATE)
-        self.commands.push((mt, Dir.S2MM, self.array.load_s2mm), (into,), 1, order, order)
-        self.commands.push(
-            (self.array.shim(c), Dir.MM2S, 0), (BdTemplate(ddr, ddr_base, control=control),), 1, order, order
-        )
+        order, done = (item, -0.9), (item, -0.5)
+        self.commands.push((mt, Dir.S2MM, self.array.load_s2mm), (into,), 1, order, done)
+        self.commands.push((self.array.shim(c), Dir.MM2S, 0), (BdTemplate(ddr, ddr_base, control=control),), 1, order, done)
 
     def _emit_loads(self, at: int) -> None:
         """Loads that may start with item ``at``; first wait for stores of the same data."""
@@ -406,16 +408,16 @@ class Emitter:
             base = out.address + (lo - out.rows[c][0]) * buffer_row * 4 + offset * line * 4
             remote = merge_dims(((hi - lo, storage.row_bytes // 4), (out.blocks, line), (line, 1)))
             ddr_base = home.offset + lo * storage.row_bytes + out.first * line * 4
-            order = (at, LATE)
+            order, complete = (at, -0.9), (at, -0.5)
             into = BdTemplate(Shape(int(home.arg), remote), ddr_base)
-            number = self.commands.push((shim, Dir.S2MM, 0), (into,), 1, order, order)
+            number = self.commands.push((shim, Dir.S2MM, 0), (into,), 1, order, complete)
             go, done = LockUse(mt, STORE_GO, 1), LockUse(mt, STORE_DONE, 1)
             self.commands.push(
                 (mt, Dir.MM2S, self.array.store_mm2s),
                 (BdTemplate(Shape(mt, local), base, 1, 0, go, done),),
                 1,
                 order,
-                order,
+                complete,
             )
             self.store_tasks.setdefault(out.storage, {})[shim] = number
 
