@@ -19,6 +19,7 @@ from tvm_aie.frontend.onnx_build import NetBuilder
 from tvm_aie.frontend.onnx_fold import quiet_options
 from tvm_aie.frontend.onnx_graph import OnnxGraph, attributes
 from tvm_aie.frontend.onnx_prepare import load_model, prepare
+from tvm_aie.frontend.onnx_zoo import LIGHT_NAMES, light_model
 from tvm_aie.quantize import quantize, quantize_file, quark_available
 from tvm_aie.quantize.float_passes import POOL_FACTORS, pool_factor
 from tvm_aie.quantize.scales import best_exponent, bias_exponent, covering_exponent, quantize_int8
@@ -337,3 +338,23 @@ def test_operator_that_nothing_knows_stays_float():
     b.conv(b.op("Erf", [b.relu(b.conv("data", 8))]), 4)
     quantised = quantize(b.model())
     assert patterns(quantised) == {"input": 1, "Conv→Relu": 1, "Erf": 1, "Conv": 1}
+
+
+ARRAY_PATTERNS = {
+    "input",
+    *("Conv", "Conv→Relu", "Gemm", "Gemm→Relu", "Add→Relu", "Mul", "Relu", "Concat", "MaxPool", "Reshape", "Transpose"),
+    *("AveragePool", "AveragePool→Mul", "GlobalAveragePool→Mul"),
+}
+HOST_PATTERNS = {"LRN", "Softmax"}
+SLOW = [pytest.param(n, marks=pytest.mark.slow) for n in LIGHT_NAMES if n not in ("squeezenet", "shufflenet")]
+
+
+@pytest.mark.parametrize("name", ["squeezenet", "shufflenet", *SLOW])
+def test_light_networks(name):
+    """Each real architecture quantises, runs, has only known patterns and keeps its logits recognisable."""
+    model = light_model(name)
+    quantised = quantize(model)
+    assert set(patterns(quantised)) <= ARRAY_PATTERNS | HOST_PATTERNS
+    x = noise(model)
+    reference, value = run(model, x).reshape(-1), run(quantised, x).reshape(-1)
+    assert len(np.unique(value)) > 3 and int(np.argmax(reference)) in np.argsort(-value)[:10]

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from tvm_aie.errors import InputError
 
+CHUNK_ELEMENTS = 1 << 20  # weights are converted to float64 in pieces of about this size
 NORMS = ("l1", "l2", "variance")
 Mask = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
@@ -27,6 +28,12 @@ def block_importance(weight: npt.NDArray[Any], block: tuple[int, int], norm: str
     """
     if norm not in NORMS:
         raise InputError(f"norm '{norm}' is unknown; there are {', '.join(NORMS)}")
+    rows = max(1, CHUNK_ELEMENTS // (block[0] * max(1, weight[0].size))) * block[0]
+    parts = [_importance(weight[k : k + rows], block, norm) for k in range(0, weight.shape[0], rows)]
+    return np.concatenate(parts)
+
+
+def _importance(weight: npt.NDArray[Any], block: tuple[int, int], norm: str) -> FloatArray:
     if norm == "l1":
         return _block_sums(np.abs(weight.astype(np.float64)), block)
     if norm == "l2":

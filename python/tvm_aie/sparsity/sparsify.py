@@ -86,8 +86,8 @@ class _Layer:
     def importance(self, value: Array, block: tuple[int, int], norm: str) -> Array:
         """Of the real values: zero point and a per-output scale taken off; a common scale does not matter."""
         view = self.view(value)
-        if value.dtype.kind in "iu":
-            view = view.astype(np.float32) - np.float32(self.zero)
+        if self.zero:
+            view = view.astype(np.int32) - self.zero
         if self.scale is not None and self.scale.size == self.shape[0]:
             view = view * self.scale.reshape(-1, 1, 1)
         return block_importance(view, block, norm)
