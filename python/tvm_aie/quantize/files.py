@@ -130,6 +130,7 @@ def _split(value: Array, shape: tuple[int, ...], name: str, path: str | Path) ->
 # ------------------------------------------------------------------------------------ Quark
 def _quantize_with_quark(graph: OnnxGraph, samples: Iterable[Mapping[str, Array]], out: Path) -> None:
     """Run Quark's XINT8 configuration; its file is written as it comes, unsorted nodes and all."""
+    import contextlib
     import tempfile
 
     from onnxruntime.quantization.calibrate import CalibrationDataReader
@@ -146,12 +147,14 @@ def _quantize_with_quark(graph: OnnxGraph, samples: Iterable[Mapping[str, Array]
             """The next sample, None at the end."""
             return next(self.samples, None)
 
+    target = out.resolve()
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "float.onnx"
         onnx.save(graph.to_model(), source)
         try:
-            quantizer = ModelQuantizer(QConfig.get_default_config("XINT8"))
-            quantizer.quantize_model(str(source), str(out), Reader())
+            with contextlib.chdir(folder):  # Quark leaves a quantized_info.csv where it runs
+                quantizer = ModelQuantizer(QConfig.get_default_config("XINT8"))
+                quantizer.quantize_model(str(source), str(target), Reader())
         except Exception as error:
             cause = first_line(error)
             raise InputError(f"AMD Quark failed ({cause}); --prefer own uses the built-in writer") from error
