@@ -9,13 +9,15 @@ import functools
 import importlib
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from tvm_aie.errors import DeviceError
+from tvm_aie.errors import DeviceError, TvmAieError
 
 KEY = "aie2"
 MAX_SIDE = 8
 MAX_MEMTILES = 4
+_raised: list[TvmAieError] = []  # our errors on their way through TVM's passes, which keep only the message
 _INSTALLED = "_tvm_aie_installed"
 
 
@@ -62,6 +64,16 @@ def as_target(target: Any) -> Any:
     return target if isinstance(target, Target) else Target(target)
 
 
+@contextmanager
+def remember_errors() -> Iterator[None]:
+    """Keep an error of ours that crosses TVM's pass manager, so that the caller of ``build`` sees its type."""
+    try:
+        yield
+    except TvmAieError as error:
+        _raised.append(error)
+        raise
+
+
 def _register_tags() -> None:
     from tvm.target.tag_registry import registry
 
@@ -84,7 +96,8 @@ def _wrap_default_pipeline() -> None:
             if is_aie2(target):
                 from tvm_aie.relax.codegen import offload
 
-                mod = offload(mod, target)
+                with remember_errors():
+                    mod = offload(mod, target)
             return rest(mod)
 
         return run
@@ -110,7 +123,13 @@ def _wrap_build() -> None:
                     f"(got {relax_pipeline!r}), or name a CPU target to compile for the CPU"
                 )
             target = as_target(effective)
-        return original(mod, target, params, relax_pipeline, *args, **kwargs)
+        _raised.clear()
+        try:
+            return original(mod, target, params, relax_pipeline, *args, **kwargs)
+        except Exception:
+            if _raised:
+                raise _raised[0] from None
+            raise
 
     vm_build.build = build
     tvm.relax.build = build

@@ -78,8 +78,9 @@ def _add(layer: Add, a: Array, b: Array | None = None) -> Array:
 
 def _pool(layer: Pool, x: Array) -> Array:
     if not layer.divisors:
-        best = _windows(x.astype(np.int64), layer, layer.kernel, -(2**31)).max(axis=(3, 4))
-        return np.clip(best, layer.lo, layer.hi).astype(np.int8)
+        best: Array = _windows(x.astype(np.int64), layer, layer.kernel, -(2**31)).max(axis=(3, 4))
+        best = np.clip(best, layer.lo, layer.hi).astype(np.int8)
+        return best
     sums = _windows(x.astype(np.int64), layer, layer.kernel, 0).sum(axis=(3, 4))
     inside = _windows(np.ones((1, *x.shape[1:]), np.int64), layer, layer.kernel, 0).sum(axis=(3, 4))
     out = np.zeros(sums.shape, np.int64)
@@ -90,7 +91,8 @@ def _pool(layer: Pool, x: Array) -> Array:
         out = np.where(here, srs_conv_even(sums * row.mult, row.shift), out)
     if not done.all():
         raise InputError(f"layer {layer.name}: a window has a tap count without a divisor")
-    return np.clip(out, layer.lo, layer.hi).astype(np.int8)
+    clipped: Array = np.clip(out, layer.lo, layer.hi).astype(np.int8)
+    return clipped
 
 
 def _concat(layer: Concat, *parts: Array) -> Array:

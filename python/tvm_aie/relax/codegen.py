@@ -71,11 +71,12 @@ def emulator_backend(graphs: Sequence[Any], device: Any) -> tuple[list[Any], lis
 def _codegen(functions: Any, _options: Any, _constant_names: Any) -> list[Any]:
     """Called once by ``RunCodegen`` with all external functions of the module."""
     from tvm_aie.plan.lower import lower_function
-    from tvm_aie.targets import device_of
+    from tvm_aie.targets import device_of, remember_errors
 
-    graphs = [lower_function(func) for func in functions]
-    device = None if _STATE.target is None else device_of(_STATE.target)
-    modules, compiled = (_STATE.backend or emulator_backend)(graphs, device)
+    with remember_errors():
+        graphs = [lower_function(func) for func in functions]
+        device = None if _STATE.target is None else device_of(_STATE.target)
+        modules, compiled = (_STATE.backend or emulator_backend)(graphs, device)
     _STATE.graphs, _STATE.compiled = tuple(graphs), tuple(compiled)
     return modules
 

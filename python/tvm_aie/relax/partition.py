@@ -133,8 +133,11 @@ def _records(analysis: Analysis, verdicts: dict[int, str | None]) -> list[OpReco
         if row is None or (view is None and any(r.name == row.name for r in rows)):
             continue
         if view is not None and not row.on_array and origin and row.name not in origin and _GENERATED.match(row.name):
-            part_of.append(row)
-            continue
+            named = [str(m.name) for m in view.members if str(m.name) in origin]
+            if not named:
+                part_of.append(row)
+                continue
+            row = replace(row, name=named[0])
         if part_of and not row.on_array and view is not None:
             op = origin.get(row.name, row.kind)
             row = replace(row, kind=op.lower(), input_shapes=part_of[0].input_shapes, reason=f"no kernel for {op}")
