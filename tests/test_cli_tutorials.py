@@ -1,0 +1,21 @@
+"""The tutorials are tests: each is executed as it stands."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+from tvm_aie.cli import service
+
+TUTORIALS = sorted((Path(__file__).resolve().parents[1] / "tutorials").glob("[0-9][0-9]_*.py"))
+
+
+def test_numbers_have_no_gap():
+    assert [int(path.name[:2]) for path in TUTORIALS] == list(range(1, len(TUTORIALS) + 1))
+
+
+@pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
+def test_tutorial(path, capsys):
+    service.load_tvm()
+    runpy.run_path(str(path), run_name="__main__")
+    assert capsys.readouterr().out.strip()
