@@ -352,6 +352,12 @@ void TestFaults() {
   high.b.bds[2][27] = 63;
   high.b.locks.push_back({1, 0, 5});
   ExpectFault(high.b, "lock overflow: W_free[0] of memtile(0) rises to 67");
+  Copy rewritten(16, 2);
+  rewritten.b.device["cmd.bd_write_cycles"] = 15;
+  rewritten.b.Write(0);  // while the first of two repetitions runs
+  ExpectFault(rewritten.b, "descriptor overwritten: command 4 writes descriptor 0 at cycle 15, which shim(0) MM2S 0");
+  rewritten.b.device["cmd.bd_write_cycles"] = 17;
+  CHECK(Run(rewritten.b).fault.empty(), "the last repetition holds its copy");
   Copy endless(16, 4);
   ExpectFault(endless.b, "event budget of 5", {.max_events = 5});
   ExpectFault(endless.b, "cycle limit", {.max_cycles = 20});

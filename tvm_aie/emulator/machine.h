@@ -160,6 +160,7 @@ class Machine {
   // commands.cc
   void NextCommand(int64_t t);
   void CommandDone(int64_t t);
+  bool StillNeeds(int channel, int bd) const;
 
   // report.cc
   std::string AgentName(int agent) const;
