@@ -28,7 +28,7 @@ T Read(std::span<const uint8_t> file, uint64_t offset) {
   return value;
 }
 
-// Slicing by four: the constants of a network are tens of megabytes and are checked at every load.
+// Slicing by eight: the constants of a network are tens of megabytes and are checked at every load.
 struct CrcTables {
   std::array<std::array<uint32_t, 256>, 8> t{};
   constexpr CrcTables() {
