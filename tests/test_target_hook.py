@@ -152,3 +152,23 @@ def test_unknown_onnx_operator_is_a_model_error() -> None:
     model.graph.node[-1].op_type = "Det"
     with pytest.raises(ModelError):
         from_onnx(model)
+
+
+def test_exported_library_runs_without_the_compiler(tmp_path: Path) -> None:
+    model = small_model()
+    feeds = np.random.default_rng(0).normal(size=(1, 3, 8, 8)).astype(np.float32)
+    (expected,) = run_onnx(model, {"input": feeds})
+    executable = tvm.compile(from_onnx(model), target="aie2")
+    np.testing.assert_allclose(run_tvm(executable, feeds)[0], expected, rtol=1e-5)
+    executable.export_library(str(tmp_path / "net.so"))
+    np.save(tmp_path / "x.npy", feeds)
+    done = python(f"""
+        import sys, numpy as np, tvm, tvm_aie
+        tvm_aie._autoload()
+        machine = tvm.relax.VirtualMachine(tvm.runtime.load_module("{tmp_path}/net.so"), tvm.cpu())
+        np.save("{tmp_path}/y.npy", machine["main"](tvm.runtime.tensor(np.load("{tmp_path}/x.npy"))).numpy())
+        stages = ("plan", "schedule", "memory", "emit", "relax", "tesa", "quantize", "cost", "pipeline", "device")
+        assert not [m for m in sys.modules if m.startswith(tuple(f"tvm_aie.{{s}}" for s in stages))]
+    """)
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), expected, rtol=1e-5)
