@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 from tvm_aie.device import Device, load_device
 from tvm_aie.emit.emitter import Emitter, MemtileMap, memtile_map, opcode_bytes_estimate
@@ -12,9 +13,9 @@ from tvm_aie.emit.weights import PackedConv, pack_conv
 from tvm_aie.memory.placement import Placement, WorkItem, plan_memory
 from tvm_aie.plan.graph import Conv, LayerGraph
 from tvm_aie.plan.physical import PhysicalGraph, assign_channels
-from tvm_aie.schedule.geometry import Overlay
+from tvm_aie.schedule.geometry import Geometry, Overlay
 from tvm_aie.schedule.terms import terms_from_keys
-from tvm_aie.schedule.tiling import Tiling, search
+from tvm_aie.schedule.tiling import Mask, Tiling, search
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def compile_graph(graph: LayerGraph, device: Device | str = "npu1", overlay: Ove
     # weights are mmul tiles; Gamma says which blocks are live
     packed = _pack(physical)
     # each tensor has a home and each item an address for what it reads and writes; each item fits its cores
-    placement, tilings, layout = _place_and_tile(array, physical, packed)
+    placement, tilings, layout = _place_and_tile(array, physical, packed, chooser)
     # descriptors, locks, opcode and weight streams, commands
     emitter = Emitter(array, physical, placement, tilings, packed, layout)
     program = emitter.emit(describe(physical, placement, tilings, dev))
@@ -60,7 +61,7 @@ def _pack(physical: PhysicalGraph) -> dict[str, PackedConv]:
 
 
 def _place_and_tile(
-    array: Array, physical: PhysicalGraph, packed: dict[str, PackedConv]
+    array: Array, physical: PhysicalGraph, packed: dict[str, PackedConv], chooser: Chooser | None
 ) -> tuple[Placement, list[Tiling], MemtileMap]:
     """Placement needs the size of the opcode region, which grows with the number of items: repeat until it holds."""
     terms = terms_from_keys(array.device.keys())
@@ -81,7 +82,9 @@ def _place_and_tile(
         key = (item.layer, rows, item.in_place)
         if key not in cache:
             live = packed[layer.name].live if isinstance(layer, Conv) else None
-            cache[key] = search(item.geometry, live, rows, array.rows, array.overlay, terms, item.in_place)
+            work = Workload(layer.name, array.device.name, item.geometry, rows, array.rows, item.in_place, live)
+            chosen = chooser(work) if chooser else None
+            cache[key] = chosen or search(item.geometry, live, rows, array.rows, array.overlay, terms, item.in_place)
         tilings.append(cache[key])
     return placement, tilings, layout
 

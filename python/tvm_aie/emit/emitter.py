@@ -370,7 +370,9 @@ class Emitter:
         into = BdTemplate(shape, base, 1, 0, acquire, release, control)
         order, done = (item, -0.9), (item, -0.5)
         self.commands.push((mt, Dir.S2MM, self.array.load_s2mm), (into,), 1, order, done)
-        self.commands.push((self.array.shim(c), Dir.MM2S, 0), (BdTemplate(ddr, ddr_base, control=control),), 1, order, done)
+        self.commands.push(
+            (self.array.shim(c), Dir.MM2S, 0), (BdTemplate(ddr, ddr_base, control=control),), 1, order, done
+        )
 
     def _emit_loads(self, at: int) -> None:
         """Loads that may start with item ``at``; first wait for stores of the same data."""

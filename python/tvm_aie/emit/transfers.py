@@ -147,7 +147,16 @@ def input_messages(
 
 
 def _rows_pieces(
-    array: Array, item: WorkItem, operand: Operand, column: int, lo: int, hi: int, x0: int, block: int, blocks: int, width: int
+    array: Array,
+    item: WorkItem,
+    operand: Operand,
+    column: int,
+    lo: int,
+    hi: int,
+    x0: int,
+    block: int,
+    blocks: int,
+    width: int,
 ) -> list[Piece]:
     """Input rows [lo, hi) of ``blocks`` channel blocks for ``width`` output pixels, by the memtile that holds them."""
     geo, place, storage = item.geometry, operand.place, operand.storage

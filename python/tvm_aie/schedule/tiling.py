@@ -70,11 +70,7 @@ def search(
     ``live``: Gamma (out_blocks, in_blocks) of a convolution. ``rows``: output rows of each column. ``in_place``: no
     output row or channel may be computed twice. Raises ``InfeasibleError`` when nothing fits a core.
     """
-    if geo.kernel == KernelId.CONV:
-        assert live is not None
-        candidates = _conv_candidates(geo, live, rows, n_rows, overlay, terms)
-    else:
-        candidates = _channelwise_candidates(geo, rows, n_rows, overlay, terms, in_place)
+    candidates = tilings(geo, live, rows, n_rows, overlay, terms, in_place)
     best = min(candidates, key=lambda t: t.cycles, default=None)
     if best is None:
         line = geo.line_px(geo.w_out if geo.kernel != KernelId.CONV else 1) * 8 * geo.max_rows_in(1)
@@ -86,6 +82,22 @@ def search(
             ("use a smaller window or image width",),
         )
     return best
+
+
+def tilings(
+    geo: Geometry,
+    live: Mask | None,
+    rows: tuple[int, ...],
+    n_rows: int,
+    overlay: Overlay,
+    terms: KernelTerms,
+    in_place: bool,
+) -> Iterator[Tiling]:
+    """All tilings that fit, in a fixed order: the search space of an item (arguments as for ``search``)."""
+    if geo.kernel == KernelId.CONV:
+        assert live is not None
+        return _conv_candidates(geo, live, rows, n_rows, overlay, terms)
+    return _channelwise_candidates(geo, rows, n_rows, overlay, terms, in_place)
 
 
 def band_counts(rows: tuple[int, ...], band: int, in_place: bool, unit: int = 1) -> tuple[tuple[int, int], ...]:
@@ -143,7 +155,20 @@ def _conv_candidates(
             fits_acc = n_ck == 1 or nob * most_rows * ceil_div(geo.w_out, 4) * 128 <= ov.acc_bytes
             if whole <= a_ring and fits_o and fits_acc:
                 yield _conv_tiling(
-                    geo, block_rows, live_row, rows, nob, ckb, n_ck, geo.w_out, 1, most_rows, (w_max, w_sum), ov, terms, True
+                    geo,
+                    block_rows,
+                    live_row,
+                    rows,
+                    nob,
+                    ckb,
+                    n_ck,
+                    geo.w_out,
+                    1,
+                    most_rows,
+                    (w_max, w_sum),
+                    ov,
+                    terms,
+                    True,
                 )
 
 
@@ -236,7 +261,18 @@ def _conv_tiling(
     if not double_w and n_pass * n_ck > 1:
         body = max(body, t_w + max(t_c, t_a))
     control = control_cycles(
-        geo, rows, n_pass, n_x, width, band, n_b, a_blocks, 1 if resident else n_ck, most % nob != 0, len(block_rows), terms
+        geo,
+        rows,
+        n_pass,
+        n_x,
+        width,
+        band,
+        n_b,
+        a_blocks,
+        1 if resident else n_ck,
+        most % nob != 0,
+        len(block_rows),
+        terms,
     )
     cycles = combined(body + first, control)
     return Tiling(block_rows, nob, n_pass, width, n_x, bands, ckb, n_ck, a, o, cycles, resident)
