@@ -30,8 +30,30 @@ class Compiled:
     device: Device
 
 
-def compile_graph(graph: LayerGraph, device: Device | str = "npu1", overlay: Overlay | None = None) -> Compiled:
-    """Compile a layer graph for a device.
+@dataclass(frozen=True)
+class Workload:
+    """What the choice of a tiling depends on; ``live`` is Gamma of a convolution (out blocks, in blocks)."""
+
+    layer: str
+    device: str
+    geometry: Geometry
+    rows: tuple[int, ...]
+    n_rows: int
+    in_place: bool
+    live: Mask | None = field(compare=False)
+
+
+# Returns the tiling to use for a workload, or None for the default (the best by estimate).
+Chooser = Callable[[Workload], Tiling | None]
+
+
+def compile_graph(
+    graph: LayerGraph,
+    device: Device | str = "npu1",
+    overlay: Overlay | None = None,
+    chooser: Chooser | None = None,
+) -> Compiled:
+    """Compile a layer graph for a device. ``chooser`` may overrule the sub-volume search (tuned records).
 
     Raises ``InfeasibleError`` when a layer cannot be cut to fit, ``ProgramError`` when a hardware limit is violated.
     """
