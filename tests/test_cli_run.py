@@ -2,12 +2,17 @@
 
 import csv
 import json
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 
-from tvm_aie.cli import main, models
+import networks
+from tvm_aie.cli import main, models, service
 from tvm_aie.frontend.onnx_zoo import light_model
 from tvm_aie.quantize import quantize
 from tvm_aie.sparsity import sparsify
@@ -168,3 +173,47 @@ def test_a_difference_is_reported(folder, capsys):
 
     assert print_check(make_console(), [match]) == main.EXIT_MISMATCH
     assert "1 of 3 values are not equal to onnxruntime's" in capsys.readouterr().out
+
+
+def test_batch_is_per_image_in_the_report(tmp_path, capsys):
+    reports = []
+    for batch in (1, 4):
+        onnx.save(quantize(networks.conv_relu(batch=batch)), tmp_path / f"b{batch}.onnx")
+        out = tmp_path / str(batch)
+        assert main.main(["run", str(tmp_path / f"b{batch}.onnx"), "--check", "-o", str(out)]) == 0
+        reports.append(json.loads((out / "report.json").read_text()))
+    one, four = ([t for t in r["times"] if t["label"] == "emulated"] for r in reports)
+    assert one == four and one[0]["cycles"] > 143_920
+    assert [layer["cycles"] for layer in reports[0]["layers"]] == [layer["cycles"] for layer in reports[1]["layers"]]
+
+
+def test_nothing_on_the_array_still_runs(tmp_path, capsys):
+    model = quantize(networks.conv_relu())
+    for tensor in model.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT:
+            value = onnx.numpy_helper.to_array(tensor) * np.float32(1.5)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(value, tensor.name))
+    onnx.save(model, tmp_path / "odd.onnx")
+    assert main.main(["explain", str(tmp_path / "odd.onnx")]) == 0
+    assert "power" in capsys.readouterr().out
+    assert main.main(["run", str(tmp_path / "odd.onnx")]) == 0
+    assert "array 0 of" in capsys.readouterr().out
+
+
+def test_readme_example_runs(folder, tmp_path, monkeypatch):
+    readme = (Path(__file__).resolve().parents[1] / "README.md").read_text()
+    code = re.search(r"```python\n(.*?)```", readme, re.S)[1].replace("my_int8.onnx", str(folder / "int8.onnx"))
+    monkeypatch.chdir(tmp_path)
+    service.load_tvm()
+    scope = {}
+    exec(code, scope)
+    reload = (
+        "import sys, numpy, tvm\nvm = tvm.relax.VirtualMachine(tvm.runtime.load_module('net.so'), tvm.cpu())\n"
+        "y = vm['main'](tvm.runtime.tensor(numpy.zeros((1, 3, 224, 224), 'float32')))\n"
+        "numpy.save('y.npy', (y if hasattr(y, 'numpy') else y[0]).numpy())\n"
+        "assert 'tvm_aie.pipeline' not in sys.modules\n"
+    )
+    setup = "from tvm_aie.targets import install; install()\n"
+    subprocess.run([sys.executable, "-c", setup + reload], check=True, timeout=120)
+    y = scope["y"] if hasattr(scope["y"], "numpy") else scope["y"][0]
+    assert np.array_equal(np.load(tmp_path / "y.npy"), y.numpy())

@@ -124,8 +124,9 @@ def build_report(
     ]
     layers: tuple[LayerRow, ...] = ()
     if runs:
-        total = sum(run.cycles + run.launch_cycles for run in runs)
-        launch = device.cycles_to_ms(sum(run.launch_cycles for run in runs))
+        launches = sum(per_image(run.launch_cycles, run) for run in runs)
+        total = sum(per_image(run.cycles, run) for run in runs) + launches
+        launch = device.cycles_to_ms(launches)
         times.append(_time(device, f"array, {launch:.3f} ms launch included", Label.EMULATED, total))
         layers = layer_rows(device, _counters(compiled, works, runs))
     return NetworkReport(
@@ -138,6 +139,11 @@ def build_report(
         times=(*times, *measured),
         layers=layers,
     )
+
+
+def per_image(cycles: int, run: RunResult) -> int:
+    """A batch is a loop over its images, which all take the same time."""
+    return cycles // max(1, run.images)
 
 
 def _time(device: Device, what: str, label: Label, cycles: float) -> Time:
@@ -221,11 +227,11 @@ def _counters(
         merged: dict[str, LayerCounters] = {}
         items = [s for s in run.items if 0 <= s.item < len(region.placement.items) and s.start >= 0]
         items.sort(key=lambda stats: stats.item)
-        for stats, cycles in zip(items, slices([s.start for s in items], run.cycles), strict=True):
+        for stats, cycles in zip(items, slices([s.start for s in items], per_image(run.cycles, run)), strict=True):
             row = _item(region, work, stats, offset, cycles)
             merged[row.name] = _merge(merged[row.name], row) if row.name in merged else row
         rows.extend(merged.values())
-        offset += run.cycles
+        offset += per_image(run.cycles, run)
     return rows
 
 

@@ -32,7 +32,7 @@ def timeline_of(device: Device, compiled: Sequence[Compiled], runs: Sequence[Run
     offset = 0
     for region, run in zip(compiled, runs, strict=True):
         spans.extend(_region_spans(device, region, run, offset))
-        offset += run.cycles
+        offset += run.cycles // max(1, run.images)
     return Timeline(device.clock_mhz, tuple(spans))
 
 
