@@ -83,9 +83,8 @@ def chrome_events(timeline: Timeline) -> list[dict[str, object]]:
                 "cat": str(span.lane or "other"),
                 "pid": groups[span.group],
                 "tid": tracks[span.group, span.track],
-                "ts": span.start / timeline.clock_mhz,
-                "dur": (span.end - span.start) / timeline.clock_mhz,
-                "args": {"start_cycle": span.start, "end_cycle": span.end},
+                "ts": round(span.start / timeline.clock_mhz, 4),
+                "dur": round((span.end - span.start) / timeline.clock_mhz, 4),
             }
         )
     for sample in timeline.locks:
@@ -94,7 +93,7 @@ def chrome_events(timeline: Timeline) -> list[dict[str, object]]:
                 "ph": "C",
                 "name": sample.track,
                 "pid": groups[sample.group],
-                "ts": sample.cycle / timeline.clock_mhz,
+                "ts": round(sample.cycle / timeline.clock_mhz, 4),
                 "args": {"value": sample.value},
             }
         )
