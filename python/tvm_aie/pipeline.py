@@ -9,8 +9,10 @@ from tvm_aie.device import Device, load_device
 from tvm_aie.emit.emitter import Emitter, MemtileMap, memtile_map, opcode_bytes_estimate
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.program import Program
+from tvm_aie.emit.verify import verify
 from tvm_aie.emit.weights import PackedConv, pack_conv
 from tvm_aie.memory.placement import Placement, WorkItem, plan_memory
+from tvm_aie.plan.fuse import fuse
 from tvm_aie.plan.graph import Conv, LayerGraph
 from tvm_aie.plan.physical import PhysicalGraph, assign_channels
 from tvm_aie.schedule.geometry import Geometry, Overlay
@@ -60,8 +62,11 @@ def compile_graph(
     dev = load_device(device) if isinstance(device, str) else device
     array = Array(dev, overlay or Overlay())
     graph.verify()
+    # residual adds and per-channel constants run in the epilogue of the convolution before them
+    fused = fuse(graph, dev.rows)
+    fused.verify()
     # channels have places in blocks of 8; concatenations, shuffles and groups are absorbed
-    physical = assign_channels(graph)
+    physical = assign_channels(fused)
     physical.verify()
     # weights are mmul tiles; Gamma says which blocks are live
     packed = _pack(physical)
@@ -70,6 +75,8 @@ def compile_graph(
     # descriptors, locks, opcode and weight streams, commands
     emitter = Emitter(array, physical, placement, tilings, packed, layout)
     program = emitter.emit(describe(physical, placement, tilings, dev))
+    # every hardware limit of the device file is satisfied
+    verify(program, dev)
     return Compiled(graph, physical, placement, tuple(tilings), program, dev)
 
 

@@ -29,6 +29,9 @@ int64_t KernelCycles(const DeviceParams& device, const KernelCall& call) {
       sum += static_cast<__int128>(call.trips[n]) * ii;
     }
     sum += static_cast<__int128>(call.blocks) * device.conv_gamma;
+    // The second stage is the loop of the ADD kernel.
+    const KernelCost& add = device.kernel[kAdd];
+    sum += static_cast<__int128>(call.tail_lines) * add.a + static_cast<__int128>(call.tail_vectors) * add.ii;
     return CeilCycles(sum);
   }
   const auto id = static_cast<size_t>(call.id);

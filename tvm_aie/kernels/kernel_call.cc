@@ -12,6 +12,8 @@ namespace tvm_aie::kernels {
 
 namespace {
 
+#include "kernels/requant.inc"
+
 // Bounds that keep every product below in int64; the message sizes are checked exactly.
 constexpr int64_t kMaxDim = 1 << 16, kMaxImage = 1 << 20, kMaxStep = 1 << 12;
 constexpr int64_t kMaxConvTaps = 256;  // kMaxTaps of conv_host.inc
@@ -168,19 +170,58 @@ void CountConv(const Window& w, int64_t n_ocb, int64_t nnz, KernelCall* call) {
   call->dense_macs = n_ocb * w.n_cblk * macs_per_block;
 }
 
+// The second stage of a fused convolution (docs/program.md): a residual operand or a second bias, and a second
+// rounding, on the output message of the first stage.
+struct Tail {
+  enum Kind : int32_t { kNone = 0, kResidual = 1, kBias = 2 };
+  int32_t kind = kNone;
+  int64_t res_blocks = 0;
+  int x_shift = 0, res_shift = 0;
+  Requant requant;
+};
+
+constexpr int kConvParams = 22, kTailParams = 8;
+
+bool ReadTail(const Call& c, Tail* t) {
+  if (c.n_params == kConvParams) return true;
+  const int32_t* p = c.params + kConvParams;
+  *t = {p[0], p[1], p[2], p[3], Requant{0, p[4], p[5], p[6], p[7]}};
+  if (!c.Range("tail kind", t->kind, Tail::kResidual, Tail::kBias) || !c.Range("tail x_shift", t->x_shift, 0, 22) ||
+      !c.Range("tail res_shift", t->res_shift, 0, 22) || !CheckRequant(c, t->requant)) {
+    return false;
+  }
+  if (t->kind != Tail::kResidual) return true;
+  const SuperkernelState::Header& h = c.state.header;
+  return c.Range("res_blocks", t->res_blocks, 1, kMaxDim) &&
+         c.Range("residual block", static_cast<int64_t>(h.cb0) + h.n_ocb, 0, t->res_blocks);
+}
+
+// Bytes of residual rows behind the input rows: [row][block][px][8].
+int64_t TailBytes(const Tail& t, const Window& w) {
+  return t.kind == Tail::kResidual ? w.band * t.res_blocks * w.wo * 8 : 0;
+}
+
+void CountTail(const Tail& t, const Window& w, int64_t n_ocb, KernelCall* call) {
+  if (t.kind == Tail::kNone) return;
+  call->tail_lines = n_ocb * w.band;
+  call->tail_vectors = call->tail_lines * ((w.wo + 3) / 4) * (t.kind == Tail::kResidual ? 2 : 1);
+}
+
 // Gamma of the weight message, copied out of HDR (whose alignment on the host is that of `mem`).
 struct Gamma {
   std::vector<uint16_t> row_ptr, col;
 };
 
-bool ReadGamma(const Call& c, int64_t n_cblk, Gamma* gamma) {
+// `biases`: bias vectors before row_ptr (2 with a bias tail).
+bool ReadGamma(const Call& c, int64_t n_cblk, int biases, Gamma* gamma) {
   const SuperkernelState::Header& h = c.state.header;
   size_t n_ocb = h.n_ocb, nnz = h.nnz;
-  uint64_t need = 64 + uint64_t{h.n_ocb} * 34 + 2 + uint64_t{h.nnz} * 2;
+  uint64_t bias_bytes = uint64_t{h.n_ocb} * 32 * static_cast<uint64_t>(biases);
+  uint64_t need = 64 + bias_bytes + uint64_t{h.n_ocb} * 2 + 2 + uint64_t{h.nnz} * 2;
   if (need > h.hdr_bytes) {
     return c.Fail("header of %u bytes is too small for n_ocb %u, nnz %u", h.hdr_bytes, h.n_ocb, h.nnz);
   }
-  const uint8_t* p = c.mem + c.config.hdr_base + 64 + n_ocb * 32;
+  const uint8_t* p = c.mem + c.config.hdr_base + 64 + bias_bytes;
   gamma->row_ptr.resize(n_ocb + 1);
   gamma->col.resize(nnz);
   std::memcpy(gamma->row_ptr.data(), p, (n_ocb + 1) * 2);
@@ -266,42 +307,95 @@ ConvArgs MakeConvArgs(const Call& c, const Window& w, const Gamma& gamma, uint32
   return a;
 }
 
-bool RunConv(const Call& c) {
+// int32 bias2 follows the first bias in HDR.
+void ApplyBiasTail(const Call& c, const Tail& t, const Window& w) {
+  const uint8_t* bias = c.mem + c.config.hdr_base + 64 + size_t{c.state.header.n_ocb} * 32;
+  uint8_t* line = c.mem + c.state.o_msg;
+  AddArgs scratch;
+  scratch.line_px = static_cast<int>(w.wo);
+  AttachScratch(&scratch);
+  int64_t lines = int64_t{c.state.header.n_ocb} * w.band;
+  for (int64_t i = 0; i < lines; ++i, line += w.wo * 8) {
+    int32_t b[8];
+    std::memcpy(b, bias + i / w.band * 32, sizeof(b));
+    for (int64_t k = 0; k < w.wo * 8; ++k) {
+      scratch.scratch_line[k] = static_cast<int8_t>(line[k]) * (1 << t.x_shift);
+    }
+    RequantLine(scratch.scratch_line, b, t.requant, static_cast<int>(w.wo), line);
+  }
+}
+
+void ApplyResidualTail(const Call& c, const Tail& t, const Window& w) {
+  const SuperkernelState::Header& h = c.state.header;
+  const uint8_t* residual = c.mem + c.state.a_msg + InputBytes(w);
+  AddArgs a;
+  a.n_cblk = a.band = a.n_ocb = 1;
+  a.line_px = static_cast<int>(w.wo);
+  a.x_shift = t.x_shift;
+  a.y_shift = t.res_shift;
+  a.requant = t.requant;
+  AttachScratch(&a);
+  uint8_t* line = c.mem + c.state.o_msg;
+  for (int64_t ocb = 0; ocb < h.n_ocb; ++ocb) {
+    for (int64_t row = 0; row < w.band; ++row, line += w.wo * 8) {
+      a.x = a.out = line;
+      a.y = residual + ((row * t.res_blocks) + h.cb0 + ocb) * w.wo * 8;
+      BestKernels().add(a);
+    }
+  }
+}
+
+// Parameters, messages and bounds of a CONV call; false with a fault.
+bool CheckConv(const Call& c, Window* w, Tail* tail, Requant* q, int64_t* ck, int64_t* n_ck, Gamma* gamma,
+               uint32_t* w_first) {
   const int32_t* p = c.params;
-  Window w;
-  int64_t ck = 0, n_ck = 0;
-  if (!c.Params(22) || !ReadWindow(c, kMaxConvTaps, kMaxConvStride, &w) || !LoopIndex(c, "ck_lvl", p[15], &ck)) {
+  if (c.n_params != kConvParams + kTailParams && !c.Params(kConvParams)) return false;
+  if (!ReadWindow(c, kMaxConvTaps, kMaxConvStride, w) || !LoopIndex(c, "ck_lvl", p[15], ck)) return false;
+  *n_ck = p[16];
+  *q = {p[17], p[18], p[19], p[20], p[21]};
+  if (!c.Range("n_ck", *n_ck, 1, kMaxDim) || !c.Range("input chunk", *ck, 0, *n_ck - 1) || !CheckRequant(c, *q) ||
+      !ReadTail(c, tail)) {
     return false;
   }
-  n_ck = p[16];
-  Requant q{p[17], p[18], p[19], p[20], p[21]};
-  if (!c.Range("n_ck", n_ck, 1, kMaxDim) || !c.Range("input chunk", ck, 0, n_ck - 1) || !CheckRequant(c, q)) {
-    return false;
-  }
-  int64_t last_px = (w.wo - 1) * w.sx + (w.kw - 1) * w.dx;
-  if (last_px >= w.line_px) {
+  if (tail->kind == Tail::kResidual && *n_ck != 1) return c.Fail("a residual needs all input channels in one message");
+  int64_t last_px = (w->wo - 1) * w->sx + (w->kw - 1) * w->dx;
+  if (last_px >= w->line_px) {
     return c.Fail("reads pixel %lld of a line of %lld", static_cast<long long>(last_px),
-                  static_cast<long long>(w.line_px));
+                  static_cast<long long>(w->line_px));
   }
-  static thread_local Gamma gamma;
-  uint32_t w_first = 0;
-  if (!ReadGamma(c, w.n_cblk, &gamma) || !CheckInput(c, InputBytes(w)) || !CheckTiles(c, w, &w_first) ||
-      !CheckConvResults(c, w, ck, n_ck)) {
+  if (!ReadGamma(c, w->n_cblk, tail->kind == Tail::kBias ? 2 : 1, gamma) ||
+      !CheckInput(c, InputBytes(*w) + TailBytes(*tail, *w)) || !CheckTiles(c, *w, w_first) ||
+      !CheckConvResults(c, *w, *ck, *n_ck)) {
     return false;
   }
-  if (c.state.a_msg + InputBytes(w) + 3 * w.sx * 8 > c.config.mem_bytes) {
+  if (c.state.a_msg + InputBytes(*w) + 3 * w->sx * 8 > c.config.mem_bytes) {
     return c.Fail("no room behind the input for the vector load of the last pixels");
   }
   c.Read(c.config.hdr_base, c.state.header.hdr_bytes);
+  return true;
+}
+
+bool RunConv(const Call& c) {
+  Window w;
+  Tail tail;
+  Requant q;
+  int64_t ck = 0, n_ck = 0;
+  uint32_t w_first = 0;
+  static thread_local Gamma gamma;
+  if (!CheckConv(c, &w, &tail, &q, &ck, &n_ck, &gamma, &w_first)) return false;
   if (c.state.header.n_ocb == 0) return true;  // a row of cores may own nothing; then nothing bounds the loops
+  bool last = ck == n_ck - 1;
   CountConv(w, c.state.header.n_ocb, c.state.header.nnz, c.result);
+  if (last) CountTail(tail, w, c.state.header.n_ocb, c.result);
   if (!c.functional) return true;
   ConvArgs args = MakeConvArgs(c, w, gamma, w_first);
   args.first = ck == 0;
-  args.last = ck == n_ck - 1;
+  args.last = last;
   args.requant = q;
   AttachScratch(&args);
   BestKernels().conv(args);
+  if (last && tail.kind == Tail::kResidual) ApplyResidualTail(c, tail, w);
+  if (last && tail.kind == Tail::kBias) ApplyBiasTail(c, tail, w);
   return true;
 }
 

@@ -227,9 +227,11 @@ class Emitter:
             messages = input_messages(self.array, item, tiling, operands, c)
             column = self.columns[c]
             column.a_pos = (column.a_pos + len(messages) * tiling.a_slots) % self.array.overlay.a_slots
+            # Positions are shares of the item: columns may cut it into different numbers of messages.
+            n = len(messages)
             for task in self._compress(messages):
-                pending.append((task.first, 1, task.last, a_channel, task.chain, task.repeat))
-            pending += self._output_tasks(item, tiling, c, len(messages))
+                pending.append((task.first / n, 1, task.last / n, a_channel, task.chain, task.repeat))
+            pending += self._output_tasks(item, tiling, c)
             if item.output.store:
                 column.store_go += 1
                 column.store_deaths.append(item.output.last_use)
@@ -241,7 +243,7 @@ class Emitter:
         return compress(messages, dev.repeat_max, dev.iteration_wrap_max, dev.memtile_bd.iteration_step_max_words)
 
     def _output_tasks(
-        self, item: WorkItem, tiling: Tiling, c: int, n_inputs: int
+        self, item: WorkItem, tiling: Tiling, c: int
     ) -> list[tuple[float, int, float, Channel, tuple[BdTemplate, ...], int]]:
         """Output tasks of a column; the last message of each row (or every message, if few) releases O_DONE."""
         out: list[tuple[float, int, float, Channel, tuple[BdTemplate, ...], int]] = []
@@ -260,7 +262,7 @@ class Emitter:
             if not messages:
                 continue
             channel = (mt, Dir.S2MM, r)
-            scale = n_inputs / len(messages)
+            n = len(messages)
             skip = -column.o_pos[r] % tiling.o_slots
             if skip:
                 out.append((0, 0, 0, channel, self._junk_chain(c, r, skip * self.array.overlay.o_slot // 4), 1))
@@ -272,9 +274,7 @@ class Emitter:
                 tasks.append(DmaTask(split, split, _with_release(last.chain, done), 1))
             for task in tasks:
                 chain = _with_release(task.chain, done) if count_all else task.chain
-                # An output message completes with the input message that finishes it.
-                end = max(task.last * scale, (task.last + 1) * scale - 1)
-                out.append((task.first * scale, 0, end, channel, chain, task.repeat))
+                out.append((task.first / n, 0, task.last / n, channel, chain, task.repeat))
         return out
 
     def _junk_chain(self, c: int, r: int, words: int) -> tuple[BdTemplate, ...]:
@@ -320,8 +320,8 @@ class Emitter:
         """Acquires and releases at the start of an item: the previous item is complete here and next door.
 
         Order: own outputs done; tell the west; the west is done, tell the east (so each acquire shares a descriptor
-        with a release); the east is done; let stores of the previous item and loads into freed memory go; wait for
-        this item's loads and for stores whose memory is reused.
+        with a release); the east is done; let stores of the previous item go; wait for stores whose memory is reused;
+        let loads go; wait for this item's loads.
         """
         mt = self.array.memtile
         column = self.columns[c]
@@ -330,6 +330,9 @@ class Emitter:
             return [(LockUse(mt(c), LOAD_DONE, 1 + n_loads), None)]
         go = sum(1 for i, k in self.loads_at.get(item, []) if _height(self.placement.items[i].inputs[k].rows[c]))
         west, east = c > 0, c + 1 < self.array.cols
+        needed = max((n + 1 for n, death in enumerate(column.store_deaths) if death < item), default=0)
+        stored = max(0, needed - column.stores_acquired)
+        column.stores_acquired += stored
         wanted = [
             (True, column.o_done > 0, LockUse(mt(c), O_DONE, column.o_done)),
             (False, west, LockUse(mt(c - 1), NBR_E, 1)),
@@ -337,15 +340,12 @@ class Emitter:
             (False, east, LockUse(mt(c + 1), NBR_W, 1)),
             (True, east, LockUse(mt(c), NBR_E, 1)),
             (False, column.store_go > 0, LockUse(mt(c), STORE_GO, column.store_go)),
+            (True, stored > 0, LockUse(mt(c), STORE_DONE, stored)),
             (False, go > 0, LockUse(mt(c), LOAD_GO, go)),
             (True, n_loads > 0, LockUse(mt(c), LOAD_DONE, n_loads)),
         ]
         column.store_go = 0
         steps = [(is_acquire, use) for is_acquire, present, use in wanted if present]
-        needed = max((n + 1 for n, death in enumerate(column.store_deaths) if death < item), default=0)
-        if needed > column.stores_acquired:
-            steps.append((True, LockUse(mt(c), STORE_DONE, needed - column.stores_acquired)))
-            column.stores_acquired = needed
         out: list[tuple[LockUse | None, LockUse | None]] = []
         for is_acquire, use in steps:
             if not is_acquire and out and out[-1][1] is None:

@@ -130,7 +130,8 @@ def input_messages(
         pieces = _rows_pieces(array, item, operand, column, lo, hi, 0, 0, geo.in_blocks, geo.w_out)
         return [_fill(array, column, pieces, tiling.a_slots * array.overlay.a_slot)]
     one_pass: list[Message] = []
-    passes = 1 if conv else tiling.n_pass
+    same_passes = conv and not geo.residual
+    passes = 1 if same_passes else tiling.n_pass
     for p in range(passes):
         for x in range(tiling.n_x):
             x0 = min(x * tiling.width, geo.w_out - tiling.width)
@@ -140,10 +141,12 @@ def input_messages(
                 for ck in range(tiling.n_ck):
                     block = min((ck if conv else p) * tiling.ckb, geo.in_blocks - tiling.ckb)
                     parts: list[Piece] = []
-                    for operand in operands:
+                    for operand in operands[:1] if geo.residual else operands:
                         parts += _rows_pieces(array, item, operand, column, lo, hi, x0, block, tiling.ckb, tiling.width)
+                    if geo.residual:
+                        parts += _residual_pieces(array, operands[1], tiling, column, p, y, band, x0)
                     one_pass.append(_fill(array, column, parts, tiling.a_slots * array.overlay.a_slot))
-    return one_pass * tiling.n_pass if conv else one_pass
+    return one_pass * tiling.n_pass if same_passes else one_pass
 
 
 def _rows_pieces(
@@ -190,6 +193,35 @@ def _rows_pieces(
         else:
             dims.append((2 * (end - begin), 1))
         out.append((Shape(array.memtile(owner), merge_dims(dims, pads), pads), base))
+    return out
+
+
+def _residual_pieces(
+    array: Array, operand: Operand, tiling: Tiling, column: int, p: int, y: int, band: int, x0: int
+) -> list[Piece]:
+    """Rows y..y+band of the residual for pass ``p``: every core row's blocks of that pass, for ``width`` pixels."""
+    place, storage = operand.place, operand.storage
+    line_words = storage.width * 2
+    row_words = place.buffer_blocks * line_words
+    first = (place.first if place.resident else 0) + tiling.block_rows[0][0] + p * tiling.nob
+    share = tiling.block_rows[0][1] - tiling.block_rows[0][0]
+    n_rows = len(tiling.block_rows)
+    owners = (column - 1, column, column + 1) if place.resident else (column,)
+    out: list[Piece] = []
+    for owner in owners:
+        if not 0 <= owner < array.cols:
+            continue
+        lo, hi = max(y, place.rows[owner][0]), min(y + band, place.rows[owner][1])
+        if hi <= lo:
+            continue
+        base = place.address + ((lo - place.rows[owner][0]) * row_words + first * line_words) * 4 + x0 * 8
+        rows = (hi - lo, row_words)
+        line = (2 * tiling.width, 1)
+        if tiling.nob == share:
+            dims = merge_dims((rows, (n_rows * share, line_words), line))
+        else:
+            dims = merge_dims((rows, (n_rows, share * line_words), (tiling.nob, line_words), line))
+        out.append((Shape(array.memtile(owner), dims), base))
     return out
 
 

@@ -19,11 +19,15 @@ Int8Array = npt.NDArray[np.int8]
 
 @dataclass(frozen=True)
 class PackedConv:
-    """tiles: int8 (out blocks, in blocks, kh, kw, 8 k, 8 n); live: Gamma; bias: int32 (out blocks * 8)."""
+    """tiles: int8 (out blocks, in blocks, kh, kw, 8 k, 8 n); live: Gamma; bias: int32 (stages, out blocks * 8).
+
+    ``residual``: the second stage adds a tensor; messages then say where a core row's share of it begins.
+    """
 
     tiles: Int8Array
     live: Mask
     bias: npt.NDArray[np.int32]
+    residual: bool = False
 
 
 def pack_conv(conv: Conv, source: View, target: View) -> PackedConv:
@@ -31,13 +35,16 @@ def pack_conv(conv: Conv, source: View, target: View) -> PackedConv:
     weight = physical_weight(conv, source, target)
     ob, ib, kh, kw = weight.shape[0] // BLOCK, weight.shape[1] // BLOCK, *weight.shape[2:]
     tiles = weight.reshape(ob, BLOCK, ib, BLOCK, kh, kw).transpose(0, 2, 4, 5, 3, 1)
-    bias = np.zeros(ob * BLOCK, np.int64)
-    bias[np.asarray(target.cmap)] = conv.bias
+    stages = [conv.bias]
+    if conv.tail is not None and conv.tail.bias is not None:
+        stages.append(conv.tail.bias)
+    bias = np.zeros((len(stages), ob * BLOCK), np.int64)
+    bias[:, np.asarray(target.cmap)] = stages
     if bias.size and (bias.max() > 2**31 - 1 or bias.min() < -(2**31)):
         raise ProgramError(f"layer {conv.name}: bias does not fit 32 bits after alignment to the accumulator")
     tiles = np.ascontiguousarray(tiles)
     live: Mask = np.asarray(tiles.reshape(ob, ib, -1).any(axis=2), dtype=np.bool_)
-    return PackedConv(tiles, live, bias.astype(np.int32))
+    return PackedConv(tiles, live, bias.astype(np.int32), len(conv.inputs) == 2)
 
 
 def conv_messages(packed: PackedConv, tiling: Tiling, row: int, slot: int) -> Iterator[bytes]:
@@ -49,31 +56,34 @@ def conv_messages(packed: PackedConv, tiling: Tiling, row: int, slot: int) -> It
     steps = tiling.n_x * max(n for _, n in tiling.bands) if tiling.weights_per_band else 1
     for p in range(tiling.n_pass):
         begin, end = min(first + p * tiling.nob, last), min(first + (p + 1) * tiling.nob, last)
-        chunks = [_conv_message(packed, tiling, begin, end, ck, slot) for ck in range(tiling.n_ck)]
+        share = row * tiling.nob if packed.residual else 0
+        chunks = [_conv_message(packed, tiling, begin, end, ck, slot, share) for ck in range(tiling.n_ck)]
         for _ in range(steps):
             yield from chunks
 
 
-def _conv_message(packed: PackedConv, tiling: Tiling, begin: int, end: int, ck: int, slot: int) -> bytes:
+def _conv_message(packed: PackedConv, tiling: Tiling, begin: int, end: int, ck: int, slot: int, share: int) -> bytes:
     in_blocks = packed.live.shape[1]
     c_lo, c_hi = ck * tiling.ckb, min((ck + 1) * tiling.ckb, in_blocks)
     base = 0 if tiling.a_resident else min(c_lo, in_blocks - tiling.ckb)
     n_ocb = end - begin
     if n_ocb == 0:
-        return message(slot, 0, 0, 0, 0, b"\0\0", b"")
+        return message(slot, 0, 0, 0, 0, b"\0\0", b"", len(packed.bias))
     live = packed.live[begin:end, c_lo:c_hi]
     rows, cols = np.nonzero(live)
     row_ptr = np.zeros(n_ocb + 1, "<u2")
     row_ptr[1:] = np.cumsum(live.sum(axis=1))
-    extra = packed.bias[begin * BLOCK : end * BLOCK].astype("<i4").tobytes()
+    extra = packed.bias[:, begin * BLOCK : end * BLOCK].astype("<i4").tobytes()
     extra += row_ptr.tobytes() + (cols + c_lo - base).astype("<u2").tobytes()
     tiles = packed.tiles[rows + begin, cols + c_lo].tobytes()
-    return message(slot, n_ocb, tiling.o_slots, len(rows), 0, extra, tiles)
+    return message(slot, n_ocb, tiling.o_slots, len(rows), share, extra, tiles, len(packed.bias))
 
 
-def message(slot: int, n_ocb: int, o_slots: int, nnz: int, cb0: int, extra: bytes, tiles: bytes) -> bytes:
+def message(
+    slot: int, n_ocb: int, o_slots: int, nnz: int, cb0: int, extra: bytes, tiles: bytes, biases: int = 1
+) -> bytes:
     """Header, ``extra`` (bias, row_ptr, columns) and tiles, padded to whole slots."""
-    header = header_bytes(n_ocb, nnz) if extra else HEADER_BYTES
+    header = header_bytes(n_ocb, nnz, biases) if extra else HEADER_BYTES
     n_slots = -(-(header + len(tiles)) // slot)
     words = np.array([W_MAGIC, n_slots, header, n_ocb, o_slots, nnz, cb0, 0] + [0] * 8, "<i4").tobytes()
     data = (words + extra).ljust(header, b"\0") + tiles

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.allocator import DoesNotFit, Interval, allocate
-from tvm_aie.plan.graph import Add, Upsample
+from tvm_aie.plan.graph import Add, Conv, Upsample
 from tvm_aie.plan.physical import PhysicalGraph, Storage
 from tvm_aie.schedule.geometry import Geometry, geometry_of
 from tvm_aie.schedule.tiling import split_even
@@ -121,6 +121,8 @@ def plan_memory(graph: PhysicalGraph, columns: int, capacity: int) -> Placement:
 def _reads(state: _State, layer: int, operand: int, rows: Rows) -> Rows:
     """Storage rows that each column needs of an operand for its output rows."""
     geo = state.geometries[layer]
+    if operand == 1 and geo.residual:
+        return tuple(r if r[1] > r[0] else (0, 0) for r in rows)
     out = []
     for first, last in rows:
         if last <= first:
@@ -231,11 +233,14 @@ def _in_place(
     alias: dict[str, str] = {}
     for i, d in enumerate(drafts):
         op = state.graph.layers[d.layer]
-        if not isinstance(op, Add) or state.chunks[d.layer] > 1:
+        fused = isinstance(op, Conv) and op.tail is not None and op.tail.residual is not None
+        if not (isinstance(op, Add) or fused) or state.chunks[d.layer] > 1:
             continue
         target = state.graph.views[op.output].storage
         for operand, name in enumerate(op.inputs):
             view = state.graph.views[name]
+            if fused and (operand == 0 or view.storage == state.graph.views[op.inputs[0]].storage):
+                continue  # the convolution reads pixels around those that it writes
             source = state.graph.storages[view.storage]
             whole = view.blocks == source.blocks == state.graph.storages[target].blocks
             free = last_read.get(view.storage) == i and view.storage not in state.stored

@@ -50,6 +50,21 @@ class Requant:
 
 
 @dataclass(frozen=True)
+class Tail:
+    """Second stage of a convolution: ``requant((x << x_shift) + (residual << res_shift))`` or ``... + bias``.
+
+    x is the int8 output of the first stage. Exactly one of ``residual`` and ``bias`` (int64 (Cout,)) is given.
+    """
+
+    name: str
+    residual: str | None
+    x_shift: int
+    res_shift: int
+    bias: Int64Array | None = field(repr=False)
+    requant: Requant
+
+
+@dataclass(frozen=True)
 class Conv:
     """conv2d / dense. ``out = requant((sum(x*w) << acc_shift) + bias)``.
 
@@ -69,11 +84,12 @@ class Conv:
     pads: tuple[int, int, int, int] = (0, 0, 0, 0)
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
+    tail: Tail | None = None  # set by plan.fuse
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """Names of the tensors read."""
-        return (self.input,)
+        return (self.input, self.tail.residual) if self.tail and self.tail.residual else (self.input,)
 
 
 @dataclass(frozen=True)

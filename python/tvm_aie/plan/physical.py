@@ -134,7 +134,9 @@ def _propagate(
     for layer in layers:
         out = layer.output
         if isinstance(layer, Conv):
-            maps[out] = forced.get(out, tuple(range(tensors[out].channels)))
+            residual = layer.tail.residual if layer.tail else None
+            default = maps[residual] if residual else tuple(range(tensors[out].channels))
+            maps[out] = forced.get(out, default)
             blocks[out] = blocks_for(max(maps[out]) + 1)
         elif isinstance(layer, Concat):
             cmap: list[int] = []

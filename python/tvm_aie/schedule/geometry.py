@@ -100,6 +100,11 @@ class Geometry:
         return self.w_in
 
     @property
+    def residual(self) -> bool:
+        """A convolution whose second stage adds a tensor of its output's shape."""
+        return self.kernel == KernelId.CONV and self.n_inputs == 2
+
+    @property
     def taps(self) -> int:
         """Taps of the window."""
         return self.kh * self.kw
@@ -113,11 +118,12 @@ def geometry_of(layer: ArrayLayer, graph: PhysicalGraph) -> Geometry:
     if isinstance(layer, Conv):
         kh, kw = layer.weight.shape[2:]
         sy, sx = layer.stride
+        n = len(layer.inputs)
         if kh == kw == 1 and not any(layer.pads) and (sy > 1 or sx > 1):
             return Geometry(
-                KernelId.CONV, 1, 1, 1, 1, 1, 1, 0, 0, dst.height, dst.width, *size[2:], row_step=sy, px_step=sx
+                KernelId.CONV, 1, 1, 1, 1, 1, 1, 0, 0, dst.height, dst.width, *size[2:], n, row_step=sy, px_step=sx
             )
-        return Geometry(KernelId.CONV, kh, kw, sy, sx, *layer.dilation, layer.pads[0], layer.pads[1], *size)
+        return Geometry(KernelId.CONV, kh, kw, sy, sx, *layer.dilation, layer.pads[0], layer.pads[1], *size, n)
     if isinstance(layer, Pool):
         kind = KernelId.AVGPOOL if layer.divisors else KernelId.MAXPOOL
         return Geometry(kind, *layer.kernel, *layer.stride, *layer.dilation, layer.pads[0], layer.pads[1], *size)

@@ -18,6 +18,8 @@ class KernelTerms:
     ii_min: float
     gamma: float
     opcode: float
+    add_a: float
+    add_ii: float
     push: float
     bd_write: float
     a_rate: float
@@ -36,6 +38,8 @@ def terms_from_keys(keys: Mapping[str, float]) -> KernelTerms:
         ii_min=keys["kernel.conv.ii_min"],
         gamma=keys["kernel.conv.gamma"],
         opcode=keys["core.opcode_cycles"],
+        add_a=keys["kernel.add.a"],
+        add_ii=keys["kernel.add.ii"],
         push=keys["cmd.push_queued_cycles"],
         bd_write=keys["cmd.bd_write_cycles"],
         a_rate=keys["flow.a.words_per_cycle"],

@@ -51,9 +51,9 @@ def split_even(total: int, parts: int) -> tuple[tuple[int, int], ...]:
     return tuple(zip(starts[:-1], starts[1:], strict=True))
 
 
-def header_bytes(n_ocb: int, nnz: int) -> int:
-    """Bytes of a weight message before its tiles: fixed part, bias, row_ptr, columns; a multiple of 64."""
-    return -(-(HEADER_BYTES + 32 * n_ocb + 2 * (n_ocb + 1) + 2 * nnz) // 64) * 64
+def header_bytes(n_ocb: int, nnz: int, biases: int = 1) -> int:
+    """Bytes of a weight message before its tiles: fixed part, biases, row_ptr, columns; a multiple of 64."""
+    return ceil_div(HEADER_BYTES + 32 * n_ocb * biases + 2 * (n_ocb + 1) + 2 * nnz, 64) * 64
 
 
 def search(
@@ -96,7 +96,7 @@ def tilings(
     """All tilings that fit, in a fixed order: the search space of an item (arguments as for ``search``)."""
     if geo.kernel == KernelId.CONV:
         assert live is not None
-        return _conv_candidates(geo, live, rows, n_rows, overlay, terms)
+        return _conv_candidates(geo, live, rows, n_rows, overlay, terms, in_place)
     return _channelwise_candidates(geo, rows, n_rows, overlay, terms, in_place)
 
 
@@ -126,7 +126,7 @@ def _ii(terms: KernelTerms, groups: int) -> tuple[int, float]:
 
 
 def _conv_candidates(
-    geo: Geometry, live: Mask, rows: tuple[int, ...], n_rows: int, ov: Overlay, terms: KernelTerms
+    geo: Geometry, live: Mask, rows: tuple[int, ...], n_rows: int, ov: Overlay, terms: KernelTerms, in_place: bool
 ) -> Iterator[Tiling]:
     block_rows = split_even(geo.out_blocks, n_rows)
     most = block_rows[0][1] - block_rows[0][0]
@@ -139,32 +139,36 @@ def _conv_candidates(
     whole = geo.max_rows_in(most_rows) * geo.in_blocks * geo.line_px(geo.w_out) * 8
     for ckb in sorted({-(-geo.in_blocks // n) for n in range(1, geo.in_blocks + 1)}, reverse=True):
         n_ck = -(-geo.in_blocks // ckb)
-        if geo.max_rows_in(1) * ckb * geo.line_px(1) * 8 > a_ring:
+        if geo.max_rows_in(1) * ckb * geo.line_px(1) * 8 > a_ring or (geo.residual and n_ck > 1):
             continue
         for nob in sorted({-(-most // n) for n in range(1, most + 1)}, reverse=True):
-            if header_bytes(nob, nob * ckb) > ov.hdr_bytes:
+            if header_bytes(nob, nob * ckb, 2) > ov.hdr_bytes or (geo.residual and most % nob):
                 continue
             w_max, w_sum = _weight_bytes(prefix, block_rows, nob, ckb, n_ck, geo.taps, ov.w_slot)
             if w_max > w_ring:
                 continue
-            for width, n_x, band in _pixel_candidates(geo, rows, nob, ckb, n_ck, ov):
+            for width, n_x, band in _pixel_candidates(geo, rows, nob, ckb, n_ck, n_rows, ov):
+                if in_place and geo.w_out % width:
+                    continue
+                bands = band_counts(rows, band, in_place)
                 yield _conv_tiling(
-                    geo, block_rows, live_row, rows, nob, ckb, n_ck, width, n_x, band, (w_max, w_sum), ov, terms, False
+                    geo, block_rows, live_row, rows, bands, nob, ckb, n_ck, width, n_x, (w_max, w_sum), ov, terms, False
                 )
             fits_o = nob * most_rows * geo.w_out * 8 <= ov.o_slot * ov.o_slots
             fits_acc = n_ck == 1 or nob * most_rows * ceil_div(geo.w_out, 4) * 128 <= ov.acc_bytes
-            if whole <= a_ring and fits_o and fits_acc:
+            if whole <= a_ring and fits_o and fits_acc and not geo.residual:
+                bands = band_counts(rows, most_rows, False)
                 yield _conv_tiling(
                     geo,
                     block_rows,
                     live_row,
                     rows,
+                    bands,
                     nob,
                     ckb,
                     n_ck,
                     geo.w_out,
                     1,
-                    most_rows,
                     (w_max, w_sum),
                     ov,
                     terms,
@@ -194,7 +198,7 @@ def _weight_bytes(
 
 
 def _pixel_candidates(
-    geo: Geometry, rows: tuple[int, ...], nob: int, ckb: int, n_ck: int, ov: Overlay
+    geo: Geometry, rows: tuple[int, ...], nob: int, ckb: int, n_ck: int, n_rows: int, ov: Overlay
 ) -> Iterator[tuple[int, int, int]]:
     """(width, chunks of the width, band) that fit A, O and ACC."""
     most_rows = max(rows)
@@ -203,11 +207,10 @@ def _pixel_candidates(
         if n_x > 1 and width > 4:
             width = min(-(-width // 4) * 4, geo.w_out)  # whole accumulators
             n_x = -(-geo.w_out // width)
-        line = geo.line_px(width) * ckb * 8
         fits = 0
         for n_b in sorted({-(-most_rows // b) for b in range(1, most_rows + 1)}):
             band = -(-most_rows // n_b)
-            if geo.max_rows_in(band) * line > ov.a_slot * ov.a_slots:
+            if _input_bytes(geo, ckb, n_rows * nob, width, band) > ov.a_slot * ov.a_slots:
                 continue
             if nob * band * width * 8 > ov.o_slot * ov.o_slots:
                 continue
@@ -221,17 +224,23 @@ def _pixel_candidates(
             break
 
 
+def _input_bytes(geo: Geometry, in_blocks: int, res_blocks: int, width: int, band: int) -> int:
+    """Most bytes of an activation message: input rows, then the residual of all core rows' blocks of the pass."""
+    data = geo.max_rows_in(band) * in_blocks * geo.line_px(width) * 8
+    return data + (band * res_blocks * width * 8 if geo.residual else 0)
+
+
 def _conv_tiling(
     geo: Geometry,
     block_rows: tuple[tuple[int, int], ...],
     live_row: int,
     rows: tuple[int, ...],
+    bands: tuple[tuple[int, int], ...],
     nob: int,
     ckb: int,
     n_ck: int,
     width: int,
     n_x: int,
-    band: int,
     weights: tuple[int, int],
     ov: Overlay,
     terms: KernelTerms,
@@ -239,9 +248,8 @@ def _conv_tiling(
 ) -> Tiling:
     a_blocks = geo.in_blocks if resident else ckb
     n_pass = -(-(block_rows[0][1] - block_rows[0][0]) // nob)
-    bands = band_counts(rows, band, False)
-    n_b = max(n for _, n in bands)
-    a = ring_share(-(-geo.max_rows_in(band) * a_blocks * geo.line_px(width) * 8 // ov.a_slot), ov.a_slots)
+    band, n_b = max(b for b, _ in bands), max(n for _, n in bands)
+    a = ring_share(ceil_div(_input_bytes(geo, a_blocks, len(block_rows) * nob, width, band), ov.a_slot), ov.a_slots)
     o = ring_share(-(-nob * band * width * 8 // ov.o_slot), ov.o_slots)
     most = block_rows[0][1] - block_rows[0][0]
     steps = n_x * n_b
@@ -255,6 +263,8 @@ def _conv_tiling(
         chunks, ii = _ii(terms, band * -(-width // 4))
         per_step = most * n_ck * chunks * terms.a + live_row * (geo.taps * ii + chunks * terms.gamma)
         t_c = steps * per_step + messages * (terms.call + 6 * terms.opcode)
+        if geo.residual:
+            t_c += steps * most * band * (terms.add_a + 2 * ceil_div(width, 4) * terms.add_ii)
     first = a * ov.a_slot / WORD + o * ov.o_slot / WORD + t_c / messages
     double_a, double_w = 2 * a <= ov.a_slots, 2 * weights[0] <= ov.w_slot * ov.w_slots
     body = max(t_a, t_c, t_o, t_w) if double_a else max(t_a + t_c, t_o, t_w)

@@ -40,6 +40,7 @@ struct KernelCall {
   int64_t chunks = 0;          // groups of up to 8 accumulators (conv), or lines (channel-wise)
   std::array<int64_t, 9> trips{};  // trips[n]: inner trips with n live accumulators (conv); trips[1]: vectors (channel-wise)
   int64_t blocks = 0;          // (ocb, cblk) pairs walked, summed over chunks
+  int64_t tail_lines = 0, tail_vectors = 0;  // second stage of a fused convolution: lines, 32-byte vectors
   std::array<MemRange, 6> reads{};
   int n_reads = 0;
   std::array<MemRange, 4> writes{};
