@@ -31,6 +31,7 @@ from tvm_aie.emit.transfers import (
     compress,
     input_messages,
     merge_dims,
+    merge_single,
     output_messages,
 )
 from tvm_aie.errors import InfeasibleError
@@ -74,6 +75,17 @@ class _Column:
     stores_acquired: int = 0
     store_deaths: list[int] = field(default_factory=list)
     store_go: int = 0
+
+
+@dataclass(frozen=True)
+class _Pending:
+    """A task to push: where in its item it starts and ends (0..1), outputs (rank 0) before inputs (rank 1)."""
+
+    start: float
+    rank: int
+    end: float
+    channel: Channel
+    task: DmaTask
 
 
 def opcode_bytes_estimate(n_items: int) -> int:
@@ -174,12 +186,12 @@ class Emitter:
         for item, tiling in zip(items, self.tilings, strict=True):
             self.commands.commands.append(Mark(item.index))
             self._emit_weights(item, tiling)
-            self._emit_prologues(item, tiling)
+            pending = self._emit_prologues(item, tiling)
             # Before the item's own tasks: waiting for one of those may mean waiting for these.
             if item.index > 0:
                 self._emit_stores(items[item.index - 1], item.index)
             self._emit_loads(item.index)
-            self._emit_item(item, tiling)
+            self._emit_item(item, tiling, pending)
         self._finish(len(items))
         const, offsets = self._const()
         return self._program(const, offsets, meta)
@@ -206,75 +218,76 @@ class Emitter:
             else:
                 self.streams[r].append(weights.channelwise_message(tiling, r, slot))
 
-    def _emit_prologues(self, item: WorkItem, tiling: Tiling) -> None:
-        """The opcode messages of all columns, which carry the barrier at the start of the item."""
+    def _emit_prologues(self, item: WorkItem, tiling: Tiling) -> list[_Pending]:
+        """The opcode messages of all columns, which carry the barrier; what follows on their channels is returned.
+
+        Messages that are sent once are chained behind the prologue: one task less.
+        """
         layer = self.graph.layers[item.layer]
+        rest: list[_Pending] = []
         for c in range(self.array.cols):
             words = opcodes.item_opcodes(item, layer, tiling, c)
             chain = self._prologue(item.index, c, words, tiling.a_slots if _height(item.out_rows[c]) else 1)
+            tasks = [DmaTask(-1, -1, chain, 1)]
+            n = 1
+            if _height(item.out_rows[c]):
+                operands = [Operand(p, self.graph.storages[p.storage]) for p in item.inputs]
+                messages = input_messages(self.array, item, tiling, operands, c)
+                column, n = self.columns[c], len(messages)
+                column.a_pos = (column.a_pos + n * tiling.a_slots) % self.array.overlay.a_slots
+                tasks += self._compress(messages)
             channel = (self.array.memtile(c), Dir.MM2S, self.array.a_mm2s)
-            self.commands.push(channel, chain, 1, (item.index, -1), (item.index, -0.5))
-
-    def _emit_item(self, item: WorkItem, tiling: Tiling) -> None:
-        """Output and activation tasks of all columns, in an order in which any prefix can run."""
-        pending: list[tuple[float, int, float, Channel, tuple[BdTemplate, ...], int]] = []
-        for c in range(self.array.cols):
-            if not _height(item.out_rows[c]):
-                self.columns[c].o_done = 0
-                continue
-            a_channel = (self.array.memtile(c), Dir.MM2S, self.array.a_mm2s)
-            operands = [Operand(p, self.graph.storages[p.storage]) for p in item.inputs]
-            messages = input_messages(self.array, item, tiling, operands, c)
-            column = self.columns[c]
-            column.a_pos = (column.a_pos + len(messages) * tiling.a_slots) % self.array.overlay.a_slots
             # Positions are shares of the item: columns may cut it into different numbers of messages.
-            n = len(messages)
-            for task in self._compress(messages):
-                pending.append((task.first / n, 1, task.last / n, a_channel, task.chain, task.repeat))
-            pending += self._output_tasks(item, tiling, c)
+            first, *others = merge_single(tasks)
+            self.commands.push(channel, first.chain, 1, (item.index, -1), (item.index, first.last / n))
+            rest += [_Pending(t.first / n, 1, t.last / n, channel, t) for t in others]
+        return rest
+
+    def _emit_item(self, item: WorkItem, tiling: Tiling, pending: list[_Pending]) -> None:
+        """Output and activation tasks of all columns, in an order in which any prefix can run."""
+        for c in range(self.array.cols):
+            column = self.columns[c]
+            if not _height(item.out_rows[c]):
+                column.o_done = 0
+                continue
+            pending = pending + self._output_tasks(item, tiling, c)
             if item.output.store:
                 column.store_go += 1
                 column.store_deaths.append(item.output.last_use)
-        for start, _, end, channel, chain, repeat in sorted(pending, key=lambda p: (p[0], p[1])):
-            self.commands.push(channel, chain, repeat, (item.index, start), (item.index, end))
+        for p in sorted(pending, key=lambda p: (p.start, p.rank)):
+            self.commands.push(p.channel, p.task.chain, p.task.repeat, (item.index, p.start), (item.index, p.end))
 
     def _compress(self, messages: Sequence[Message]) -> list[DmaTask]:
         dev = self.array.device
         return compress(messages, dev.repeat_max, dev.iteration_wrap_max, dev.memtile_bd.iteration_step_max_words)
 
-    def _output_tasks(
-        self, item: WorkItem, tiling: Tiling, c: int
-    ) -> list[tuple[float, int, float, Channel, tuple[BdTemplate, ...], int]]:
-        """Output tasks of a column; the last message of each row (or every message, if few) releases O_DONE."""
-        out: list[tuple[float, int, float, Channel, tuple[BdTemplate, ...], int]] = []
+    def _output_tasks(self, item: WorkItem, tiling: Tiling, c: int) -> list[_Pending]:
+        """Output tasks of a column. The last task of each row releases O_DONE, per message while that fits a lock."""
         storage = self.graph.storages[item.output.storage]
         column = self.columns[c]
         mt = self.array.memtile(c)
-        per_row = []
+        rows: list[tuple[int, int, list[DmaTask]]] = []
         for r in range(self.array.rows):
             junk = self.mt.junk_base + r * self.mt.junk_bytes
-            per_row.append(output_messages(self.array, item, tiling, storage, c, r, junk, self.mt.junk_bytes))
-        total = sum(len(m) for m in per_row)
-        count_all = total <= self.array.device.lock_max
-        column.o_done = total if count_all else sum(1 for m in per_row if m)
-        done = LockUse(mt, O_DONE, 1)
-        for r, messages in enumerate(per_row):
+            messages = output_messages(self.array, item, tiling, storage, c, r, junk, self.mt.junk_bytes)
             if not messages:
                 continue
-            channel = (mt, Dir.S2MM, r)
-            n = len(messages)
+            tasks = self._compress(messages)
             skip = -column.o_pos[r] % tiling.o_slots
             if skip:
-                out.append((0, 0, 0, channel, self._junk_chain(c, r, skip * self.array.overlay.o_slot // 4), 1))
+                tasks.insert(0, DmaTask(0, 0, self._junk_chain(c, r, skip * self.array.overlay.o_slot // 4), 1))
             column.o_pos[r] = (column.o_pos[r] + skip + len(messages) * tiling.o_slots) % self.array.overlay.o_slots
-            split = len(messages) if count_all else len(messages) - 1
-            tasks = self._compress(messages[:split])
-            if not count_all:
-                last = self._compress(messages[split:])[0]
-                tasks.append(DmaTask(split, split, _with_release(last.chain, done), 1))
-            for task in tasks:
-                chain = _with_release(task.chain, done) if count_all else task.chain
-                out.append((task.first / n, 0, task.last / n, channel, chain, task.repeat))
+            rows.append((r, len(messages), tasks))
+        column.o_done = sum(tasks[-1].repeat for _, _, tasks in rows)
+        single = column.o_done > self.array.device.lock_max
+        if single:
+            column.o_done = len(rows)
+        done = LockUse(mt, O_DONE, 1)
+        out: list[_Pending] = []
+        for r, n, tasks in rows:
+            for task in merge_single(_release_at_end(tasks, done, single)):
+                # A task of the sequence's start does not wait for anything before it.
+                out.append(_Pending(task.first / n, 0, task.last / n, (mt, Dir.S2MM, r), task))
         return out
 
     def _junk_chain(self, c: int, r: int, words: int) -> tuple[BdTemplate, ...]:
@@ -493,7 +506,22 @@ def _height(rows: tuple[int, int]) -> int:
     return max(0, rows[1] - rows[0])
 
 
-def _with_release(chain: tuple[BdTemplate, ...], use: LockUse) -> tuple[BdTemplate, ...]:
-    """The chain whose last descriptor releases ``use``."""
-    last = chain[-1]
-    return (*chain[:-1], BdTemplate(last.shape, last.base, last.wrap, last.step, last.acquire, use, last.control))
+def _release_at_end(tasks: list[DmaTask], use: LockUse, single: bool) -> list[DmaTask]:
+    """The last task releases ``use`` with each of its messages, or, if ``single``, with the very last one only."""
+    last = tasks[-1]
+    if single and last.repeat > 1:
+        before, end = _split_last(last)
+        return [*tasks[:-1], before, _with_release(end, use)]
+    return [*tasks[:-1], _with_release(last, use)]
+
+
+def _split_last(task: DmaTask) -> tuple[DmaTask, DmaTask]:
+    """All executions but the last, and the last as a task of its own."""
+    k = task.repeat - 1
+    chain = tuple(replace(t, base=t.base + (k % t.wrap) * t.step * 4, wrap=1, step=0) for t in task.chain)
+    return DmaTask(task.first, task.last - 1, task.chain, k), DmaTask(task.last, task.last, chain, 1)
+
+
+def _with_release(task: DmaTask, use: LockUse) -> DmaTask:
+    """The task whose chain's last descriptor releases ``use``."""
+    return replace(task, chain=(*task.chain[:-1], replace(task.chain[-1], release=use)))

@@ -79,6 +79,22 @@ def compress(messages: Sequence[Message], repeat_max: int, wrap_max: int, step_m
     return tasks
 
 
+# Descriptors of a merged chain: half a memtile pool of 24 stays free for the tasks around it.
+MAX_CHAIN = 10
+
+
+def merge_single(tasks: Sequence[DmaTask]) -> list[DmaTask]:
+    """Chain neighbouring tasks that run once: one push instead of several."""
+    out: list[DmaTask] = []
+    for task in tasks:
+        before = out[-1] if out else None
+        if before and before.repeat == task.repeat == 1 and len(before.chain) + len(task.chain) <= MAX_CHAIN:
+            out[-1] = DmaTask(before.first, task.last, before.chain + task.chain, 1)
+        else:
+            out.append(task)
+    return out
+
+
 def _run(
     messages: Sequence[Message], start: int, repeat_max: int, wrap_max: int, step_max: int
 ) -> tuple[int, int, tuple[int, ...]]:
