@@ -1,0 +1,1 @@
+"""The mlir-aie design of a program: typed operations, builder, parser, and the way back (docs/mlir-aie.md)."""
