@@ -12,6 +12,8 @@ from tvm_aie.emit.transfers import BdTemplate
 from tvm_aie.errors import ProgramError
 
 Channel = tuple[int, Dir, int]
+# Descriptors of a memtile pool that output tasks pushed ahead of their turn leave free.
+EARLY_RESERVE = 12
 Order = tuple[int, float]
 
 
@@ -73,6 +75,23 @@ class CommandBuilder:
         flights.append(_Flight(done_by, number, tuple(ids)))
         self.commands.append(Push(Task(tile, direction, ch, following, repeat), order[0]))
         return number
+
+    def fits(self, channel: Channel, length: int, order: Order) -> bool:
+        """Whether a chain of ``length`` can be pushed at ``order`` waiting only for tasks that are done by then."""
+        tile, _, ch = channel
+        flights = self._channels.get(channel, deque())
+        if sum(1 for f in flights if f.done_by >= order) >= self.array.device.queue_depth:
+            return False
+        key = (tile, self.array.pool(tile, ch))
+        held = sum(
+            len(f.bds)
+            for member in self._members.get(key, set())
+            for f in self._channels.get(member, deque())
+            if f.done_by >= order
+        )
+        usable = sum(1 for i in key[1] if (tile, i) not in self._taken)
+        # Room for what must still be pushed before these tasks can run: a prologue and its messages.
+        return held + length + EARLY_RESERVE <= usable
 
     def wait(self, channel: Channel, number: int) -> None:
         """Wait until task ``number`` of the channel is complete."""

@@ -41,6 +41,9 @@ from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.schedule.tiling import Tiling
 
 LATE = float("inf")
+# Items shorter than this (estimated cycles) end before the next item's outputs are pushed; those go ahead of them.
+# About the time of a push and two descriptors for each of 16 output channels. Chosen by emulation on npu1.
+AHEAD_BELOW = 30000.0
 ALIGN = 64
 
 
@@ -71,7 +74,7 @@ class _Column:
     o_pos: list[int] = field(default_factory=list)
     opcode_offset: int = 0
     messages: list[bytes] = field(default_factory=list)
-    o_done: int = 0
+    o_done: dict[int, int] = field(default_factory=dict)
     stores_acquired: int = 0
     store_deaths: list[int] = field(default_factory=list)
     store_go: int = 0
@@ -81,6 +84,7 @@ class _Column:
 class _Pending:
     """A task to push: where in its item it starts and ends (0..1), outputs (rank 0) before inputs (rank 1)."""
 
+    item: int
     start: float
     rank: int
     end: float
@@ -183,15 +187,25 @@ class Emitter:
         """The whole program, in item order."""
         items = self.placement.items
         self._start()
+        outputs = self._output_tasks(items[0], self.tilings[0])
         for item, tiling in zip(items, self.tilings, strict=True):
             self.commands.commands.append(Mark(item.index))
             self._emit_weights(item, tiling)
+            following: list[_Pending] = []
+            if item.index + 1 < len(items):
+                following = self._output_tasks(items[item.index + 1], self.tilings[item.index + 1])
+            rest = outputs + following
+            if tiling.body < AHEAD_BELOW:
+                rest = self._push_ahead(rest, item.index)
+            outputs = [p for p in rest if p.item == item.index]
+            following = [p for p in rest if p.item != item.index]
             pending = self._emit_prologues(item, tiling)
             # Before the item's own tasks: waiting for one of those may mean waiting for these.
             if item.index > 0:
                 self._emit_stores(items[item.index - 1], item.index)
             self._emit_loads(item.index)
-            self._emit_item(item, tiling, pending)
+            self._emit_item(item, outputs + pending)
+            outputs = following
         self._finish(len(items))
         const, offsets = self._const()
         return self._program(const, offsets, meta)
@@ -240,20 +254,32 @@ class Emitter:
             # Positions are shares of the item: columns may cut it into different numbers of messages.
             first, *others = merge_single(tasks)
             self.commands.push(channel, first.chain, 1, (item.index, -1), (item.index, first.last / n))
-            rest += [_Pending(t.first / n, 1, t.last / n, channel, t) for t in others]
+            rest += [_Pending(item.index, t.first / n, 1, t.last / n, channel, t) for t in others]
         return rest
 
-    def _emit_item(self, item: WorkItem, tiling: Tiling, pending: list[_Pending]) -> None:
+    def _push_ahead(self, tasks: list[_Pending], item: int) -> list[_Pending]:
+        """Push output tasks of this item and the next before this item can start; returns those that must wait.
+
+        A push onto an idle channel costs six times a push onto a busy one (command processor, docs/device-keys.md).
+        While this item's outputs wait on the same channels, these are busy.
+        """
+        blocked: set[Channel] = set()
+        rest = []
+        for p in sorted(tasks, key=lambda t: (t.item, t.start)):
+            order = (item, -2.0)
+            if p.channel in blocked or not self.commands.fits(p.channel, len(p.task.chain), order):
+                blocked.add(p.channel)
+                rest.append(p)
+                continue
+            self.commands.push(p.channel, p.task.chain, p.task.repeat, order, (p.item, p.end))
+        return rest
+
+    def _emit_item(self, item: WorkItem, pending: list[_Pending]) -> None:
         """Output and activation tasks of all columns, in an order in which any prefix can run."""
         for c in range(self.array.cols):
-            column = self.columns[c]
-            if not _height(item.out_rows[c]):
-                column.o_done = 0
-                continue
-            pending = pending + self._output_tasks(item, tiling, c)
-            if item.output.store:
-                column.store_go += 1
-                column.store_deaths.append(item.output.last_use)
+            if _height(item.out_rows[c]) and item.output.store:
+                self.columns[c].store_go += 1
+                self.columns[c].store_deaths.append(item.output.last_use)
         for p in sorted(pending, key=lambda p: (p.start, p.rank)):
             self.commands.push(p.channel, p.task.chain, p.task.repeat, (item.index, p.start), (item.index, p.end))
 
@@ -261,8 +287,14 @@ class Emitter:
         dev = self.array.device
         return compress(messages, dev.repeat_max, dev.iteration_wrap_max, dev.memtile_bd.iteration_step_max_words)
 
-    def _output_tasks(self, item: WorkItem, tiling: Tiling, c: int) -> list[_Pending]:
+    def _output_tasks(self, item: WorkItem, tiling: Tiling) -> list[_Pending]:
+        """Output tasks of all columns, in order of the ring positions that they keep."""
+        return [p for c in range(self.array.cols) for p in self._column_outputs(item, tiling, c)]
+
+    def _column_outputs(self, item: WorkItem, tiling: Tiling, c: int) -> list[_Pending]:
         """Output tasks of a column. The last task of each row releases O_DONE, per message while that fits a lock."""
+        if not _height(item.out_rows[c]):
+            return []
         storage = self.graph.storages[item.output.storage]
         column = self.columns[c]
         mt = self.array.memtile(c)
@@ -278,16 +310,14 @@ class Emitter:
                 tasks.insert(0, DmaTask(0, 0, self._junk_chain(c, r, skip * self.array.overlay.o_slot // 4), 1))
             column.o_pos[r] = (column.o_pos[r] + skip + len(messages) * tiling.o_slots) % self.array.overlay.o_slots
             rows.append((r, len(messages), tasks))
-        column.o_done = sum(tasks[-1].repeat for _, _, tasks in rows)
-        single = column.o_done > self.array.device.lock_max
-        if single:
-            column.o_done = len(rows)
+        o_done = sum(tasks[-1].repeat for _, _, tasks in rows)
+        single = o_done > self.array.device.lock_max
+        column.o_done[item.index] = len(rows) if single else o_done
         done = LockUse(mt, O_DONE, 1)
         out: list[_Pending] = []
         for r, n, tasks in rows:
             for task in merge_single(_release_at_end(tasks, done, single)):
-                # A task of the sequence's start does not wait for anything before it.
-                out.append(_Pending(task.first / n, 0, task.last / n, (mt, Dir.S2MM, r), task))
+                out.append(_Pending(item.index, task.first / n, 0, task.last / n, (mt, Dir.S2MM, r), task))
         return out
 
     def _junk_chain(self, c: int, r: int, words: int) -> tuple[BdTemplate, ...]:
@@ -345,9 +375,10 @@ class Emitter:
         west, east = c > 0, c + 1 < self.array.cols
         needed = max((n + 1 for n, death in enumerate(column.store_deaths) if death < item), default=0)
         stored = max(0, needed - column.stores_acquired)
+        outputs = column.o_done.get(item - 1, 0)
         column.stores_acquired += stored
         wanted = [
-            (True, column.o_done > 0, LockUse(mt(c), O_DONE, column.o_done)),
+            (True, outputs > 0, LockUse(mt(c), O_DONE, outputs)),
             (False, west, LockUse(mt(c - 1), NBR_E, 1)),
             (True, west, LockUse(mt(c), NBR_W, 1)),
             (False, east, LockUse(mt(c + 1), NBR_W, 1)),

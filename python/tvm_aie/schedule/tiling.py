@@ -36,6 +36,7 @@ class Tiling:
     a_slots: int
     o_slots: int
     cycles: float
+    body: float = 0.0  # estimated cycles without the command processor
     a_resident: bool = False  # the column's whole input stays in the core; ckb then cuts the weights only
 
     @property
@@ -285,7 +286,7 @@ def _conv_tiling(
         terms,
     )
     cycles = combined(body + first, control)
-    return Tiling(block_rows, nob, n_pass, width, n_x, bands, ckb, n_ck, a, o, cycles, resident)
+    return Tiling(block_rows, nob, n_pass, width, n_x, bands, ckb, n_ck, a, o, cycles, body + first, resident)
 
 
 def combined(body: float, control: float) -> float:
@@ -382,7 +383,8 @@ def _channelwise_candidates(
                 n_rows,
                 terms,
             )
-            cycles = combined(body + (a * ov.a_slot + o * ov.o_slot) / WORD + messages * 30, control)
-            yield Tiling(split_even(ckb, n_rows), own, n_pass, geo.w_out, 1, bands, ckb, 1, a, o, cycles)
+            body += (a * ov.a_slot + o * ov.o_slot) / WORD + messages * 30
+            cycles = combined(body, control)
+            yield Tiling(split_even(ckb, n_rows), own, n_pass, geo.w_out, 1, bands, ckb, 1, a, o, cycles, body)
             if 2 * a <= ov.a_slots:
                 break

@@ -1,0 +1,324 @@
+"""``PropagateTesa``: forward with constants, backward with needs, over one Relax function or a module.
+
+Forward gives each variable a ``Fact`` (which elements are constants). Backward gives which elements can still
+change an output. An element is *live* when it is needed and no constant; only live elements are worth storing,
+moving or computing. One forward and one backward sweep are a fixpoint (tesa.md section 2: forward is reachability
+from what varies, backward is co-reachability inside that); the caller repeats where elimination rounds to blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import tvm
+from tvm import relax
+
+from tvm_aie.tesa.attribute import Attribute, Code, Mask, TesaError, narrowest_code, storage_code
+from tvm_aie.tesa.evaluate import can_evaluate, evaluate
+from tvm_aie.tesa.facts import Fact, coarse_mask, is_integer
+from tvm_aie.tesa.ir import Array, bindings_of, const_array, dtype_of, is_const, is_tensor, op_name, shape_of
+from tvm_aie.tesa.rules import Node, Operand, Rule, conservative, everything, load
+
+# Operators whose constant operand is a weight: position of the weight.
+WEIGHTED = {"nn.conv2d": 1, "matmul": 1}
+
+
+@dataclass(frozen=True)
+class WeightUse:
+    """A constant weight at one operator. ``needed`` broadcasts to the shape of the operand."""
+
+    var: Any
+    position: int
+    operand: Operand
+    needed: Mask = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Propagation:
+    """The result for one function; variables are Relax variables of that function."""
+
+    func: Any
+    facts: dict[Any, list[Fact]] = field(repr=False)
+    needed: dict[Any, list[Mask]] = field(repr=False)
+    nodes: dict[Any, Node] = field(repr=False)
+    weights: dict[Any, WeightUse] = field(repr=False)
+    constants: Constants = field(repr=False)
+    order: tuple[Any, ...] = field(repr=False)
+
+    def fact(self, var: Any, item: int = 0) -> Fact:
+        """What is known of a variable (or of one item of a tuple)."""
+        return self.facts[var][item]
+
+    def need(self, var: Any, item: int = 0) -> Mask:
+        """Which elements of a variable can change an output."""
+        if var in self.needed:
+            return self.needed[var][item]
+        return everything(self.facts[var][item].shape, False)
+
+    def live(self, var: Any, item: int = 0) -> Mask:
+        """Needed and no constant."""
+        found: Mask = self.need(var, item) & ~self.fact(var, item).known
+        return found
+
+    def attribute(self, var: Any) -> Attribute:
+        """The propagated attribute: pruned where a constant or not needed, else the narrowest format."""
+        fact, need = self.fact(var), self.need(var)
+        code = storage_code(fact.dtype)
+        if is_integer(fact.dtype):
+            lo, hi = np.broadcast_arrays(fact.lo, fact.hi)
+            code = narrowest_code(float(lo.min()), float(hi.max()))
+        value = np.where(fact.known, fact.value, 0.0)
+        return Attribute.pruned(fact.shape, fact.known | ~need, value, code)
+
+    def weight_attribute(self, use: WeightUse) -> Attribute:
+        """The attribute of a weight: pruned where zero or not needed."""
+        array = use.operand.array
+        assert array is not None
+        return Attribute.pruned(array.shape, (array == 0) | ~use.needed, 0.0, storage_code(str(array.dtype)))
+
+
+class Constants:
+    """Constant expressions of a function, evaluated when asked for; masks of attached attributes applied."""
+
+    def __init__(self, attached: Mapping[str, Attribute]) -> None:
+        """``attached``: attribute by variable name."""
+        self.attached = attached
+        self.calls: dict[Any, Any] = {}  # variable -> value, of variables that are constant expressions
+
+    def is_constant(self, expr: Any) -> bool:
+        """True for an embedded tensor and for a variable computed from such alone."""
+        return is_const(expr) or (isinstance(expr, relax.Var) and expr in self.calls)
+
+    def note(self, var: Any, value: Any) -> bool:
+        """Remember a binding if it is a constant expression of one tensor."""
+        if is_const(value) or (isinstance(value, relax.Var) and value in self.calls):
+            self.calls[var] = value
+            return True
+        if not (op_name(value) and is_tensor(var) and can_evaluate(value)):
+            return False
+        tensors = tensor_arguments(value)
+        if not tensors or not all(self.is_constant(t) for t in tensors):
+            return False
+        self.calls[var] = value
+        return True
+
+    def array(self, expr: Any) -> Array:
+        """The value; recomputed each time, so that large weights do not pile up."""
+        if is_const(expr):
+            return const_array(expr)
+        call = self.calls[expr]
+        if is_const(call) or isinstance(call, relax.Var):
+            value = self.array(call)
+        else:
+            operands: list[Any] = [self.array(t) for t in tensor_arguments(call)]
+            value = evaluate(call, [operands] if op_name(call) == "concat" else operands)
+            value = np.asarray(value).astype(dtype_of(expr), copy=False)
+        given = self.attached.get(str(expr.name))
+        if given is not None and given.mask.any():
+            value = np.where(given.mask, given.values, value).astype(value.dtype)
+        return value
+
+    def operand(self, expr: Any) -> Operand:
+        """A constant as operand of a rule."""
+        return Operand(shape_of(expr), dtype_of(expr), load=lambda: self.array(expr))
+
+
+def tensor_arguments(call: Any) -> list[Any]:
+    """Tensor arguments of a call in order, tuples flattened; tuples of tensors come as their variable."""
+    found: list[Any] = []
+    for arg in call.args:
+        if isinstance(arg, relax.Tuple):
+            found += [f for f in arg.fields if is_tensor(f) or isinstance(f, relax.Var)]
+        elif is_tensor(arg):
+            found.append(arg)
+    return found
+
+
+def result_types(var: Any) -> tuple[tuple[tuple[int, ...], str], ...] | None:
+    """Shapes and element types of a tensor or tuple-of-tensors variable; None for anything else."""
+    if is_tensor(var):
+        return ((shape_of(var), dtype_of(var)),)
+    if isinstance(var.ty, relax.TupleType):
+        fields = [(f, isinstance(f, relax.TensorType) and isinstance(f.shape, relax.ShapeExpr)) for f in var.ty.fields]
+        if all(ok for _, ok in fields):
+            return tuple((tuple(int(d) for d in f.shape.values), str(f.dtype)) for f, _ in fields)
+    return None
+
+
+class _Sweep:
+    """Both sweeps over one function."""
+
+    def __init__(self, func: Any, attached: Mapping[str, Attribute], exempt: bool, fallback: Rule) -> None:
+        self.func, self.attached, self.exempt, self.fallback = func, attached, exempt, fallback
+        self.rules = load()
+        self.constants = Constants(attached)
+        self.facts: dict[Any, list[Fact]] = {}
+        self.nodes: dict[Any, Node] = {}
+        self.aliases: dict[Any, Any] = {}  # variable -> Var, Tuple or TupleGetItem
+        self.order: list[Any] = []
+        self.needed: dict[Any, list[Mask]] = {}
+        self.weights: dict[Any, WeightUse] = {}
+
+    def promised(self, var: Any, facts: list[Fact]) -> list[Fact]:
+        """Apply an attribute that the user attached to an activation."""
+        given = self.attached.get(str(getattr(var, "name", "")))
+        if given is None or len(facts) != 1:
+            return facts
+        fact, mask = facts[0], given.mask
+        if given.shape != fact.shape:
+            raise TesaError(f"{var.name}: the attached attribute has shape {given.shape}, the tensor {fact.shape}")
+        clash = mask & fact.known & (given.values != fact.value)
+        if clash.any():
+            where = tuple(int(i) for i in np.argwhere(clash)[0])
+            raise TesaError(f"{var.name}: two different constants for element {where}: attached and computed")
+        known = fact.known | mask
+        value = np.where(mask, given.values, fact.value)
+        return [Fact(fact.shape, fact.dtype, known, value, fact.exact | mask, fact.lo, fact.hi).tidy()]
+
+    def operand(self, expr: Any) -> Operand:
+        """The operand of a rule for an argument."""
+        if self.constants.is_constant(expr):
+            return self.constants.operand(expr)
+        return Operand.of(self.facts[expr][0])
+
+    def forward(self) -> None:
+        """Facts of all variables, in order."""
+        for param in self.func.params:
+            types = result_types(param)
+            if types is not None:
+                self.facts[param] = self.promised(param, [Fact.top(*t) for t in types])
+        for var, value in bindings_of(self.func):
+            self.order.append(var)
+            if self.constants.note(var, value):
+                continue
+            facts = self.bind(var, value)
+            if facts is not None:
+                self.facts[var] = self.promised(var, facts)
+
+    def bind(self, var: Any, value: Any) -> list[Fact] | None:
+        """Facts of one binding; None when it is no tensor."""
+        types = result_types(var)
+        if types is None:
+            return None
+        if isinstance(value, relax.Var):
+            self.aliases[var] = value
+            return self.facts.get(value, [Fact.top(*t) for t in types])
+        if isinstance(value, relax.Tuple) and all(is_tensor(f) for f in value.fields):
+            self.aliases[var] = value
+            return [self.operand(f).fact for f in value.fields]
+        if isinstance(value, relax.TupleGetItem) and value.tuple_value in self.facts:
+            self.aliases[var] = value
+            return [self.facts[value.tuple_value][int(value.index)]]
+        return self.call(var, value, types)
+
+    def call(self, var: Any, value: Any, types: tuple[tuple[tuple[int, ...], str], ...]) -> list[Fact]:
+        """Apply the rule of a call."""
+        top = [Fact.top(*t) for t in types]
+        if not op_name(value):
+            return top
+        arguments = tensor_arguments(value)
+        if not all(is_tensor(a) and (a in self.facts or self.constants.is_constant(a)) for a in arguments):
+            return top
+        node = Node(value, op_name(value), tuple(self.operand(a) for a in arguments), types)
+        self.nodes[var] = node
+        return [fact.tidy() for fact in self.rules.get(node.name, self.fallback).forward(node)]
+
+    def want(self, expr: Any, masks: Sequence[Mask]) -> None:
+        """Elements of ``expr`` are needed."""
+        if isinstance(expr, relax.Tuple):
+            for item, mask in zip(expr.fields, masks, strict=True):
+                self.want(item, [mask])
+        elif isinstance(expr, relax.Var) and expr in self.facts:
+            old = self.needed.get(expr)
+            merged = masks if old is None else [a | b for a, b in zip(old, masks, strict=True)]
+            self.needed[expr] = [coarse_mask(np.asarray(m, np.bool_)) for m in merged]
+
+    def want_all(self, expr: Any) -> None:
+        """Every element is needed: an output, or an operand of something without a rule."""
+        if isinstance(expr, relax.Tuple):
+            for item in expr.fields:
+                self.want_all(item)
+        elif isinstance(expr, relax.Var) and expr in self.facts:
+            self.want(expr, [everything(f.shape, True) for f in self.facts[expr]])
+
+    def backward(self) -> None:
+        """Needs of all variables, in reverse order."""
+        self.want_all(self.func.body.body)
+        values = dict(bindings_of(self.func))
+        for var in reversed(self.order):
+            if var in self.constants.calls:
+                continue
+            if var in self.aliases:
+                self.back_alias(var, self.aliases[var])
+            elif var in self.nodes:
+                self.back_call(var, self.nodes[var])
+            else:  # no rule sees it: keep what it reads
+                for used in relax.analysis.free_vars(values[var]):
+                    self.want_all(used)
+
+    def back_alias(self, var: Any, source: Any) -> None:
+        """Needs pass through names, tuples and items of tuples."""
+        if var not in self.needed:
+            return
+        masks = self.needed[var]
+        if isinstance(source, relax.TupleGetItem):
+            facts = self.facts[source.tuple_value]
+            masks = [masks[0] if i == int(source.index) else everything(f.shape, False) for i, f in enumerate(facts)]
+            source = source.tuple_value
+        self.want(source, masks)
+
+    def back_call(self, var: Any, node: Node) -> None:
+        """Apply the backward rule of a call."""
+        facts = self.facts[var]
+        masks = self.needed.get(var) or [everything(f.shape, False) for f in facts]
+        live = [m & ~f.known for m, f in zip(masks, facts, strict=True)] if self.exempt else masks
+        needs = self.rules.get(node.name, self.fallback).backward(node, facts, live)
+        arguments = tensor_arguments(node.call)
+        for position, (argument, need) in enumerate(zip(arguments, needs, strict=True)):
+            if self.constants.is_constant(argument):
+                if WEIGHTED.get(node.name) == position:
+                    self.weights[var] = WeightUse(var, position, node.operands[position], need)
+            else:
+                self.want(argument, [need])
+
+
+def propagate(
+    func: Any, attached: Mapping[str, Attribute] | None = None, exempt: bool = True, fallback: Rule | None = None
+) -> Propagation:
+    """Propagate over one Relax function.
+
+    ``attached``: attributes by variable name (``attach.py``). ``exempt``: what feeds only constants is not needed;
+    a transformation that keeps computing those constants sets it to False. ``fallback``: the rule of operators
+    without one (default: conservative; ``scramble.automatic`` measures one).
+    """
+    sweep = _Sweep(func, attached or {}, exempt, fallback or conservative)
+    sweep.forward()
+    sweep.backward()
+    return Propagation(func, sweep.facts, sweep.needed, sweep.nodes, sweep.weights, sweep.constants, tuple(sweep.order))
+
+
+def propagate_module(mod: Any, fallback: Rule | None = None) -> dict[Any, Propagation]:
+    """Propagation of every Relax function of a module, attached attributes included."""
+    from tvm_aie.tesa.attach import attached_to
+    from tvm_aie.tesa.ir import relax_functions
+
+    return {var: propagate(func, attached_to(func), fallback=fallback) for var, func in relax_functions(mod)}
+
+
+@tvm.transform.module_pass(opt_level=0, name="PropagateTesa")  # type: ignore[untyped-decorator]
+class PropagateTesa:
+    """Write the propagated attributes into the module: function attribute ``tesa``, readable by ``TesaMap.of``."""
+
+    def transform_module(self, mod: Any, _context: Any) -> Any:
+        """Annotate every Relax function."""
+        from tvm_aie.tesa.tesa_map import TesaMap
+
+        for var, result in propagate_module(mod).items():
+            mod[var] = TesaMap.from_propagation(result).written_to(mod[var])
+        return mod
+
+
+__all__ = ["Code", "Constants", "PropagateTesa", "Propagation", "WeightUse", "propagate", "propagate_module"]

@@ -1,0 +1,142 @@
+"""The registry of propagation rules, and what a rule sees of a call.
+
+``forward`` gives the facts of the results from those of the operands. ``backward`` gives, for each operand, which
+of its elements can change a live element of a result. Both are sound for every value of what is not known; an
+operator without a rule gets ``conservative`` (or scrambling, where the caller asks for it: ``scramble.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tvm_aie.tesa.attribute import Mask
+from tvm_aie.tesa.facts import Fact, Shape
+from tvm_aie.tesa.ir import Array
+
+KEEP_ELEMENTS = 1 << 16  # larger constants are computed again when a rule asks for them
+
+
+class Operand:
+    """A tensor operand: a fact, or a constant that ``load`` computes."""
+
+    def __init__(self, shape: Shape, dtype: str, fact: Fact | None = None, load: Callable[[], Array] | None = None):
+        """Give one of ``fact`` and ``load``."""
+        self.shape, self.dtype = shape, dtype
+        self._fact, self._load = fact, load
+        self._array: Array | None = None
+        self.summary: Any = None  # what a rule wants to remember of a constant
+
+    @staticmethod
+    def of(source: Fact | Array) -> Operand:
+        """An operand for a fact or an array at hand."""
+        if isinstance(source, Fact):
+            return Operand(source.shape, source.dtype, source)
+        return Operand(source.shape, str(source.dtype), load=lambda: source)
+
+    @property
+    def is_constant(self) -> bool:
+        """True when ``array`` is not None."""
+        return self._load is not None
+
+    @property
+    def array(self) -> Array | None:
+        """The value of a constant operand."""
+        if self._array is not None or self._load is None:
+            return self._array
+        array = self._load()
+        if array.size <= KEEP_ELEMENTS:
+            self._array = array
+        return array
+
+    @cached_property
+    def fact(self) -> Fact:
+        """The fact; of a constant: everything is known."""
+        if self._fact is not None:
+            return self._fact
+        array = self.array
+        assert array is not None
+        return Fact.constant(array)
+
+
+@dataclass(frozen=True)
+class Node:
+    """One call: its operator, its tensor operands in order (a tuple's fields in its place), its results."""
+
+    call: Any
+    name: str
+    operands: tuple[Operand, ...]
+    results: tuple[tuple[Shape, str], ...]
+
+    @property
+    def shape(self) -> Shape:
+        """Shape of the (first) result."""
+        return self.results[0][0]
+
+    @property
+    def dtype(self) -> str:
+        """Element type of the (first) result."""
+        return self.results[0][1]
+
+    def top(self) -> list[Fact]:
+        """Nothing is known of the results."""
+        return [Fact.top(shape, dtype) for shape, dtype in self.results]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Forward and backward propagation of one operator."""
+
+    forward: Callable[[Node], Sequence[Fact]]
+    backward: Callable[[Node, Sequence[Fact], Sequence[Mask]], Sequence[Mask]]
+
+
+RULES: dict[str, Rule] = {}
+
+
+def register(rule: Rule, *names: str) -> None:
+    """Make ``rule`` the rule of the operators ``names`` (without ``relax.``)."""
+    for name in names:
+        RULES[name] = rule
+
+
+def everything(shape: Shape, needed: bool) -> Mask:
+    """A mask that says the same of every element."""
+    return np.full((1,) * len(shape), needed, np.bool_)
+
+
+def needs_all(node: Node, _outs: Sequence[Fact], live: Sequence[Mask]) -> list[Mask]:
+    """Every element of every operand, if any element of a result is live."""
+    any_live = any(bool(mask.any()) for mask in live)
+    return [everything(operand.shape, any_live) for operand in node.operands]
+
+
+def _nothing(node: Node) -> list[Fact]:
+    return node.top()
+
+
+conservative = Rule(_nothing, needs_all)
+
+
+def unbroadcast(mask: Mask, shape: Shape) -> Mask:
+    """What a mask over a broadcast result says about an operand of ``shape``."""
+    extra = mask.ndim - len(shape)
+    if extra:
+        mask = mask.any(axis=tuple(range(extra)))
+    for axis, length in enumerate(shape):
+        if length == 1 and mask.shape[axis] > 1:
+            mask = mask.any(axis=axis, keepdims=True)
+    return mask
+
+
+def load() -> dict[str, Rule]:
+    """The registry with all rules in it."""
+    from importlib import import_module
+
+    for module in ("rules_elementwise", "rules_layout", "rules_linear", "rules_window"):
+        import_module(f"tvm_aie.tesa.{module}")
+    return RULES

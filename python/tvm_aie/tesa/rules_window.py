@@ -1,0 +1,160 @@
+"""Rules of pooling and of nearest-neighbour resizing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from tvm_aie.tesa.attribute import Mask, Values
+from tvm_aie.tesa.evaluate import can_evaluate, pool_counts, pool_geometry, windows
+from tvm_aie.tesa.facts import BIG, ELEMENT_LIMIT, Fact, is_integer, lowest_bit
+from tvm_aie.tesa.ir import Array
+from tvm_aie.tesa.rules import RULES, Node, Rule, conservative, needs_all, register
+from tvm_aie.tesa.rules_layout import index_map
+
+_ROOM = 2.0**-18
+
+
+def _is_image(node: Node) -> bool:
+    return len(node.shape) == 4 and str(node.call.attrs.layout) == "NCHW"
+
+
+def _uniform(fact: Fact) -> bool:
+    """True when the fact says the same of every pixel of a channel."""
+    return all(a.shape[2:] == (1, 1) for a in fact.arrays())
+
+
+def _per_channel(fact: Fact) -> Fact:
+    for axis in (2, 3):
+        fact = fact.merged(axis)
+    return fact
+
+
+def _small(node: Node) -> bool:
+    return max(math.prod(node.shape), math.prod(node.operands[0].shape)) <= ELEMENT_LIMIT
+
+
+def _pool_windows(node: Node, image: Array, fill: float) -> Array:
+    kernel, stride, pads, dilation = pool_geometry(node.call)
+    out = (node.shape[2], node.shape[3])
+    return windows(image, kernel, stride, pads, dilation, out, fill)
+
+
+def _max_pool(node: Node) -> list[Fact]:
+    x = node.operands[0].fact
+    if not _is_image(node):
+        return node.top()
+    if _uniform(x) or not _small(node):  # taps outside the image never win
+        x = _per_channel(x)
+        return [Fact(node.shape, node.dtype, *x.arrays())]
+    full = x.expanded()
+    known = _pool_windows(node, full.known, True).all(axis=(4, 5))
+    exact = _pool_windows(node, full.exact, True).all(axis=(4, 5))
+    value, lo, hi = (_pool_windows(node, a, -2 * BIG).max(axis=(4, 5)) for a in (full.value, full.lo, full.hi))
+    return [Fact(node.shape, node.dtype, known, np.where(known, value, 0.0), exact, lo, hi).collapsed()]
+
+
+def _cut_by_border(node: Node) -> bool:
+    """True when a window of an average pool mixes padding (counted as zero) with the image."""
+    _, _, pads, _ = pool_geometry(node.call)
+    return bool(node.call.attrs.count_include_pad) and any(pads)
+
+
+def _avg_pool(node: Node) -> list[Fact]:
+    x = node.operands[0].fact
+    if not _is_image(node) or is_integer(node.dtype):
+        return node.top()
+    counts = pool_counts(node.call)
+    if _uniform(x) or not _small(node):
+        return [_avg_uniform(node, _per_channel(x), float(counts.max()))]
+    full = x.expanded()
+
+    def mean(array: Values) -> Values:
+        found: Values = _pool_windows(node, array, 0.0).sum(axis=(4, 5)) / counts
+        return found
+
+    known = _pool_windows(node, full.known, True).all(axis=(4, 5))
+    exact = _pool_windows(node, full.exact & full.zero, True).all(axis=(4, 5))
+    room = _ROOM * mean(np.maximum(abs(full.lo), abs(full.hi)))
+    lo, hi = mean(full.lo), mean(full.hi)
+    lo, hi = np.where(lo == 0, lo, lo - room), np.where(hi == 0, hi, hi + room)
+    value = mean(np.where(full.known, full.value, 0.0))
+    return [Fact(node.shape, node.dtype, known, np.where(known, value, 0.0), exact, lo, hi)]
+
+
+def _avg_uniform(node: Node, x: Fact, count: float) -> Fact:
+    """The mean of n equal values is that value, exactly if n of them add up without rounding."""
+    mixes = _cut_by_border(node)
+    known = x.zero if mixes else x.known
+    lo, hi = (np.minimum(x.lo, 0), np.maximum(x.hi, 0)) if mixes else (x.lo, x.hi)
+    limit = math.ldexp(1.0, 24 + lowest_bit(x.value[x.known]))
+    exact = x.exact & known & (abs(x.value) * count <= limit)
+    room = _ROOM * np.maximum(abs(lo), abs(hi))
+    lo, hi = np.where(lo == 0, lo, lo - room), np.where(hi == 0, hi, hi + room)
+    return Fact(node.shape, node.dtype, known, np.where(known, x.value, 0.0), exact, lo, hi)
+
+
+def _pool_needs(node: Node, outs: Sequence[Fact], live: Sequence[Mask]) -> Sequence[Mask]:
+    if not _is_image(node):
+        return needs_all(node, outs, live)
+    shape = node.operands[0].shape
+    if live[0].shape[2:] == (1, 1) or not _small(node):
+        return [live[0].any(axis=(2, 3), keepdims=True)]
+    kernel, stride, (top, left, bottom, right), dilation = pool_geometry(node.call)
+    full = np.broadcast_to(live[0], node.shape)
+    padded = np.zeros((*shape[:2], shape[2] + top + bottom, shape[3] + left + right), np.bool_)
+    for dy in range(kernel[0]):
+        for dx in range(kernel[1]):
+            rows = slice(dy * dilation[0], dy * dilation[0] + (node.shape[2] - 1) * stride[0] + 1, stride[0])
+            cols = slice(dx * dilation[1], dx * dilation[1] + (node.shape[3] - 1) * stride[1] + 1, stride[1])
+            padded[:, :, rows, cols] |= full
+    return [padded[:, :, top : top + shape[2], left : left + shape[3]]]
+
+
+def _adaptive(node: Node) -> list[Fact]:
+    x = node.operands[0].fact
+    if not _is_image(node):
+        return node.top()
+    cell = math.prod(-(-a // b) + 1 for a, b in zip(x.shape[2:], node.shape[2:], strict=True))
+    x = _per_channel(x)
+    limit = math.ldexp(1.0, 24 + lowest_bit(x.value[x.known]))
+    room = _ROOM * np.maximum(abs(x.lo), abs(x.hi))
+    lo, hi = np.where(x.lo == 0, x.lo, x.lo - room), np.where(x.hi == 0, x.hi, x.hi + room)
+    return [Fact(node.shape, node.dtype, x.known, x.value, x.exact & (abs(x.value) * cell <= limit), lo, hi)]
+
+
+def _adaptive_needs(node: Node, outs: Sequence[Fact], live: Sequence[Mask]) -> Sequence[Mask]:
+    if not _is_image(node):
+        return needs_all(node, outs, live)
+    return [live[0].any(axis=(2, 3), keepdims=True)]
+
+
+def _resize(node: Node) -> Sequence[Fact]:
+    x = node.operands[0].fact
+    if _is_image(node) and _uniform(x) and str(node.call.attrs.method) == "nearest_neighbor":
+        return [Fact(node.shape, node.dtype, *x.arrays())]
+    if not can_evaluate(node.call):
+        return node.top()
+    return [Fact(node.shape, node.dtype, *_per_channel(x).arrays())] if not _small(node) else _moved(node)
+
+
+def _moved(node: Node) -> Sequence[Fact]:
+    return RULES["broadcast_to"].forward(node)
+
+
+def _resize_needs(node: Node, outs: Sequence[Fact], live: Sequence[Mask]) -> Sequence[Mask]:
+    if not can_evaluate(node.call):
+        return conservative.backward(node, outs, live)
+    if live[0].shape[2:] == (1, 1) or not _small(node):
+        return [live[0].any(axis=(2, 3), keepdims=True)]
+    mask = np.zeros(math.prod(node.operands[0].shape), np.bool_)
+    mask[index_map(node)[np.broadcast_to(live[0], node.shape)]] = True
+    return [mask.reshape(node.operands[0].shape)]
+
+
+register(Rule(_max_pool, _pool_needs), "nn.max_pool2d")
+register(Rule(_avg_pool, _pool_needs), "nn.avg_pool2d")
+register(Rule(_adaptive, _adaptive_needs), "nn.adaptive_avg_pool2d")
+register(Rule(_resize, _resize_needs), "image.resize2d")

@@ -1,0 +1,52 @@
+"""Records at compile time: the database in scope overrules the sub-volume search, never to a network's disadvantage."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+from tvm_aie.device import Device
+from tvm_aie.errors import TvmAieError
+from tvm_aie.pipeline import Compiled, compile_graph
+from tvm_aie.plan.graph import LayerGraph
+
+_log = logging.getLogger("tvm_aie")
+
+
+def current_database() -> Any:
+    """``ms.Database.current()``, without importing MetaSchedule when nobody has."""
+    module = sys.modules.get("tvm.s_tir.meta_schedule.database")
+    return None if module is None else module.Database.current()
+
+
+def compile_with_records(graph: LayerGraph, device: Device, database: Any = None) -> Compiled:
+    """Compile with the records of ``database`` (default: the one in scope), or plainly when there is none.
+
+    The result is never slower than untuned: both are emulated in timed mode and the faster one is taken.
+    """
+    if database is None:
+        database = current_database()
+    if database is None:
+        return compile_graph(graph, device)
+    from tvm_aie.tune.network import compile_with, cycles_of, layer_choice, network_of, stored_choice
+    from tvm_aie.tune.space import space_of
+
+    network, untuned = network_of(graph, device)
+    spaces = {key: space_of(work, device) for key, (work, _) in network.distinct().items()}
+    choice = stored_choice(database, network, spaces)
+    if choice is None:
+        choice = layer_choice(database, network, spaces)
+    if not choice:
+        _log.info("aie2: no tuning record for %s on %s", graph.name, device.name)
+        return untuned
+    try:
+        tuned = compile_with(network, spaces, choice)
+        cycles, base = cycles_of(tuned), cycles_of(untuned)
+    except TvmAieError as error:
+        from tvm_aie.tune.records import warn
+
+        warn(f"the records of {graph.name} do not work together ({error})")
+        return untuned
+    _log.info("aie2: %s tuned %.0f cycles, untuned %.0f", graph.name, cycles, base)
+    return tuned if cycles < base else untuned

@@ -1,0 +1,188 @@
+"""One workload alone: a small layer graph that repeats it, and its emulated time in steady state.
+
+    network input -> copy -> X;  X -> layer -> Y1;  X -> layer -> Y2;  X -> layer -> Y3 (network output)
+
+An item begins when its predecessor is complete (a barrier) while its commands were issued before that. The time of the
+workload is therefore the mean distance between the ends of the repetitions: launch, the first loads from DDR and the
+last store are outside. An add that runs in place has its repetitions in a chain instead.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from tvm_aie.device import Device
+from tvm_aie.errors import InfeasibleError, ProgramError, TvmAieError
+from tvm_aie.pipeline import Workload, compile_graph
+from tvm_aie.plan.graph import Add, AvgDivisor, Conv, GraphIO, Layer, LayerGraph, Pool, Requant, Tail, Tensor, Upsample
+from tvm_aie.plan.graph import output_shape as shape_of
+from tvm_aie.runtime.emulator import RunOptions, run_program
+from tvm_aie.schedule.geometry import Geometry, KernelId
+from tvm_aie.schedule.tiling import Tiling
+
+REPEATS = 3
+MAX_CYCLES = 1 << 33
+_HEADER = struct.Struct("<8sQ")
+_MAGIC = b"AIETUNE\0"
+
+
+def bench_graph(work: Workload) -> LayerGraph:
+    """The graph that repeats ``work``. Rows of a cut item become the rows of a lower image of the same shape."""
+    geo = work.geometry
+    rows = sum(work.rows)
+    height = _height_in(geo, rows)
+    width = (geo.w_in - 1) * geo.px_step + 1
+    tensors = {"x": Tensor("x", geo.in_blocks * 8, height, width, 0)}
+    layers: list[Layer] = []
+
+    def push(layer: Layer) -> str:
+        tensors[layer.output] = Tensor(layer.output, *shape_of(layer, tensors), 0)
+        layers.append(layer)
+        return layer.output
+
+    source = push(Add("feed", "x", None, "fed", 0, 0, Requant(0)))
+    if geo.residual:
+        tensors["x2"] = Tensor("x2", geo.out_blocks * 8, rows, geo.w_out, 0)
+    second = ""
+    if geo.n_inputs == 2:
+        second = push(Add("feed2", "x2" if geo.residual else "fed", None, "fed2", 0, 0, Requant(0)))
+    out = second
+    for i in range(REPEATS):
+        out = push(_layer(work, f"layer{i}", source, out if work.in_place else second, height))
+    outs = [out]
+    if second and not work.in_place:  # a later reader keeps the operand alive, so that no repetition is in place
+        outs.append(push(Add("tail", second, None, "tail", 0, 0, Requant(1))))
+    graph = LayerGraph(
+        "bench",
+        tensors,
+        tuple(layers),
+        tuple(_io(tensors[name]) for name in ("x", "x2") if name in tensors),
+        tuple(_io(tensors[name]) for name in outs),
+    )
+    graph.verify()
+    return graph
+
+
+def _io(t: Tensor) -> GraphIO:
+    return GraphIO(t.name, (1, t.channels, t.height, t.width), "int8")
+
+
+def _height_in(geo: Geometry, rows: int) -> int:
+    """Input rows of an image whose output has ``rows`` rows, all taps of its last row inside if possible."""
+    if geo.kernel == KernelId.UPSAMPLE:
+        return rows // geo.kh
+    if rows == geo.h_out:
+        return (geo.h_in - 1) * geo.row_step + 1
+    return (max((rows - 1) * geo.sy + (geo.kh - 1) * geo.dy + 1 - geo.pad_top, 1) - 1) * geo.row_step + 1
+
+
+def _layer(work: Workload, name: str, source: str, second: str, height: int) -> Layer:
+    geo = work.geometry
+    if geo.kernel == KernelId.ADD:
+        return Add(name, source, second or None, name, 0, 0, Requant(1))
+    if geo.kernel == KernelId.UPSAMPLE:
+        return Upsample(name, source, name, (geo.kh, geo.kw))
+    stride = (geo.sy * geo.row_step, geo.sx * geo.px_step)
+    h_in = (height - 1) // geo.row_step + 1
+    bottom = max(0, (sum(work.rows) - 1) * geo.sy + (geo.kh - 1) * geo.dy + 1 - geo.pad_top - h_in)
+    right = max(0, (geo.w_out - 1) * geo.sx + (geo.kw - 1) * geo.dx + 1 - geo.pad_left - geo.w_in)
+    pads = (geo.pad_top, geo.pad_left, bottom, right)
+    dilation = (geo.dy, geo.dx)
+    if geo.kernel == KernelId.CONV:
+        weight, bias = _weights(work)
+        tail = Tail(f"{name}:tail", second, 0, 0, None, Requant(1)) if geo.residual else None
+        return Conv(name, source, name, weight, bias, 0, Requant(8), stride, pads, dilation, tail=tail)
+    divisors = (AvgDivisor(0, 21, 10),) if geo.kernel == KernelId.AVGPOOL else ()
+    return Pool(name, source, name, (geo.kh, geo.kw), stride, pads, divisors, dilation=dilation)
+
+
+def _weights(work: Workload) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    """Weights with the given Gamma: ones in live blocks."""
+    geo = work.geometry
+    assert work.live is not None
+    weight = np.repeat(np.repeat(work.live.astype(np.int8), 8, axis=0), 8, axis=1)
+    full = np.broadcast_to(weight[:, :, None, None], (*weight.shape, geo.kh, geo.kw))
+    return np.ascontiguousarray(full), np.zeros(weight.shape[0], np.int64)
+
+
+def build(work: Workload, tiling: Tiling, device: Device) -> bytes:
+    """The artefact of one trial: index of the first repetition and the program.
+
+    Raises ``TvmAieError`` when the tiling cannot be built.
+    """
+    graph = _graph(_Key(work))
+
+    def choose(other: Workload) -> Tiling | None:
+        if not other.layer.startswith("layer"):
+            return None
+        if not same_shape(other, work):
+            raise InfeasibleError(f"layer {work.layer} alone", 1, 0, "equal workloads", ("tune it in its network",))
+        return tiling
+
+    program = compile_graph(graph, device, None, choose).program
+    first = next(i for i, layer in enumerate(graph.layers) if layer.name == "layer0")
+    return _HEADER.pack(_MAGIC, first) + bytes(program.to_bytes())
+
+
+def run(artefact: bytes) -> float:
+    """Cycles of one repetition, emulated in timed mode. Raises ``TvmAieError`` when the program does not run."""
+    magic, first = _HEADER.unpack_from(artefact)
+    if magic != _MAGIC:
+        raise ProgramError("not a tuning artefact")
+    result = run_program(artefact[_HEADER.size :], [], RunOptions(functional=False, max_cycles=MAX_CYCLES))
+    ends = [item.end for item in result.items[first : first + REPEATS]]
+    return (ends[-1] - ends[0]) / (REPEATS - 1)
+
+
+def emulate(work: Workload, tiling: Tiling, device: Device) -> float:
+    """Build and run: the emulated cycles of one repetition."""
+    return run(build(work, tiling, device))
+
+
+def build_file(work: Workload, tiling: Tiling, device: Device, path: str) -> str:
+    """Write the artefact; the message of the failure, or nothing. For worker processes."""
+    try:
+        Path(path).write_bytes(build(work, tiling, device))
+    except TvmAieError as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def run_file(path: str) -> tuple[float, str]:
+    """(cycles, "") of an artefact, or (0, message). For worker processes and measurement servers."""
+    try:
+        return run(Path(path).read_bytes()), ""
+    except TvmAieError as error:
+        return 0.0, f"{type(error).__name__}: {error}"
+
+
+def same_shape(a: Workload, b: Workload) -> bool:
+    """Equal in everything that a tiling depends on; the height of the image is free."""
+    free = {"h_in": 0, "h_out": 0}
+    equal = replace(a.geometry, **free) == replace(b.geometry, **free) and a.rows == b.rows
+    return equal and a.n_rows == b.n_rows and a.in_place == b.in_place
+
+
+class _Key:
+    """A workload as cache key, Gamma included."""
+
+    def __init__(self, work: Workload) -> None:
+        self.work = work
+        gamma = b"" if work.live is None else np.packbits(work.live).tobytes()
+        self._value = (work.geometry, work.rows, work.n_rows, work.in_place, gamma)
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and self._value == other._value
+
+
+@lru_cache(maxsize=64)
+def _graph(key: _Key) -> LayerGraph:
+    return bench_graph(key.work)

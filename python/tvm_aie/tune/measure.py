@@ -1,0 +1,150 @@
+"""Builder and runner of trials on the emulator, in this process, in worker processes, or on measurement servers."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from tvm.ir.utils import derived_object
+from tvm.s_tir import meta_schedule as ms
+
+from tvm_aie.errors import TvmAieError
+from tvm_aie.tune import bench
+from tvm_aie.tune.search import Session
+from tvm_aie.tune.stub import annotations
+
+TIMEOUT_SECONDS = 120.0
+_KNOWN = struct.Struct("<8sd")
+_KNOWN_MAGIC = b"AIEDONE\0"  # an artefact that holds an earlier result instead of a program
+
+
+class Workers:
+    """Runs functions in this process (``count`` 0) or in that many worker processes."""
+
+    def __init__(self, count: int) -> None:
+        """Processes start with the first job."""
+        self._pool: Any = None
+        if count:
+            from tvm.support.popen_pool import PopenPoolExecutor
+
+            self._pool = PopenPoolExecutor(max_workers=count, timeout=TIMEOUT_SECONDS)
+
+    def submit(self, function: Callable[..., Any], *args: Any) -> Any:
+        """A future of ``function(*args)``."""
+        if self._pool is not None:
+            return self._pool.submit(function, *args)
+        future: Future[Any] = Future()
+        try:
+            future.set_result(function(*args))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@derived_object  # type: ignore[untyped-decorator]
+class EmulatorBuilder(ms.builder.PyBuilder):  # type: ignore[misc]
+    """Compiles the small graph that repeats a workload (``bench``); one directory per artefact.
+
+    MetaSchedule's ``RemoveBuildArtifact`` deletes the parent directory of an artefact.
+    """
+
+    def __init__(self, session: Session, workers: Workers) -> None:
+        """``session``: spaces and what is known."""
+        super().__init__()
+        self.session, self.workers = session, workers
+
+    def build(self, build_inputs: list[Any]) -> list[Any]:
+        """One artefact or message per input."""
+        jobs = []
+        for item in build_inputs:
+            space = self.session.space(item.mod)
+            values = annotations(item.mod)
+            tiling = space.tiling(values)
+            path = Path(tempfile.mkdtemp(prefix="tvm-aie-trial-")) / "program.bin"
+            known = self.session.measured.get(space.key, {}).get(tuple(values.get(n, 0) for n in space.knobs))
+            if known is not None:
+                path.write_bytes(_KNOWN.pack(_KNOWN_MAGIC, known))
+                jobs.append((path, None))
+            elif tiling is None:
+                jobs.append((path, "no piece with these knobs fits a core"))
+            else:
+                jobs.append((path, self.workers.submit(bench.build_file, space.work, tiling, self.session.device, str(path))))
+        return [_build_result(path, job) for path, job in jobs]
+
+
+def _build_result(path: Path, job: Any) -> Any:
+    message = job
+    if job is not None and not isinstance(job, str):
+        try:
+            message = job.result()
+        except Exception as error:
+            message = f"{type(error).__name__}: {error}"
+    if message:
+        shutil.rmtree(path.parent, ignore_errors=True)
+        return ms.builder.BuilderResult(None, message)
+    return ms.builder.BuilderResult(str(path), None)
+
+
+def known_cycles(path: str) -> float | None:
+    """Cycles noted in an artefact that only repeats an earlier result."""
+    with open(path, "rb") as file:
+        head = file.read(_KNOWN.size)
+    if len(head) == _KNOWN.size and head.startswith(_KNOWN_MAGIC):
+        return float(_KNOWN.unpack(head)[1])
+    return None
+
+
+@derived_object  # type: ignore[untyped-decorator]
+class _EmulatorFuture(ms.runner.PyRunnerFuture):  # type: ignore[misc]
+    """The result of one trial, in seconds of the device's clock."""
+
+    def __init__(self, future: Any, clock_hz: float) -> None:
+        super().__init__()
+        self.future, self.clock_hz = future, clock_hz
+
+    def done(self) -> bool:
+        """True when ``result`` does not block."""
+        return bool(self.future.done())
+
+    def result(self) -> Any:
+        """Seconds, or the message of the failure."""
+        try:
+            cycles, message = self.future.result()
+        except TvmAieError:
+            raise
+        except Exception as error:
+            return ms.runner.RunnerResult(None, f"{type(error).__name__}: {error}")
+        if message or cycles == float("inf"):
+            return ms.runner.RunnerResult(None, message or "failed before")
+        return ms.runner.RunnerResult([cycles / self.clock_hz], None)
+
+
+@derived_object  # type: ignore[untyped-decorator]
+class EmulatorRunner(ms.runner.PyRunner):  # type: ignore[misc]
+    """Emulates artefacts; ``submit`` decides where."""
+
+    def __init__(self, session: Session, submit: Callable[[str], Any]) -> None:
+        """``submit(path)``: a future of (cycles, message)."""
+        super().__init__()
+        self.session, self.submit = session, submit
+
+    def run(self, runner_inputs: list[Any]) -> list[Any]:
+        """A future per artefact."""
+        clock_hz = self.session.device.clock_mhz * 1e6
+        futures = []
+        for item in runner_inputs:
+            path = str(item.artifact_path)
+            known = known_cycles(path)
+            future: Any
+            if known is not None:
+                future = Future()
+                future.set_result((known, ""))
+            else:
+                future = self.submit(path)
+            futures.append(_EmulatorFuture(future, clock_hz))
+        return futures

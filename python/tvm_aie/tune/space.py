@@ -1,0 +1,153 @@
+"""The search space of one workload as named knobs, and the key under which its records are filed."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tvm_aie.device import Device
+from tvm_aie.pipeline import Workload
+from tvm_aie.schedule.geometry import Geometry, KernelId, Overlay
+from tvm_aie.schedule.terms import terms_from_keys
+from tvm_aie.schedule.tiling import Tiling, tilings
+
+SPACE_VERSION = 1  # records of another version mean something else and are not used
+Values = tuple[int, ...]
+
+# What each knob says about a tiling. Fields that follow from these are no knobs.
+KNOBS: dict[str, Callable[[Tiling], int]] = {
+    "in_blocks": lambda t: t.ckb,
+    "out_blocks": lambda t: t.nob,
+    "width": lambda t: t.width,
+    "band": lambda t: max(rows for rows, _ in t.bands),
+    "bands": lambda t: max(count for _, count in t.bands),
+    "resident_input": lambda t: int(t.a_resident),
+}
+_SEEN = {"block_rows", "nob", "n_pass", "width", "n_x", "bands", "ckb", "n_ck", "a_slots", "o_slots", "a_resident"}
+
+
+@dataclass(frozen=True, eq=False)
+class Space:
+    """Feasible tilings by knob values; ``knobs``: name -> its possible values, only those with more than one."""
+
+    work: Workload
+    key: str
+    knobs: dict[str, Values]
+    points: dict[Values, Tiling]
+
+    @cached_property
+    def order(self) -> tuple[Values, ...]:
+        """All points in a fixed order; a network record names a point by its place here."""
+        return tuple(sorted(self.points))
+
+    @cached_property
+    def default(self) -> Values:
+        """Best point by estimate: what an untuned compile uses."""
+        return min(self.points, key=lambda p: self.points[p].cycles)
+
+    def tiling(self, values: Mapping[str, int]) -> Tiling | None:
+        """The tiling that named values mean; None when no such piece fits a core, or the names are not the knobs."""
+        if set(values) != set(self.knobs):
+            return None
+        return self.points.get(tuple(values[name] for name in self.knobs))
+
+    def neighbours(self, point: Values) -> list[Values]:
+        """Feasible points that differ in one knob, or else in two."""
+        for distance in (1, 2):
+            near = [p for p in self.points if sum(a != b for a, b in zip(p, point, strict=True)) == distance]
+            if near:
+                return near
+        return []
+
+
+def space_of(work: Workload, device: Device, overlay: Overlay | None = None) -> Space:
+    """Enumerate every tiling of ``work`` that fits."""
+    overlay = overlay or Overlay()
+    terms = terms_from_keys(device.keys())
+    found = list(tilings(work.geometry, work.live, work.rows, work.n_rows, overlay, terms, work.in_place))
+    getters = _getters(found)
+    table = {tuple(get(t) for get in getters.values()): t for t in sorted(found, key=lambda t: -t.cycles)}
+    columns = list(zip(*table, strict=True)) if table else [()] * len(getters)
+    varying = [i for i, column in enumerate(columns) if len(set(column)) > 1]
+    names = list(getters)
+    knobs = {names[i]: tuple(sorted(set(columns[i]))) for i in varying}
+    points = {tuple(point[i] for i in varying): t for point, t in table.items()}
+    return Space(work, workload_key(work, device, overlay), knobs, points)
+
+
+def _getters(found: list[Tiling]) -> dict[str, Callable[[Tiling], int]]:
+    """The knobs, and one more for every other choice that ``Tiling`` carries (floats are estimates, no choices)."""
+    others = [f.name for f in fields(Tiling) if f.name not in _SEEN]
+    extra = [name for name in others if not any(isinstance(getattr(t, name), float) for t in found)]
+    getters = dict(KNOBS)
+    for name in extra:
+        values = sorted({repr(getattr(t, name)) for t in found})
+        getters[name] = _indexer(name, {v: i for i, v in enumerate(values)})
+    return getters
+
+
+def _indexer(name: str, index: Mapping[str, int]) -> Callable[[Tiling], int]:
+    return lambda t: index[repr(getattr(t, name))]
+
+
+def workload_key(work: Workload, device: Device, overlay: Overlay | None = None) -> str:
+    """Canonical text of everything that a tiling's time depends on: device, layer geometry, Gamma, core memory map."""
+    gamma = None
+    if work.live is not None:
+        gamma = [list(work.live.shape), hashlib.sha256(np.packbits(work.live).tobytes()).hexdigest()[:32]]
+    key = {
+        "version": SPACE_VERSION,
+        "device": [device.name, device_digest(device)],
+        "overlay": asdict(overlay or Overlay()),
+        "geometry": {k: int(v) for k, v in asdict(work.geometry).items()},
+        "rows": list(work.rows),
+        "n_rows": work.n_rows,
+        "in_place": bool(work.in_place),
+        "gamma": gamma,
+    }
+    return json.dumps(key, sort_keys=True, separators=(",", ":"))
+
+
+def device_digest(device: Device) -> str:
+    """Fingerprint of a device's numbers, so that an edited copy of a device file is another device."""
+    text = {"description", "calibration_rows", "provenance"}
+    numbers = {f.name: repr(getattr(device, f.name)) for f in fields(device) if f.name not in text}
+    return hashlib.sha256(json.dumps(numbers, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def gamma_text(work: Workload) -> str:
+    """Gamma, compressed, so that a record can be read back without the network."""
+    if work.live is None:
+        return ""
+    return base64.b64encode(zlib.compress(np.packbits(work.live).tobytes(), 9)).decode()
+
+
+def workload_from(key: str, gamma: str) -> Workload:
+    """The workload that ``workload_key`` and ``gamma_text`` described. Raises ``ValueError`` or ``KeyError``."""
+    raw: dict[str, Any] = json.loads(key)
+    if raw["version"] != SPACE_VERSION:
+        raise ValueError(f"version {raw['version']}, this is version {SPACE_VERSION}")
+    numbers = raw["geometry"]
+    geometry = Geometry(**{**numbers, "kernel": KernelId(numbers["kernel"])})
+    live = None
+    if raw["gamma"]:
+        shape, digest = raw["gamma"]
+        packed = zlib.decompress(base64.b64decode(gamma))
+        if hashlib.sha256(packed).hexdigest()[:32] != digest:
+            raise ValueError("Gamma does not match its digest")
+        live = np.unpackbits(np.frombuffer(packed, np.uint8), count=shape[0] * shape[1]).astype(bool).reshape(shape)
+    name = f"{geometry.kernel.name.lower()}-{digest_of(key)}"
+    return Workload(name, raw["device"][0], geometry, tuple(raw["rows"]), raw["n_rows"], raw["in_place"], live)
+
+
+def digest_of(key: str) -> str:
+    """Short name of a workload key."""
+    return hashlib.sha256(key.encode()).hexdigest()[:10]

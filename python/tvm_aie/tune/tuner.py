@@ -1,0 +1,357 @@
+"""``tune``: distinct layers become MetaSchedule tasks, trials run on the emulator, the network keeps what helps it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tvm.ir.utils import derived_object
+from tvm.s_tir import meta_schedule as ms
+
+from tvm_aie.device import Device
+from tvm_aie.errors import InputError, TvmAieError
+from tvm_aie.plan.graph import LayerGraph
+from tvm_aie.tune import bench, network, records
+from tvm_aie.tune.measure import EmulatorBuilder, EmulatorRunner, Workers
+from tvm_aie.tune.network import Network, Selection
+from tvm_aie.tune.search import AnalyticalFeatures, Feasible, GuidedModel, KnobMutator, Session, point_of
+from tvm_aie.tune.space import Space, Values, digest_of, space_of
+from tvm_aie.tune.stub import space_generator
+
+CANDIDATES = 3  # fastest records of a layer that are tried in the network
+_ROUND = 8  # trials of a task before the scheduler chooses again
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One trial, or one emulated network (``layer`` empty). Cycles are emulated; inf: the trial failed."""
+
+    trial: int
+    trials: int
+    layer: str
+    cycles: float
+    best_cycles: float
+    default_cycles: float
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """One distinct layer. ``weight``: times it occurs. Cycles are of the layer alone, in steady state."""
+
+    layer: str
+    key: str
+    weight: int
+    points: int
+    trials: int
+    default_cycles: float
+    best_cycles: float
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class TuneResult:
+    """Outcome of ``tune``; times are emulated."""
+
+    device: Device
+    tasks: tuple[TaskResult, ...]
+    networks: tuple[Selection, ...]
+    history: tuple[Progress, ...]
+    database: Any
+
+    @property
+    def untuned_cycles(self) -> float:
+        """All regions of the network, before."""
+        return sum(s.untuned_cycles for s in self.networks)
+
+    @property
+    def tuned_cycles(self) -> float:
+        """All regions of the network, after; never more than before."""
+        return sum(s.tuned_cycles for s in self.networks)
+
+
+@dataclass(frozen=True)
+class TuneOptions:
+    """How to search. ``workers``: processes (0: this one); ``rpc``: (host, port, key) of a tracker.
+
+    ``model``: ``guided`` (estimate with learned correction) or ``xgb`` (TVM's XGBModel on our features).
+    ``network_trials``: emulations of the whole network for the final choice; None: three per layer.
+    """
+
+    trials: int = 256
+    seed: int = 0
+    workers: int = 2
+    rpc: tuple[str, int, str] | None = None
+    model: str = "guided"
+    population: int = 64
+    network_trials: int | None = None
+
+
+Report = Callable[[Progress], None]
+
+
+def graphs_of(mod: Any) -> list[LayerGraph]:
+    """The layer graphs that an ``aie2`` compile of ``mod`` hands to the backend, in the order of its symbols."""
+    from tvm import relax
+
+    from tvm_aie.plan.lower import lower_function
+    from tvm_aie.relax.codegen import rename_regions
+    from tvm_aie.relax.partition import CODEGEN, partition
+
+    split = rename_regions(partition(mod).module)
+    regions = [f for _, f in split.functions_items() if isinstance(f, relax.Function)]
+    regions = [f for f in regions if f.attrs and f.attrs.get("Codegen", None) == CODEGEN]
+    return sorted((lower_function(f) for f in regions), key=lambda g: (len(g.name), g.name))
+
+
+def tune(
+    mod: Any, target: Any, trials: int, work_dir: str | Path, options: TuneOptions | None = None,
+    report: Report = lambda progress: None,
+) -> TuneResult:  # fmt: skip
+    """Tune the array's part of a Relax module for an ``aie2`` target; records go to ``work_dir``.
+
+    Records that ``work_dir`` already holds count as trials and are not repeated: an interrupted run is resumed by
+    calling again.
+    """
+    from tvm_aie.targets import as_target, device_of
+
+    device = device_of(as_target(target))
+    graphs = graphs_of(mod)
+    if not graphs:
+        raise InputError("nothing to tune: no part of the network runs on the array")
+    options = options or TuneOptions()
+    return tune_graphs(graphs, device, work_dir, replace(options, trials=trials), report)
+
+
+def tune_graphs(
+    graphs: Sequence[LayerGraph], device: Device, work_dir: str | Path, options: TuneOptions | None = None,
+    report: Report = lambda progress: None,
+) -> TuneResult:  # fmt: skip
+    """``tune`` for layer graphs."""
+    options = options or TuneOptions()
+    folder = Path(work_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    records.repair(folder)
+    database = ms.database.JSONDatabase(work_dir=str(folder))
+    networks = [network.network_of(graph, device)[0] for graph in graphs]
+    tuning = _Tuning(device, networks, database, options, report)
+    tuning.search()
+    selections = tuning.choose()
+    return TuneResult(device, tuning.task_results(), tuple(selections), tuple(tuning.history), database)
+
+
+class _Tuning:
+    """One run of ``tune_graphs``."""
+
+    def __init__(
+        self, device: Device, networks: Sequence[Network], database: Any, options: TuneOptions, report: Report
+    ) -> None:
+        self.device, self.networks, self.database = device, networks, database
+        self.options, self.report = options, report
+        self.history: list[Progress] = []
+        self.weights: dict[str, int] = {}
+        self.spaces: dict[str, Space] = {}
+        for net in networks:
+            for key, (work, count) in net.distinct().items():
+                self.weights[key] = self.weights.get(key, 0) + count
+                if key not in self.spaces:
+                    self.spaces[key] = space_of(work, device)
+        self.session = Session(device, self.spaces, options.seed)
+        self.target = records.target_of(device)
+        self.notes: dict[str, str] = {}
+        self.tasks = [key for key in self.weights if self._can_tune(key)]
+        for key in self.tasks:
+            for found in records.points(database, self.spaces[key], device):
+                self.session.add(self.spaces[key], found.point, found.cycles)
+        self.session.retrain()
+
+    def _can_tune(self, key: str) -> bool:
+        space = self.spaces[key]
+        if len(space.points) < 2:
+            self.notes[key] = "only one schedule fits"
+        else:
+            try:
+                bench.build(space.work, space.points[space.default], self.device)
+            except TvmAieError as error:
+                self.notes[key] = f"cannot be measured alone: {error}"
+        return key not in self.notes
+
+    @property
+    def done(self) -> int:
+        """Trials so far, those of earlier runs included."""
+        return sum(len(m) for m in self.session.measured.values())
+
+    def note(self, space: Space, point: Values, cycles: float) -> None:
+        """Store a new measurement and tell the progress."""
+        if not self.session.add(space, point, cycles):
+            return
+        record = records.make_record(self.database, space, point, cycles, self.device, self.target)
+        self.database.commit_tuning_record(record)
+        known = self.session.measured[space.key]
+        default = known.get(space.default, float("inf"))
+        self._tell(Progress(self.done, self.options.trials, space.work.layer, cycles, min(known.values()), default))
+
+    def _tell(self, progress: Progress) -> None:
+        self.history.append(progress)
+        self.report(progress)
+
+    def search(self) -> None:
+        """Measure the defaults, then let MetaSchedule search."""
+        if not self.tasks:
+            return
+        workers = Workers(self.options.workers)
+        submit = self._submitter(workers)
+        builder, runner = EmulatorBuilder(self.session, workers), EmulatorRunner(self.session, submit)
+        self._defaults(workers)
+        left = min(self.options.trials, sum(len(self.spaces[k].points) for k in self.tasks)) - self.done
+        if left <= 0:
+            return
+        contexts = [self._context(key, i) for i, key in enumerate(self.tasks)]
+        callbacks = [Recorder(self), ms.measure_callback.UpdateCostModel(), ms.measure_callback.RemoveBuildArtifact()]
+        model = GuidedModel(self.session)
+        if self.options.model == "xgb":
+            model = ms.cost_model.XGBModel(extractor=AnalyticalFeatures(self.session), num_warmup_samples=_ROUND,
+                                           num_tuning_cores=1)  # fmt: skip
+            np.random.seed(self.options.seed)
+        _quiet()
+        ms.tune_tasks(
+            tasks=contexts,
+            task_weights=[float(self.weights[k]) for k in self.tasks],
+            work_dir=".",
+            max_trials_global=left,
+            max_trials_per_task=max(_ROUND, left),
+            num_trials_per_iter=min(_ROUND, max(1, left)),
+            builder=builder,
+            runner=runner,
+            database=self.database,
+            cost_model=model,
+            measure_callbacks=callbacks,
+            task_scheduler=ms.task_scheduler.GradientBased(seed=self.options.seed + 1),
+        )
+
+    def _submitter(self, workers: Workers) -> Callable[[str], Any]:
+        if self.options.rpc is None:
+            return lambda path: workers.submit(bench.run_file, path)
+        from tvm_aie.tune.remote import RemoteFleet
+
+        return RemoteFleet(*self.options.rpc).submit
+
+    def _defaults(self, workers: Workers) -> None:
+        """The first trial of each layer is the untuned schedule."""
+        todo = [k for k in self.tasks if self.spaces[k].default not in self.session.measured.get(k, {})]
+        todo = todo[: max(0, self.options.trials - self.done)]
+        jobs = []
+        for key in todo:
+            space = self.spaces[key]
+            jobs.append(workers.submit(_emulate, space.work, space.points[space.default], self.device))
+        for key, job in zip(todo, jobs, strict=True):
+            self.note(self.spaces[key], self.spaces[key].default, job.result())
+
+    def _context(self, key: str, index: int) -> Any:
+        space = self.spaces[key]
+        search = ms.search_strategy.EvolutionarySearch(
+            population_size=self.options.population,
+            init_measured_ratio=0.2,
+            init_min_unmeasured=min(16, len(space.points)),
+            genetic_num_iters=3,
+            genetic_mutate_prob=0.85,
+            eps_greedy=0.1,
+        )
+        return ms.TuneContext(
+            records.module_for(space),
+            target=self.target,
+            space_generator=space_generator(KnobMutator(self.session), Feasible(self.session), space.knobs),
+            search_strategy=search,
+            task_name=f"{index:02d}-{space.work.layer}",
+            rand_state=self.options.seed * 1000 + index + 1,
+            num_threads=1,
+        )
+
+    def choose(self) -> list[Selection]:
+        """Per network: try the fastest records in it and store what helps."""
+        out = []
+        for net in self.networks:
+            keys = list(net.distinct())
+            spaces = {k: self.spaces[k] for k in keys}
+            candidates, gains = {}, {}
+            for key in keys:
+                known = self.session.measured.get(key, {})
+                ranked = sorted((c, p) for p, c in known.items() if np.isfinite(c))
+                candidates[key] = [p for _, p in ranked[:CANDIDATES]] or self._likely(key)
+                default = known.get(self.spaces[key].default, float("inf"))
+                gains[key] = (default - ranked[0][0]) * self.weights[key] if ranked else 0.0
+            budget = self.options.network_trials
+            budget = 2 + CANDIDATES * len(keys) if budget is None else budget
+            selection = network.select(net, spaces, candidates, gains, budget, self._network_told)
+            if selection.choice:
+                network.commit(self.database, net, spaces, selection, self.target)
+            out.append(selection)
+        return out
+
+    def _likely(self, key: str) -> list[Values]:
+        """Best predicted points of a layer that cannot be measured alone."""
+        space = self.spaces[key]
+        order = np.argsort(self.session.predicted(space), kind="stable")[:CANDIDATES]
+        return [space.order[int(i)] for i in order]
+
+    def _network_told(self, used: int, best: float) -> None:
+        self.report(Progress(used, 0, "", best, best, best))
+
+    def task_results(self) -> tuple[TaskResult, ...]:
+        """One row per distinct layer."""
+        rows = []
+        for key, weight in self.weights.items():
+            space = self.spaces[key]
+            known = self.session.measured.get(key, {})
+            best, default = min(known.values(), default=float("nan")), known.get(space.default, float("nan"))
+            note = self.notes.get(key, "")
+            layer, count = space.work.layer, len(space.points)
+            rows.append(TaskResult(layer, digest_of(key), weight, count, len(known), default, best, note))
+        return tuple(rows)
+
+
+def _emulate(work: Any, tiling: Any, device: Device) -> float:
+    """Cycles, infinite when it fails. For worker processes."""
+    try:
+        return bench.emulate(work, tiling, device)
+    except TvmAieError:
+        return float("inf")
+
+
+@derived_object  # type: ignore[untyped-decorator]
+class Recorder(ms.measure_callback.PyMeasureCallback):  # type: ignore[misc]
+    """Stores each new result at once, so that an interrupt loses nothing."""
+
+    def __init__(self, tuning: _Tuning) -> None:
+        """``tuning``: where results go."""
+        super().__init__()
+        self.tuning = tuning
+
+    def apply(
+        self, task_scheduler: Any, task_id: int, measure_candidates: list[Any], builder_results: list[Any],
+        runner_results: list[Any],
+    ) -> None:  # fmt: skip
+        """Called after each round of a task."""
+        tuning = self.tuning
+        space = tuning.spaces[tuning.tasks[task_id]]
+        for candidate, built, ran in zip(measure_candidates, builder_results, runner_results, strict=True):
+            point = point_of(space, candidate.sch.trace)
+            if point is None:
+                continue
+            failed = built.error_msg is not None or not ran.run_secs
+            seconds = float("inf") if failed else sum(float(s) for s in ran.run_secs) / len(ran.run_secs)
+            tuning.note(space, point, seconds * tuning.device.clock_mhz * 1e6)
+
+
+def _quiet() -> None:
+    """MetaSchedule prints tables at INFO."""
+    for name in ("tvm.s_tir.meta_schedule", "tvm.s_tir", "tvm"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def best_points(result: TuneResult) -> Mapping[str, float]:
+    """Layer -> best cycles alone over default cycles alone."""
+    return {t.layer: t.best_cycles / t.default_cycles for t in result.tasks if t.trials}
