@@ -70,8 +70,10 @@ def compile_graph(
     physical.verify()
     # weights are mmul tiles; Gamma says which blocks are live
     packed = _pack(physical)
-    # each tensor has a home and each item an address for what it reads and writes; each item fits its cores
-    placement, tilings, layout = _place_and_tile(array, physical, packed, chooser)
+    # each tensor has a home, each item an address for what it reads and writes
+    array, placement, layout = _place(array, physical)
+    # each item fits its cores
+    tilings = _tile(array, physical, packed, placement, chooser)
     # descriptors, locks, opcode and weight streams, commands
     emitter = Emitter(array, physical, placement, tilings, packed, layout)
     program = emitter.emit(describe(physical, placement, tilings, dev))
@@ -89,20 +91,48 @@ def _pack(physical: PhysicalGraph) -> dict[str, PackedConv]:
     }
 
 
-def _place_and_tile(
-    array: Array, physical: PhysicalGraph, packed: dict[str, PackedConv], chooser: Chooser | None
-) -> tuple[Placement, list[Tiling], MemtileMap]:
-    """Placement needs the size of the opcode region, which grows with the number of items: repeat until it holds."""
-    terms = terms_from_keys(array.device.keys())
+def _place(array: Array, physical: PhysicalGraph) -> tuple[Array, Placement, MemtileMap]:
+    """Give every tensor a home, then what memory is left to the weight rings.
+
+    The opcode region grows with the number of items, which depends on the placement: repeat until it holds.
+    """
     opcode = opcode_bytes_estimate(len(physical.layers))
     while True:
         layout = memtile_map(array, opcode)
         capacity = array.device.memtile_col_bytes - layout.heap_base
-        placement = _offset(plan_memory(physical, array.cols, capacity), layout.heap_base)
+        placement = plan_memory(physical, array.cols, capacity)
         needed = opcode_bytes_estimate(len(placement.items))
         if needed <= opcode:
             break
         opcode = needed
+    array = replace(array, overlay=grow_weight_rings(array, capacity - placement.peak_bytes))
+    layout = memtile_map(array, opcode)
+    return array, _offset(placement, layout.heap_base), layout
+
+
+def grow_weight_rings(array: Array, spare: int) -> Overlay:
+    """The overlay with memtile weight rings grown into ``spare`` bytes: more weights are prefetched."""
+    ov, dev = array.overlay, array.device
+    most = min(dev.lock_max, dev.iteration_wrap_max)
+    ring = ov.memtile_w_slot * ov.memtile_w_slots + spare // array.rings
+    slot = ov.memtile_w_slot
+    while ring // slot > most and slot < MAX_W_SLOT:
+        slot *= 2
+    return replace(ov, memtile_w_slot=slot, memtile_w_slots=min(most, ring // slot))
+
+
+MAX_W_SLOT = 8192
+
+
+def _tile(
+    array: Array,
+    physical: PhysicalGraph,
+    packed: dict[str, PackedConv],
+    placement: Placement,
+    chooser: Chooser | None,
+) -> list[Tiling]:
+    """Cut every item so that each piece fits a core."""
+    terms = terms_from_keys(array.device.keys())
     cache: dict[tuple[int, tuple[int, ...], bool], Tiling] = {}
     tilings = []
     for item in placement.items:
@@ -115,7 +145,7 @@ def _place_and_tile(
             chosen = chooser(work) if chooser else None
             cache[key] = chosen or search(item.geometry, live, rows, array.rows, array.overlay, terms, item.in_place)
         tilings.append(cache[key])
-    return placement, tilings, layout
+    return tilings
 
 
 def _offset(placement: Placement, base: int) -> Placement:

@@ -96,7 +96,7 @@ def feature_vector(work: Workload, tiling: Tiling, device: Device, overlay: Over
 
 
 def _tasks(work: Workload, t: Tiling, bands: int) -> tuple[float, float]:
-    """Input and output tasks of a column: runs of messages of one shape along one loop (``emit.transfers.compress``)."""
+    """Input and output tasks of a column: runs of messages of one shape along one loop (see ``emit.transfers``)."""
     geo = work.geometry
     own = max(e - s for s, e in t.block_rows)
     ragged_band = any(r % max(1, -(-r // bands)) for r in work.rows if r)

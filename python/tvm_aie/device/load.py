@@ -18,6 +18,7 @@ from tvm_aie.device.spec import (
     Device,
     InstructionBudget,
     Quantity,
+    SiliconFit,
 )
 from tvm_aie.errors import DeviceError
 
@@ -129,7 +130,9 @@ _SCHEMA: dict[str, dict[str, _Spec]] = {
     "kernel.conv": {f.name: _cost() for f in fields(ConvCost)},
     **{f"kernel.{kernel}": {f.name: _cost() for f in fields(ChannelwiseCost)} for kernel in CHANNELWISE_KERNELS},
     "instructions": {f.name: _Spec("", low=1, high=1 << 16) for f in fields(InstructionBudget)},
+    "silicon": {f.name: _cost() for f in fields(SiliconFit)},
 }
+_OPTIONAL = ("silicon",)
 
 
 def device_names() -> tuple[str, ...]:
@@ -220,6 +223,8 @@ def _parse(path: Path, table: dict[str, Any]) -> Device:
         if section == "ddr":
             schema = {f"gb_per_s_{c}": _Spec("", False, 0, 1e6) for c in range(1, int(cols.value) + 1)}
         body = sections.get(section)
+        if body is None and section in _OPTIONAL:
+            continue
         if not isinstance(body, dict):
             raise DeviceError(f"device file {path}: missing section [{section}]")
         for key in body:
@@ -282,6 +287,9 @@ def _build(path: Path, sections: dict[str, Any], numbers: dict[str, float], rows
         name: ChannelwiseCost(**{f.name: numbers[f"kernel.{name}.{f.name}"] for f in fields(ChannelwiseCost)})
         for name in CHANNELWISE_KERNELS
     }
+    silicon = None
+    if "silicon" in sections:
+        silicon = SiliconFit(**{f.name: numbers[f"silicon.{f.name}"] for f in fields(SiliconFit)})
     device = Device(
         name=sections["name"],
         description=sections["description"],
@@ -294,6 +302,7 @@ def _build(path: Path, sections: dict[str, Any], numbers: dict[str, float], rows
         instructions=InstructionBudget(
             **{f.name: int(numbers[f"instructions.{f.name}"]) for f in fields(InstructionBudget)}
         ),
+        silicon=silicon,
         calibration_rows=tuple(sections["calibration_rows"]),
         provenance=rows,
         **plain,

@@ -99,6 +99,27 @@ class InstructionBudget:
 
 
 @dataclass(frozen=True)
+class SiliconFit:
+    """Constants of ``cost.silicon``, which predicts measurements of other people's programs on this device.
+
+    GEMM: ``launch + max(slowdown * MACs / peak, bytes / bandwidth)``. GEMM kernels: per accumulator group
+    ``a + k_steps * ii`` cycles. They do not enter any compile.
+    """
+
+    gemm_launch_us: float
+    gemm_slowdown: float
+    gemm_gb_per_s: float
+    shim_s2mm_wait_cycles: float
+    vector_call_cycles: float
+    mm_i8_a: float
+    mm_i8_ii: float
+    mm_i16_a: float
+    mm_i16_ii: float
+    mm_bf16_a: float
+    mm_bf16_ii: float
+
+
+@dataclass(frozen=True)
 class Device:
     """An AIE2 array. Bytes are bytes, cycles are cycles of the array clock; every number has a ``provenance`` row."""
 
@@ -164,6 +185,7 @@ class Device:
     avgpool: ChannelwiseCost
     upsample: ChannelwiseCost
     instructions: InstructionBudget
+    silicon: SiliconFit | None = None  # only for machines that exist
     calibration_rows: tuple[str, ...] = ()
     provenance: tuple[Quantity, ...] = field(default=(), compare=False, repr=False)
 

@@ -203,7 +203,7 @@ class Emitter:
             # Before the item's own tasks: waiting for one of those may mean waiting for these.
             if item.index > 0:
                 self._emit_stores(items[item.index - 1], item.index)
-            self._emit_loads(item.index)
+                self._emit_loads(item.index)
             self._emit_item(item, outputs + pending)
             outputs = following
         self._finish(len(items))
@@ -216,6 +216,7 @@ class Emitter:
             self._push_load_pair(
                 c, Shape(int(Arg.CONST), ((1, 1),)), -1 - c, Shape(0, ((1, 1),)), self.mt.opcode_base, 0, True
             )
+        self._emit_loads(0)  # right behind the opcodes, on the same channels
         for r in range(self.array.rows):
             c, ring = self.array.w_home(r)
             placeholder = BdTemplate(Shape(int(Arg.CONST), ((1, 1),)), -1001 - r, control=True)

@@ -75,7 +75,7 @@ def _same_element(node: Node, _outs: Sequence[Fact], live: Sequence[Mask]) -> li
 
 def _products(a: Fact, b: Fact) -> tuple[Values, Values]:
     corners = [x * y for x in (a.lo, a.hi) for y in (b.lo, b.hi)]
-    corners = [np.clip(c, -BIG, BIG) for c in corners]
+    corners = [np.clip(c, -BIG, BIG) for c in np.broadcast_arrays(*corners)]
     return np.minimum.reduce(corners), np.maximum.reduce(corners)
 
 

@@ -19,7 +19,21 @@ import numpy as np
 from tvm_aie.device import Device
 from tvm_aie.errors import InfeasibleError, ProgramError, TvmAieError
 from tvm_aie.pipeline import Workload, compile_graph
-from tvm_aie.plan.graph import Add, AvgDivisor, Conv, GraphIO, Layer, LayerGraph, Pool, Requant, Tail, Tensor, Upsample
+from tvm_aie.plan.graph import (
+    Add,
+    AvgDivisor,
+    Conv,
+    GraphIO,
+    Int8Array,
+    Int64Array,
+    Layer,
+    LayerGraph,
+    Pool,
+    Requant,
+    Tail,
+    Tensor,
+    Upsample,
+)
 from tvm_aie.plan.graph import output_shape as shape_of
 from tvm_aie.runtime.emulator import RunOptions, run_program
 from tvm_aie.schedule.geometry import Geometry, KernelId
@@ -101,7 +115,7 @@ def _layer(work: Workload, name: str, source: str, second: str, height: int) -> 
     return Pool(name, source, name, (geo.kh, geo.kw), stride, pads, divisors, dilation=dilation)
 
 
-def _weights(work: Workload) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def _weights(work: Workload) -> tuple[Int8Array, Int64Array]:
     """Weights with the given Gamma: ones in live blocks."""
     geo = work.geometry
     assert work.live is not None
@@ -163,8 +177,7 @@ def run_file(path: str) -> tuple[float, str]:
 
 def same_shape(a: Workload, b: Workload) -> bool:
     """Equal in everything that a tiling depends on; the height of the image is free."""
-    free = {"h_in": 0, "h_out": 0}
-    equal = replace(a.geometry, **free) == replace(b.geometry, **free) and a.rows == b.rows
+    equal = replace(a.geometry, h_in=0, h_out=0) == replace(b.geometry, h_in=0, h_out=0) and a.rows == b.rows
     return equal and a.n_rows == b.n_rows and a.in_place == b.in_place
 
 

@@ -16,7 +16,7 @@ from tvm.s_tir import meta_schedule as ms
 from tvm_aie.errors import TvmAieError
 from tvm_aie.tune import bench
 from tvm_aie.tune.search import Session
-from tvm_aie.tune.stub import annotations
+from tvm_aie.tune.stub import noted_values
 
 TIMEOUT_SECONDS = 120.0
 _KNOWN = struct.Struct("<8sd")
@@ -46,7 +46,7 @@ class Workers:
         return future
 
 
-@derived_object  # type: ignore[untyped-decorator]
+@derived_object
 class EmulatorBuilder(ms.builder.PyBuilder):  # type: ignore[misc]
     """Compiles the small graph that repeats a workload (``bench``); one directory per artefact.
 
@@ -60,10 +60,10 @@ class EmulatorBuilder(ms.builder.PyBuilder):  # type: ignore[misc]
 
     def build(self, build_inputs: list[Any]) -> list[Any]:
         """One artefact or message per input."""
-        jobs = []
+        jobs: list[tuple[Path, Any]] = []
         for item in build_inputs:
             space = self.session.space(item.mod)
-            values = annotations(item.mod)
+            values = noted_values(item.mod)
             tiling = space.tiling(values)
             path = Path(tempfile.mkdtemp(prefix="tvm-aie-trial-")) / "program.bin"
             known = self.session.measured.get(space.key, {}).get(tuple(values.get(n, 0) for n in space.knobs))
@@ -73,7 +73,8 @@ class EmulatorBuilder(ms.builder.PyBuilder):  # type: ignore[misc]
             elif tiling is None:
                 jobs.append((path, "no piece with these knobs fits a core"))
             else:
-                jobs.append((path, self.workers.submit(bench.build_file, space.work, tiling, self.session.device, str(path))))
+                arguments = (space.work, tiling, self.session.device, str(path))
+                jobs.append((path, self.workers.submit(bench.build_file, *arguments)))
         return [_build_result(path, job) for path, job in jobs]
 
 
@@ -99,7 +100,7 @@ def known_cycles(path: str) -> float | None:
     return None
 
 
-@derived_object  # type: ignore[untyped-decorator]
+@derived_object
 class _EmulatorFuture(ms.runner.PyRunnerFuture):  # type: ignore[misc]
     """The result of one trial, in seconds of the device's clock."""
 
@@ -124,7 +125,7 @@ class _EmulatorFuture(ms.runner.PyRunnerFuture):  # type: ignore[misc]
         return ms.runner.RunnerResult([cycles / self.clock_hz], None)
 
 
-@derived_object  # type: ignore[untyped-decorator]
+@derived_object
 class EmulatorRunner(ms.runner.PyRunner):  # type: ignore[misc]
     """Emulates artefacts; ``submit`` decides where."""
 

@@ -17,7 +17,16 @@ from tvm_aie.device import Device
 from tvm_aie.errors import InputError
 from tvm_aie.pipeline import Workload
 from tvm_aie.tune.search import FAILED_SECONDS, point_of
-from tvm_aie.tune.space import SPACE_VERSION, Space, Values, device_digest, digest_of, gamma_text, space_of, workload_from
+from tvm_aie.tune.space import (
+    SPACE_VERSION,
+    Space,
+    Values,
+    device_digest,
+    digest_of,
+    gamma_text,
+    space_of,
+    workload_from,
+)
 from tvm_aie.tune.stub import GAMMA_ATTR, KEY_ATTR, attribute, stub_module, trace_of
 
 WORKLOADS, RECORDS = "database_workload.json", "database_tuning_record.json"

@@ -84,7 +84,7 @@ def point_of(space: Space, trace: Any) -> Values | None:
     return tuple(values.values())
 
 
-@derived_object  # type: ignore[untyped-decorator]
+@derived_object
 class KnobMutator(ms.mutator.PyMutator):  # type: ignore[misc]
     """Moves to a feasible neighbour (one knob, else two), preferring those predicted fast; sometimes jumps."""
 
@@ -126,7 +126,7 @@ def mutate(session: Session, space: Space, point: Values | None) -> Values:
     return space.order[int(random.choice(len(cycles), p=weight / weight.sum()))]
 
 
-@derived_object  # type: ignore[untyped-decorator]
+@derived_object
 class Feasible(ms.postproc.PyPostproc):  # type: ignore[misc]
     """Rejects combinations of knobs that mean no piece that fits a core."""
 
@@ -151,7 +151,7 @@ class Feasible(ms.postproc.PyPostproc):  # type: ignore[misc]
         return other
 
 
-@derived_object  # type: ignore[untyped-decorator]
+@derived_object
 class AnalyticalFeatures(ms.feature_extractor.PyFeatureExtractor):  # type: ignore[misc]
     """One row of analytical terms per candidate, for TVM's own ``XGBModel``."""
 
@@ -174,7 +174,7 @@ class AnalyticalFeatures(ms.feature_extractor.PyFeatureExtractor):  # type: igno
         return rows
 
 
-@derived_object  # type: ignore[untyped-decorator]
+@derived_object
 class GuidedModel(ms.cost_model.PyCostModel):  # type: ignore[misc]
     """Score = best predicted / predicted cycles: the estimate at first, with the learned correction once trained."""
 

@@ -16,7 +16,7 @@ BLOCK = "layer"
 
 
 @T.prim_func(s_tir=True)  # type: ignore[untyped-decorator]
-def _stub(cell: T.Buffer((1,), "int32")) -> None:
+def _stub(cell: T.Buffer((1,), "int32")) -> None:  # type: ignore[valid-type]
     T.func_attr({"tirx.noalias": True})
     for i in T.serial(0, 1):
         with T.sblock("layer"):
@@ -53,12 +53,10 @@ def space_generator(mutator: Any, postproc: Any, knobs: Mapping[str, tuple[int, 
             choice = sch.sample_categorical(list(values), [1.0 / len(values)] * len(values))
             sch.annotate(block, f"tvm_aie.{name}", choice)
 
-    return ms.space_generator.ScheduleFn(
-        schedule, sch_rules=[], postprocs=[postproc], mutator_probs={mutator: 1.0}
-    )
+    return ms.space_generator.ScheduleFn(schedule, sch_rules=[], postprocs=[postproc], mutator_probs={mutator: 1.0})
 
 
-def annotations(mod: Any) -> dict[str, int]:
+def noted_values(mod: Any) -> dict[str, int]:
     """Knob values noted on the block of a scheduled stub."""
     sch = tvm.s_tir.Schedule(mod)
     noted = sch.get(sch.get_sblock(BLOCK)).annotations

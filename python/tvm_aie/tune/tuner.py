@@ -237,7 +237,8 @@ class _Tuning:
             return lambda path: workers.submit(bench.run_file, path)
         from tvm_aie.tune.remote import RemoteFleet
 
-        return RemoteFleet(*self.options.rpc).submit
+        fleet = RemoteFleet(*self.options.rpc)
+        return fleet.submit
 
     def _defaults(self, workers: Workers) -> None:
         """The first trial of each layer is the untuned schedule."""
@@ -321,7 +322,7 @@ def _emulate(work: Any, tiling: Any, device: Device) -> float:
         return float("inf")
 
 
-@derived_object  # type: ignore[untyped-decorator]
+@derived_object
 class Recorder(ms.measure_callback.PyMeasureCallback):  # type: ignore[misc]
     """Stores each new result at once, so that an interrupt loses nothing."""
 
