@@ -36,6 +36,7 @@ class InfeasibleError(TvmAieError):
     exit_code = 5
 
     def __init__(self, what: str, demand: float, bound: float, unit: str, levers: tuple[str, ...] = ()) -> None:
+        """``demand`` and ``bound`` in ``unit``; ``levers``: what the user can change."""
         self.what, self.demand, self.bound, self.unit, self.levers = what, demand, bound, unit, levers
         hint = f"; {' or '.join(levers)}" if levers else ""
         super().__init__(f"{what}: needs {demand:g} {unit}, limit {bound:g} {unit}{hint}")

@@ -152,8 +152,8 @@ class CommandBuilder:
         heads = [h for h in heads if h[0] < order]
         if not heads:
             raise ProgramError(
-                f"tile {key[0]}: {needed} descriptors wanted for item {order[0]}, pool {key[1].start}..{key[1].stop - 1} is "
-                "held by tasks that cannot complete before"
+                f"tile {key[0]}: {needed} descriptors wanted for item {order[0]}, pool {key[1].start}.."
+                f"{key[1].stop - 1} is held by tasks that cannot complete before"
             )
         return min(heads)[1]
 

@@ -211,7 +211,7 @@ class Emitter:
         return self._program(const, offsets, meta)
 
     def _start(self) -> None:
-        """Weight streams, opcode regions and the first loads are pushed before anything else; patched in ``_program``."""
+        """Opcode regions, first loads and weight streams go first; ``_program`` fills in their addresses."""
         for c in range(self.array.cols):
             self._push_load_pair(
                 c, Shape(int(Arg.CONST), ((1, 1),)), -1 - c, Shape(0, ((1, 1),)), self.mt.opcode_base, 0, True

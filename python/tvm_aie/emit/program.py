@@ -195,7 +195,7 @@ Command = WriteBd | Push | Wait | Mark
 
 @dataclass(frozen=True)
 class ProgramIO:
-    """A network input or output in DDR: NCHW of one image, physical channels, channel map, uint8 or int8 on the host."""
+    """A network input or output in DDR: NCHW of one image, physical channels, uint8 or int8 on the host."""
 
     kind: int  # 0 input, 1 output
     offset: int

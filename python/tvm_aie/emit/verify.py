@@ -116,8 +116,9 @@ def bd_padding(ctx: Context) -> Iterator[str]:
         if ctx.kinds[bd.tile] != TileKind.MEMTILE or Dir.S2MM in used:
             yield f"{_name(ctx, bd)}: zero padding outside memtile MM2S"
         for i, (before, after) in enumerate(reversed(bd.pads)):
-            if max(before, after) > ctx.limits(bd.tile).pad_max(i):
-                yield f"{_name(ctx, bd)}: padding {before}/{after} of dimension {i}, limit {ctx.limits(bd.tile).pad_max(i)}"
+            limit = ctx.limits(bd.tile).pad_max(i)
+            if max(before, after) > limit:
+                yield f"{_name(ctx, bd)}: padding {before}/{after} of dimension {i}, limit {limit}"
 
 
 def bd_inside_memory(ctx: Context) -> Iterator[str]:
@@ -149,7 +150,7 @@ def bd_neighbour(ctx: Context) -> Iterator[str]:
 
 
 def lock_range(ctx: Context) -> Iterator[str]:
-    """Lock numbers and values: below the tile's count; initial and requested values 0..63; a neighbour's for memtiles."""
+    """Lock numbers below the tile's count, values 0..63; memtiles also reach their neighbours' locks."""
     top = ctx.device.lock_max
     uses = [(u, None) for u in ctx.program.lock_init]
     uses += [(u, bd.tile) for bd in ctx.program.bds for u in (bd.acquire, bd.release) if u]  # type: ignore[misc]
@@ -166,7 +167,7 @@ def lock_range(ctx: Context) -> Iterator[str]:
 
 
 def channels(ctx: Context) -> Iterator[str]:
-    """Channel numbers exist on the tile; each channel belongs to at most one flow; tasks run on channels with a flow."""
+    """Channels exist on the tile, each belongs to at most one flow, and tasks run on channels with a flow."""
     dev = ctx.device
     count = {
         (TileKind.SHIM, Dir.MM2S): dev.shim_mm2s_channels,
@@ -205,8 +206,9 @@ def queue_depth(ctx: Context) -> Iterator[str]:
         if isinstance(command, Push):
             key = (command.task.tile, command.task.dir, command.task.ch)
             pushed[key] += 1
-            if pushed[key] - waited[key] > ctx.device.queue_depth:
-                yield f"tile {key[0]} {key[1].name} {key[2]}: {pushed[key] - waited[key]} tasks, queue {ctx.device.queue_depth}"
+            waiting = pushed[key] - waited[key]
+            if waiting > ctx.device.queue_depth:
+                yield f"tile {key[0]} {key[1].name} {key[2]}: {waiting} tasks, queue {ctx.device.queue_depth}"
         elif isinstance(command, Wait):
             key = (command.tile, command.dir, command.ch)
             waited[key] = max(waited[key], command.count)

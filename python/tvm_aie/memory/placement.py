@@ -85,11 +85,10 @@ class _State:
     evicted: set[str]
     stored: set[str]
     chunks: list[int]
+    units: dict[str, int]  # rows of these storages are split in multiples (upsampling)
 
     def partition(self, storage: str) -> Rows:
         return split_rows(self.graph.storages[storage], self.columns, self.units.get(storage, 1))
-
-    units: dict[str, int] = None  # type: ignore[assignment]
 
 
 def split_rows(storage: Storage, columns: int, unit: int) -> Rows:
@@ -106,10 +105,9 @@ def plan_memory(graph: PhysicalGraph, columns: int, capacity: int) -> Placement:
     views = graph.views
     inputs = {views[io.tensor].storage for io in graph.graph.inputs}
     outputs = {views[io.tensor].storage for io in graph.graph.outputs}
-    state = _State(graph, geometries, columns, set(inputs), inputs | outputs, [1] * len(graph.layers))
-    state.units = {
-        views[layer.output].storage: layer.factors[0] for layer in graph.layers if isinstance(layer, Upsample)
-    }
+    units = {views[layer.output].storage: layer.factors[0] for layer in graph.layers if isinstance(layer, Upsample)}
+    chunks = [1] * len(graph.layers)
+    state = _State(graph, geometries, columns, set(inputs), inputs | outputs, chunks, units)
     _require_ddr_where_far(state)
     while True:
         attempt = _attempt(state, capacity)

@@ -218,9 +218,8 @@ class LayerGraph:
             expected = output_shape(layer, self.tensors)
             out = self.tensors[layer.output]
             if (out.channels, out.height, out.width) != expected:
-                raise ProgramError(
-                    f"layer {layer.name}: output {out.name} is {(out.channels, out.height, out.width)}, expected {expected}"
-                )
+                shape = (out.channels, out.height, out.width)
+                raise ProgramError(f"layer {layer.name}: output {out.name} is {shape}, expected {expected}")
             known.add(layer.output)
         for io in self.outputs:
             if io.tensor not in known:

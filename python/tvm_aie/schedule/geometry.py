@@ -54,7 +54,7 @@ def ceil_div(a: int, b: int) -> int:
 
 
 def ring_share(needed: int, slots: int) -> int:
-    """Smallest divisor of ``slots`` that is at least ``needed``; 0 if there is none. Divisors never wrap in the ring."""
+    """Smallest divisor of ``slots`` that is at least ``needed`` (divisors never wrap in a ring); 0 if there is none."""
     return next((d for d in range(max(needed, 1), slots + 1) if slots % d == 0), 0)
 
 

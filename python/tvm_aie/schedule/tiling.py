@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -49,7 +50,7 @@ def split_even(total: int, parts: int) -> tuple[tuple[int, int], ...]:
     """[first, last) of ``parts`` contiguous shares of ``total`` that differ by at most one."""
     base, extra = divmod(total, parts)
     starts = [i * base + min(i, extra) for i in range(parts + 1)]
-    return tuple(zip(starts[:-1], starts[1:], strict=True))
+    return tuple(pairwise(starts))
 
 
 def header_bytes(n_ocb: int, nnz: int, biases: int = 1) -> int:
