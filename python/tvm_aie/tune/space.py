@@ -118,7 +118,7 @@ def workload_key(work: Workload, device: Device, overlay: Overlay | None = None)
 
 def device_digest(device: Device) -> str:
     """Fingerprint of a device's numbers, so that an edited copy of a device file is another device."""
-    text = {"description", "calibration_rows", "provenance"}
+    text = {"description", "calibration_rows", "provenance", "silicon"}
     numbers = {f.name: repr(getattr(device, f.name)) for f in fields(device) if f.name not in text}
     return hashlib.sha256(json.dumps(numbers, sort_keys=True).encode()).hexdigest()[:16]
 
