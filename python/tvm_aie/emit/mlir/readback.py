@@ -97,7 +97,7 @@ def read_back(module: ir.Module, const: bytes, manifest: Manifest) -> Program:
         tuple(commands),
         _four(extra["ddr_sizes"]),
         const,
-        tuple(_io_from_json(i) for i in extra["io"]),
+        tuple(_io_from_json(i) for i in manifest["tensors"]),
         json.dumps(extra["meta"]),
     )
 
