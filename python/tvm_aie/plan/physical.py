@@ -84,7 +84,7 @@ def blocks_for(channels: int) -> int:
 
 def assign_channels(graph: LayerGraph) -> PhysicalGraph:
     """Choose channel maps and storages; insert copies where a tensor cannot be in two places at once."""
-    layers, tensors = _split_shared_concats(graph)
+    layers, tensors = _insert_copies(graph)
     forced: dict[str, ChannelMap] = {}
     for _ in range(len(layers) + 1):
         maps, blocks, conflict = _propagate(graph, layers, tensors, forced)
@@ -96,15 +96,27 @@ def assign_channels(graph: LayerGraph) -> PhysicalGraph:
     return PhysicalGraph(graph, work, tensors, views, storages)
 
 
-def _split_shared_concats(graph: LayerGraph) -> tuple[list[Layer], dict[str, Tensor]]:
-    """Give each concat operand a place of its own: a tensor already living in another concat is copied first."""
+def _insert_copies(graph: LayerGraph) -> tuple[list[Layer], dict[str, Tensor]]:
+    """Copies for tensors that would have to be in two places: operands of two concats, outputs that are inputs."""
     layers: list[Layer] = []
     tensors = dict(graph.tensors)
     root: dict[str, str] = {}  # alias through Permute
-    taken = {io.tensor for io in graph.inputs}
+    inputs, outputs = {io.tensor for io in graph.inputs}, {io.tensor for io in graph.outputs}
+    taken = set(inputs)
+
+    def copy_of(name: str, copy: str) -> str:
+        tensors[copy] = replace(tensors[name], name=copy)
+        layers.append(Add(copy, name, None, copy, 0, 0, Requant(0)))
+        return copy
+
     for layer in graph.layers:
         if isinstance(layer, Permute):
-            root[layer.output] = root.get(layer.input, layer.input)
+            base = root.get(layer.input, layer.input)
+            if base in inputs and layer.output in outputs:
+                # The host reads outputs where the array writes them, not where the inputs lie.
+                base = copy_of(layer.input, f"{layer.name}:copy")
+                layer = replace(layer, input=base)
+            root[layer.output] = base
         if not isinstance(layer, Concat):
             layers.append(layer)
             continue
@@ -112,10 +124,7 @@ def _split_shared_concats(graph: LayerGraph) -> tuple[list[Layer], dict[str, Ten
         for i, part in enumerate(layer.parts):
             base = root.get(part, part)
             if base in taken:
-                copy = f"{layer.name}:copy{i}"
-                tensors[copy] = replace(tensors[part], name=copy)
-                layers.append(Add(copy, part, None, copy, 0, 0, Requant(0)))
-                part = base = copy
+                part = base = copy_of(part, f"{layer.name}:copy{i}")
             taken.add(base)
             parts.append(part)
         layers.append(replace(layer, parts=tuple(parts)))

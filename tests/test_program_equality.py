@@ -1,0 +1,189 @@
+"""Layer graph to program to emulator: the bytes that come out are those of the numpy int64 reference.
+
+Every run is in check mode: races, never-written memory and undelivered data are faults.
+"""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graphs import GraphBuilder, resnet50
+from tvm_aie.device import load_device
+from tvm_aie.pipeline import compile_graph
+from tvm_aie.plan.graph import AvgDivisor
+from tvm_aie.plan.reference import evaluate
+from tvm_aie.runtime.emulator import RunOptions, run_program
+
+
+def run(graph, device="npu1", seed=0, check=True, **options):
+    compiled = compile_graph(graph, device)
+    x = np.random.default_rng(seed).integers(-128, 128, graph.inputs[0].shape).astype(np.int8)
+    result = run_program(compiled.program.to_bytes(), [x], RunOptions(check=check, **options))
+    expected = evaluate(graph, {"x": x})
+    for io, got in zip(graph.outputs, result.outputs, strict=True):
+        np.testing.assert_array_equal(got.reshape(-1), np.asarray(expected[io.tensor]).reshape(-1), err_msg=io.tensor)
+    return compiled, result
+
+
+@pytest.mark.parametrize("pixels", [1, 7, 8, 9, 31, 33])
+@pytest.mark.parametrize("channels", [1, 3, 8, 13])
+@pytest.mark.parametrize(("k", "stride"), [(1, 1), (1, 2), (3, 1), (3, 2), (5, 1)])
+def test_convolution_sizes(pixels, channels, k, stride):
+    b = GraphBuilder((channels, pixels, pixels))
+    run(b.graph(b.conv("x", 24, k, stride)))
+
+
+@pytest.mark.parametrize(
+    ("shape", "arguments"),
+    [
+        ((3, 64, 64), {"cout": 64, "k": 7, "stride": 2, "pads": (3, 3, 3, 3)}),
+        ((3, 67, 67), {"cout": 32, "k": 11, "stride": 4, "pads": (0, 0, 0, 0)}),
+        ((64, 7, 7), {"cout": 256, "k": 7, "pads": (0, 0, 0, 0)}),
+        ((256, 14, 14), {"cout": 512, "k": 3}),
+        ((32, 15, 15), {"cout": 32, "k": 3, "groups": 32}),
+        ((24, 12, 12), {"cout": 48, "k": 3, "groups": 3}),
+        ((16, 20, 12), {"cout": 24, "k": 3, "dilation": 2, "pads": (2, 2, 2, 2)}),
+        ((16, 9, 13), {"cout": 24, "k": 3, "pads": (0, 1, 2, 3)}),
+        ((8, 16, 16), {"cout": 16, "k": 1, "kw": 5}),
+        ((8, 16, 16), {"cout": 16, "k": 3, "negative_mul": 26, "lo": -128}),
+        ((2048, 1, 1), {"cout": 1000, "k": 1, "lo": -128}),
+        ((8, 5, 400), {"cout": 16, "k": 3}),
+    ],
+)
+def test_convolution_forms(shape, arguments):
+    b = GraphBuilder(shape)
+    run(b.graph(b.conv("x", **arguments)))
+
+
+@pytest.mark.parametrize("density", [0.0, 0.25, 0.5])
+def test_dead_blocks_cost_no_bytes_and_no_macs(density):
+    def build(d):
+        b = GraphBuilder((64, 14, 14), 3, d)
+        return b.graph(b.conv("x", 64, 3))
+
+    (dense_c, dense), (sparse_c, sparse) = run(build(1.0)), run(build(density))
+    live = (sparse_c.tilings[0].n_pass, sparse.items[0].macs / dense.items[0].macs)
+    share = np.mean(
+        [
+            b.any()
+            for b in sparse_c.graph.layers[0]
+            .weight.reshape(8, 8, 8, 8, 3, 3)
+            .transpose(0, 2, 1, 3, 4, 5)
+            .reshape(64, -1)
+        ]
+    )
+    assert live[1] == pytest.approx(share)
+    assert sparse.items[0].dense_macs == dense.items[0].macs
+    assert len(sparse_c.program.const) < len(dense_c.program.const)
+    assert sparse.cycles <= dense.cycles
+
+
+def mixed(seed=0, density=1.0, pixels=20):
+    b = GraphBuilder((16, pixels, pixels), seed, density)
+    a = b.conv("x", 64, 1)
+    r = b.add(a, b.conv(b.conv(a, 64), 64, 3, lo=-128))
+    p = b.pool(r)
+    q = b.pool(r, divisors=tuple(AvgDivisor(c, 1024 // c, 10) for c in (4, 6, 9)))
+    cat = b.concat(p, b.constant(b.constant(q), mul=2), b.conv(q, 5, 1), b.conv(p, 3, 1))
+    shuffled = b.permute(cat, np.random.default_rng(seed).permutation(b.tensors[cat].channels))
+    y = b.conv(shuffled, 40, 3, groups=4)
+    up = b.upsample(y)
+    return b.graph(b.conv(up, 9, 3), b.global_pool(y))
+
+
+@pytest.mark.parametrize("device", ["npu1", "wbs-1x1", "wbs-2x2", "wbs-3x3", "wbs-4x2", "wbs-2x5", "wbs-8x8"])
+@pytest.mark.parametrize("density", [1.0, 0.5])
+def test_every_operator_on_every_kind_of_array(device, density):
+    run(mixed(density=density), device)
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=100, deadline=None)
+def test_random_networks(seed):
+    rng = np.random.default_rng(seed)
+    b = GraphBuilder(
+        (int(rng.integers(1, 30)), int(rng.integers(3, 24)), int(rng.integers(3, 24))),
+        seed,
+        float(rng.choice([1, 0.5])),
+    )
+    pool = ["x"]
+    for _ in range(int(rng.integers(2, 7))):
+        x = str(rng.choice(pool))
+        t = b.tensors[x]
+        same = [
+            n
+            for n in pool
+            if (b.tensors[n].channels, b.tensors[n].height, b.tensors[n].width) == (t.channels, t.height, t.width)
+        ]
+        spatial = [n for n in pool if (b.tensors[n].height, b.tensors[n].width) == (t.height, t.width)]
+        kind = rng.integers(0, 7)
+        if kind == 0 and min(t.height, t.width) > 2:
+            y = b.pool(x, 3, int(rng.integers(1, 3)))
+        elif kind == 1:
+            y = b.add(x, str(rng.choice(same)), (int(rng.integers(0, 3)), int(rng.integers(0, 3))), -128)
+        elif kind == 2:
+            y = b.concat(x, str(rng.choice(spatial)))
+        elif kind == 3:
+            y = b.permute(x, rng.permutation(t.channels))
+        elif kind == 4:
+            y = b.constant(x)
+        else:
+            y = b.conv(
+                x,
+                int(rng.integers(1, 40)),
+                int(rng.choice([1, 3])),
+                int(rng.integers(1, 3)),
+                lo=int(rng.choice([0, -128])),
+            )
+        pool.append(y)
+    run(b.graph(*{pool[-1], pool[len(pool) // 2 + 1]}), str(rng.choice(["npu1", "wbs-2x2", "wbs-3x2"])), seed)
+
+
+def test_larger_than_all_memtiles_spills_and_stays_exact():
+    device = dataclasses.replace(load_device("npu1"), memtile_bytes=96 * 1024)
+    b = GraphBuilder((8, 64, 64))
+    x = b.conv("x", 64, 3)
+    y = b.conv(x, 64, 3)
+    z = b.add(b.conv(y, 64, 1, lo=-128), x)
+    compiled, result = run(b.graph(b.conv(z, 16, 3)), device)
+    assert compiled.placement.spilled and any(i.chunk > 0 for i in compiled.placement.items)
+    assert sum(i.bytes_store for i in result.items) > 64 * 64 * 64
+
+
+def test_timed_mode_takes_the_same_cycles_and_compute_can_be_scaled():
+    graph = mixed()
+    compiled, result = run(graph)
+    data = compiled.program.to_bytes()
+    timed = run_program(data, [], RunOptions(functional=False))
+    assert timed.cycles == result.cycles and [i.end for i in timed.items] == [i.end for i in result.items]
+    slow = run_program(data, [], RunOptions(functional=False, compute_num=100))
+    assert slow.cycles > 5 * timed.cycles
+    free = run_program(data, [], RunOptions(functional=False, compute_num=0))
+    assert sum(i.busy_sum for i in free.items) == 0
+
+
+def test_same_input_same_bytes():
+    assert compile_graph(mixed()).program.to_bytes() == compile_graph(mixed()).program.to_bytes()
+
+
+def test_programs_name_their_items():
+    meta = json.loads(compile_graph(mixed()).program.meta)
+    assert meta["device"] == "npu1" and all(item["estimated_cycles"] > 0 for item in meta["items"])
+
+
+@pytest.mark.parametrize("density", [1.0, 0.5])
+def test_resnet50_within_the_limits(density):
+    compiled, result = run(resnet50(density))
+    limit_ms = {1.0: 5.7, 0.5: 3.6}[density]
+    assert result.total_cycles / (compiled.device.clock_mhz * 1e3) < limit_ms
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", range(2, 9))
+@pytest.mark.parametrize("density", [1.0, 0.5])
+def test_resnet50_on_every_square_array(n, density):
+    run(resnet50(density), f"wbs-{n}x{n}", check=False)
