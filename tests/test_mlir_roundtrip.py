@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mlir_nets import GRAPHS, canonical, program_of, resnet50
 
+from mlir_nets import GRAPHS, canonical, program_of, resnet50
 from tvm_aie.emit.artifacts import command_counts, manifest, text_counts
 from tvm_aie.emit.mlir import ir
 from tvm_aie.emit.mlir.build import build
