@@ -34,7 +34,8 @@ def cmd_compile(args: argparse.Namespace) -> int:
     from tvm_aie.cli import service
     from tvm_aie.report.files import write_json
 
-    network = service.compile_network(args.model, args.target, Progress(args.quiet), shapes_of(args.shape))
+    progress = Progress(args.quiet)
+    network = service.compile_network(args.model, args.target, progress, shapes_of(args.shape))
     report = service.report_of(network)
     console = make_console()
     print_summary(console, report, "compile")
@@ -42,7 +43,14 @@ def cmd_compile(args: argparse.Namespace) -> int:
         folder = output_folder(args.output)
         library = folder / f"{report.network}.so"
         network.executable.export_library(str(library))
-        print_wrote(console, [library, write_json(report, folder / "report.json")])
+        wrote = [library, write_json(report, folder / "report.json")]
+        if args.emit:
+            from tvm_aie.cli.design_cmd import write_designs
+
+            wrote += write_designs(network.compilation, folder, progress)
+        print_wrote(console, wrote)
+    elif args.emit:
+        raise InputError("--emit needs a folder: add -o DIR")
     return 0
 
 

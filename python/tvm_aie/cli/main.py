@@ -127,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_shape(sub)
     _add_target(sub)
     sub.add_argument("-o", "--output", metavar="DIR", help="also write report.json and the exported library here")
+    sub.add_argument("--emit", choices=("mlir",), help="with -o: also write the mlir-aie design, kernels, host program")
 
     sub = command("run", "compile, run on the emulator and print the per-layer report")
     _add_model(sub)
