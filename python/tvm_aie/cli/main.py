@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module, metadata
 
+from tvm_aie.cli import tune_options
 from tvm_aie.errors import TvmAieError
 
 EXIT_MISMATCH = 8
@@ -126,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_model(sub)
     _add_shape(sub)
     _add_target(sub)
+    tune_options.add_records(sub)
     sub.add_argument("-o", "--output", metavar="DIR", help="also write report.json and the exported library here")
     sub.add_argument("--emit", choices=("mlir",), help="with -o: also write the mlir-aie design, kernels, host program")
 
@@ -133,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_model(sub)
     _add_shape(sub)
     _add_target(sub)
+    tune_options.add_records(sub)
     _add_run_options(sub)
     sub.add_argument("-o", "--output", metavar="DIR", help="write report.json, layers.csv and outputs.npz here")
 
@@ -140,6 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_model(sub)
     _add_shape(sub)
     _add_target(sub)
+    tune_options.add_records(sub)
     _add_run_options(sub)
     sub.add_argument("--beside", metavar="MODEL", help="a second network (for example the sparse one) for the picture")
     sub.add_argument("-o", "--output", metavar="DIR", default="out/profile", help="default: out/profile")
@@ -148,6 +152,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_model(sub)
     _add_shape(sub)
     _add_target(sub)
+
+    tune_options.add_commands(command, _add_model, _add_shape, _add_target)
 
     sub = command("devices", "list the machines, or the numbers of one with unit, source and tag")
     sub.add_argument("name", nargs="?", help="npu1, wbs-RxC[-mM] or a .toml file")
@@ -170,7 +176,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of ``tvm-aie``; returns the exit code."""
     args = _parser().parse_args(argv)
     try:
-        handler = getattr(import_module("tvm_aie.cli.commands"), f"cmd_{args.command}")
+        module = tune_options.MODULES.get(args.command, "commands")
+        handler = getattr(import_module(f"tvm_aie.cli.{module}"), f"cmd_{args.command}")
+        if getattr(args, "records", None) and module == "commands":
+            handler = import_module("tvm_aie.cli.tune_cmd").with_records(handler)
         code: int = handler(args)
         sys.stdout.flush()
         return code

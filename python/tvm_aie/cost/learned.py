@@ -20,6 +20,7 @@ from tvm_aie.schedule.tiling import Tiling
 Floats = npt.NDArray[np.float64]
 _ESTIMATE, _BOUND = NAMES.index("log_estimate"), NAMES.index("log_bound")
 MODEL_VERSION = 1
+MEMBERS = 3  # models with different seeds whose mean is taken
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class LearnedModel:
         """An untrained model predicts the estimate itself."""
         self.seed, self.rounds = seed, rounds
         self.trained_on = 0
-        self._booster: Any = None
+        self._boosters: list[Any] = []
 
     def fit(self, samples: Sequence[Sample]) -> None:
         """Train on all samples; each workload weighs the same, fast tilings more than slow ones."""
@@ -54,10 +55,11 @@ class LearnedModel:
         y = np.log([s.cycles for s in samples]) - x[:, _ESTIMATE]
         data = xgb.DMatrix(x, label=y, weight=_weights(samples), feature_names=list(NAMES))
         parameters = {
-            "objective": "reg:squarederror", "max_depth": 6, "eta": 0.08, "subsample": 0.9, "colsample_bytree": 0.8,
-            "min_child_weight": 0.5, "lambda": 1.0, "seed": self.seed, "nthread": 1, "tree_method": "hist",
+            "objective": "reg:squarederror", "max_depth": 6, "eta": 0.08, "subsample": 0.8, "colsample_bytree": 0.6,
+            "min_child_weight": 0.5, "lambda": 1.0, "nthread": 1, "tree_method": "hist",
         }  # fmt: skip
-        self._booster = xgb.train(parameters, data, num_boost_round=self.rounds)
+        seeds = [self.seed * MEMBERS + i for i in range(MEMBERS)]
+        self._boosters = [xgb.train({**parameters, "seed": s}, data, num_boost_round=self.rounds) for s in seeds]
         self.trained_on = len(samples)
 
     def predict_features(self, x: Floats) -> Floats:
@@ -65,8 +67,9 @@ class LearnedModel:
         if not len(x):
             return np.zeros(0)
         log = x[:, _ESTIMATE].copy()
-        if self._booster is not None:
-            log += self._booster.predict(_xgboost().DMatrix(x, feature_names=list(NAMES)))
+        if self._boosters:
+            data = _xgboost().DMatrix(x, feature_names=list(NAMES))
+            log += np.mean([booster.predict(data) for booster in self._boosters], axis=0)
         cycles: Floats = np.exp(np.maximum(log, x[:, _BOUND]))
         return cycles
 
@@ -77,10 +80,10 @@ class LearnedModel:
 
     def save(self, path: str | Path) -> None:
         """Write the model as JSON."""
-        if self._booster is None:
+        if not self._boosters:
             raise InputError("an untrained model is not saved")
-        tree = json.loads(bytes(self._booster.save_raw("json")))
-        body = {"version": MODEL_VERSION, "features": list(NAMES), "trained_on": self.trained_on, "model": tree}
+        trees = [json.loads(bytes(booster.save_raw("json"))) for booster in self._boosters]
+        body = {"version": MODEL_VERSION, "features": list(NAMES), "trained_on": self.trained_on, "models": trees}
         Path(path).write_text(json.dumps(body))
 
     @classmethod
@@ -91,8 +94,10 @@ class LearnedModel:
             if body["version"] != MODEL_VERSION or body["features"] != list(NAMES):
                 raise InputError(f"{path}: a model of another version of tvm-aie; run `tvm-aie cost fit` again")
             model = cls()
-            model._booster = _xgboost().Booster()
-            model._booster.load_model(bytearray(json.dumps(body["model"]).encode()))
+            for tree in body["models"]:
+                booster = _xgboost().Booster()
+                booster.load_model(bytearray(json.dumps(tree).encode()))
+                model._boosters.append(booster)
             model.trained_on = int(body["trained_on"])
         except OSError as error:
             raise InputError(f"{path}: {error.strerror or error}") from error
@@ -131,6 +136,21 @@ def evaluate(model: LearnedModel, samples: Sequence[Sample]) -> list[Evaluation]
     return out
 
 
+def cross_validate(samples: Sequence[Sample], seed: int = 0, folds: int = 5) -> list[Evaluation]:
+    """Every workload judged by a model that has not seen it."""
+    groups = sorted({s.group for s in samples})
+    np.random.default_rng(seed).shuffle(groups)
+    if len(groups) < 2:
+        raise InputError("cross-validation needs measurements of at least two layers")
+    out: list[Evaluation] = []
+    for part in np.array_split(np.array(groups), min(folds, len(groups))):
+        held = set(part.tolist())
+        model = LearnedModel(seed)
+        model.fit([s for s in samples if s.group not in held])
+        out += evaluate(model, [s for s in samples if s.group in held])
+    return sorted(out, key=lambda e: e.group)
+
+
 def rank_correlation(a: Floats, b: Floats) -> float:
     """Spearman's coefficient, ties by mean rank."""
     ra, rb = _ranks(np.asarray(a)), _ranks(np.asarray(b))
@@ -151,7 +171,7 @@ def _weights(samples: Sequence[Sample]) -> Floats:
     for s in samples:
         groups.setdefault(s.group, []).append(s.cycles)
     best = {g: min(v) for g, v in groups.items()}
-    return np.array([(0.2 + best[s.group] / s.cycles) / len(groups[s.group]) * 100 for s in samples])
+    return np.array([(0.05 + (best[s.group] / s.cycles) ** 2) / len(groups[s.group]) * 100 for s in samples])
 
 
 def _xgboost() -> Any:

@@ -26,6 +26,7 @@ class Compilation:
     graphs: tuple[Any, ...]
     compiled: tuple[Any, ...]
     device: Any
+    eliminations: tuple[Any, ...] = ()  # tesa.eliminate.Elimination per Relax function; empty when switched off
 
 
 @dataclass
@@ -37,6 +38,7 @@ class _State:
     graphs: tuple[Any, ...] = ()
     compiled: tuple[Any, ...] = ()
     last: Compilation | None = None
+    eliminate: bool = True
 
 
 _STATE = _State()
@@ -51,17 +53,26 @@ def set_backend(backend: Backend | None) -> Backend | None:
     return previous
 
 
+def set_eliminate(enabled: bool) -> bool:
+    """Switch the elimination of dead channels and weights on or off (default on); returns the previous setting."""
+    previous, _STATE.eliminate = _STATE.eliminate, enabled
+    return previous
+
+
 def last_compilation() -> Compilation | None:
     """The most recent compile for an ``aie2`` target in this process."""
     return _STATE.last
 
 
 def emulator_backend(graphs: Sequence[Any], device: Any) -> tuple[list[Any], list[Any]]:
-    """Compile each layer graph to a ``Program`` and put them in one runtime module."""
-    from tvm_aie.pipeline import compile_graph
+    """Compile each layer graph to a ``Program`` and put them in one runtime module.
+
+    Tuning records in scope (``with database:``) are used.
+    """
+    from tvm_aie.tune.apply import compile_with_records
 
     importlib.import_module("tvm_aie._native").load()
-    compiled = [compile_graph(graph, device) for graph in graphs]
+    compiled = [compile_with_records(graph, device) for graph in graphs]
     create = tvm_ffi.get_global_func("tvm_aie.runtime.create")
     programs = [bytes(c.program.to_bytes()) for c in compiled]
     return [create([graph.name for graph in graphs], programs)], compiled
@@ -86,12 +97,19 @@ def offload(mod: Any, target: Any) -> Any:
     from tvm_aie.targets import device_of
 
     device = device_of(target)
+    eliminations: tuple[Any, ...] = ()
+    if _STATE.eliminate:
+        from tvm_aie.tesa.eliminate import eliminate_dead
+
+        mod, done = eliminate_dead(mod)
+        eliminations = tuple(done.values())
+    # channels and weights that cannot change an output are gone
     split = partition(mod)
     _STATE.target, _STATE.graphs, _STATE.compiled = target, (), ()
     # every operator is on the array or has a reason
     mod = relax.transform.RunCodegen()(rename_regions(split.module)).without_attr("const_name_to_constant")
     # now: a region is a call of an external function; its program is an attached runtime module
-    _STATE.last = Compilation(split.report, _STATE.graphs, _STATE.compiled, device)
+    _STATE.last = Compilation(split.report, _STATE.graphs, _STATE.compiled, device, eliminations)
     _log.info("aie2: %d regions, %.1f %% of MACs", split.report.regions, 100 * split.report.mac_share)
     return mod
 
