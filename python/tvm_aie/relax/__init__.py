@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tvm_aie.relax.codegen import Compilation, last_compilation, offload, set_backend
+    from tvm_aie.relax.codegen import Compilation, last_compilation, offload, set_backend, set_eliminate
     from tvm_aie.relax.partition import OffloadReport, OpRecord, Partition
 
 _HOMES = {
@@ -13,12 +13,22 @@ _HOMES = {
     "last_compilation": "codegen",
     "offload": "codegen",
     "set_backend": "codegen",
+    "set_eliminate": "codegen",
     "OffloadReport": "partition",
     "OpRecord": "partition",
     "Partition": "partition",
 }
 
-__all__ = ["Compilation", "OffloadReport", "OpRecord", "Partition", "last_compilation", "offload", "set_backend"]
+__all__ = [
+    "Compilation",
+    "OffloadReport",
+    "OpRecord",
+    "Partition",
+    "last_compilation",
+    "offload",
+    "set_backend",
+    "set_eliminate",
+]
 
 
 def __getattr__(name: str) -> Any:

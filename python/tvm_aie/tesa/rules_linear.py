@@ -237,7 +237,7 @@ def _matmul(node: Node) -> Sequence[Fact]:
         shapes = [p.shape for p in parts]
         return [Fact(node.shape, node.dtype, *(joined(c, shapes, len(node.shape) - 1) for c in columns))]
     a, b = (o.fact for o in node.operands)
-    (ka, va, ea, la, ha), (kb, vb, eb, lb, hb) = (_inner(f, axis) for f, axis in ((a, -1), (b, -2)))
+    (ka, va, ea, la, ha), (kb, vb, eb, _, _) = (_inner(f, axis) for f, axis in ((a, -1), (b, -2)))
     va, vb = np.where(ka, va, 0.0), np.where(kb, vb, 0.0)
     zero_a, zero_b = ka & (va == 0), kb & (vb == 0)
 
