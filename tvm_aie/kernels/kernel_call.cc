@@ -28,16 +28,20 @@ struct Call {
   int n_params;
   bool functional;
   KernelCall* result;
-  std::string* fault;
+  FaultText* fault;
   const char* name;
 
   __attribute__((format(printf, 2, 3))) bool Fail(const char* format, ...) const {
+#ifdef TVM_AIE_ON_ARRAY
+    (void)format;
+#else
     char text[256];
     va_list list;
     va_start(list, format);
     std::vsnprintf(text, sizeof(text), format, list);
     va_end(list);
-    *fault = std::string(name) + ": " + text;
+    *fault = FaultText(name) + ": " + text;
+#endif
     return false;
   }
   bool Range(const char* what, int64_t v, int64_t lo, int64_t hi) const {
@@ -551,7 +555,7 @@ bool RunUpsample(const Call& c) {
 }  // namespace
 
 bool PerformKernel(const SuperkernelState& state, const CoreConfig& config, uint8_t* mem, int id,
-                   const int32_t* params, int n_params, bool functional, KernelCall* call, std::string* fault) {
+                   const int32_t* params, int n_params, bool functional, KernelCall* call, FaultText* fault) {
   static const char* const kNames[] = {"KERNEL", "CONV", "ADD", "MAXPOOL", "AVGPOOL", "UPSAMPLE"};
   bool known = id >= kConv && id <= kUpsample;
   Call c{state, config, mem, params, n_params, functional, call, fault, kNames[known ? id : 0]};

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 
 #include "tvm_aie/superkernel.h"
 
@@ -14,6 +13,6 @@ constexpr int kMaxParams = 19 + 3 * kMaxDivisors;
 
 // Returns false with `*fault` set when a parameter does not fit the messages held.
 bool PerformKernel(const SuperkernelState& state, const CoreConfig& config, uint8_t* mem, int id,
-                   const int32_t* params, int n_params, bool functional, KernelCall* call, std::string* fault);
+                   const int32_t* params, int n_params, bool functional, KernelCall* call, FaultText* fault);
 
 }  // namespace tvm_aie::kernels

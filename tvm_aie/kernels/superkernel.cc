@@ -78,7 +78,7 @@ class Machine {
   }
   static Step Control(StepKind kind, int opcodes) { return Lock(kind, 0, 0, opcodes); }
 
-  Step Fault(const std::string& text) {
+  Step Fault(const FaultText& text) {
     s_.phase = kFaulted;
     s_.fault_code = 1;
     s_.fault = text;
@@ -127,13 +127,13 @@ class Machine {
   Step ReadOpHeader(bool* done) {
     uint64_t at = c_.a_base + uint64_t{s_.a_pos} * c_.a_slot;
     if (static_cast<uint32_t>(Word(at)) != kOpMagic) {
-      return Fault("opcode message: bad magic " + std::to_string(Word(at)) + " at A slot " + std::to_string(s_.a_pos));
+      return Fault("opcode message: bad magic " + ToText(Word(at)) + " at A slot " + ToText(s_.a_pos));
     }
     int64_t n_words = Word(at + 4), slots = Word(at + 8);
-    if (slots < 1 || slots > c_.a_slots) return Fault("opcode message: " + std::to_string(slots) + " slots");
+    if (slots < 1 || slots > c_.a_slots) return Fault("opcode message: " + ToText(slots) + " slots");
     if (n_words < kOpHeaderWords || n_words * 4 > slots * c_.a_slot || n_words * 4 > c_.ops_bytes) {
-      return Fault("opcode message: " + std::to_string(n_words) + " words do not fit " + std::to_string(slots) +
-                   " slots and OPS of " + std::to_string(c_.ops_bytes) + " bytes");
+      return Fault("opcode message: " + ToText(n_words) + " words do not fit " + ToText(slots) +
+                   " slots and OPS of " + ToText(c_.ops_bytes) + " bytes");
     }
     s_.n_words = static_cast<uint32_t>(n_words);
     s_.pending = static_cast<int>(slots);
@@ -160,9 +160,9 @@ class Machine {
     if (s_.pc >= s_.n_words) return Fault("opcode message ends without END");
     int32_t op = Op(s_.pc);
     if (op < 0 || op > kSkipO) {
-      return Fault("unknown opcode " + std::to_string(op) + " at word " + std::to_string(s_.pc));
+      return Fault("unknown opcode " + ToText(op) + " at word " + ToText(s_.pc));
     }
-    if (s_.n_words - s_.pc < kWords[op]) return Fault("opcode " + std::to_string(op) + " is cut off");
+    if (s_.n_words - s_.pc < kWords[op]) return Fault("opcode " + ToText(op) + " is cut off");
     int32_t operand = kWords[op] > 1 ? Op(s_.pc + 1) : 0;
     uint32_t at = s_.pc;
     s_.pc += kWords[op];
@@ -189,7 +189,7 @@ class Machine {
   }
 
   Step BeginLoop(int32_t count) {
-    if (count < 1) return Fault("LOOP: count " + std::to_string(count));
+    if (count < 1) return Fault("LOOP: count " + ToText(count));
     if (s_.depth >= static_cast<int>(s_.loops.size())) return Fault("LOOP: nested deeper than 4");
     s_.loops[static_cast<size_t>(s_.depth++)] = {s_.pc, count, 0};
     return Control(StepKind::kControl, 1);
@@ -209,8 +209,8 @@ class Machine {
   // A second ACQ_A extends the message; REL_A of a part drops its first slots.
   Step AcquireA(int32_t m) {
     if (m < 1 || m > static_cast<int64_t>(c_.a_slots) - s_.a_held) {
-      return Fault("ACQ_A: " + std::to_string(m) + " slots, " + std::to_string(s_.a_held) + " held of a ring of " +
-                   std::to_string(c_.a_slots));
+      return Fault("ACQ_A: " + ToText(m) + " slots, " + ToText(s_.a_held) + " held of a ring of " +
+                   ToText(c_.a_slots));
     }
     s_.a_held += static_cast<uint32_t>(m);
     s_.a_msg = c_.a_base + s_.a_pos * c_.a_slot;
@@ -219,7 +219,7 @@ class Machine {
 
   Step ReleaseA(int32_t m) {
     if (m < 1 || m > static_cast<int64_t>(s_.a_held)) {
-      return Fault("REL_A: " + std::to_string(m) + " slots, " + std::to_string(s_.a_held) + " held");
+      return Fault("REL_A: " + ToText(m) + " slots, " + ToText(s_.a_held) + " held");
     }
     s_.a_held -= static_cast<uint32_t>(m);
     s_.a_pos = (s_.a_pos + static_cast<uint32_t>(m)) % c_.a_slots;
@@ -230,11 +230,11 @@ class Machine {
   Step ReadWHeader(bool* done) {
     s_.w_msg = c_.w_base + s_.w_pos * c_.w_slot;
     if (static_cast<uint32_t>(Word(s_.w_msg)) != kWeightMagic) {
-      return Fault("weight message: bad magic " + std::to_string(Word(s_.w_msg)) + " at W slot " +
-                   std::to_string(s_.w_pos));
+      return Fault("weight message: bad magic " + ToText(Word(s_.w_msg)) + " at W slot " +
+                   ToText(s_.w_pos));
     }
     int64_t slots = Word(uint64_t{s_.w_msg} + 4);
-    if (slots < 1 || slots > c_.w_slots) return Fault("weight message: " + std::to_string(slots) + " slots");
+    if (slots < 1 || slots > c_.w_slots) return Fault("weight message: " + ToText(slots) + " slots");
     s_.w_held = static_cast<uint32_t>(slots);
     s_.phase = kCopyHeader;
     if (slots == 1) return Continue(done);
@@ -247,14 +247,14 @@ class Machine {
     int64_t cb0 = Word(at + 24);
     if (bytes < kWeightHeaderBytes || bytes % 64 != 0 || bytes > c_.hdr_bytes ||
         bytes > static_cast<int64_t>(s_.w_held) * c_.w_slot) {
-      return Fault("weight message: header of " + std::to_string(bytes) + " bytes (HDR holds " +
-                   std::to_string(c_.hdr_bytes) + ")");
+      return Fault("weight message: header of " + ToText(bytes) + " bytes (HDR holds " +
+                   ToText(c_.hdr_bytes) + ")");
     }
     constexpr int64_t kMax = 65535;  // row_ptr is uint16
     if (n_ocb < 0 || n_ocb > kMax || nnz < 0 || nnz > kMax || cb0 < 0 || cb0 > kMax || o_slots < 0 ||
         o_slots > c_.o_slots) {
-      return Fault("weight message: n_ocb " + std::to_string(n_ocb) + ", nnz " + std::to_string(nnz) + ", cb0 " +
-                   std::to_string(cb0) + ", o_slots " + std::to_string(o_slots) + " out of range");
+      return Fault("weight message: n_ocb " + ToText(n_ocb) + ", nnz " + ToText(nnz) + ", cb0 " +
+                   ToText(cb0) + ", o_slots " + ToText(o_slots) + " out of range");
     }
     SuperkernelState::Header& h = s_.header;
     h.valid = true;
@@ -284,8 +284,8 @@ class Machine {
     uint32_t n = s_.header.o_slots;
     if (n == 0) return Control(StepKind::kControl, 1);
     if (n > c_.o_slots - s_.o_pos) {
-      return Fault("ACQ_O: a message of " + std::to_string(n) + " slots at slot " + std::to_string(s_.o_pos) +
-                   " would wrap around the ring of " + std::to_string(c_.o_slots));
+      return Fault("ACQ_O: a message of " + ToText(n) + " slots at slot " + ToText(s_.o_pos) +
+                   " would wrap around the ring of " + ToText(c_.o_slots));
     }
     s_.o_held = n;
     s_.o_msg = c_.o_base + s_.o_pos * c_.o_slot;
@@ -309,8 +309,8 @@ class Machine {
     uint32_t unit = s_.header.o_slots;
     if (unit == 0 || s_.o_pos % unit == 0) return Control(StepKind::kControl, 1);
     if (c_.o_slots % unit != 0) {
-      return Fault("SKIP_O: o_slots " + std::to_string(unit) + " does not divide the ring of " +
-                   std::to_string(c_.o_slots));
+      return Fault("SKIP_O: o_slots " + ToText(unit) + " does not divide the ring of " +
+                   ToText(c_.o_slots));
     }
     s_.pending = static_cast<int>(unit - s_.o_pos % unit);
     s_.phase = kSkipRelease;
@@ -320,13 +320,13 @@ class Machine {
   Step Kernel(uint32_t at) {
     int32_t id = Op(at + 1), n = Op(at + 2);
     if (n < 0 || n > kernels::kMaxParams || static_cast<uint32_t>(n) > s_.n_words - s_.pc) {
-      return Fault("KERNEL " + std::to_string(id) + ": " + std::to_string(n) + " parameter words");
+      return Fault("KERNEL " + ToText(id) + ": " + ToText(n) + " parameter words");
     }
     int32_t params[kernels::kMaxParams];
     std::memcpy(params, mem_ + c_.ops_base + uint64_t{s_.pc} * 4, static_cast<size_t>(n) * 4);
     s_.pc += static_cast<uint32_t>(n);
     Step step = Control(StepKind::kKernel, 1);
-    std::string fault;
+    FaultText fault;
     if (!kernels::PerformKernel(s_, c_, mem_, id, params, n, functional_, &step.call, &fault)) return Fault(fault);
     return step;
   }

@@ -8,9 +8,26 @@
 
 #include <array>
 #include <cstdint>
+#ifndef TVM_AIE_ON_ARRAY
 #include <string>
+#endif
 
 namespace tvm_aie {
+
+// What is wrong, in words. A core has no room for words: there, texts vanish and `fault_code` remains.
+#ifdef TVM_AIE_ON_ARRAY
+struct FaultText {
+  FaultText() = default;
+  FaultText(const char*) {}
+  friend FaultText operator+(FaultText, FaultText) { return {}; }
+};
+template <typename T>
+FaultText ToText(T) { return {}; }
+#else
+using FaultText = std::string;
+template <typename T>
+FaultText ToText(T value) { return std::to_string(value); }
+#endif
 
 // Bytes; `mem` is core data memory. All rings start 64-byte aligned.
 struct CoreConfig {
@@ -79,7 +96,7 @@ struct SuperkernelState {
   };
   std::array<Loop, 4> loops{};
   int fault_code = 0;
-  std::string fault;           // set with kFault
+  FaultText fault;           // set with kFault
 };
 
 // Performs the next step of the core. `functional` = false: no arithmetic (headers and opcodes are still read).
