@@ -12,7 +12,19 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tvm_aie.plan.graph import Add, AvgDivisor, Concat, Conv, GraphIO, Int8Array, Layer, LayerGraph, Pool, Requant, Tensor
+from tvm_aie.plan.graph import (
+    Add,
+    AvgDivisor,
+    Concat,
+    Conv,
+    GraphIO,
+    Int8Array,
+    Layer,
+    LayerGraph,
+    Pool,
+    Requant,
+    Tensor,
+)
 from tvm_aie.plan.graph import output_shape as shape_of
 
 Pads = tuple[int, int, int, int]
@@ -43,7 +55,9 @@ class _Builder:
                 w[8 * r : 8 * r + 8, 8 * c : 8 * c + 8] = 0
         return w
 
-    def conv(self, x: str, cout: int, kh: int, kw: int = 0, stride: int = 1, same: bool = True, relu: bool = True) -> str:
+    def conv(
+        self, x: str, cout: int, kh: int, kw: int = 0, stride: int = 1, same: bool = True, relu: bool = True
+    ) -> str:
         """A convolution with bias; ``same``: zero padding of half the window."""
         kw = kw or kh
         cin = self.tensors[x].channels
@@ -52,7 +66,9 @@ class _Builder:
         shift = int(np.ceil(np.log2(np.sqrt(cin * kh * kw * self.density) * 70))) + 1
         bias = self.rng.integers(-500, 500, cout).astype(np.int64)
         requant = Requant(shift, 0 if relu else -128)
-        return self._append(Conv(name, x, name, self._weight(cout, cin, kh, kw), bias, 0, requant, (stride, stride), pads))
+        return self._append(
+            Conv(name, x, name, self._weight(cout, cin, kh, kw), bias, 0, requant, (stride, stride), pads)
+        )
 
     def add(self, a: str, b: str) -> str:
         """Residual add with ReLU."""
