@@ -101,7 +101,7 @@ def offload(mod: Any, target: Any) -> Any:
     if _STATE.eliminate:
         from tvm_aie.tesa.eliminate import eliminate_dead
 
-        mod, done = eliminate_dead(mod)
+        mod, done = eliminate_dead(mod, device.rows)
         eliminations = tuple(done.values())
     # channels and weights that cannot change an output are gone
     split = partition(mod)

@@ -22,7 +22,7 @@ from tvm_aie.tesa.layers import Graph, Layer, layers_of
 from tvm_aie.tesa.propagate import Propagation, propagate, tensor_arguments
 from tvm_aie.tesa.quantised import integers_of
 from tvm_aie.tesa.rewrite import Rewriter
-from tvm_aie.tesa.slots import Index, Removal, Ties, choose_removal, live_work
+from tvm_aie.tesa.slots import Index, Removal, Ties, choose_removal
 
 MAX_ROUNDS = 12
 
@@ -35,18 +35,19 @@ class Elimination:
     folded: tuple[Folded, ...]
     channels_removed: int
     rounds: int
-    before: Propagation
+    original: Any
     after: Propagation
 
 
-def eliminate_function(func: Any) -> Elimination:
-    """Eliminate in one Relax function."""
+def eliminate_function(func: Any, rows: int = 1) -> Elimination:
+    """Eliminate in one Relax function; ``rows``: see ``slots.choose_removal``."""
     from tvm_aie.tesa.attach import attached_to
 
-    attached = attached_to(func)
-    first = propagate(func, attached)
-    func = materialised(first)
+    attached, original = attached_to(func), func
     result = propagate(func, attached, exempt=False)
+    if attached:
+        func = materialised(result)
+        result = propagate(func, attached, exempt=False)
     folded: list[Folded] = []
     removed, rounds = 0, 0
     for _ in range(MAX_ROUNDS):
@@ -56,7 +57,7 @@ def eliminate_function(func: Any) -> Elimination:
         if changed:
             func = _cleaned(func)
             result = propagate(func, attached_to(func), exempt=False)
-        func, count = _remove_channels(result)
+        func, count = _remove_channels(result, rows)
         removed += count
         if not changed and not count:
             break
@@ -64,7 +65,7 @@ def eliminate_function(func: Any) -> Elimination:
         if count:
             func = _cleaned(func)
             result = propagate(func, attached_to(func), exempt=False)
-    return Elimination(func, tuple(folded), removed, rounds, first, result)
+    return Elimination(func, tuple(folded), removed, rounds, original, result)
 
 
 def materialised(result: Propagation) -> Any:
@@ -88,19 +89,16 @@ def _cleaned(func: Any) -> Any:
     return mod["main"].without_attr("tesa_attached") if "tesa_attached" in (func.attrs or {}) else mod["main"]
 
 
-def _remove_channels(result: Propagation) -> tuple[Any, int]:
-    """One step of shape elimination: the way (single channels or blocks of 8) that leaves less work."""
+def _remove_channels(result: Propagation, rows: int) -> tuple[Any, int]:
+    """One step of shape elimination."""
     graph = Graph.of(result.func)
     layers = list(layers_of(result, graph))
     if not layers:
         return result.func, 0
     ties = Ties(result, graph, layers)
-    choices = [choose_removal(ties, aligned) for aligned in (True, False)]
-    removal = min(choices, key=lambda choice: live_work(layers, choice))
+    removal = choose_removal(ties, rows)
     if not removal.keep:
-        removal = max(choices, key=lambda choice: choice.channels)
-        if not removal.keep or live_work(layers, removal) > live_work(layers, Removal({})):
-            return result.func, 0
+        return result.func, 0
     return _Narrower(result, ties, layers, removal).run(), removal.channels
 
 
@@ -247,15 +245,19 @@ def _variables(value: Any) -> list[Any]:
     return tensor_arguments(value) if op_name(value) else []
 
 
-def eliminate_dead(mod: Any) -> tuple[Any, dict[Any, Elimination]]:
-    """Eliminate in every Relax function; returns the new module and what was done by global variable."""
+def eliminate_dead(mod: Any, rows: int = 1) -> tuple[Any, dict[Any, Elimination]]:
+    """Eliminate in every Relax function; returns the new module and what was done by global variable.
+
+    ``rows``: core rows of the array. Channels go in blocks of 8 (in residual adds so that what stays is a multiple
+    of ``rows`` blocks); 0 removes single channels.
+    """
     mod = relax.transform.ConvertToDataflow(min_size=1)(mod)
     done = {}
     updated = mod.clone()
     for var, func in relax_functions(mod):
         if func.attrs and ("Codegen" in func.attrs or "Composite" in func.attrs):
             continue
-        done[var] = eliminate_function(func)
+        done[var] = eliminate_function(func, rows)
         updated[var] = done[var].func
     return updated, done
 

@@ -87,6 +87,11 @@ class Rewriter:
                 relax.op.add(new, self.emit(self.behind[var], f"{var.name}_bias_const")), f"{var.name}_bias"
             )
 
+    def with_bias(self, var: Any, new: Any) -> Any:
+        """The sum that readers of ``var`` read from now on."""
+        constant = self.emit(self.behind[var], f"{var.name}_bias_const")
+        return self.emit(relax.op.add(new, constant), f"{var.name}_bias")
+
     def visit(self, var: Any, value: Any) -> None:
         """One binding of the old function."""
         if var in self.changes:

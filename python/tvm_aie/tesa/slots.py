@@ -9,7 +9,7 @@ operators that cannot be narrowed).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,6 +50,7 @@ class Ties:
                 total += shape_of(var)[1]
         self.parent = np.arange(total)
         self.frozen = np.zeros(total, np.bool_)
+        self.residuals: list[Any] = []  # sums of two activations
         self.opaque: set[Any] = set()  # calls that ties do not see through
         for param in result.func.params:
             self.freeze(param)
@@ -179,9 +180,11 @@ class Ties:
                 continue
             if arg not in self.base or len(shape) != rank or shape[1] != channels:
                 return False
-        for arg in value.args:
-            if arg in self.base and not self.result.constants.is_constant(arg):
-                self.tie(self.slots(var), self.slots(arg))
+        operands = [a for a in value.args if not self.result.constants.is_constant(a)]
+        for arg in operands:
+            self.tie(self.slots(var), self.slots(arg))
+        if len(operands) == 2:
+            self.residuals.append(var)
         return True
 
     def tie_split(self, var: Any, value: Any) -> bool:
@@ -238,17 +241,22 @@ class Removal:
         return sum(shape_of(v)[1] - len(k) for v, k in self.keep.items())
 
 
-def choose_removal(ties: Ties, aligned: bool) -> Removal:
-    """Removable classes; ``aligned``: a layer's outputs go in whole blocks of 8, so that Gamma stays aligned."""
+def choose_removal(ties: Ties, rows: int) -> Removal:
+    """Removable classes. ``rows`` 0: single channels. Otherwise a layer's outputs go in whole blocks of 8, so that
+    Gamma stays aligned, and what stays of a tensor in a residual add is a multiple of ``rows`` blocks: the array
+    shares a residual out evenly over its core rows or else runs the add on its own (plan/fuse.py).
+    """
     result, size = ties.result, len(ties.parent)
     blocked = np.zeros(size, np.bool_)
     np.logical_or.at(blocked, ties.root, ties.frozen)
     for var in ties.base:
         np.logical_or.at(blocked, ties.root[ties.slots(var)], channel_need(result, var))
-    removable = ~blocked
-    if aligned:
-        _align(ties, removable)
-    _keep_some(ties, removable, aligned)
+    removable, count = ~blocked, -1
+    while count != removable.sum():  # both steps only take back
+        count = removable.sum()
+        if rows:
+            _align(ties, removable, rows)
+        _keep_some(ties, removable, BLOCK * rows or 1)
     keep = {}
     for var in ties.base:
         gone = removable[ties.root[ties.slots(var)]]
@@ -257,22 +265,28 @@ def choose_removal(ties: Ties, aligned: bool) -> Removal:
     return Removal(keep)
 
 
-def _align(ties: Ties, removable: Mask) -> None:
-    """Take back classes that would shift the channels behind them inside a layer's output."""
+def _align(ties: Ties, removable: Mask, rows: int) -> None:
+    """Take back classes until each layer's output loses whole blocks and keeps a multiple of ``rows`` of them."""
+    shared = np.zeros(len(ties.parent), np.bool_)  # classes that a residual add ties
+    for var in ties.residuals:
+        shared[ties.root[ties.slots(var)]] = True
     changed = True
     while changed:
         changed = False
         for var in ties.layers:
             roots = ties.root[ties.slots(var)]
-            for start in range(0, len(roots), BLOCK):
-                block = roots[start : start + BLOCK]
-                gone = removable[block]
-                if gone.any() and not gone.all():
+            share = rows if shared[roots].any() else 1
+            blocks = [roots[start : start + BLOCK] for start in range(0, len(roots), BLOCK)]
+            gone = [i for i, block in enumerate(blocks) if removable[block].all()]
+            extra = -(len(blocks) - len(gone)) % share
+            stay = [b for i, b in enumerate(blocks) if i not in gone] + [blocks[i] for i in gone[-extra:] if extra]
+            for block in stay:
+                if removable[block].any():
                     removable[block] = False
                     changed = True
 
 
-def _keep_some(ties: Ties, removable: Mask, aligned: bool) -> None:
+def _keep_some(ties: Ties, removable: Mask, least: int) -> None:
     """A tensor goes altogether only where its readers can do without it; otherwise its first channels stay."""
     changed = True
     while changed:
@@ -281,7 +295,7 @@ def _keep_some(ties: Ties, removable: Mask, aligned: bool) -> None:
             roots = ties.root[ties.slots(var)]
             if not removable[roots].all() or _may_vanish(ties, var, removable):
                 continue
-            removable[roots[: BLOCK if aligned else 1]] = False
+            removable[roots[:least]] = False
             changed = True
 
 
@@ -318,6 +332,3 @@ def live_work(layers: Sequence[Layer], removal: Removal) -> int:
         blocks = np.logical_or.reduceat(rows, np.arange(0, matrix.shape[1], BLOCK), axis=1)
         total += int(blocks.sum()) * taps * layer.pixels
     return total
-
-
-Chooser = Callable[[Ties, bool], Removal]
