@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 import uuid
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 from tvm_aie.errors import InputError, TvmAieError
@@ -26,11 +26,8 @@ def register() -> None:
     load()
 
     def measure(name: str) -> str:
-        from tvm.rpc import server
-
         path = tvm_ffi.get_global_func("tvm.rpc.server.workpath")(name)
         cycles, message = run_file(str(path))
-        del server
         return f"{cycles!r} {message}"
 
     tvm_ffi.register_global_func(FUNCTION, measure, override=True)
@@ -47,6 +44,7 @@ class RemoteFleet:
         self.lost = 0
         self._lock = threading.Lock()
         try:
+            socket.create_connection((host, port), timeout=5).close()
             summary = rpc.connect_tracker(host, port).summary()
         except Exception as error:
             raise InputError(f"no RPC tracker at {host}:{port} ({_line(error)})") from error
@@ -54,7 +52,6 @@ class RemoteFleet:
         if not servers:
             raise InputError(f"tracker {host}:{port} knows no server with key '{key}': start `tvm-aie serve`")
         self._threads = ThreadPoolExecutor(max_workers=len(servers), thread_name_prefix="tvm-aie-rpc")
-        self._local = threading.local()
 
     def submit(self, path: str) -> Future[tuple[float, str]]:
         """A future of (cycles, message)."""
@@ -67,7 +64,6 @@ class RemoteFleet:
             except TvmAieError:
                 raise
             except Exception as error:
-                self._local.session = None
                 with self._lock:
                     self.lost += 1
                 last = _line(error)
@@ -75,30 +71,15 @@ class RemoteFleet:
         raise RuntimeError(f"no measurement server answered in {ATTEMPTS} attempts: {last}")
 
     def _once(self, path: str) -> tuple[float, str]:
-        session = self._session()
-        name = f"{uuid.uuid4().hex}.bin"
-        session.upload(path, target=name)
-        try:
-            answer = str(session.get_function(FUNCTION)(name))
-        finally:
-            self._remove(session, name)
-        cycles, _, message = answer.partition(" ")
-        return float(cycles), message
-
-    def _remove(self, session: Any, name: str) -> None:
-        try:
-            session.remove(name)
-        except Exception:
-            self._local.session = None
-
-    def _session(self) -> Any:
-        """The connection of this thread."""
+        """One trial on whichever server the tracker gives; the server is free for others right after."""
         from tvm import rpc
 
-        if getattr(self._local, "session", None) is None:
-            tracker = rpc.connect_tracker(self.host, self.port)
-            self._local.session = tracker.request(self.key, priority=1, session_timeout=SESSION_SECONDS)
-        return self._local.session
+        tracker = rpc.connect_tracker(self.host, self.port)
+        session = tracker.request(self.key, priority=1, session_timeout=SESSION_SECONDS)
+        name = f"{uuid.uuid4().hex}.bin"
+        session.upload(path, target=name)
+        cycles, _, message = str(session.get_function(FUNCTION)(name)).partition(" ")
+        return float(cycles), message
 
 
 def serve(tracker: tuple[str, int], key: str, host: str = "0.0.0.0", port: int = 9190) -> Any:
@@ -119,8 +100,3 @@ def start_tracker(host: str = "0.0.0.0", port: int = 9290) -> Any:
 def _line(error: Exception) -> str:
     lines = [line for line in str(error).splitlines() if line.strip()]
     return lines[-1].strip() if lines else type(error).__name__
-
-
-def artefact_exists(path: str) -> bool:
-    """For tests."""
-    return Path(path).is_file()

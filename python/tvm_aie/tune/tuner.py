@@ -223,7 +223,7 @@ class _Tuning:
             work_dir=".",
             max_trials_global=left,
             max_trials_per_task=max(_ROUND, left),
-            num_trials_per_iter=min(_ROUND, max(1, left)),
+            num_trials_per_iter=max(1, min(_ROUND, left // (2 * len(self.tasks)))),
             builder=builder,
             runner=runner,
             database=self.database,
