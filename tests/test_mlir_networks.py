@@ -1,0 +1,63 @@
+"""Designs of the nine networks of the onnx wheel and of the small ONNX networks: limits hold, nothing is lost."""
+
+from __future__ import annotations
+
+import inspect
+import json
+
+import pytest
+import tvm
+
+import networks
+import tvm_aie
+from mlir_nets import canonical
+
+tvm_aie._autoload()
+
+from tvm_aie.emit.artifacts import command_counts, manifest, text_counts  # noqa: E402
+from tvm_aie.emit.mlir import ir  # noqa: E402
+from tvm_aie.emit.mlir.build import build  # noqa: E402
+from tvm_aie.emit.mlir.check import check  # noqa: E402
+from tvm_aie.emit.mlir.parser import parse  # noqa: E402
+from tvm_aie.emit.mlir.readback import read_back  # noqa: E402
+from tvm_aie.emit.program import Program  # noqa: E402
+from tvm_aie.frontend import from_onnx  # noqa: E402
+from tvm_aie.frontend.onnx_zoo import LIGHT_NAMES, light_model  # noqa: E402
+from tvm_aie.quantize.xint8 import quantize  # noqa: E402
+from tvm_aie.relax import last_compilation  # noqa: E402
+
+FAST = ("squeezenet", "resnet50")
+LIGHT = [n if n in FAST else pytest.param(n, marks=pytest.mark.slow) for n in LIGHT_NAMES]
+SMALL = [n for n, f in inspect.getmembers(networks, inspect.isfunction) if f.__module__ == "networks" and n[0] != "_"]
+
+
+def programs(model) -> list[Program]:
+    tvm.compile(from_onnx(model), target="aie2")
+    compilation = last_compilation()
+    assert compilation is not None
+    return [c.program for c in compilation.compiled]
+
+
+def check_design(p: Program) -> None:
+    module = build(p)
+    text = str(module)
+    assert check(text) == []
+    assert len(text) < 20_000_000
+    again = parse(text)
+    assert again == module
+    q = read_back(again, p.const, json.loads(json.dumps(manifest(p))))
+    assert canonical(q).to_bytes() == canonical(p).to_bytes()
+    infer = next(op for op in again.body if isinstance(op, ir.SequenceOp) and op.name == "infer")
+    assert text_counts(infer) == command_counts(p)
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_light_network(name):
+    for p in programs(quantize(light_model(name, 0))):
+        check_design(p)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_small_network(name):
+    for p in programs(quantize(getattr(networks, name)())):
+        check_design(p)
