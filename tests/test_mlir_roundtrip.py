@@ -19,7 +19,7 @@ from tvm_aie.emit.mlir.check import check
 from tvm_aie.emit.mlir.parser import parse
 from tvm_aie.emit.mlir.readback import read_back
 from tvm_aie.emit.program import Bd, LockUse, Program, Push, Wait, WriteBd
-from tvm_aie.errors import DeviceError, InputError
+from tvm_aie.errors import DeviceError, InputError, ProgramError
 from tvm_aie.pipeline import compile_graph
 from tvm_aie.runtime.emulator import RunOptions, run_program
 
@@ -141,7 +141,7 @@ def test_other_devices_have_no_design():
         lambda t: t.replace("aie.lock(", "aie.luck(", 1),
         lambda t: t.replace("aiex.npu.sync", "aiex.npu.wait", 1),
         lambda t: t.replace("column_num = 1 : i32, direction = ", "column_num = 1 : i32, direction : ", 1),
-        lambda t: t.replace("stack_size = 1024 : i32", "", 1),
+        lambda t: t.replace("stack_size = 2048 : i32", "", 1),
         lambda t: t.replace("buffer_length = ", "buffer_longth = ", 1),
         lambda t: t + "}",
         lambda t: t[: len(t) // 2],
@@ -206,3 +206,9 @@ def test_waits_keep_their_task_numbers():
     q = through_text(p)
     assert [c for c in q.commands if isinstance(c, Wait)] == [c for c in p.commands if isinstance(c, Wait)]
     assert [c for c in q.commands if isinstance(c, Push)] == [c for c in p.commands if isinstance(c, Push)]
+
+
+def test_all_cores_share_one_superkernel():
+    p = program("single_conv")
+    with pytest.raises(ProgramError, match="memory maps"):
+        build(replace(p, cores=(*p.cores[:-1], replace(p.cores[-1], a_slots=2))))

@@ -365,7 +365,7 @@ module {
         func.call @tvm_aie_core(%core_0_2_ops, %core_0_2_hdr, %core_0_2_acc, %core_0_2_o, %core_0_2_w, %core_0_2_a, %ops_bytes, %hdr_bytes, %acc_bytes, %o_slot, %o_slots, %w_slot, %w_slots, %a_slot, %a_slots) : (memref<256xi32>, memref<2560xi8>, memref<1024xi32>, memref<3584xi8>, memref<14848xi8>, memref<36864xi8>, i32, i32, i32, i32, i32, i32, i32, i32, i32) -> ()
       }
       aie.end
-    } {stack_size = 1024 : i32}
+    } {stack_size = 2048 : i32}
     %core_0_3_program = aie.core(%core_0_3) {
       %c0 = arith.constant 0 : index
       %c1 = arith.constant 1 : index
@@ -383,7 +383,7 @@ module {
         func.call @tvm_aie_core(%core_0_3_ops, %core_0_3_hdr, %core_0_3_acc, %core_0_3_o, %core_0_3_w, %core_0_3_a, %ops_bytes, %hdr_bytes, %acc_bytes, %o_slot, %o_slots, %w_slot, %w_slots, %a_slot, %a_slots) : (memref<256xi32>, memref<2560xi8>, memref<1024xi32>, memref<3584xi8>, memref<14848xi8>, memref<36864xi8>, i32, i32, i32, i32, i32, i32, i32, i32, i32) -> ()
       }
       aie.end
-    } {stack_size = 1024 : i32}
+    } {stack_size = 2048 : i32}
     %core_0_4_program = aie.core(%core_0_4) {
       %c0 = arith.constant 0 : index
       %c1 = arith.constant 1 : index
@@ -401,7 +401,7 @@ module {
         func.call @tvm_aie_core(%core_0_4_ops, %core_0_4_hdr, %core_0_4_acc, %core_0_4_o, %core_0_4_w, %core_0_4_a, %ops_bytes, %hdr_bytes, %acc_bytes, %o_slot, %o_slots, %w_slot, %w_slots, %a_slot, %a_slots) : (memref<256xi32>, memref<2560xi8>, memref<1024xi32>, memref<3584xi8>, memref<14848xi8>, memref<36864xi8>, i32, i32, i32, i32, i32, i32, i32, i32, i32) -> ()
       }
       aie.end
-    } {stack_size = 1024 : i32}
+    } {stack_size = 2048 : i32}
     %core_0_5_program = aie.core(%core_0_5) {
       %c0 = arith.constant 0 : index
       %c1 = arith.constant 1 : index
@@ -419,7 +419,7 @@ module {
         func.call @tvm_aie_core(%core_0_5_ops, %core_0_5_hdr, %core_0_5_acc, %core_0_5_o, %core_0_5_w, %core_0_5_a, %ops_bytes, %hdr_bytes, %acc_bytes, %o_slot, %o_slots, %w_slot, %w_slots, %a_slot, %a_slots) : (memref<256xi32>, memref<2560xi8>, memref<1024xi32>, memref<3584xi8>, memref<14848xi8>, memref<36864xi8>, i32, i32, i32, i32, i32, i32, i32, i32, i32) -> ()
       }
       aie.end
-    } {stack_size = 1024 : i32}
+    } {stack_size = 2048 : i32}
     %core_1_2_program = aie.core(%core_1_2) {
       %c0 = arith.constant 0 : index
       %c1 = arith.constant 1 : index
@@ -437,7 +437,7 @@ module {
         func.call @tvm_aie_core(%core_1_2_ops, %core_1_2_hdr, %core_1_2_acc, %core_1_2_o, %core_1_2_w, %core_1_2_a, %ops_bytes, %hdr_bytes, %acc_bytes, %o_slot, %o_slots, %w_slot, %w_slots, %a_slot, %a_slots) : (memref<256xi32>, memref<2560xi8>, memref<1024xi32>, memref<3584xi8>, memref<14848xi8>, memref<36864xi8>, i32, i32, i32, i32, i32, i32, i32, i32, i32) -> ()
       }
       aie.end
-    } {stack_size = 1024 : i32}
+    } {stack_size = 2048 : i32}
     %core_1_3_program = aie.core(%core_1_3) {
       %c0 = arith.constant 0 : index
       %c1 = arith.constant 1 : index
@@ -455,7 +455,7 @@ module {
         func.call @tvm_aie_core(%core_1_3_ops, %core_1_3_hdr, %core_1_3_acc, %core_1_3_o, %core_1_3_w, %core_1_3_a, %ops_bytes, %hdr_bytes, %acc_bytes, %o_slot, %o_slots, %w_slot, %w_slots, %a_slot, %a_slots) : (memref<256xi32>, memref<2560xi8>, memref<1024xi32>, memref<3584xi8>, memref<14848xi8>, memref<36864xi8>, i32, i32, i32, i32, i32, i32, i32, i32, i32) -> ()
       }
       aie.end
-    } {stack_size = 1024 : i32}
+    } {stack_size = 2048 : i32}
     %core_1_4_program = aie.core(%core_1_4) {
       %c0 = arith.constant 0 : index
       %c1 = arith.constant 1 : index
@@ -473,7 +473,7 @@ module {
         func.call @tvm_aie_core(%core_1_4_ops, %core_1_4_hdr, %core_1_4_acc, %core_1_4_o, %core_1_4_w, %core_1_4_a, %ops_bytes, %hdr_bytes, %acc_bytes, %o_slot, %o_slots, %w_slot, %w_slots, %a_slot, %a_slots) : (memref<256xi32>, memref<2560xi8>, memref<1024xi32>, memref<3584xi8>, memref<14848xi8>, memref<36864xi8>, i32, i32, i32, i32, i32, i32, i32, i32, i32) -> ()
       }
       aie.end
-    } {stack_size = 1024 : i32}
+    } {stack_size = 2048 : i32}
     %core_1_5_program = aie.core(%core_1_5) {
       %c0 = arith.constant 0 : index
       %c1 = arith.constant 1 : index
@@ -491,7 +491,7 @@ module {
         func.call @tvm_aie_core(%core_1_5_ops, %core_1_5_hdr, %core_1_5_acc, %core_1_5_o, %core_1_5_w, %core_1_5_a, %ops_bytes, %hdr_bytes, %acc_bytes, %o_slot, %o_slots, %w_slot, %w_slots, %a_slot, %a_slots) : (memref<256xi32>, memref<2560xi8>, memref<1024xi32>, memref<3584xi8>, memref<14848xi8>, memref<36864xi8>, i32, i32, i32, i32, i32, i32, i32, i32, i32) -> ()
       }
       aie.end
-    } {stack_size = 1024 : i32}
+    } {stack_size = 2048 : i32}
     %core_2_2_program = aie.core(%core_2_2) {
       %c0 = arith.constant 0 : index
       %c1 = arith.constant 1 : index
@@ -509,7 +509,7 @@ module {
         func.call @tvm_aie_core(%core_2_2_ops, %core_2_2_hdr, %core_2_2_acc, %core_2_2_o, %core_2_2_w, %core_2_2_a, %ops_bytes, %hdr_bytes, %acc_bytes, %o_slot, %o_slots, %w_slot, %w_slots, %a_slot, %a_slots) : (memref<256xi32>, memref<2560xi8>, memref<1024xi32>, memref<3584xi8>, memref<14848xi8>, memref<36864xi8>, i32, i32, i32, i32, i32, i32, i32, i32, i32) -> ()
       }
       aie.end
-    } {stack_size = 1024 : i32}
+    } {stack_size = 2048 : i32}
     %core_2_3_program = aie.core(%core_2_3) {
       %c0 = arith.constant 0 : index
       %c1 = arith.constant 1 : index
@@ -527,7 +527,7 @@ module {
         func.call @tvm_aie_core(%core_2_3_ops, %core_2_3_hdr, %core_2_3_acc, %core_2_3_o, %core_2_3_w, %core_2_3_a, %ops_bytes, %hdr_bytes, %acc_bytes, %o_slot, %o_slots, %w_slot, %w_slots, %a_slot, %a_slots) : (memref<256xi32>, memref<2560xi8>, memref<1024xi32>, memref<3584xi8>, memref<14848xi8>, memref<36864xi8>, i32, i32, i32, i32, i32, i32, i32, i32, i32) -> ()
       }
       aie.end
-    } {stack_size = 1024 : i32}
+    } {stack_size = 2048 : i32}
     %core_2_4_program = aie.core(%core_2_4) {
       %c0 = arith.constant 0 : index
       %c1 = arith.constant 1 : index
@@ -545,7 +545,7 @@ module {
         func.call @tvm_aie_core(%core_2_4_ops, %core_2_4_hdr, %core_2_4_acc, %core_2_4_o, %core_2_4_w, %core_2_4_a, %ops_bytes, %hdr_bytes, %acc_bytes, %o_slot, %o_slots, %w_slot, %w_slots, %a_slot, %a_slots) : (memref<256xi32>, memref<2560xi8>, memref<1024xi32>, memref<3584xi8>, memref<14848xi8>, memref<36864xi8>, i32, i32, i32, i32, i32, i32, i32, i32, i32) -> ()
       }
       aie.end
-    } {stack_size = 1024 : i32}
+    } {stack_size = 2048 : i32}
     %core_2_5_program = aie.core(%core_2_5) {
       %c0 = arith.constant 0 : index
       %c1 = arith.constant 1 : index
@@ -563,7 +563,7 @@ module {
         func.call @tvm_aie_core(%core_2_5_ops, %core_2_5_hdr, %core_2_5_acc, %core_2_5_o, %core_2_5_w, %core_2_5_a, %ops_bytes, %hdr_bytes, %acc_bytes, %o_slot, %o_slots, %w_slot, %w_slots, %a_slot, %a_slots) : (memref<256xi32>, memref<2560xi8>, memref<1024xi32>, memref<3584xi8>, memref<14848xi8>, memref<36864xi8>, i32, i32, i32, i32, i32, i32, i32, i32, i32) -> ()
       }
       aie.end
-    } {stack_size = 1024 : i32}
+    } {stack_size = 2048 : i32}
     %core_3_2_program = aie.core(%core_3_2) {
       %c0 = arith.constant 0 : index
       %c1 = arith.constant 1 : index
@@ -581,7 +581,7 @@ module {
         func.call @tvm_aie_core(%core_3_2_ops, %core_3_2_hdr, %core_3_2_acc, %core_3_2_o, %core_3_2_w, %core_3_2_a, %ops_bytes, %hdr_bytes, %acc_bytes, %o_slot, %o_slots, %w_slot, %w_slots, %a_slot, %a_slots) : (memref<256xi32>, memref<2560xi8>, memref<1024xi32>, memref<3584xi8>, memref<14848xi8>, memref<36864xi8>, i32, i32, i32, i32, i32, i32, i32, i32, i32) -> ()
       }
       aie.end
-    } {stack_size = 1024 : i32}
+    } {stack_size = 2048 : i32}
     %core_3_3_program = aie.core(%core_3_3) {
       %c0 = arith.constant 0 : index
       %c1 = arith.constant 1 : index
@@ -599,7 +599,7 @@ module {
         func.call @tvm_aie_core(%core_3_3_ops, %core_3_3_hdr, %core_3_3_acc, %core_3_3_o, %core_3_3_w, %core_3_3_a, %ops_bytes, %hdr_bytes, %acc_bytes, %o_slot, %o_slots, %w_slot, %w_slots, %a_slot, %a_slots) : (memref<256xi32>, memref<2560xi8>, memref<1024xi32>, memref<3584xi8>, memref<14848xi8>, memref<36864xi8>, i32, i32, i32, i32, i32, i32, i32, i32, i32) -> ()
       }
       aie.end
-    } {stack_size = 1024 : i32}
+    } {stack_size = 2048 : i32}
     %core_3_4_program = aie.core(%core_3_4) {
       %c0 = arith.constant 0 : index
       %c1 = arith.constant 1 : index
@@ -617,7 +617,7 @@ module {
         func.call @tvm_aie_core(%core_3_4_ops, %core_3_4_hdr, %core_3_4_acc, %core_3_4_o, %core_3_4_w, %core_3_4_a, %ops_bytes, %hdr_bytes, %acc_bytes, %o_slot, %o_slots, %w_slot, %w_slots, %a_slot, %a_slots) : (memref<256xi32>, memref<2560xi8>, memref<1024xi32>, memref<3584xi8>, memref<14848xi8>, memref<36864xi8>, i32, i32, i32, i32, i32, i32, i32, i32, i32) -> ()
       }
       aie.end
-    } {stack_size = 1024 : i32}
+    } {stack_size = 2048 : i32}
     %core_3_5_program = aie.core(%core_3_5) {
       %c0 = arith.constant 0 : index
       %c1 = arith.constant 1 : index
@@ -635,7 +635,7 @@ module {
         func.call @tvm_aie_core(%core_3_5_ops, %core_3_5_hdr, %core_3_5_acc, %core_3_5_o, %core_3_5_w, %core_3_5_a, %ops_bytes, %hdr_bytes, %acc_bytes, %o_slot, %o_slots, %w_slot, %w_slots, %a_slot, %a_slots) : (memref<256xi32>, memref<2560xi8>, memref<1024xi32>, memref<3584xi8>, memref<14848xi8>, memref<36864xi8>, i32, i32, i32, i32, i32, i32, i32, i32, i32) -> ()
       }
       aie.end
-    } {stack_size = 1024 : i32}
+    } {stack_size = 2048 : i32}
     aie.runtime_sequence @configure(%weights: memref<12288xi32>, %input: memref<400xi32>, %output: memref<400xi32>, %scratch: memref<1xi32>) {
       // channels of cores and memtiles: reset, then free
       aiex.npu.maskwrite32 {address = 656896 : ui32, column = 0 : i32, mask = 2 : ui32, row = 1 : i32, value = 2 : ui32}

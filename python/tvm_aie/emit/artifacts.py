@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from tvm_aie.device import load_device
 from tvm_aie.emit.mlir import ir
-from tvm_aie.emit.mlir.build import ARGS, CORE_FUNCTION, CORE_OBJECT, STACK_BYTES, build, program_memory
+from tvm_aie.emit.mlir.build import ARGS, CORE_FUNCTION, CORE_OBJECT, build, program_memory, stack_bytes
 from tvm_aie.emit.mlir.check import verify_text
 from tvm_aie.emit.mlir.parser import parse
 from tvm_aie.emit.mlir.readback import emulator_section, read_back
@@ -103,7 +103,7 @@ def manifest(program: Program, graph: LayerGraph | None = None) -> dict[str, Any
             "used": sorted(k.name.lower() for k in used_kernels(program)),
             "program_bytes_estimated": program_memory(program, device),
             "program_bytes": device.program_bytes,
-            "stack_bytes": STACK_BYTES,
+            "stack_bytes": stack_bytes(core),
             "data_memory": {k: int(v) for k, v in vars(core).items() if k not in ("tile", "row")},
         },
         "commands": command_counts(program),

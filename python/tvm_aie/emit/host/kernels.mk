@@ -11,7 +11,7 @@ SOURCES := superkernel_main superkernel kernel_call kernels_portable
 CXXFLAGS := -O2 -std=c++20 --target=aie2-none-unknown-elf -DNDEBUG -DTVM_AIE_ON_ARRAY \
             -fno-exceptions -fno-rtti -ffunction-sections -I include -I . -I $(AIE_API)
 
-# Stack: 1024 B per core (stack_size of the design). Program memory: 16384 B per core.
+# Stack per core: stack_size in the design (2048 B). Program memory: 16384 B per core.
 ../superkernel.o: $(SOURCES:%=%.o)
 	$(PEANO)/bin/ld.lld -r -o $@ $^
 

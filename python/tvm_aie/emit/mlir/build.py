@@ -14,13 +14,12 @@ from tvm_aie.emit.mlir import ir
 from tvm_aie.emit.mlir import registers as reg
 from tvm_aie.emit.program import Bd, CoreMap, Dir, Mark, Program, Push, Task, TileKind, Wait, WriteBd
 from tvm_aie.emit.verify import used_kernels
-from tvm_aie.errors import DeviceError
+from tvm_aie.errors import DeviceError, ProgramError
 
 Channel = tuple[int, Dir, int]
 
 CONFIGURE, INFER = "configure", "infer"
 CORE_FUNCTION, CORE_OBJECT = "tvm_aie_core", "superkernel.o"
-STACK_BYTES = 1024
 ARGS = ("weights", "input", "output", "scratch")
 CORE_LOCKS = ("a_free", "a_full", "w_free", "w_full", "o_free", "o_full")
 MEMTILE_LOCKS = (
@@ -57,6 +56,11 @@ def area_bytes(core: CoreMap, area: str) -> int:
     if area in ("ops", "hdr", "acc"):
         return int(getattr(core, f"{area}_bytes"))
     return int(getattr(core, f"{area}_slot")) * int(getattr(core, f"{area}_slots"))
+
+
+def stack_bytes(core: CoreMap) -> int:
+    """The stack gets what lies below the first buffer."""
+    return min(int(getattr(core, f"{area}_base")) for area, _ in CORE_AREAS)
 
 
 def program_memory(program: Program, device: Device) -> int:
@@ -141,15 +145,16 @@ class _Builder:
         return out
 
     def _function(self) -> ir.FuncOp:
-        core = self.program.cores[0]
+        core, *others = self.program.cores
+        if any(_sizes(other) != _sizes(core) for other in others):
+            raise ProgramError("the cores of the overlay differ in their memory maps; one superkernel serves all")
         areas = tuple(_area_type(core, area, element) for area, element in CORE_AREAS)
         return ir.FuncOp(CORE_FUNCTION, (*areas, *("i32" for _ in CORE_SIZES)), CORE_OBJECT)
 
     def _core(self, core: CoreMap) -> ir.CoreOp:
         name = self.names[core.tile]
         buffers = tuple((f"{name}_{area}", _area_type(core, area, element)) for area, element in CORE_AREAS)
-        sizes = tuple((s, int(getattr(core, s))) for s in CORE_SIZES)
-        return ir.CoreOp(f"{name}_program", name, CORE_FUNCTION, buffers, sizes, STACK_BYTES)
+        return ir.CoreOp(f"{name}_program", name, CORE_FUNCTION, buffers, _sizes(core), stack_bytes(core))
 
     # ------------------------------------------------------------------ sequences
 
@@ -236,6 +241,10 @@ class _Builder:
         address = reg.control_address(tile.kind, task.dir, task.ch) + reg.QUEUE_OFFSET
         value = task.bd | repeat - 1 << reg.REPEAT_SHIFT | (reg.TOKEN_BIT if token else 0)
         return ir.Write32Op(tile.col, tile.row, address, value)
+
+
+def _sizes(core: CoreMap) -> tuple[tuple[str, int], ...]:
+    return tuple((s, int(getattr(core, s))) for s in CORE_SIZES)
 
 
 def _area_type(core: CoreMap, area: str, element: str) -> ir.MemRef:
