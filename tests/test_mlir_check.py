@@ -11,9 +11,10 @@ import pytest
 
 from mlir_nets import GRAPHS, program_of
 from tvm_aie.emit.mlir import check as checker
-from tvm_aie.emit.mlir import ir, routes
+from tvm_aie.emit.mlir import check_text, ir, routes
 from tvm_aie.emit.mlir.build import build
 from tvm_aie.emit.mlir.check import RULES, check, verify_text
+from tvm_aie.emit.program import TileKind, WriteBd
 from tvm_aie.errors import ProgramError
 
 Edit = Callable[[ir.Module], ir.Module]
@@ -236,3 +237,58 @@ def test_packets_of_one_group_share_and_circuits_do_not():
     assert routes.unroutable(token) == []
     apart = [replace(net, group=i) for i, net in enumerate(token)]
     assert routes.unroutable(apart) != []
+
+
+# ------------------------------------------------------------------ the text moves the program's words
+
+
+def _words_of_descriptor(d) -> list[int | None]:
+    """Word offsets in stream order as the registers say it; None is a zero of the padding."""
+    sizes, rest = [], d.length
+    for i in range(4):
+        size = d.sizes[i] if i < 3 else 0
+        pad = d.pads[i] if i < 3 else (0, 0)
+        sizes.append((size or rest, d.strides[i], pad))
+        rest //= (size or rest) + sum(pad)
+    return _walk(sizes[::-1])
+
+
+def _words_of_bd(bd) -> list[int | None]:
+    return _walk([(size, stride, bd.pad(i)) for i, (size, stride) in enumerate(bd.dims)])
+
+
+def _walk(dims: list[tuple[int, int, tuple[int, int]]]) -> list[int | None]:
+    """Outermost first; padding adds whole runs of the inner dimensions."""
+    if not dims:
+        return [0]
+    (size, stride, (before, after)), inner = dims[0], _walk(dims[1:])
+    zero: list[int | None] = [None] * len(inner)
+    body = [None if o is None else i * stride + o for i in range(size) for o in inner]
+    return zero * before + body + zero * after
+
+
+@pytest.mark.parametrize("name", ["strided_pool", "wide"])
+def test_registers_move_the_words_of_the_program(name):
+    """Decoded from the text by the checker's own register layout, each descriptor reads what the program says."""
+    p = program_of(GRAPHS[name]())
+    design = check_text.read(str(build(p)))
+    decoded = [e for e in design.sequences["infer"] if isinstance(e, check_text.Descriptor)]
+    written = [p.bds[c.index] for c in p.commands if isinstance(c, WriteBd)]
+    assert len(decoded) == len(written)
+    for d, bd in zip(decoded, written, strict=True):
+        tile, mem = p.tiles[bd.tile], p.tiles[bd.mem]
+        assert (d.col, d.row, d.number, d.length) == (tile.col, tile.row, bd.bd_id, bd.length)
+        assert _words_of_descriptor(d) == _words_of_bd(bd)
+        assert (d.iterations, d.next) == (bd.iter_wrap, bd.next_bd)
+        assert bd.iter_wrap == 1 or d.iteration_step == bd.iter_step
+        if tile.kind == TileKind.SHIM:
+            assert (d.arg, d.base) == (bd.mem, bd.base)
+        else:
+            window = (mem.col - tile.col + 1) * (1 << 17) if tile.kind == TileKind.MEMTILE else 0
+            assert d.base == window + bd.base // 4
+        for use, found in ((bd.acquire, d.acquire), (bd.release, d.release)):
+            if use is None:
+                assert found is None
+            else:
+                side = 64 * (p.tiles[use.tile].col - tile.col + 1) if tile.kind == TileKind.MEMTILE else 0
+                assert found == (side + use.lock, use.value)

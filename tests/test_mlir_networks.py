@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import json
 
+import numpy as np
+import onnx
 import pytest
 import tvm
 
@@ -14,7 +16,8 @@ from mlir_nets import canonical
 
 tvm_aie._autoload()
 
-from tvm_aie.emit.artifacts import command_counts, manifest, text_counts  # noqa: E402
+from tvm_aie.cli.main import main  # noqa: E402
+from tvm_aie.emit.artifacts import command_counts, manifest, read_design, text_counts  # noqa: E402
 from tvm_aie.emit.mlir import ir  # noqa: E402
 from tvm_aie.emit.mlir.build import build  # noqa: E402
 from tvm_aie.emit.mlir.check import check  # noqa: E402
@@ -25,6 +28,7 @@ from tvm_aie.frontend import from_onnx  # noqa: E402
 from tvm_aie.frontend.onnx_zoo import LIGHT_NAMES, light_model  # noqa: E402
 from tvm_aie.quantize.xint8 import quantize  # noqa: E402
 from tvm_aie.relax import last_compilation  # noqa: E402
+from tvm_aie.runtime.emulator import run_program  # noqa: E402
 
 FAST = ("squeezenet", "resnet50")
 LIGHT = [n if n in FAST else pytest.param(n, marks=pytest.mark.slow) for n in LIGHT_NAMES]
@@ -61,3 +65,21 @@ def test_light_network(name):
 def test_small_network(name):
     for p in programs(quantize(getattr(networks, name)())):
         check_design(p)
+
+
+def test_command_line(tmp_path, capsys):
+    onnx.save(quantize(networks.residual()), tmp_path / "net.onnx")
+    assert main(["compile", str(tmp_path / "net.onnx"), "--emit", "mlir", "-o", str(tmp_path / "out"), "--quiet"]) == 0
+    assert "design.mlir" in capsys.readouterr().out
+    p = read_design(tmp_path / "out")
+    result = run_program(p.to_bytes(), [np.load(tmp_path / "out" / "sample_input_0.npy")])
+    np.testing.assert_array_equal(result.outputs[0], np.load(tmp_path / "out" / "sample_output_0.npy"))
+
+
+def test_command_line_needs_a_folder_and_npu1(tmp_path, capsys):
+    onnx.save(quantize(networks.conv_relu()), tmp_path / "net.onnx")
+    arguments = ["compile", str(tmp_path / "net.onnx"), "--emit", "mlir", "--quiet"]
+    assert main(arguments) == 2
+    assert "add -o DIR" in capsys.readouterr().err
+    assert main([*arguments, "-o", str(tmp_path / "out"), "--target", "aie2/wbs-2x2"]) == 4
+    assert "npu1 only" in capsys.readouterr().err
