@@ -1,10 +1,11 @@
 """One workload alone: a small layer graph that repeats it, and its emulated time in steady state.
 
-    network input -> copy -> X;  X -> layer -> Y1;  X -> layer -> Y2;  X -> layer -> Y3 (network output)
+    network input -> copy -> X;  X -> layer -> Y0;  X -> layer -> Y1;  ...  X -> layer -> Y5 (network output)
 
-An item begins when its predecessor is complete (a barrier) while its commands were issued before that. The time of the
-workload is therefore the mean distance between the ends of the repetitions: launch, the first loads from DDR and the
-last store are outside. An add that runs in place has its repetitions in a chain instead.
+An item begins when its predecessor is complete (a barrier), but its commands and weights come ahead of that. The time
+of the workload is therefore the distance between the ends of two repetitions in the middle: launch, the loads from DDR
+at the start, what was prepared meanwhile, and the last store are outside. An add that runs in place has its repetitions
+in a chain instead.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from tvm_aie.runtime.emulator import RunOptions, run_program
 from tvm_aie.schedule.geometry import Geometry, KernelId
 from tvm_aie.schedule.tiling import Tiling
 
-REPEATS = 3
+REPEATS, FROM, TO = 6, 2, 3  # repetitions, and those between whose ends the time is taken
 MAX_CYCLES = 1 << 33
 _HEADER = struct.Struct("<8sQ")
 _MAGIC = b"AIETUNE\0"
@@ -149,8 +150,7 @@ def run(artefact: bytes) -> float:
     if magic != _MAGIC:
         raise ProgramError("not a tuning artefact")
     result = run_program(artefact[_HEADER.size :], [], RunOptions(functional=False, max_cycles=MAX_CYCLES))
-    ends = [item.end for item in result.items[first : first + REPEATS]]
-    return (ends[-1] - ends[0]) / (REPEATS - 1)
+    return float(result.items[first + TO].end - result.items[first + FROM].end)
 
 
 def emulate(work: Workload, tiling: Tiling, device: Device) -> float:

@@ -25,6 +25,7 @@ from tvm_aie.tune.records import points, seconds_of
 from tvm_aie.tune.space import SPACE_VERSION, Space, Values, device_digest, digest_of, workload_key
 from tvm_aie.tune.stub import decisions, stub_module, trace_of
 
+PER_PASS = 2  # candidates of a layer that are tried before the next layer's turn
 Choice = dict[str, Values]  # workload key -> point; a workload that is not named keeps the default
 
 
@@ -103,7 +104,10 @@ def select(
     budget: int,
     report: Callable[[int, float], None] = lambda n, best: None,
 ) -> Selection:
-    """Coordinate descent over the layers, largest expected gain first; at most ``budget`` emulated networks."""
+    """Coordinate descent over the layers, largest expected gain first, each layer's best candidates first.
+
+    At most ``budget`` networks are emulated.
+    """
     best_choice: Choice = {}
     untuned = best = cycles_of(compile_with(network, spaces, {}))
     used = 1
@@ -123,13 +127,15 @@ def select(
     if firsts and budget > used:
         attempt(dict(firsts))
     order = sorted(candidates, key=lambda k: (-gains.get(k, 0.0), k))
-    for key in order:
-        current = best_choice.get(key, spaces[key].default)
-        for point in (*candidates[key], spaces[key].default):
-            if used >= budget:
-                break
-            if point != current:
-                attempt({**best_choice, key: point})
+    tried: set[tuple[str, Values]] = set()
+    for depth in range(0, 1 + max((len(c) for c in candidates.values()), default=0), PER_PASS):
+        for key in order:
+            for point in (*candidates[key][depth : depth + PER_PASS], spaces[key].default):
+                if used >= budget:
+                    break
+                if point != best_choice.get(key, spaces[key].default) and (key, point) not in tried:
+                    tried.add((key, point))
+                    attempt({**best_choice, key: point})
     return Selection(network.graph.name, best_choice, untuned, best, used)
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -22,7 +25,7 @@ from tvm_aie.tune.search import AnalyticalFeatures, Feasible, GuidedModel, KnobM
 from tvm_aie.tune.space import Space, Values, digest_of, space_of
 from tvm_aie.tune.stub import space_generator
 
-CANDIDATES = 3  # fastest records of a layer that are tried in the network
+CANDIDATES = 6  # fastest records of a layer that are tried in the network
 _ROUND = 8  # trials of a task before the scheduler chooses again
 
 
@@ -78,7 +81,7 @@ class TuneOptions:
     """How to search. ``workers``: processes (0: this one); ``rpc``: (host, port, key) of a tracker.
 
     ``model``: ``guided`` (estimate with learned correction) or ``xgb`` (TVM's XGBModel on our features).
-    ``network_trials``: emulations of the whole network for the final choice; None: three per layer.
+    ``network_trials``: emulations of the network for the final choice; None: 3 per layer and trials / 10.
     """
 
     trials: int = 256
@@ -209,7 +212,8 @@ class _Tuning:
         left = min(self.options.trials, sum(len(self.spaces[k].points) for k in self.tasks)) - self.done
         if left <= 0:
             return
-        contexts = [self._context(key, i) for i, key in enumerate(self.tasks)]
+        with _without_tensor_intrinsics():
+            contexts = [self._context(key, i) for i, key in enumerate(self.tasks)]
         callbacks = [Recorder(self), ms.measure_callback.UpdateCostModel(), ms.measure_callback.RemoveBuildArtifact()]
         model = GuidedModel(self.session)
         if self.options.model == "xgb":
@@ -285,7 +289,7 @@ class _Tuning:
                 default = known.get(self.spaces[key].default, float("inf"))
                 gains[key] = (default - ranked[0][0]) * self.weights[key] if ranked else 0.0
             budget = self.options.network_trials
-            budget = 2 + CANDIDATES * len(keys) if budget is None else budget
+            budget = 2 + 3 * len(keys) + self.options.trials // 10 if budget is None else budget
             selection = network.select(net, spaces, candidates, gains, budget, self._network_told)
             if selection.choice:
                 network.commit(self.database, net, spaces, selection, self.target)
@@ -345,6 +349,20 @@ class Recorder(ms.measure_callback.PyMeasureCallback):  # type: ignore[misc]
             failed = built.error_msg is not None or not ran.run_secs
             seconds = float("inf") if failed else sum(float(s) for s in ran.run_secs) / len(ran.run_secs)
             tuning.note(space, point, seconds * tuning.device.clock_mhz * 1e6)
+
+
+@contextmanager
+def _without_tensor_intrinsics() -> Iterator[None]:
+    """``TuneContext`` imports TVM's CPU and GPU intrinsics (9 s of parsing); none is used here."""
+    name = "tvm.s_tir.tensor_intrin"
+    absent = name not in sys.modules
+    if absent:
+        sys.modules[name] = ModuleType(name)
+    try:
+        yield
+    finally:
+        if absent:
+            del sys.modules[name]
 
 
 def _quiet() -> None:
