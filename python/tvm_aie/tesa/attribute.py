@@ -99,6 +99,16 @@ def meet_elements(codes: tuple[Codes, Codes], values: tuple[Values, Values]) -> 
     return met, np.where(met == Code.PRUNED, value, 0.0)
 
 
+def any_of(mask: Mask, axes: int | tuple[int, ...], keepdims: bool = False) -> Mask:
+    """``mask.any`` that is always an array."""
+    return np.asarray(np.any(mask, axis=axes, keepdims=keepdims))
+
+
+def all_of(mask: Mask, axes: int | tuple[int, ...], keepdims: bool = False) -> Mask:
+    """``mask.all`` that is always an array."""
+    return np.asarray(np.all(mask, axis=axes, keepdims=keepdims))
+
+
 def shrink(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The same broadcast content with every uniform dimension reduced to length 1."""
     for axis in range(array.ndim):
@@ -155,16 +165,18 @@ class Attribute:
         mask = np.asarray(mask, np.bool_)
         mask = mask.reshape((1,) * (len(shape) - mask.ndim) + mask.shape)
         codes = np.where(mask, np.uint8(Code.PRUNED), np.uint8(rest)).astype(np.uint8)
-        values = np.broadcast_to(np.where(mask, np.asarray(value, np.float64), 0.0), np.broadcast_shapes(codes.shape))
+        values = np.where(mask, np.asarray(value, np.float64), 0.0)
         return Attribute(shape, shrink(codes), shrink(values))
 
     def __eq__(self, other: object) -> bool:
         """Same shape and the same element everywhere."""
         if not isinstance(other, Attribute) or self.shape != other.shape:
             return False
-        same = np.array_equal(*np.broadcast_arrays(self.codes, other.codes))
+        codes = np.broadcast_arrays(self.codes, other.codes)
+        same = np.array_equal(codes[0], codes[1])
         mine, theirs = (np.where(a.codes == Code.PRUNED, a.values, 0.0) for a in (self, other))
-        return same and np.array_equal(*np.broadcast_arrays(mine, theirs))
+        values = np.broadcast_arrays(mine, theirs)
+        return same and np.array_equal(values[0], values[1])
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -216,7 +228,7 @@ class Attribute:
         keep = np.broadcast_to(~self.mask, self.shape)
         if len(block) > keep.ndim or min(block, default=1) < 1:
             raise TesaError(f"block {block} does not suit a tensor of shape {self.shape}")
-        keep = keep.any(axis=tuple(range(len(block), keep.ndim)))
+        keep = any_of(keep, tuple(range(len(block), keep.ndim)))
         for axis, length in enumerate(block):
             keep = np.logical_or.reduceat(keep, np.arange(0, keep.shape[axis], length), axis=axis)
         found: Mask = keep

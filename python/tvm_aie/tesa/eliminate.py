@@ -126,7 +126,7 @@ class _Narrower:
         if not isinstance(value, relax.TupleGetItem):
             return False
         split = self.ties.graph.values.get(value.tuple_value)
-        return op_name(split) == "split" and split.args[0] in self.keep
+        return split is not None and op_name(split) == "split" and split.args[0] in self.keep
 
     def narrowed(self, rewriter: Rewriter, var: Any, value: Any) -> Any:
         """The new value of a binding; None when the variable is gone."""
@@ -262,7 +262,7 @@ def eliminate_dead(mod: Any, rows: int = 1) -> tuple[Any, dict[Any, Elimination]
     return updated, done
 
 
-@tvm.transform.module_pass(opt_level=0, name="EliminateDead")  # type: ignore[untyped-decorator]
+@tvm.transform.module_pass(opt_level=0, name="EliminateDead")
 class EliminateDead:
     """The pass form of ``eliminate_dead``."""
 

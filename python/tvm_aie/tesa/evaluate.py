@@ -31,8 +31,12 @@ def _sigmoid(x: Array) -> Array:
     return found
 
 
+def _relu(x: Array) -> Array:
+    return np.asarray(np.maximum(x, x.dtype.type(0)))
+
+
 UNARY: dict[str, Callable[[Array], Array]] = {
-    "nn.relu": lambda x: np.maximum(x, x.dtype.type(0)),
+    "nn.relu": _relu,
     "abs": np.abs,
     "negative": np.negative,
     "sigmoid": _sigmoid,
@@ -124,7 +128,7 @@ def windows(
     stride: tuple[int, int],
     pads: tuple[int, int, int, int],
     dilation: tuple[int, int],
-    out: tuple[int, int],
+    out: tuple[int, ...],
     fill: Any,
 ) -> Array:
     """A view (N, C, Ho, Wo, kh, kw) of the image padded with ``fill``."""

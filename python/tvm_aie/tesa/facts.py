@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tvm_aie.tesa.attribute import Mask, Values, shrink
+from tvm_aie.tesa.attribute import Mask, Values, any_of, shrink
 
 BIG = 1e30
 ELEMENT_LIMIT = 4096  # above this many elements a fact is kept per channel
@@ -75,7 +76,7 @@ class Fact:
         found: Mask = self.known & (self.value == 0)
         return found
 
-    def arrays(self) -> tuple[npt.NDArray[np.generic], ...]:
+    def arrays(self) -> tuple[Any, ...]:
         """The five arrays in field order."""
         return self.known, self.value, self.exact, self.lo, self.hi
 
@@ -155,7 +156,7 @@ def coarse_mask(mask: Mask, limit: int = ELEMENT_LIMIT) -> Mask:
     for axis in coarse_axes(mask.ndim):
         if mask.size <= limit:
             break
-        mask = mask.any(axis=axis, keepdims=True)
+        mask = any_of(mask, axis, True)
     return mask
 
 

@@ -308,7 +308,7 @@ def propagate_module(mod: Any, fallback: Rule | None = None) -> dict[Any, Propag
     return {var: propagate(func, attached_to(func), fallback=fallback) for var, func in relax_functions(mod)}
 
 
-@tvm.transform.module_pass(opt_level=0, name="PropagateTesa")  # type: ignore[untyped-decorator]
+@tvm.transform.module_pass(opt_level=0, name="PropagateTesa")
 class PropagateTesa:
     """Write the propagated attributes into the module: function attribute ``tesa``, readable by ``TesaMap.of``."""
 

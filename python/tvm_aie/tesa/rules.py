@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tvm_aie.tesa.attribute import Mask
+from tvm_aie.tesa.attribute import Mask, any_of
 from tvm_aie.tesa.facts import Fact, Shape
 from tvm_aie.tesa.ir import Array
 
@@ -126,10 +126,10 @@ def unbroadcast(mask: Mask, shape: Shape) -> Mask:
     """What a mask over a broadcast result says about an operand of ``shape``."""
     extra = mask.ndim - len(shape)
     if extra:
-        mask = mask.any(axis=tuple(range(extra)))
+        mask = any_of(mask, tuple(range(extra)))
     for axis, length in enumerate(shape):
         if length == 1 and mask.shape[axis] > 1:
-            mask = mask.any(axis=axis, keepdims=True)
+            mask = any_of(mask, axis, True)
     return mask
 
 

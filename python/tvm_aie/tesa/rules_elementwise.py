@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from tvm_aie.tesa.attribute import Mask, Values
+from tvm_aie.tesa.attribute import Mask, Values, all_of, any_of
 from tvm_aie.tesa.evaluate import BINARY, UNARY, along, evaluate
 from tvm_aie.tesa.facts import BIG, Fact, is_integer, lowest_bit, sums_exactly
 from tvm_aie.tesa.ir import number
@@ -180,7 +181,7 @@ def _batch_norm_needs(node: Node, _outs: Sequence[Fact], live: Sequence[Mask]) -
     need = live[0]
     if gamma is not None:
         need = need & ~along(gamma == 0, need.ndim, axis)
-    per_channel = live[0].any(axis=tuple(a for a in range(live[0].ndim) if a != axis % live[0].ndim))
+    per_channel = any_of(live[0], tuple(a for a in range(live[0].ndim) if a != axis % live[0].ndim))
     return [need] + [per_channel] * (len(node.operands) - 1)
 
 
@@ -232,7 +233,7 @@ def _layer_norm_needs(node: Node, _outs: Sequence[Fact], live: Sequence[Mask]) -
         need = need & (gamma != 0).reshape((1,) * (need.ndim - gamma.ndim) + gamma.shape)
     rows = np.broadcast_to(live[0], np.broadcast_shapes(live[0].shape, need.shape))
     sides = tuple(a for a in range(live[0].ndim) if a not in axes)
-    affine = rows.any(axis=sides)
+    affine = any_of(rows, sides)
     return [_whole(need, axes, np.any)] + [affine] * (len(node.operands) - 1)
 
 
@@ -242,7 +243,7 @@ def _axes(node: Node) -> tuple[int, ...]:
     return tuple(range(rank)) if axis is None else tuple(int(a) % rank for a in axis)
 
 
-def _reduced(node: Node, array: Mask | Values, axes: tuple[int, ...]) -> Mask:
+def _reduced(node: Node, array: Any, axes: tuple[int, ...]) -> Any:
     """Drop the reduced axes (now of length 1) unless the operator keeps them."""
     if bool(node.call.attrs.keepdims):
         return array
@@ -252,13 +253,13 @@ def _reduced(node: Node, array: Mask | Values, axes: tuple[int, ...]) -> Mask:
 def _reduce(node: Node) -> list[Fact]:
     x, axes = node.operands[0].fact, _axes(node)
     count = math.prod(x.shape[a] for a in axes)
-    known = x.known.all(axis=axes, keepdims=True)
+    known = all_of(x.known, axes, True)
     full = [np.broadcast_to(a, [x.shape[i] if i in axes else n for i, n in enumerate(a.shape)])
             for a in np.broadcast_arrays(*x.arrays())]  # fmt: skip
     function: Callable[..., Values] = {"max": np.max, "min": np.min}.get(node.name, np.sum)
     over = 1 / count if node.name == "mean" else 1.0
     value, lo, hi = (function(full[i], axis=axes, keepdims=True) * over for i in (1, 3, 4))
-    exact = full[2].all(axis=axes, keepdims=True)
+    exact = all_of(full[2], axes, True)
     if function is np.sum and not is_integer(node.dtype):
         magnitude = float(abs(np.where(full[0], full[1], 0.0)).sum(axis=axes).max(initial=0))
         if not sums_exactly(magnitude, lowest_bit(x.value[x.known])):

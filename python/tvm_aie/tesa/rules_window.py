@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tvm_aie.tesa.attribute import Mask, Values
+from tvm_aie.tesa.attribute import Mask, Values, all_of, any_of
 from tvm_aie.tesa.evaluate import can_evaluate, pool_counts, pool_geometry, windows
 from tvm_aie.tesa.facts import BIG, ELEMENT_LIMIT, Fact, is_integer, lowest_bit
 from tvm_aie.tesa.ir import Array
@@ -50,8 +50,8 @@ def _max_pool(node: Node) -> list[Fact]:
         x = _per_channel(x)
         return [Fact(node.shape, node.dtype, *x.arrays())]
     full = x.expanded()
-    known = _pool_windows(node, full.known, True).all(axis=(4, 5))
-    exact = _pool_windows(node, full.exact, True).all(axis=(4, 5))
+    known = all_of(_pool_windows(node, full.known, True), (4, 5))
+    exact = all_of(_pool_windows(node, full.exact, True), (4, 5))
     value, lo, hi = (_pool_windows(node, a, -2 * BIG).max(axis=(4, 5)) for a in (full.value, full.lo, full.hi))
     return [Fact(node.shape, node.dtype, known, np.where(known, value, 0.0), exact, lo, hi).collapsed()]
 
@@ -75,8 +75,8 @@ def _avg_pool(node: Node) -> list[Fact]:
         found: Values = _pool_windows(node, array, 0.0).sum(axis=(4, 5)) / counts
         return found
 
-    known = _pool_windows(node, full.known, True).all(axis=(4, 5))
-    exact = _pool_windows(node, full.exact & full.zero, True).all(axis=(4, 5))
+    known = all_of(_pool_windows(node, full.known, True), (4, 5))
+    exact = all_of(_pool_windows(node, full.exact & full.zero, True), (4, 5))
     room = _ROOM * mean(np.maximum(abs(full.lo), abs(full.hi)))
     lo, hi = mean(full.lo), mean(full.hi)
     lo, hi = np.where(lo == 0, lo, lo - room), np.where(hi == 0, hi, hi + room)
@@ -101,7 +101,7 @@ def _pool_needs(node: Node, outs: Sequence[Fact], live: Sequence[Mask]) -> Seque
         return needs_all(node, outs, live)
     shape = node.operands[0].shape
     if live[0].shape[2:] == (1, 1) or not _small(node):
-        return [live[0].any(axis=(2, 3), keepdims=True)]
+        return [any_of(live[0], (2, 3), True)]
     kernel, stride, (top, left, bottom, right), dilation = pool_geometry(node.call)
     full = np.broadcast_to(live[0], node.shape)
     padded = np.zeros((*shape[:2], shape[2] + top + bottom, shape[3] + left + right), np.bool_)
@@ -128,7 +128,7 @@ def _adaptive(node: Node) -> list[Fact]:
 def _adaptive_needs(node: Node, outs: Sequence[Fact], live: Sequence[Mask]) -> Sequence[Mask]:
     if not _is_image(node):
         return needs_all(node, outs, live)
-    return [live[0].any(axis=(2, 3), keepdims=True)]
+    return [any_of(live[0], (2, 3), True)]
 
 
 def _resize(node: Node) -> Sequence[Fact]:
@@ -148,7 +148,7 @@ def _resize_needs(node: Node, outs: Sequence[Fact], live: Sequence[Mask]) -> Seq
     if not can_evaluate(node.call):
         return conservative.backward(node, outs, live)
     if live[0].shape[2:] == (1, 1) or not _small(node):
-        return [live[0].any(axis=(2, 3), keepdims=True)]
+        return [any_of(live[0], (2, 3), True)]
     mask = np.zeros(math.prod(node.operands[0].shape), np.bool_)
     mask[index_map(node)[np.broadcast_to(live[0], node.shape)]] = True
     return [mask.reshape(node.operands[0].shape)]
