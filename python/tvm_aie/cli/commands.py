@@ -34,6 +34,8 @@ def cmd_compile(args: argparse.Namespace) -> int:
     from tvm_aie.cli import service
     from tvm_aie.report.files import write_json
 
+    if args.emit and not args.output:
+        raise InputError("--emit needs a folder: add -o DIR")
     progress = Progress(args.quiet)
     network = service.compile_network(args.model, args.target, progress, shapes_of(args.shape))
     report = service.report_of(network)
@@ -49,8 +51,6 @@ def cmd_compile(args: argparse.Namespace) -> int:
 
             wrote += write_designs(network.compilation, folder, progress)
         print_wrote(console, wrote)
-    elif args.emit:
-        raise InputError("--emit needs a folder: add -o DIR")
     return 0
 
 
