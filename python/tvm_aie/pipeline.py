@@ -11,11 +11,12 @@ from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.program import Program
 from tvm_aie.emit.verify import verify
 from tvm_aie.emit.weights import PackedConv, pack_conv
+from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import Placement, WorkItem, plan_memory
 from tvm_aie.plan.fuse import fuse
 from tvm_aie.plan.graph import Conv, LayerGraph
 from tvm_aie.plan.physical import PhysicalGraph, assign_channels
-from tvm_aie.schedule.geometry import Geometry, Overlay
+from tvm_aie.schedule.geometry import IDEAL_OVERLAYS, Geometry, Overlay
 from tvm_aie.schedule.terms import terms_from_keys
 from tvm_aie.schedule.tiling import Mask, Tiling, search
 
@@ -60,7 +61,6 @@ def compile_graph(
     Raises ``InfeasibleError`` when a layer cannot be cut to fit, ``ProgramError`` when a hardware limit is violated.
     """
     dev = load_device(device) if isinstance(device, str) else device
-    array = Array(dev, overlay or Overlay())
     graph.verify()
     # residual adds and per-channel constants run in the epilogue of the convolution before them
     fused = fuse(graph, dev.rows)
@@ -70,10 +70,8 @@ def compile_graph(
     physical.verify()
     # weights are mmul tiles; Gamma says which blocks are live
     packed = _pack(physical)
-    # each tensor has a home, each item an address for what it reads and writes
-    array, placement, layout = _place(array, physical)
-    # each item fits its cores
-    tilings = _tile(array, physical, packed, placement, chooser)
+    # each tensor has a home, each item an address for what it reads and writes, and each item fits its cores
+    array, placement, layout, tilings = _schedule(dev, overlay, physical, packed, chooser)
     # descriptors, locks, opcode and weight streams, commands
     emitter = Emitter(array, physical, placement, tilings, packed, layout)
     program = emitter.emit(describe(physical, placement, tilings, dev))
@@ -108,6 +106,35 @@ def _place(array: Array, physical: PhysicalGraph) -> tuple[Array, Placement, Mem
     array = replace(array, overlay=grow_weight_rings(array, capacity - placement.peak_bytes))
     layout = memtile_map(array, opcode)
     return array, _offset(placement, layout.heap_base), layout
+
+
+def _schedule(
+    device: Device,
+    overlay: Overlay | None,
+    physical: PhysicalGraph,
+    packed: dict[str, PackedConv],
+    chooser: Chooser | None,
+) -> tuple[Array, Placement, MemtileMap, list[Tiling]]:
+    """Placement and tilings under the given overlay, or under the best by estimate of those for the device."""
+    if overlay is not None:
+        options: tuple[Overlay, ...] = (overlay,)
+    else:
+        options = IDEAL_OVERLAYS if device.core_ideal else (Overlay(),)
+    best: tuple[Array, Placement, MemtileMap, list[Tiling]] | None = None
+    failure: InfeasibleError | None = None
+    for option in options:
+        try:
+            array, placement, layout = _place(Array(device, option), physical)
+            tilings = _tile(array, physical, packed, placement, chooser)
+        except InfeasibleError as error:
+            failure = error
+            continue
+        if best is None or sum(t.cycles for t in tilings) < sum(t.cycles for t in best[3]):
+            best = array, placement, layout, tilings
+    if best is None:
+        assert failure is not None
+        raise failure
+    return best
 
 
 def grow_weight_rings(array: Array, spare: int) -> Overlay:

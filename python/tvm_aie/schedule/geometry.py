@@ -48,6 +48,20 @@ class Overlay:
         return rings + self.acc_bytes + self.hdr_bytes + self.ops_bytes + self.guard_bytes
 
 
+def _divided(a_slot: int, a_slots: int, o_slots: int, acc_bytes: int) -> Overlay:
+    """An overlay for a machine without fixed costs: fine slots; the weight ring gets what is left of 62 KiB."""
+    rest = 62 * 1024 - a_slot * a_slots - 128 * o_slots - acc_bytes - 2560 - 1024 - 256
+    return Overlay(a_slot, a_slots, 512, rest // 512, 128, o_slots, acc_bytes)
+
+
+# Divisions to choose from, by estimate, on idealised machines: input ring against partial sums against weights.
+IDEAL_OVERLAYS = (
+    _divided(512, 36, 48, 4096),
+    _divided(256, 60, 48, 12288),
+    _divided(512, 36, 36, 12288),
+)
+
+
 def ceil_div(a: int, b: int) -> int:
     """a / b rounded up."""
     return -(-a // b)
