@@ -19,6 +19,7 @@ from tvm_aie.tesa.evaluate import BINARY, split_points
 from tvm_aie.tesa.fold import Folded, fold_values
 from tvm_aie.tesa.ir import const_array, is_const, number, op_name, relax_functions, shape_of
 from tvm_aie.tesa.layers import Graph, Layer, layers_of
+from tvm_aie.tesa.merge import merge_constants
 from tvm_aie.tesa.propagate import Propagation, propagate, tensor_arguments
 from tvm_aie.tesa.quantised import integers_of
 from tvm_aie.tesa.rewrite import Rewriter
@@ -59,10 +60,13 @@ def eliminate_function(func: Any, rows: int = 1) -> Elimination:
             result = propagate(func, attached_to(func), exempt=False)
         func, count = _remove_channels(result, rows)
         removed += count
+        merged = 0
         if not changed and not count:
+            func, merged = merge_constants(result)
+        if not changed and not count and not merged:
             break
         rounds += 1
-        if count:
+        if count or merged:
             func = _cleaned(func)
             result = propagate(func, attached_to(func), exempt=False)
     return Elimination(func, tuple(folded), removed, rounds, original, result)

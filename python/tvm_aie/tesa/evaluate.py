@@ -18,11 +18,11 @@ Function = Callable[..., Any]
 
 
 def _erf(x: Array) -> Array:
-    return np.vectorize(math.erf, otypes=[np.float64])(x) if x.size else x
+    return np.asarray(np.vectorize(math.erf, otypes=[np.float64])(x)) if x.size else x
 
 
 def _gelu(x: Array) -> Array:
-    return x * 0.5 * (1 + _erf(x / math.sqrt(2)))
+    return np.asarray(x * 0.5 * (1 + _erf(x / math.sqrt(2))))
 
 
 def _sigmoid(x: Array) -> Array:

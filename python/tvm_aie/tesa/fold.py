@@ -38,7 +38,7 @@ def _input_channels(layer: Layer) -> int:
 def constant_inputs(result: Propagation, layer: Layer) -> dict[int, int]:
     """Input channel -> its integer constant (zero point taken off), where folding is exact; zeros left out."""
     fact = result.facts[layer.call.args[0]][0] if layer.call.args[0] in result.facts else None
-    if fact is None or layer.padded:
+    if fact is None or (layer.padded and not layer.ignore_padding):
         return {}
     flat = fact
     for axis in range(len(fact.shape)):
@@ -78,7 +78,8 @@ def _contribution(layer: Layer, constants: dict[int, int]) -> tuple[Int64, Int64
     return total, rest
 
 
-def _bias_expression(layer: Layer, bias: Integers) -> Any:
+def bias_expression(layer: Layer, bias: Integers) -> Any:
+    """A bias as operand of the add behind a layer."""
     shape = tuple(layer.out_channels if i == 1 else 1 for i in range(len(shape_of(layer.call))))
     if layer.bias_var is not None and len(shape) == 2:
         shape = (layer.out_channels,)
@@ -118,9 +119,9 @@ def _fold_layer(result: Propagation, layer: Layer, rewriter: Rewriter) -> Folded
         if layer.bias_var is not None:
             add = rewriter.values[layer.bias_var]
             position = 1 if add.args[0].same_as(layer.use.var) else 0
-            rewriter.replace_argument(layer.bias_var, position, _bias_expression(layer, bias))
+            rewriter.replace_argument(layer.bias_var, position, bias_expression(layer, bias))
         else:
-            rewriter.add_behind(layer.use.var, _bias_expression(layer, bias))
+            rewriter.add_behind(layer.use.var, bias_expression(layer, bias))
     return Folded(layer.name, cleared, tuple(constants))
 
 

@@ -50,6 +50,7 @@ class Layer:
     data: tuple[int, int] | None  # exponent and zero point of the quantised operand; None: an integer network
     bias_var: Any  # the add behind it, None without one
     bias: Integers | None
+    ignore_padding: bool = False  # ask for constants as if there were none
 
     @property
     def is_conv(self) -> bool:
@@ -94,7 +95,8 @@ class Layer:
 
 def layers_of(result: Propagation, graph: Graph) -> Iterator[Layer]:
     """The weighted layers on which elimination works, in program order."""
-    for use in result.weights.values():
+    places = {var: i for i, var in enumerate(result.order)}
+    for use in sorted(result.weights.values(), key=lambda u: places[u.var]):
         layer = layer_of(result, graph, use)
         if layer is not None:
             yield layer

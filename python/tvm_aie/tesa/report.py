@@ -1,0 +1,203 @@
+"""What propagation found and elimination removed, layer by layer, and which neighbour caused it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tvm_aie.tesa.attribute import any_of, narrowest_code
+from tvm_aie.tesa.eliminate import Elimination, eliminate_function
+from tvm_aie.tesa.ir import relax_functions, variables
+from tvm_aie.tesa.layers import Graph, Layer, layers_of
+from tvm_aie.tesa.propagate import Propagation, propagate
+from tvm_aie.tesa.slots import BLOCK, channel_need
+
+SHOWN = 3  # neighbours named in a cause
+
+
+@dataclass(frozen=True)
+class TesaRow:
+    """One weighted layer. Sparsities are shares of weights; MACs and bytes count live 8x8 blocks."""
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    shape_after: tuple[int, ...]
+    sparsity: float
+    propagated: float
+    weight_bits: int
+    input_bits: int
+    macs: int
+    macs_after: int
+    weight_bytes: int
+    weight_bytes_after: int
+    causes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TesaReport:
+    """All layers of a network in order. Bits are value-preserving bounds, nothing was narrowed."""
+
+    rows: tuple[TesaRow, ...]
+
+    def total(self, field: str) -> int:
+        """Sum of a column."""
+        return sum(int(getattr(row, field)) for row in self.rows)
+
+    def text(self) -> str:
+        """A table for the command line."""
+        head = f"{'layer':28} {'weights (out, in, taps)':>24} {'zero':>7} {'dead':>7} {'bits w/x':>8}"
+        lines = [f"{head} {'MACs':>14} {'after':>14} {'bytes':>10} {'after':>10}"]
+        for r in self.rows:
+            shape = "x".join(map(str, r.shape))
+            if r.shape_after != r.shape:
+                shape += "->" + "x".join(map(str, r.shape_after[:2]))
+            bits = f"{r.weight_bits:>4}/{r.input_bits:<3}"
+            lines.append(
+                f"{r.name[:28]:28} {shape:>24} {r.sparsity:7.1%} {r.propagated:7.1%} {bits}"
+                f" {r.macs:14,} {r.macs_after:14,} {r.weight_bytes:10,} {r.weight_bytes_after:10,}"
+            )
+            lines += [f"    {cause}" for cause in r.causes]
+        for field, name in (("macs", "MACs in live blocks"), ("weight_bytes", "bytes of live weight blocks")):
+            before, after = self.total(field), self.total(f"{field}_after")
+            saved = 1 - after / before if before else 0.0
+            lines.append(f"{name}: {before:,} without propagation, {after:,} with it ({saved:.1%} saved) [estimated]")
+        lines.append("bits are bounds that keep every value; nothing is narrowed")
+        return "\n".join(lines)
+
+
+def live_blocks(layer: Layer) -> int:
+    """Live 8x8 channel blocks of a layer."""
+    matrix = layer.matrix()
+    rows = np.logical_or.reduceat(matrix, np.arange(0, matrix.shape[0], BLOCK), axis=0)
+    return int(np.logical_or.reduceat(rows, np.arange(0, matrix.shape[1], BLOCK), axis=1).sum())
+
+
+def _taps(layer: Layer) -> int:
+    return math.prod(layer.weight.values.shape[2:]) if layer.is_conv else 1
+
+
+def _shape(layer: Layer) -> tuple[int, ...]:
+    shape = layer.weight.values.shape
+    return (shape[0], shape[1], _taps(layer)) if layer.is_conv else (shape[1], shape[0], 1)
+
+
+def _work(layer: Layer) -> tuple[int, int]:
+    """MACs and weight bytes of the live blocks; a grouped layer counts its own weights."""
+    if layer.groups > 1:
+        count = int(np.count_nonzero(layer.weight.values))
+        return count * layer.pixels, count
+    size = live_blocks(layer) * min(BLOCK, _shape(layer)[0]) * min(BLOCK, _shape(layer)[1]) * _taps(layer)
+    return size * layer.pixels, size
+
+
+class _Neighbours:
+    """The nearest weighted layers before and behind a layer."""
+
+    def __init__(self, graph: Graph, layers: Sequence[Layer]) -> None:
+        self.graph = graph
+        self.names = {layer.use.var: layer.name for layer in layers}
+
+    def readers(self, layer: Layer) -> list[str]:
+        """Layers that read the output."""
+        return self._walk([layer.use.var], lambda v: self.graph.users.get(v, []))
+
+    def writers(self, layer: Layer) -> list[str]:
+        """Layers that the input comes from."""
+
+        def before(var: Any) -> list[Any]:
+            value = self.graph.values.get(var)
+            return [] if value is None else list(variables(value))
+
+        return self._walk([layer.call.args[0]], before, include_start=True)
+
+    def _walk(self, start: list[Any], step: Any, include_start: bool = False) -> list[str]:
+        found: list[str] = []
+        seen: set[Any] = set()
+        todo = list(start) if include_start else [v for s in start for v in step(s)]
+        while todo:
+            var = todo.pop(0)
+            if var in seen:
+                continue
+            seen.add(var)
+            if var in self.names:
+                found.append(self.names[var])
+            else:
+                todo += step(var)
+        return found
+
+
+def _named(names: list[str]) -> str:
+    rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return (", ".join(names[:SHOWN]) + rest) if names else "the network's input"
+
+
+def _causes(result: Propagation, layer: Layer, near: _Neighbours) -> tuple[str, ...]:
+    """Why inputs and outputs of a layer are dead."""
+    causes = []
+    source = layer.call.args[0]
+    if source in result.facts:
+        fact = result.fact(source)
+        axes = tuple(a for a in range(len(fact.shape)) if a != 1)
+        constant = np.broadcast_to(~any_of(~fact.known, axes), (fact.shape[1],))
+        if constant.any():
+            zero = np.broadcast_to(~any_of(~fact.zero, axes), (fact.shape[1],))
+            kinds = f"{int(zero.sum())} zero" if zero.any() else "none zero"
+            writers = _named(near.writers(layer))
+            causes.append(f"{int(constant.sum())} input channels are constants ({kinds}): empty filters in {writers}")
+    unread = ~channel_need(result, layer.use.var)
+    empty = ~layer.matrix().any(axis=1)
+    if (unread & ~empty).any():
+        causes.append(f"{int((unread & ~empty).sum())} output channels are not read by {_named(near.readers(layer))}")
+    if empty.any():
+        causes.append(f"{int(empty.sum())} of its own filters are empty")
+    return tuple(causes)
+
+
+def _row(result: Propagation, layer: Layer, after: Layer | None, near: _Neighbours) -> TesaRow:
+    weight, fact = layer.weight.values, result.facts.get(layer.call.args[0], [None])[0]
+    dead = ~np.broadcast_to(layer.use.needed, weight.shape) | (weight == 0)
+    macs, size = _work(layer)
+    macs_after, size_after = _work(after) if after else (0, 0)
+    input_bits = 32
+    if fact is not None and layer.data is not None:
+        scale = math.ldexp(1.0, -layer.data[0])
+        input_bits = narrowest_code(float(fact.lo.min()) * scale, float(fact.hi.max()) * scale).bits
+    elif fact is not None:
+        input_bits = narrowest_code(float(fact.lo.min()), float(fact.hi.max())).bits
+    bits = narrowest_code(float(weight.min(initial=0)), float(weight.max(initial=0))).bits
+    kind = "conv2d" if layer.is_conv else "dense"
+    shape_after = _shape(after) if after else (0, 0, 0)
+    return TesaRow(layer.name, kind, _shape(layer), shape_after, float((weight == 0).mean()), float(dead.mean()), bits,
+                   input_bits, macs, macs_after, size, size_after, _causes(result, layer, near))  # fmt: skip
+
+
+def report_of(elimination: Elimination) -> TesaReport:
+    """The report of one function before and after elimination."""
+    from tvm_aie.tesa.attach import attached_to
+
+    result = propagate(elimination.original, attached_to(elimination.original))
+    graph = Graph.of(result.func)
+    layers = list(layers_of(result, graph))
+    final = elimination.after
+    after = {layer.name: layer for layer in layers_of(final, Graph.of(final.func))}
+    after |= {str(layer.use.var.name): layer for layer in after.values()}
+    near = _Neighbours(graph, layers)
+    found = [_row(result, x, after.get(x.name) or after.get(str(x.use.var.name)), near) for x in layers]
+    return TesaReport(tuple(found))
+
+
+def explain_tesa(mod: Any, rows: int = 1) -> TesaReport:
+    """Propagate and eliminate in a module, and report; the module is not changed."""
+    from tvm import relax
+
+    mod = relax.transform.ConvertToDataflow(min_size=1)(mod)
+    reports = [report_of(eliminate_function(func, rows)) for _, func in relax_functions(mod)]
+    return TesaReport(tuple(row for report in reports for row in report.rows))
+
+
+__all__ = ["TesaReport", "TesaRow", "explain_tesa", "report_of"]
