@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -10,12 +11,13 @@ import numpy as np
 
 from tvm_aie.cost import lower_bound
 from tvm_aie.device import Device
-from tvm_aie.emit.program import FlowClass, TileKind
+from tvm_aie.emit.program import FlowClass, Push, TileKind, Wait, WriteBd
 from tvm_aie.pipeline import Compiled
 from tvm_aie.plan.graph import Conv
 from tvm_aie.plan.physical import BLOCK, PhysicalGraph, physical_weight
 from tvm_aie.report.layers import LayerCounters, layer_rows, slices
 from tvm_aie.report.model import (
+    CommandStream,
     HostOp,
     Label,
     LayerRow,
@@ -138,7 +140,15 @@ def build_report(
         traffic=_traffic(runs),
         times=(*times, *measured),
         layers=layers,
+        commands=_commands(compiled),
     )
+
+
+def _commands(compiled: Sequence[Compiled]) -> CommandStream:
+    """Commands of all regions."""
+    stream = [command for region in compiled for command in region.program.commands]
+    kinds = Counter(type(command) for command in stream)
+    return CommandStream(kinds[WriteBd], kinds[Push], kinds[Wait])
 
 
 def per_image(cycles: int, run: RunResult) -> int:

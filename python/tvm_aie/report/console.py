@@ -74,7 +74,18 @@ def print_summary(console: Console, report: NetworkReport, verb: str = "compile"
             f"{size(traffic.store_bytes)}   memtile-core activations {size(traffic.a_bytes)}, weights "
             f"{size(traffic.w_bytes)}, outputs {size(traffic.o_bytes)}   per inference",
         )
+    _print_commands(console, report)
     _print_times(console, report)
+
+
+def _print_commands(console: Console, report: NetworkReport) -> None:
+    """The command stream, and after a run the share of time that it takes."""
+    c = report.commands
+    if c is None:
+        return
+    share = f"   processor busy {report.control_percent:.0f} % of the emulated cycles" if report.layers else ""
+    text = f"{count(c.bd_writes)} descriptor writes, {count(c.pushes)} task pushes, {count(c.waits)} waits{share}"
+    _line(console, "commands", text)
 
 
 def _print_placement(console: Console, report: NetworkReport) -> None:

@@ -179,6 +179,15 @@ class LayerRow:
 
 
 @dataclass(frozen=True)
+class CommandStream:
+    """What the command processor does in one inference; the emulator charges for each of these."""
+
+    bd_writes: int
+    pushes: int
+    waits: int
+
+
+@dataclass(frozen=True)
 class NetworkReport:
     """Everything that is said about one compiled (and run) network. ``layers`` is empty before a run."""
 
@@ -190,6 +199,13 @@ class NetworkReport:
     traffic: Traffic
     times: tuple[Time, ...]
     layers: tuple[LayerRow, ...] = ()
+    commands: CommandStream | None = None
+
+    @property
+    def control_percent(self) -> float:
+        """Share of the layers' cycles in which the command processor is busy."""
+        cycles = sum(layer.cycles for layer in self.layers)
+        return 100.0 * sum(layer.control_cycles for layer in self.layers) / cycles if cycles else 0.0
 
     def time(self, what: str) -> Time | None:
         """The time called ``what``."""
