@@ -82,6 +82,13 @@ def test_dead_blocks_cost_no_bytes_and_no_macs(density):
     assert sparse.cycles <= dense.cycles
 
 
+@pytest.mark.parametrize("device", ["wbs-3x3", "wbs-3x5", "wbs-5x5", "wbs-6x6"])
+def test_blocks_that_do_not_divide_by_the_rows(device):
+    """A row of cores with fewer blocks has fewer messages than its neighbours; tasks still come in a live order."""
+    b = GraphBuilder((3, 112, 112))
+    run(b.graph(b.conv(b.conv("x", 64, 7, 2), 104, 3)), device)
+
+
 def mixed(seed=0, density=1.0, pixels=20):
     b = GraphBuilder((16, pixels, pixels), seed, density)
     a = b.conv("x", 64, 1)

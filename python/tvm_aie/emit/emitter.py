@@ -299,7 +299,8 @@ class Emitter:
         storage = self.graph.storages[item.output.storage]
         column = self.columns[c]
         mt = self.array.memtile(c)
-        rows: list[tuple[int, int, list[DmaTask]]] = []
+        rows: list[tuple[int, list[DmaTask]]] = []
+        n = 0  # messages of the busiest row; a row with fewer blocks lacks the last passes
         for r in range(self.array.rows):
             junk = self.mt.junk_base + r * self.mt.junk_bytes
             messages = output_messages(self.array, item, tiling, storage, c, r, junk, self.mt.junk_bytes)
@@ -310,13 +311,14 @@ class Emitter:
             if skip:
                 tasks.insert(0, DmaTask(0, 0, self._junk_chain(c, r, skip * self.array.overlay.o_slot // 4), 1))
             column.o_pos[r] = (column.o_pos[r] + skip + len(messages) * tiling.o_slots) % self.array.overlay.o_slots
-            rows.append((r, len(messages), tasks))
-        o_done = sum(tasks[-1].repeat for _, _, tasks in rows)
+            rows.append((r, tasks))
+            n = max(n, len(messages))
+        o_done = sum(tasks[-1].repeat for _, tasks in rows)
         single = o_done > self.array.device.lock_max
         column.o_done[item.index] = len(rows) if single else o_done
         done = LockUse(mt, O_DONE, 1)
         out: list[_Pending] = []
-        for r, n, tasks in rows:
+        for r, tasks in rows:
             for task in merge_single(_release_at_end(tasks, done, single)):
                 out.append(_Pending(item.index, task.first / n, 0, task.last / n, (mt, Dir.S2MM, r), task))
         return out
