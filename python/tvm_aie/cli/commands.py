@@ -120,9 +120,17 @@ def cmd_profile(args: argparse.Namespace) -> int:
 
 
 def cmd_explain(args: argparse.Namespace) -> int:
-    """Where each operator runs, and why not on the array."""
+    """Where each operator runs, and why not on the array; with ``--tesa`` what propagation finds dead."""
     from tvm_aie.cli import service
 
+    if args.tesa or args.emulate:
+        from tvm_aie.cli import tesa
+
+        options = (args.model, args.target, Progress(args.quiet), shapes_of(args.shape))
+        print(tesa.tesa_text(*options))
+        if args.emulate:
+            print(tesa.measure(*options).text())
+        return 0
     report = service.explain(args.model, args.target, Progress(args.quiet), shapes_of(args.shape))
     console = make_console()
     total = report.macs or 1

@@ -152,6 +152,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_model(sub)
     _add_shape(sub)
     _add_target(sub)
+    sub.add_argument("--tesa", action="store_true", help="say per layer what is dead, why, and what that saves")
+    sub.add_argument("--emulate", action="store_true", help="with --tesa: emulated time with and without propagation")
 
     tune_options.add_commands(command, _add_model, _add_shape, _add_target)
 

@@ -113,23 +113,27 @@ def _conv_channels(node: Node, x: Fact) -> list[Fact]:
         lo, hi = np.minimum(lo, 0), np.maximum(hi, 0)
     nonzero, positive, negative = (_grouped(m, w.groups) for m in (s.nonzero, s.positive, s.negative))
 
-    def through(matrix: Array, vector: Array) -> Values:
-        found: Values = np.einsum("goi,gi->go", matrix.astype(np.float64), vector.astype(np.float64), optimize=True)
-        return found.reshape(1, -1, 1, 1)
+    held = np.where(known, value, 0.0)
+    reach = np.minimum(np.maximum(abs(lo), abs(hi)), BIG)
 
-    unknown = through(nonzero, ~known)
-    total = through(positive + negative, np.where(known, value, 0.0))
-    magnitude = through(positive - negative, np.abs(np.where(known, value, 0.0)))
-    low, high = through(positive, lo) + through(negative, hi), through(positive, hi) + through(negative, lo)
+    def through(matrix: Array, *vectors: Array) -> list[Values]:
+        columns = np.stack([v.astype(matrix.dtype) for v in vectors], axis=-1)
+        found = np.matmul(matrix, columns)
+        return [found[..., i].reshape(1, -1, 1, 1) for i in range(len(vectors))]
+
+    unknown, inexact = through(nonzero.astype(np.float32), ~known, known & ~exact)
+    up = through(positive, held, abs(held), lo, hi, reach)
+    down = through(negative, held, abs(held), lo, hi, reach)
+    total, magnitude = up[0] + down[0], up[1] - down[1]
+    low, high = up[2] + down[3], up[3] + down[2]
     none = unknown == 0
-    sure = none & (through(nonzero, known & ~exact) == 0)
+    sure = none & (inexact == 0)
     if not is_integer(node.dtype) and (magnitude[none] > 0).any():
         array = node.operands[1].array
         assert array is not None
         unit = lowest_bit(array[none.ravel()].astype(np.float64)) + lowest_bit(value[known])
         sure = sure & (magnitude <= math.ldexp(1.0, 24 + unit))
-    room = 0.0 if is_integer(node.dtype) else _ROOM * (
-        through(positive - negative, np.minimum(np.maximum(abs(lo), abs(hi)), BIG)))  # fmt: skip
+    room = 0.0 if is_integer(node.dtype) else _ROOM * (up[4] - down[4])
     low, high = _bound_sides(np.clip(low, -BIG, BIG), np.clip(high, -BIG, BIG), np.asarray(room))
     return [Fact(node.shape, node.dtype, none, np.where(none, total, 0.0), sure, low, high)]
 
@@ -177,7 +181,7 @@ def _channel_needs(node: Node, live: Mask) -> list[Mask]:
     flat = np.broadcast_to(live.any(axis=(0, 2, 3)), node.shape[1:2]).reshape(w.groups, -1)
     zero = x.zero.all(axis=(0, 2, 3))
     zero = np.broadcast_to(zero, x.shape[1:2]).reshape(w.groups, -1)
-    reach = np.einsum("goi,go->gi", _grouped(s.nonzero, w.groups).astype(np.float64), flat.astype(np.float64)) > 0
+    reach = np.matmul(flat[:, None, :].astype(np.float32), _grouped(s.nonzero, w.groups).astype(np.float32)) > 0
     weights = flat[:, :, None] & ~zero[:, None, :]
     return [reach.reshape(1, -1, 1, 1), weights.reshape(*s.nonzero.shape, 1, 1)]
 

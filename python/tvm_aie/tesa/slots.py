@@ -36,7 +36,7 @@ def tracked(var: Any) -> bool:
 
 
 class Ties:
-    """Union-find over the slots of one function."""
+    """Classes of tied slots of one function."""
 
     def __init__(self, result: Propagation, graph: Graph, layers: Sequence[Layer]) -> None:
         """Tie the slots of every operator."""
@@ -48,7 +48,7 @@ class Ties:
             if tracked(var):
                 self.base[var] = total
                 total += shape_of(var)[1]
-        self.parent = np.arange(total)
+        self.edges: list[tuple[Index, Index]] = []
         self.frozen = np.zeros(total, np.bool_)
         self.residuals: list[Any] = []  # sums of two activations
         self.opaque: set[Any] = set()  # calls that ties do not see through
@@ -59,7 +59,7 @@ class Ties:
         for var, value in graph.values.items():
             if not result.constants.is_constant(var):
                 self.tie_binding(var, value)
-        self.root = self._roots()
+        self.root = self._roots(total)
 
     def slots(self, var: Any) -> Index:
         """Slot numbers of a variable's channels."""
@@ -73,22 +73,26 @@ class Ties:
         elif expr in self.base:
             self.frozen[self.slots(expr)] = True
 
-    def find(self, slot: int) -> int:
-        """The representative of a slot."""
-        while self.parent[slot] != slot:
-            self.parent[slot] = self.parent[self.parent[slot]]
-            slot = int(self.parent[slot])
-        return slot
-
     def tie(self, a: Index, b: Index) -> None:
         """Tie slots pairwise."""
-        for x, y in zip(a.ravel().tolist(), b.ravel().tolist(), strict=True):
-            left, right = self.find(x), self.find(y)
-            if left != right:
-                self.parent[max(left, right)] = min(left, right)
+        self.edges.append((a.ravel(), b.ravel()))
 
-    def _roots(self) -> Index:
-        return np.array([self.find(i) for i in range(len(self.parent))], np.int64)
+    def _roots(self, size: int) -> Index:
+        """The smallest slot of each class: labels spread along the ties, halving the way in each step."""
+        label = np.arange(size)
+        if not self.edges:
+            return label
+        a, b = (np.concatenate(side) for side in zip(*self.edges, strict=True))
+        while True:
+            low = np.minimum(label[a], label[b])
+            new = label.copy()
+            for side in (a, b):
+                np.minimum.at(new, label[side], low)
+                np.minimum.at(new, side, low)
+            new = new[new]
+            if np.array_equal(new, label):
+                return label
+            label = new
 
     def give_up(self, var: Any, value: Any) -> None:
         """An operator that is not narrowed: freeze what it reads and writes."""
@@ -246,7 +250,7 @@ def choose_removal(ties: Ties, rows: int) -> Removal:
     Gamma stays aligned, and what stays of a tensor in a residual add is a multiple of ``rows`` blocks: the array
     shares a residual out evenly over its core rows or else runs the add on its own (plan/fuse.py).
     """
-    result, size = ties.result, len(ties.parent)
+    result, size = ties.result, len(ties.root)
     blocked = np.zeros(size, np.bool_)
     np.logical_or.at(blocked, ties.root, ties.frozen)
     for var in ties.base:
@@ -267,7 +271,7 @@ def choose_removal(ties: Ties, rows: int) -> Removal:
 
 def _align(ties: Ties, removable: Mask, rows: int) -> None:
     """Take back classes until each layer's output loses whole blocks and keeps a multiple of ``rows`` of them."""
-    shared = np.zeros(len(ties.parent), np.bool_)  # classes that a residual add ties
+    shared = np.zeros(len(ties.root), np.bool_)  # classes that a residual add ties
     for var in ties.residuals:
         shared[ties.root[ties.slots(var)]] = True
     changed = True
