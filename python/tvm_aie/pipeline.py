@@ -63,7 +63,7 @@ def compile_graph(
     dev = load_device(device) if isinstance(device, str) else device
     graph.verify()
     # residual adds and per-channel constants run in the epilogue of the convolution before them
-    fused = fuse(graph, dev.rows)
+    fused = fuse(graph)
     fused.verify()
     # channels have places in blocks of 8; concatenations, shuffles and groups are absorbed
     physical = assign_channels(fused)

@@ -189,13 +189,13 @@ constexpr int kConvParams = 22, kTailParams = 8;
 bool ReadTail(const Call& c, Tail* t) {
   if (c.n_params == kConvParams) return true;
   const int32_t* p = c.params + kConvParams;
-  *t = {p[0], p[1], p[2], p[3], Requant{0, p[4], p[5], p[6], p[7]}};
+  const SuperkernelState::Header& h = c.state.header;
+  *t = {p[0], h.res_blocks, p[2], p[3], Requant{0, p[4], p[5], p[6], p[7]}};
   if (!c.Range("tail kind", t->kind, Tail::kResidual, Tail::kBias) || !c.Range("tail x_shift", t->x_shift, 0, 22) ||
       !c.Range("tail res_shift", t->res_shift, 0, 22) || !CheckRequant(c, t->requant)) {
     return false;
   }
-  if (t->kind != Tail::kResidual) return true;
-  const SuperkernelState::Header& h = c.state.header;
+  if (t->kind != Tail::kResidual || h.n_ocb == 0) return true;
   return c.Range("res_blocks", t->res_blocks, 1, kMaxDim) &&
          c.Range("residual block", static_cast<int64_t>(h.cb0) + h.n_ocb, 0, t->res_blocks);
 }

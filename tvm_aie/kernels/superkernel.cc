@@ -244,14 +244,14 @@ class Machine {
   Step CopyHeader(bool* done) {
     uint64_t at = s_.w_msg;
     int64_t bytes = Word(at + 8), n_ocb = Word(at + 12), o_slots = Word(at + 16), nnz = Word(at + 20);
-    int64_t cb0 = Word(at + 24);
+    int64_t cb0 = Word(at + 24), res_blocks = Word(at + 28);
     if (bytes < kWeightHeaderBytes || bytes % 64 != 0 || bytes > c_.hdr_bytes ||
         bytes > static_cast<int64_t>(s_.w_held) * c_.w_slot) {
       return Fault("weight message: header of " + ToText(bytes) + " bytes (HDR holds " +
                    ToText(c_.hdr_bytes) + ")");
     }
     constexpr int64_t kMax = 65535;  // row_ptr is uint16
-    if (n_ocb < 0 || n_ocb > kMax || nnz < 0 || nnz > kMax || cb0 < 0 || cb0 > kMax || o_slots < 0 ||
+    if (n_ocb < 0 || n_ocb > kMax || nnz < 0 || nnz > kMax || cb0 < 0 || cb0 > kMax || res_blocks < 0 || res_blocks > kMax || o_slots < 0 ||
         o_slots > c_.o_slots) {
       return Fault("weight message: n_ocb " + ToText(n_ocb) + ", nnz " + ToText(nnz) + ", cb0 " +
                    ToText(cb0) + ", o_slots " + ToText(o_slots) + " out of range");
@@ -264,6 +264,7 @@ class Machine {
     h.o_slots = static_cast<uint32_t>(o_slots);
     h.nnz = static_cast<uint32_t>(nnz);
     h.cb0 = static_cast<uint32_t>(cb0);
+    h.res_blocks = static_cast<uint32_t>(res_blocks);
     CopyFromRing(c_.w_base, uint64_t{c_.w_slot} * c_.w_slots, uint64_t{s_.w_pos} * c_.w_slot, h.hdr_bytes, c_.hdr_base);
     s_.phase = kExecute;
     return Continue(done);

@@ -118,8 +118,7 @@ def kernel_params(item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int
         out = [*window, geo.pad_top, geo.h_in, l_band, l_ck, tiling.n_ck, *tail]
         if layer.tail is not None:
             q, kind = layer.tail.requant, 1 if layer.tail.residual else 2
-            shared = len(tiling.block_rows) * tiling.nob
-            out += [kind, shared, layer.tail.x_shift, layer.tail.res_shift, q.shift, q.lo, q.hi, q.negative_mul]
+            out += [kind, 0, layer.tail.x_shift, layer.tail.res_shift, q.shift, q.lo, q.hi, q.negative_mul]
         return out
     if isinstance(layer, Pool):
         out = [*window, geo.pad_top, geo.h_in, l_band, geo.pad_left, layer.lo, layer.hi]

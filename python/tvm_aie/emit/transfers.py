@@ -10,7 +10,7 @@ from tvm_aie.emit.program import LockUse
 from tvm_aie.memory.placement import InputPlace, WorkItem
 from tvm_aie.plan.physical import Storage
 from tvm_aie.schedule.geometry import KernelId
-from tvm_aie.schedule.tiling import Tiling
+from tvm_aie.schedule.tiling import Tiling, active_rows
 
 Dims = tuple[tuple[int, int], ...]
 Pads = tuple[tuple[int, int], ...]
@@ -221,7 +221,7 @@ def _residual_pieces(
     row_words = place.buffer_blocks * line_words
     first = (place.first if place.resident else 0) + tiling.block_rows[0][0] + p * tiling.nob
     share = tiling.block_rows[0][1] - tiling.block_rows[0][0]
-    n_rows = len(tiling.block_rows)
+    n_rows = active_rows(tiling, p)
     owners = (column - 1, column, column + 1) if place.resident else (column,)
     out: list[Piece] = []
     for owner in owners:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from tvm_aie.errors import ProgramError
 from tvm_aie.plan.graph import Conv
 from tvm_aie.plan.physical import BLOCK, View, physical_weight
-from tvm_aie.schedule.tiling import HEADER_BYTES, Mask, Tiling, header_bytes
+from tvm_aie.schedule.tiling import HEADER_BYTES, Mask, Tiling, active_rows, header_bytes
 
 W_MAGIC = 0x0A1E0002
 Int8Array = npt.NDArray[np.int8]
@@ -56,13 +56,16 @@ def conv_messages(packed: PackedConv, tiling: Tiling, row: int, slot: int) -> It
     steps = tiling.n_x * max(n for _, n in tiling.bands) if tiling.weights_per_band else 1
     for p in range(tiling.n_pass):
         begin, end = min(first + p * tiling.nob, last), min(first + (p + 1) * tiling.nob, last)
-        share = row * tiling.nob if packed.residual else 0
+        # Where this row's share of the residual begins, and how many blocks the message carries.
+        share = (row * tiling.nob, active_rows(tiling, p) * tiling.nob) if packed.residual else (0, 0)
         chunks = [_conv_message(packed, tiling, begin, end, ck, slot, share) for ck in range(tiling.n_ck)]
         for _ in range(steps):
             yield from chunks
 
 
-def _conv_message(packed: PackedConv, tiling: Tiling, begin: int, end: int, ck: int, slot: int, share: int) -> bytes:
+def _conv_message(
+    packed: PackedConv, tiling: Tiling, begin: int, end: int, ck: int, slot: int, share: tuple[int, int]
+) -> bytes:
     in_blocks = packed.live.shape[1]
     c_lo, c_hi = ck * tiling.ckb, min((ck + 1) * tiling.ckb, in_blocks)
     base = 0 if tiling.a_resident else min(c_lo, in_blocks - tiling.ckb)
@@ -76,16 +79,16 @@ def _conv_message(packed: PackedConv, tiling: Tiling, begin: int, end: int, ck: 
     extra = packed.bias[:, begin * BLOCK : end * BLOCK].astype("<i4").tobytes()
     extra += row_ptr.tobytes() + (cols + c_lo - base).astype("<u2").tobytes()
     tiles = packed.tiles[rows + begin, cols + c_lo].tobytes()
-    return message(slot, n_ocb, tiling.o_slots, len(rows), share, extra, tiles, len(packed.bias))
+    return message(slot, n_ocb, tiling.o_slots, len(rows), share[0], extra, tiles, len(packed.bias), share[1])
 
 
 def message(
-    slot: int, n_ocb: int, o_slots: int, nnz: int, cb0: int, extra: bytes, tiles: bytes, biases: int = 1
+    slot: int, n_ocb: int, o_slots: int, nnz: int, cb0: int, extra: bytes, tiles: bytes, biases: int = 1, res: int = 0
 ) -> bytes:
     """Header, ``extra`` (bias, row_ptr, columns) and tiles, padded to whole slots."""
     header = header_bytes(n_ocb, nnz, biases) if extra else HEADER_BYTES
     n_slots = -(-(header + len(tiles)) // slot)
-    words = np.array([W_MAGIC, n_slots, header, n_ocb, o_slots, nnz, cb0, 0] + [0] * 8, "<i4").tobytes()
+    words = np.array([W_MAGIC, n_slots, header, n_ocb, o_slots, nnz, cb0, res] + [0] * 8, "<i4").tobytes()
     data = (words + extra).ljust(header, b"\0") + tiles
     return data.ljust(n_slots * slot, b"\0")
 

@@ -15,17 +15,16 @@ from dataclasses import replace
 import numpy as np
 
 from tvm_aie.plan.graph import Add, Conv, Layer, LayerGraph, Tail
-from tvm_aie.plan.physical import blocks_for
 
 MAX_SHIFT = 22  # of the ADD kernel: both operands stay in 32 bits
 INT32 = 1 << 31
 
 
-def fuse(graph: LayerGraph, n_rows: int) -> LayerGraph:
-    """Fuse what can be fused for arrays with ``n_rows`` core rows (a residual is shared evenly by the rows)."""
+def fuse(graph: LayerGraph) -> LayerGraph:
+    """Fuse what can be fused."""
     layers = list(graph.layers)
     layers = _fuse_constants(graph, layers)
-    return replace(graph, layers=tuple(_fuse_residuals(graph, layers, n_rows)))
+    return replace(graph, layers=tuple(_fuse_residuals(graph, layers)))
 
 
 def _uses(graph: LayerGraph, layers: list[Layer]) -> Counter[str]:
@@ -66,7 +65,7 @@ def _fuse_constants(graph: LayerGraph, layers: list[Layer]) -> list[Layer]:
     return out
 
 
-def _fuse_residuals(graph: LayerGraph, layers: list[Layer], n_rows: int) -> list[Layer]:
+def _fuse_residuals(graph: LayerGraph, layers: list[Layer]) -> list[Layer]:
     uses = _uses(graph, layers)
     made = {layer.output: i for i, layer in enumerate(layers)}
     out: list[Layer | None] = list(layers)
@@ -79,7 +78,7 @@ def _fuse_residuals(graph: LayerGraph, layers: list[Layer], n_rows: int) -> list
             conv = out[index] if index >= 0 else None
             if not isinstance(conv, Conv) or conv.tail or conv.output != mine or uses[mine] != 1 or mine == other:
                 continue
-            if made.get(other, -1) < index and blocks_for(conv.weight.shape[0]) % n_rows == 0:
+            if made.get(other, -1) < index:
                 options.append((index, conv, other, mine == layer.a))
         if options:
             index, conv, other, first = max(options, key=lambda o: o[0])

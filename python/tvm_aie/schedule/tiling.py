@@ -53,6 +53,21 @@ def split_even(total: int, parts: int) -> tuple[tuple[int, int], ...]:
     return tuple(pairwise(starts))
 
 
+def residual_shares(total: int, parts: int) -> Iterator[tuple[tuple[int, int], ...]]:
+    """Shares of one size (the last ones may be smaller or empty), from the smallest size to a fifth more.
+
+    A residual is read with one stride over the core rows; a larger share may divide better into passes.
+    """
+    least = ceil_div(total, parts)
+    for size in range(least, least + least // 5 + 1):
+        yield tuple((min(r * size, total), min((r + 1) * size, total)) for r in range(parts))
+
+
+def active_rows(tiling: Tiling, p: int) -> int:
+    """Core rows that own output blocks in pass ``p`` of a convolution."""
+    return sum(1 for first, last in tiling.block_rows if first + p * tiling.nob < last)
+
+
 def header_bytes(n_ocb: int, nnz: int, biases: int = 1) -> int:
     """Bytes of a weight message before its tiles: fixed part, biases, row_ptr, columns; a multiple of 64."""
     return ceil_div(HEADER_BYTES + 32 * n_ocb * biases + 2 * (n_ocb + 1) + 2 * nnz, 64) * 64
@@ -130,10 +145,27 @@ def _ii(terms: KernelTerms, groups: int) -> tuple[int, float]:
 def _conv_candidates(
     geo: Geometry, live: Mask, rows: tuple[int, ...], n_rows: int, ov: Overlay, terms: KernelTerms, in_place: bool
 ) -> Iterator[Tiling]:
-    block_rows = split_even(geo.out_blocks, n_rows)
-    most = block_rows[0][1] - block_rows[0][0]
     prefix = np.zeros((geo.out_blocks + 1, geo.in_blocks + 1), np.int64)
     prefix[1:, 1:] = live.cumsum(0).cumsum(1)
+    if not geo.residual:
+        yield from _shared_candidates(geo, prefix, split_even(geo.out_blocks, n_rows), rows, ov, terms, in_place)
+        return
+    for block_rows in residual_shares(geo.out_blocks, n_rows):
+        yield from _shared_candidates(geo, prefix, block_rows, rows, ov, terms, in_place)
+
+
+def _shared_candidates(
+    geo: Geometry,
+    prefix: npt.NDArray[np.int64],
+    block_rows: tuple[tuple[int, int], ...],
+    rows: tuple[int, ...],
+    ov: Overlay,
+    terms: KernelTerms,
+    in_place: bool,
+) -> Iterator[Tiling]:
+    """Tilings for one distribution of the output blocks over the core rows."""
+    n_rows = len(block_rows)
+    most = block_rows[0][1] - block_rows[0][0]
     live_row = max(int(prefix[e, -1] - prefix[s, -1]) for s, e in block_rows)
     w_ring = ov.w_slot * ov.w_slots
     a_ring = ov.a_slot * ov.a_slots
@@ -144,7 +176,9 @@ def _conv_candidates(
         if geo.max_rows_in(1) * ckb * geo.line_px(1) * 8 > a_ring or (geo.residual and n_ck > 1):
             continue
         for nob in sorted({-(-most // n) for n in range(1, most + 1)}, reverse=True):
-            if header_bytes(nob, nob * ckb, 2) > ov.hdr_bytes or (geo.residual and most % nob):
+            if header_bytes(nob, nob * ckb, 2) > ov.hdr_bytes or (
+                geo.residual and (most % nob or geo.out_blocks % nob)
+            ):
                 continue
             w_max, w_sum = _weight_bytes(prefix, block_rows, nob, ckb, n_ck, geo.taps, ov.w_slot)
             if w_max > w_ring:

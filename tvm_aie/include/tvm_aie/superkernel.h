@@ -86,7 +86,7 @@ struct SuperkernelState {
   // Header of the last weight message, checked when it was acquired; stays valid until the next ACQ_W.
   struct Header {
     bool valid = false;
-    uint32_t n_slots = 0, hdr_bytes = 0, n_ocb = 0, o_slots = 0, nnz = 0, cb0 = 0;
+    uint32_t n_slots = 0, hdr_bytes = 0, n_ocb = 0, o_slots = 0, nnz = 0, cb0 = 0, res_blocks = 0;
   };
   Header header;
   int depth = 0;
