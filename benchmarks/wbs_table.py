@@ -59,7 +59,8 @@ def main() -> None:
     table: dict[str, dict[str, dict[str, float]]] = {}
     ratios = []
     print(
-        "network      array   dense ms  /stream  /bound   sparse ms  /stream  speed-up  of stream's   paper dense/sparse ms"
+        "network      array   dense ms  /stream  /bound   sparse ms  /stream  speed-up  of stream's   "
+        "paper dense/sparse ms"
     )
     for name in args.networks.split(","):
         graphs = {"dense": NETWORKS[name](1.0, 0), "sparse": NETWORKS[name](0.5, 0)}
