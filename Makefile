@@ -14,7 +14,7 @@ $(VENV)/.created: pyproject.toml
 	touch $@
 
 $(VENV)/.installed: $(VENV)/.created $(NATIVE) pyproject.toml
-	$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[dev,plot]'
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[dev,plot,tune]'
 	touch $@
 
 # A library for quick turns: build/dev, found by python/tvm_aie/_native.py before the installed one.

@@ -9,9 +9,9 @@ import pytest
 pytest.importorskip("xgboost")
 pytest.importorskip("psutil")
 
-from tuning_nets import residual_graph, small_graph
 from tvm.s_tir import meta_schedule as ms
 
+from tuning_nets import residual_graph, small_graph
 from tvm_aie.device import load_device
 from tvm_aie.errors import InputError
 from tvm_aie.pipeline import compile_graph

@@ -11,7 +11,6 @@ pytest.importorskip("xgboost")
 pytest.importorskip("tornado")
 
 from tuning_nets import small_graph
-
 from tvm_aie.device import load_device
 from tvm_aie.errors import InputError
 from tvm_aie.tune import bench, remote
@@ -74,7 +73,7 @@ def test_a_killed_server_loses_no_result(fleet, tmp_path):
 
 
 def test_a_connection_that_is_never_answered_is_given_up(fleet, tmp_path):
-    tracker, servers = fleet
+    tracker, _servers = fleet
     fleet_client = remote.RemoteFleet("127.0.0.1", tracker.port, KEY)
     path = tmp_path / "broken.bin"
     path.write_bytes(b"no artefact at all, but long enough")

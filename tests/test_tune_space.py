@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from tuning_nets import Builder, residual_graph, small_graph
 
+from tuning_nets import Builder, residual_graph, small_graph
 from tvm_aie.cost.features import NAMES, feature_vector, physical_bound
 from tvm_aie.device import load_device
 from tvm_aie.errors import ProgramError

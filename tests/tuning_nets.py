@@ -75,3 +75,38 @@ def residual_graph(seed=0):
     y = b.pool(b.add(z, y), 2, 2)
     y = b.conv(y, 128, 1, 2)
     return b.graph(b.pool(y, 7, 7, average=True), "residual")
+
+
+# (name, input channels, pixels, output channels, kernel, stride, groups, density): layers whose space can be enumerated
+LAYERS = (
+    ("resnet50-3x3-28", 128, 28, 128, 3, 1, 1, 1.0),
+    ("resnet50-3x3-14", 256, 14, 256, 3, 1, 1, 1.0),
+    ("resnet50-1x1-14", 1024, 14, 256, 1, 1, 1, 1.0),
+    ("resnet50-1x1-7-sparse", 2048, 7, 512, 1, 1, 1, 0.5),
+    ("inception-3x3-35", 64, 35, 96, 3, 1, 1, 1.0),
+    ("inception-1x1-17", 768, 17, 192, 1, 1, 1, 1.0),
+    ("inception-1x1-17-sparse", 768, 17, 192, 1, 1, 1, 0.5),
+    ("mobilenet-expand-14", 96, 14, 576, 1, 1, 1, 1.0),
+    ("mobilenet-project-28", 192, 28, 32, 1, 1, 1, 1.0),
+    ("mobilenet-depthwise-28", 192, 28, 192, 3, 1, 192, 1.0),
+    ("vgg16-3x3-14", 512, 14, 512, 3, 1, 1, 1.0),
+    ("vgg16-3x3-28-sparse", 256, 28, 512, 3, 1, 1, 0.5),
+)
+
+
+def layer_graph(name, channels, pixels, cout, kernel, stride, groups, density):
+    """One layer of ``LAYERS`` as a graph."""
+    b = Builder(channels, pixels, pixels, len(name), density)
+    return b.graph(b.conv("x", cout, kernel, stride, groups), name)
+
+
+def resnet50(density=1.0, seed=0):
+    """All layers of ResNet-50 on 224x224 pixels."""
+    b = Builder(3, 224, 224, seed, density)
+    y = b.pool(b.conv("x", 64, 7, 2, density=1.0), 2, 2)
+    for stage, (count, width) in enumerate(((3, 64), (4, 128), (6, 256), (3, 512))):
+        for i in range(count):
+            stride = 2 if stage and i == 0 else 1
+            z = b.conv(b.conv(b.conv(y, width, 1, stride), width, 3), 4 * width)
+            y = b.add(z, b.conv(y, 4 * width, 1, stride) if i == 0 else y)
+    return b.graph(b.conv(b.pool(y, 7, 7, average=True), 1000), "resnet50")

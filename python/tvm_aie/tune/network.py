@@ -21,7 +21,7 @@ from tvm_aie.pipeline import Chooser, Compiled, Workload, compile_graph
 from tvm_aie.plan.graph import LayerGraph
 from tvm_aie.runtime.emulator import RunOptions, run_program
 from tvm_aie.schedule.tiling import Tiling
-from tvm_aie.tune.records import points, seconds_of
+from tvm_aie.tune.records import by_key, points, seconds_of
 from tvm_aie.tune.space import SPACE_VERSION, Space, Values, device_digest, digest_of, workload_key
 from tvm_aie.tune.stub import decisions, stub_module, trace_of
 
@@ -170,8 +170,9 @@ def stored_choice(database: Any, network: Network, spaces: Mapping[str, Space]) 
 def layer_choice(database: Any, network: Network, spaces: Mapping[str, Space]) -> Choice:
     """The fastest record of each layer on its own."""
     choice: Choice = {}
+    index = by_key(database)
     for key, space in spaces.items():
-        found = points(database, space, network.device)
+        found = points(database, space, network.device, index)
         if found and found[0].cycles < float("inf"):
             choice[key] = found[0].point
     return choice

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,19 +72,29 @@ def seconds_of(record: Any) -> float:
     return mean if mean < FAILED_SECONDS else float("inf")
 
 
-def points(database: Any, space: Space, device: Device) -> list[Measured]:
-    """Usable records of a workload, fastest first; impossible knobs are skipped with a warning."""
-    mod = module_for(space)
-    if not database.has_workload(mod):
-        return []
+def by_key(database: Any) -> dict[str, list[Any]]:
+    """All records by workload key, failed trials included (``get_top_k`` leaves those out)."""
+    index: dict[str, list[Any]] = {}
+    for record in database.get_all_tuning_records():
+        index.setdefault(attribute(record.workload.mod, KEY_ATTR), []).append(record)
+    return index
+
+
+def points(
+    database: Any, space: Space, device: Device, index: Mapping[str, Sequence[Any]] | None = None
+) -> list[Measured]:
+    """Usable records of a workload, fastest first; impossible knobs are skipped with a warning.
+
+    ``index``: ``by_key(database)``, for many calls.
+    """
     out = []
-    for record in database.get_top_k(database.commit_workload(mod), 1 << 20):
+    for record in (by_key(database) if index is None else index).get(space.key, ()):
         point = point_of(space, record.trace)
         if point is None:
             warn(f"impossible knobs for workload {digest_of(space.key)} ({space.work.layer})")
             continue
         out.append(Measured(space, point, seconds_of(record) * device.clock_mhz * 1e6))
-    return out
+    return sorted(out, key=lambda m: m.cycles)
 
 
 def repair(folder: Path) -> None:
@@ -165,13 +175,11 @@ def _require_version(key: str) -> None:
 def all_measured(database: Any, device: Device) -> list[Measured]:
     """Every usable layer record of ``device``, for training."""
     out: list[Measured] = []
-    seen = set()
-    for record in database.get_all_tuning_records():
-        mod = record.workload.mod
-        key = attribute(mod, KEY_ATTR)
-        if key in seen or not key:
+    index = by_key(database)
+    for key, found in index.items():
+        if not key:
             continue
-        seen.add(key)
+        mod = found[0].workload.mod
         head = json.loads(key)
         if "geometry" not in head or head["device"] != [device.name, device_digest(device)]:
             continue
@@ -180,7 +188,7 @@ def all_measured(database: Any, device: Device) -> list[Measured]:
         except (ValueError, KeyError, TypeError) as error:
             warn(f"workload {digest_of(key)}: {error}")
             continue
-        out += points(database, space_of(work, device), device)
+        out += points(database, space_of(work, device), device, index)
     return out
 
 

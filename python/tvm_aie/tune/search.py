@@ -19,6 +19,7 @@ from tvm_aie.tune.stub import KEY_ATTR, attribute, decisions, values_of
 FAILED_SECONDS = 1e9  # a record at or above this is a failed trial
 MIN_SAMPLES = 24  # of all tasks, before the learned correction is used
 ROUNDS = 150
+KNOWN_FACTOR = 1e-3
 
 
 @dataclass
@@ -196,9 +197,11 @@ class GuidedModel(ms.cost_model.PyCostModel):  # type: ignore[misc]
         self.session.retrain()
 
     def predict(self, context: Any, candidates: list[Any]) -> Floats:
-        """Scores in (0, 1]."""
+        """Scores in (0, 1]; of points that are measured already, next to nothing: another trial would teach nothing."""
         space = self.session.space(context.mod)
         cycles = dict(zip(space.order, self.session.predicted(space), strict=True))
         best = min(cycles.values())
+        known = self.session.measured.get(space.key, {})
+        scores = {p: best / c * (KNOWN_FACTOR if p in known else 1.0) for p, c in cycles.items()}
         points = [point_of(space, c.sch.trace) for c in candidates]
-        return np.array([best / cycles[p] if p is not None else 0.0 for p in points], np.float64)
+        return np.array([scores[p] if p is not None else 0.0 for p in points], np.float64)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -162,12 +164,14 @@ class _Tuning:
                 self.weights[key] = self.weights.get(key, 0) + count
                 if key not in self.spaces:
                     self.spaces[key] = space_of(work, device)
+        self.stopped_by: BaseException | None = None
         self.session = Session(device, self.spaces, options.seed)
         self.target = records.target_of(device)
         self.notes: dict[str, str] = {}
         self.tasks = [key for key in self.weights if self._can_tune(key)]
+        index = records.by_key(database)
         for key in self.tasks:
-            for found in records.points(database, self.spaces[key], device):
+            for found in records.points(database, self.spaces[key], device, index):
                 self.session.add(self.spaces[key], found.point, found.cycles)
         self.session.retrain()
 
@@ -199,7 +203,11 @@ class _Tuning:
 
     def _tell(self, progress: Progress) -> None:
         self.history.append(progress)
-        self.report(progress)
+        try:
+            self.report(progress)
+        except BaseException as error:
+            self.stopped_by = error
+            raise
 
     def search(self) -> None:
         """Measure the defaults, then let MetaSchedule search."""
@@ -221,20 +229,27 @@ class _Tuning:
                                            num_tuning_cores=1)  # fmt: skip
             np.random.seed(self.options.seed)
         _quiet()
-        ms.tune_tasks(
-            tasks=contexts,
-            task_weights=[float(self.weights[k]) for k in self.tasks],
-            work_dir=".",
-            max_trials_global=left,
-            max_trials_per_task=max(_ROUND, left),
-            num_trials_per_iter=max(1, min(_ROUND, left // (2 * len(self.tasks)))),
-            builder=builder,
-            runner=runner,
-            database=self.database,
-            cost_model=model,
-            measure_callbacks=callbacks,
-            task_scheduler=ms.task_scheduler.GradientBased(seed=self.options.seed + 1),
-        )
+        self._run_tasks(contexts, left, builder, runner, model, callbacks)
+
+    def _run_tasks(
+        self, contexts: list[Any], left: int, builder: Any, runner: Any, model: Any, callbacks: list[Any]
+    ) -> None:
+        """MetaSchedule's loop. An exception of ours that crosses it loses its type there: the original is raised."""
+        with _noting_interrupt(self):
+            ms.tune_tasks(
+                tasks=contexts,
+                task_weights=[float(self.weights[k]) for k in self.tasks],
+                work_dir=".",
+                max_trials_global=left,
+                max_trials_per_task=max(_ROUND, left),
+                num_trials_per_iter=max(1, min(_ROUND, left // (2 * len(self.tasks)))),
+                builder=builder,
+                runner=runner,
+                database=self.database,
+                cost_model=model,
+                measure_callbacks=callbacks,
+                task_scheduler=ms.task_scheduler.GradientBased(seed=self.options.seed + 1),
+            )
 
     def _submitter(self, workers: Workers) -> Callable[[str], Any]:
         if self.options.rpc is None:
@@ -349,6 +364,27 @@ class Recorder(ms.measure_callback.PyMeasureCallback):  # type: ignore[misc]
             failed = built.error_msg is not None or not ran.run_secs
             seconds = float("inf") if failed else sum(float(s) for s in ran.run_secs) / len(ran.run_secs)
             tuning.note(space, point, seconds * tuning.device.clock_mhz * 1e6)
+
+
+@contextmanager
+def _noting_interrupt(tuning: _Tuning) -> Iterator[None]:
+    """Ctrl-C and exceptions of the progress callback come out as they are."""
+
+    def interrupted(*_: Any) -> None:
+        tuning.stopped_by = KeyboardInterrupt()
+        raise tuning.stopped_by
+
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, interrupted) if main else None
+    try:
+        yield
+    except BaseException:
+        if tuning.stopped_by is not None:
+            raise tuning.stopped_by from None
+        raise
+    finally:
+        if main:
+            signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
