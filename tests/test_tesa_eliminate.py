@@ -19,7 +19,7 @@ from tvm_aie.frontend.onnx_build import NetBuilder
 from tvm_aie.frontend.onnx_zoo import light_model
 from tvm_aie.quantize import quantize
 from tvm_aie.relax import last_compilation, set_eliminate
-from tvm_aie.tesa.attach import attach
+from tvm_aie.tesa.attached import attach
 from tvm_aie.tesa.eliminate import EliminateDead, eliminate_dead
 from tvm_aie.tesa.ir import bindings_of, op_name, shape_of
 from tvm_aie.tesa.report import explain_tesa

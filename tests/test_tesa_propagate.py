@@ -16,7 +16,7 @@ from tvm_aie.frontend.onnx_zoo import light_model
 from tvm_aie.quantize import quantize
 from tvm_aie.tesa.attribute import Attribute
 from tvm_aie.tesa.eliminate import eliminate_function
-from tvm_aie.tesa.propagate import Propagation, propagate
+from tvm_aie.tesa.propagation import Propagation, propagate
 
 FAST, ALL, CHUNK = 200, 2000, 100
 

@@ -10,7 +10,7 @@ import pytest
 from tvm import relax
 
 from tvm_aie.tesa.attribute import Attribute
-from tvm_aie.tesa.propagate import Propagation, propagate
+from tvm_aie.tesa.propagation import Propagation, propagate
 from tvm_aie.tesa.rules import RULES, load
 from tvm_aie.tesa.scramble import Scrambler, automatic, is_measurable, tvm_evaluator
 

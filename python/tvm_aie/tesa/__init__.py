@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tvm_aie.tesa.attach import attach, attach_masks
+    from tvm_aie.tesa.attached import attach, attach_masks
     from tvm_aie.tesa.attribute import Attribute, Code
     from tvm_aie.tesa.cover import Cover, best_cover
     from tvm_aie.tesa.eliminate import EliminateDead, eliminate_dead
-    from tvm_aie.tesa.propagate import PropagateTesa, propagate
+    from tvm_aie.tesa.propagation import PropagateTesa, propagate
     from tvm_aie.tesa.report import TesaReport, explain_tesa
     from tvm_aie.tesa.tesa_map import TesaMap
 
@@ -19,14 +19,14 @@ _HOMES = {
     "Cover": "cover",
     "best_cover": "cover",
     "EliminateDead": "eliminate",
-    "PropagateTesa": "propagate",
+    "PropagateTesa": "propagation",
     "TesaMap": "tesa_map",
     "TesaReport": "report",
-    "attach": "attach",
-    "attach_masks": "attach",
+    "attach": "attached",
+    "attach_masks": "attached",
     "eliminate_dead": "eliminate",
     "explain_tesa": "report",
-    "propagate": "propagate",
+    "propagate": "propagation",
 }
 
 __all__ = [

@@ -20,7 +20,7 @@ from tvm_aie.tesa.fold import Folded, fold_values
 from tvm_aie.tesa.ir import const_array, is_const, number, op_name, relax_functions, shape_of
 from tvm_aie.tesa.layers import Graph, Layer, layers_of
 from tvm_aie.tesa.merge import merge_constants
-from tvm_aie.tesa.propagate import Propagation, propagate, tensor_arguments
+from tvm_aie.tesa.propagation import Propagation, propagate, tensor_arguments
 from tvm_aie.tesa.quantised import integers_of
 from tvm_aie.tesa.rewrite import Rewriter
 from tvm_aie.tesa.slots import Index, Removal, Ties, choose_removal
@@ -42,7 +42,7 @@ class Elimination:
 
 def eliminate_function(func: Any, rows: int = 1) -> Elimination:
     """Eliminate in one Relax function; ``rows``: see ``slots.choose_removal``."""
-    from tvm_aie.tesa.attach import attached_to
+    from tvm_aie.tesa.attached import attached_to
 
     attached, original = attached_to(func), func
     result = propagate(func, attached, exempt=False)

@@ -16,7 +16,7 @@ from tvm import relax
 
 from tvm_aie.tesa.ir import dtype_of, op_name, shape_of
 from tvm_aie.tesa.layers import Graph, Layer, layers_of
-from tvm_aie.tesa.propagate import Propagation
+from tvm_aie.tesa.propagation import Propagation
 from tvm_aie.tesa.quantised import Int64, Integers, dequantized, merged_bias
 from tvm_aie.tesa.rewrite import Rewriter
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from tvm_aie.tesa.attribute import Mask
 from tvm_aie.tesa.ir import bindings_of, is_tensor, op_name, shape_of, variables
-from tvm_aie.tesa.propagate import Propagation, WeightUse
+from tvm_aie.tesa.propagation import Propagation, WeightUse
 from tvm_aie.tesa.quantised import Integers, dequantized, integers_of
 
 

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from tvm_aie.tesa.fold import bias_expression, constant_inputs
 from tvm_aie.tesa.ir import const_array, number, op_name
 from tvm_aie.tesa.layers import Graph, Layer, layers_of
-from tvm_aie.tesa.propagate import Propagation
+from tvm_aie.tesa.propagation import Propagation
 from tvm_aie.tesa.quantised import Int64, Integers, scale_exponent
 from tvm_aie.tesa.rewrite import Rewriter
 from tvm_aie.tesa.slots import BLOCK

@@ -17,7 +17,7 @@ from tvm import relax
 
 from tvm_aie.tesa.evaluate import evaluate
 from tvm_aie.tesa.ir import const_array, dtype_of, is_const, op_name
-from tvm_aie.tesa.propagate import Constants
+from tvm_aie.tesa.propagation import Constants
 
 Int64 = npt.NDArray[np.int64]
 _MOVES = ("reshape", "permute_dims", "squeeze", "expand_dims", "flatten")

@@ -13,7 +13,7 @@ from tvm_aie.tesa.attribute import any_of, narrowest_code
 from tvm_aie.tesa.eliminate import Elimination, eliminate_function
 from tvm_aie.tesa.ir import relax_functions, variables
 from tvm_aie.tesa.layers import Graph, Layer, layers_of
-from tvm_aie.tesa.propagate import Propagation, propagate
+from tvm_aie.tesa.propagation import Propagation, propagate
 from tvm_aie.tesa.slots import BLOCK, channel_need
 
 SHOWN = 3  # neighbours named in a cause
@@ -178,7 +178,7 @@ def _row(result: Propagation, layer: Layer, after: Layer | None, near: _Neighbou
 
 def report_of(elimination: Elimination) -> TesaReport:
     """The report of one function before and after elimination."""
-    from tvm_aie.tesa.attach import attached_to
+    from tvm_aie.tesa.attached import attached_to
 
     result = propagate(elimination.original, attached_to(elimination.original))
     graph = Graph.of(result.func)

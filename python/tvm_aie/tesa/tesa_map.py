@@ -14,10 +14,10 @@ from typing import Any
 
 from tvm_aie.tesa.attribute import Attribute, TesaError
 from tvm_aie.tesa.ir import bindings_of
-from tvm_aie.tesa.propagate import Propagation
+from tvm_aie.tesa.propagation import Propagation
 
 ATTR = "tesa"
-_BINDING = re.compile(r"^(\s*)(\w+)(: R\.[^=]*)? = ")
+_BINDING = re.compile(r"^(\s*)(\w+): R\..*?\) = ")
 
 
 @dataclass(frozen=True, eq=False)

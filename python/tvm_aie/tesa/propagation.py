@@ -290,7 +290,7 @@ def propagate(
 ) -> Propagation:
     """Propagate over one Relax function.
 
-    ``attached``: attributes by variable name (``attach.py``). ``exempt``: what feeds only constants is not needed;
+    ``attached``: attributes by variable name (``attached.py``). ``exempt``: what feeds only constants is not needed;
     a transformation that keeps computing those constants sets it to False. ``fallback``: the rule of operators
     without one (default: conservative; ``scramble.automatic`` measures one).
     """
@@ -302,7 +302,7 @@ def propagate(
 
 def propagate_module(mod: Any, fallback: Rule | None = None) -> dict[Any, Propagation]:
     """Propagation of every Relax function of a module, attached attributes included."""
-    from tvm_aie.tesa.attach import attached_to
+    from tvm_aie.tesa.attached import attached_to
     from tvm_aie.tesa.ir import relax_functions
 
     return {var: propagate(func, attached_to(func), fallback=fallback) for var, func in relax_functions(mod)}

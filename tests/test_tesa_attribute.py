@@ -1,0 +1,239 @@
+"""The lattice, TesaMap, attaching; and the seventeen defects of the original (tesa.md section 8) as tests of ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tvm import relax
+
+import networks
+from tvm_aie.frontend import from_onnx
+from tvm_aie.quantize import quantize
+from tvm_aie.tesa import attribute, cover
+from tvm_aie.tesa.attached import attach, attach_masks, attached_to
+from tvm_aie.tesa.attribute import Attribute, Code, TesaError, meet_elements, narrowest_code
+from tvm_aie.tesa.eliminate import eliminate_dead
+from tvm_aie.tesa.ir import bindings_of
+from tvm_aie.tesa.propagation import PropagateTesa, propagate
+from tvm_aie.tesa.scramble import Scrambler
+from tvm_aie.tesa.tesa_map import TesaMap
+
+op, nn = relax.op, relax.op.nn
+ELEMENTS = st.tuples(st.sampled_from(list(Code)), st.sampled_from([0.0, 1.0, 2.0]))
+
+
+def meet(a: Any, b: Any) -> Any:
+    codes, values = zip(a, b, strict=True)
+    code, value = meet_elements(tuple(np.array(c, np.uint8) for c in codes), tuple(np.array(v) for v in values))
+    return Code(int(code)), float(value)
+
+
+def normal(a: Any) -> Any:
+    return a if a[0] == Code.PRUNED else (a[0], 0.0)
+
+
+@given(ELEMENTS, ELEMENTS, ELEMENTS)
+@settings(max_examples=400, deadline=None)
+def test_meet_laws(a: Any, b: Any, c: Any) -> None:
+    assert meet(a, b) == meet(b, a)
+    assert meet(meet(a, b), c) == meet(a, meet(b, c))
+    assert meet(a, a) == normal(a)
+    assert meet(a, (Code.NONPRUNED, 0.0)) == normal(a)
+
+
+def test_errors_are_reported() -> None:
+    one, two = (Attribute.pruned((2, 2), np.eye(2, dtype=bool), v) for v in (1.0, 2.0))
+    with pytest.raises(
+        TesaError, match=r"conv1: two different constants for element \(0, 0\): pruned\(1\) and pruned\(2\)"
+    ):
+        one.meet(two, "conv1")
+    with pytest.raises(TesaError, match="numeric kinds"):
+        Attribute.uniform((2,), Code.INT16).meet(Attribute.uniform((2,), Code.BF16))
+    with pytest.raises(TesaError, match="shape"):
+        one.meet(Attribute.uniform((3, 2)))
+    assert one.meet(Attribute.uniform((2, 2), Code.INT4)).element((0, 1)) == "int4"
+
+
+def test_gamma_view() -> None:
+    keep = np.zeros((10, 9, 3, 3), bool)
+    keep[8, 2, 1, 1] = keep[3, 8, 0, 0] = True
+    attr = Attribute.pruned(keep.shape, ~keep)
+    assert np.array_equal(attr.gamma((8, 8)), [[False, True], [True, False]])
+    assert attr.gamma((8, 8)).mean() >= 1 - attr.sparsity  # rounding to blocks never lowers the density
+    assert Attribute.from_json(attr.to_json()) == attr
+
+
+def test_map_prints_survives_and_serialises() -> None:
+    mod = PropagateTesa()(from_onnx(quantize(networks.TINY["residual"]())))
+    mod = relax.transform.DeadCodeElimination()(relax.transform.CanonicalizeBindings()(mod))
+    found = TesaMap.of(mod["main"])
+    assert set(map(str, (v.name for v in found))) <= {str(v.name) for v, _ in bindings_of(mod["main"])} | {"data"}
+    assert found["relu_2_QuantizeLinear"].text() == "uint8"
+    assert TesaMap.parse(found.to_json())["relu_2_QuantizeLinear"] == found["relu_2_QuantizeLinear"]
+    text = found.script(mod["main"])
+    assert "relu_2_QuantizeLinear: " in text and "# tesa: uint8" in text
+    with pytest.raises(TesaError):
+        TesaMap.parse("[1]")
+
+
+def test_attach_by_name_and_file(tmp_path: Any) -> None:
+    mod = from_onnx(quantize(networks.TINY["conv_relu"]()))
+    np.savez(tmp_path / "masks.npz", w_0_DequantizeLinear=(np.arange(16) > 3).reshape(16, 1, 1, 1))
+    mod = attach_masks(mod, tmp_path / "masks.npz")
+    mod = attach(mod, {"w_0_DequantizeLinear": "int8"})
+    assert attached_to(mod["main"])["w_0_DequantizeLinear"].sparsity == pytest.approx(0.25)
+    result = propagate(mod["main"], attached_to(mod["main"]))
+    assert min(result.weight_attribute(u).mask[:4].all() for u in result.weights.values() if u.operand.shape[0] == 16)
+    for bad in ({"nothing": [1]}, {"data": "int3"}, {"data": np.ones((5, 5, 5, 5, 5))}):
+        with pytest.raises(TesaError):
+            attach(mod, bad)
+    with pytest.raises(TesaError):
+        attach_masks(mod, tmp_path / "missing.npz")
+
+
+# ------------------------------------------------------------------- the seventeen defects, by number of the table
+def function(make: Any, shape: tuple[int, ...] = (3, 4), dtype: str = "float32") -> Any:
+    x = relax.Var("x", relax.TensorType(shape, dtype))
+    builder = relax.BlockBuilder()
+    with builder.function("main", [x]):
+        builder.emit_func_output(make(builder.emit, x))
+    return builder.get()["main"]
+
+
+def needed(func: Any) -> Any:
+    return np.broadcast_to(propagate(func).need(func.params[0]), propagate(func).fact(func.params[0]).shape)
+
+
+def test_defect_01_merge_keeps_the_width() -> None:
+    for a, b, low in (
+        (Code.INT8, Code.INT4, Code.INT4),
+        (Code.INT4, Code.INT8, Code.INT4),
+        (Code.INT8, Code.PRUNED, Code.PRUNED),
+    ):
+        assert meet((a, 0.0), (b, 0.0))[0] == meet((b, 0.0), (a, 0.0))[0] == low
+
+
+def test_defects_02_to_04_cover_with_overlap_ragged_edges_and_several_sizes() -> None:
+    mask = np.ones((5, 7), bool)
+    mask[0, 0] = False
+    plan = cover.best_cover(mask, {(4, 4): 3.0, (2, 2): 1.4, (1, 1): 0.9})
+    assert len({p.shape for p in plan.pieces}) > 1
+    counts = np.zeros(mask.shape, int)
+    for part in plan.split(np.ones(mask.shape, np.int64)):
+        counts += part
+    assert np.array_equal(counts, mask)
+
+
+def test_defect_05_rectangular_blocks_are_not_transposed() -> None:
+    keep = np.zeros((32, 8), bool)
+    keep[24, 0] = True
+    assert np.array_equal(Attribute.pruned((32, 8), ~keep).gamma((8, 8)), [[False], [False], [False], [True]])
+
+
+def test_defect_06_checks_are_errors_and_modules_import() -> None:
+    with pytest.raises(TesaError):
+        Attribute.uniform((2, 2)).gamma((0, 8))
+    assert attribute.__doc__ and cover.__doc__
+
+
+def test_defect_07_bits_is_the_width() -> None:
+    mixed = Attribute((2,), np.array([Code.INT4, Code.INT8], np.uint8), np.zeros(2))
+    assert mixed.bits == 8 and narrowest_code(-8, 7).bits == 4
+
+
+def test_defect_08_results_are_checked_for_value() -> None:
+    model = quantize(networks.TINY["conv_relu"]())
+    mod = from_onnx(model)
+    assert propagate(mod["main"]).weights and eliminate_dead(mod)[1]  # values: test_tesa_eliminate.py
+
+
+def test_defect_09_centred_values_are_needed() -> None:
+    def centred(emit: Any, x: Any) -> Any:
+        return emit(op.subtract(x, emit(op.mean(x, [1], keepdims=True))))
+
+    assert needed(function(centred)).all()
+    layer = function(
+        lambda emit, x: emit(
+            nn.layer_norm(x, relax.const(np.ones(4, np.float32)), relax.const(np.zeros(4, np.float32)), [-1])
+        )
+    )
+    (node,) = propagate(layer).nodes.values()
+    assert Scrambler(node).backward([np.ones((3, 4), bool)])[0].all()
+
+
+def test_defect_10_max_pool_keeps_every_element() -> None:
+    assert needed(function(lambda emit, x: emit(nn.max_pool2d(x, (3, 3), (3, 3))), (1, 1, 30, 30))).all()
+
+
+@pytest.mark.parametrize("squash", [op.tanh, lambda x: op.clip(x, 0, 6)])
+def test_defect_11_saturation_is_no_constant(squash: Any) -> None:
+    weight = relax.const(np.full((4, 16), 5, np.float32))
+    func = function(lambda emit, x: emit(squash(emit(op.matmul(x, weight)))))
+    result = propagate(func)
+    assert not any(result.fact(v).known.any() for v in result.nodes) and needed(func).all()
+    node = result.nodes[list(result.nodes)[-1]]
+    assert not Scrambler(node).forward()[0][0].any()
+
+
+def test_defect_12_no_absolute_threshold() -> None:
+    func = function(lambda emit, x: emit(op.multiply(x, relax.const(np.float32(1e-8)))))
+    result = propagate(func)
+    (node,) = result.nodes.values()
+    assert needed(func).all() and not Scrambler(node).forward()[0][0].any()
+
+
+def test_defect_13_softmax_needs_its_row_by_rule() -> None:
+    assert needed(function(lambda emit, x: emit(op.strided_slice(emit(nn.softmax(x, -1)), [1], [0], [1])))).all()
+
+
+def test_defect_14_masks_may_differ_over_the_batch() -> None:
+    func = function(lambda emit, x: emit(nn.relu(x)))
+    mask = np.zeros((3, 4), bool)
+    mask[1, 2] = mask[2, 0] = True
+    result = propagate(func, {"x": Attribute.pruned((3, 4), mask)})
+    (var,) = result.nodes
+    assert np.array_equal(result.fact(var).known, mask)
+
+
+def test_defect_15_both_signs_are_drawn() -> None:
+    (node,) = propagate(function(lambda emit, x: emit(nn.relu(x)))).nodes.values()
+    drawn = Scrambler(node).operands(0)[0]
+    assert (drawn < 0).any() and (drawn > 0).any()
+
+
+def test_defect_16_blocks_are_cleared_without_a_channel() -> None:
+    """A dead block of a live channel: its weights become zero, so Gamma skips it."""
+    weights = [np.ones((8, 8), np.int32) for _ in range(2)]
+    weights[0][:, :4] = 0  # first layer: outputs 0..3 are zero, second layer's rows 0..3 multiply zeros
+    weights[1][:4, 4:] = 7
+
+    def chain(emit: Any, x: Any) -> Any:
+        y = emit(op.matmul(x, relax.const(weights[0]), out_dtype="int32"))
+        return emit(op.add(emit(op.matmul(y, relax.const(weights[1]), out_dtype="int32")), y))
+
+    import tvm
+
+    mod = tvm.IRModule({"main": function(chain, (1, 8), "int32")})
+    mod = eliminate_dead(mod, rows=0)[0]
+    result = propagate(mod["main"])
+    second = next(iter(result.weights.values())).operand.array
+    assert second is not None
+    assert not second[:4].any()
+
+
+def test_defect_17_constants_travel() -> None:
+    """A dead channel with a bias is relu(bias), not zero."""
+    weight = np.ones((2, 1, 1, 1), np.int32)
+    weight[0] = 0
+    bias = relax.const(np.array([5, -3], np.int32).reshape(1, 2, 1, 1))
+
+    def layer(emit: Any, x: Any) -> Any:
+        return emit(nn.relu(emit(op.add(emit(nn.conv2d(x, relax.const(weight), out_dtype="int32")), bias))))
+
+    result = propagate(function(layer, (1, 1, 3, 3), "int32"))
+    fact = result.fact(list(result.nodes)[-1])
+    assert fact.known.ravel().tolist() == [True, False] and fact.value.ravel()[0] == 5
