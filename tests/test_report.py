@@ -3,8 +3,10 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
+from rich.console import Console
 
 from tvm_aie.device import load_device
 from tvm_aie.report.console import count, make_console, print_comparison, print_layers, print_summary, print_wrote, size
@@ -123,6 +125,24 @@ def test_layer_table_has_one_line_per_layer():
     lines = text_of(print_layers, report(ROWS)).splitlines()
     assert len([line for line in lines if line.startswith(("conv", "add"))]) == 3
     assert text_of(print_layers, report()) == ""
+
+
+@pytest.mark.parametrize("width", [None, 40, 80])
+def test_no_digit_is_cut_off_however_narrow_the_terminal(width):
+    big = 123_456_789
+    row = replace(
+        ROWS[0], name="[bold]a_long_name[/nope]_of_a_layer", shape="2048x112x112", cycles=big, lower_bound_cycles=big,
+        macs=big, dense_macs=2 * big, ddr_load_bytes=big, ddr_store_bytes=big, bottleneck=Bottleneck.SHIM_DDR,
+    )  # fmt: skip
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, no_color=True, width=width) if width else make_console(out)
+    print_layers(console, report((row,)))
+    print_comparison(console, [("a" * 60, report()), ("b" * 60, report())])
+    text = out.getvalue()
+    assert text.count("123 456 789") == 4 and text.count("shi") == 1 and "shim/DDR" in text
+    for part in ("[bold]a_long_name[/nope]_of_a_layer", "2048x112x112", "bottleneck", "a" * 60, "b" * 60):
+        assert part in text, part
+    assert not width or console.width == width
 
 
 def test_comparison_shows_the_ratio():

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import IO
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from tvm_aie.report.model import LayerRow, NetworkReport
 
 _WIDTH_WITHOUT_TERMINAL = 160
+_WIDEST = 10_000
 
 
 def make_console(file: IO[str] | None = None, stderr: bool = False) -> Console:
@@ -154,6 +156,16 @@ def _cells(row: LayerRow) -> Iterable[str]:
     yield from (count(row.lower_bound_cycles), count(row.cycles), f"{row.utilisation_percent:.1f}", row.bottleneck)
 
 
+def _print_table(console: Console, table: Table) -> None:
+    """At its natural width: a narrow terminal wraps the lines, but no digit is ever cut off."""
+    before = console.width
+    console.width = max(before, Measurement.get(console, console.options.update(max_width=_WIDEST), table).maximum)
+    try:
+        console.print(table, crop=False)
+    finally:
+        console.width = before
+
+
 def print_layers(console: Console, report: NetworkReport) -> None:
     """The per-layer table; nothing before a run."""
     if not report.layers:
@@ -162,8 +174,8 @@ def print_layers(console: Console, report: NetworkReport) -> None:
     for column in _COLUMNS:
         table.add_column(column.title, justify="right" if column.right else "left", no_wrap=True, overflow="fold")
     for row in report.layers:
-        table.add_row(*_cells(row))
-    console.print(table)
+        table.add_row(*map(Text, _cells(row)))  # Text: brackets in a name are no markup
+    _print_table(console, table)
 
 
 def print_comparison(console: Console, reports: Sequence[tuple[str, NetworkReport]]) -> None:
@@ -194,4 +206,4 @@ def print_comparison(console: Console, reports: Sequence[tuple[str, NetworkRepor
         times = [getattr(r, attr) for r in items]
         if all(times):
             row(title, [t.ms for t in times], "{:.3f}")
-    console.print(table)
+    _print_table(console, table)
