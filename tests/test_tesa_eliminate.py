@@ -19,6 +19,7 @@ from tvm_aie.frontend.onnx_build import NetBuilder
 from tvm_aie.frontend.onnx_zoo import light_model
 from tvm_aie.quantize import quantize
 from tvm_aie.relax import last_compilation, set_eliminate
+from tvm_aie.relax.partition import partition
 from tvm_aie.tesa.attached import attach
 from tvm_aie.tesa.eliminate import EliminateDead, eliminate_dead
 from tvm_aie.tesa.ir import bindings_of, op_name, shape_of
@@ -178,6 +179,12 @@ def test_report_names_the_neighbour() -> None:
     assert any("24 input channels are constants" in c and first.name in c for c in second.causes)
     assert second.macs_after < second.macs and second.weight_bytes_after < second.weight_bytes
     assert "saved" in report.text() and second.input_bits == 8
+
+
+def test_composites_show_the_attribute() -> None:
+    """The user reads on each composite function what its result holds."""
+    mod = partition(eliminate_dead(from_onnx(quantize(networks.TINY["residual"]())))[0]).module
+    assert '"tesa_output": "uint8"' in mod.script()
 
 
 def test_module_stays_well_formed() -> None:

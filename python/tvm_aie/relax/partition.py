@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -84,9 +85,9 @@ def live_blocks(weight: np.ndarray[Any, Any], block: tuple[int, int] = BLOCK) ->
     return int(live.reshape(rows, block[0], cols, block[1]).any(axis=(1, 3)).sum()), rows * cols
 
 
-def composite_attrs(view: OpView) -> dict[str, str]:
-    """Attributes of a composite function: its name and, with weights, its sparsity."""
-    attrs = {"aie2_name": view.name, "tesa": "dense"}
+def composite_attrs(view: OpView, output: str = "") -> dict[str, str]:
+    """Attributes of a composite function: its name, its result's sparsity attribute and, with weights, theirs."""
+    attrs = {"aie2_name": view.name, "tesa": "dense"} | ({"tesa_output": output} if output else {})
     if view.kind in ("conv2d", "dense"):
         live, total = live_blocks(conv_weight(view))
         attrs |= {
@@ -99,7 +100,7 @@ def composite_attrs(view: OpView) -> dict[str, str]:
     return attrs
 
 
-def _fusion_patterns(accepted: dict[int, OpView]) -> list[Any]:
+def _fusion_patterns(accepted: dict[int, OpView], tesa: Mapping[str, str]) -> list[Any]:
     """Our patterns, each accepting exactly the views that the rules accept."""
 
     def make(name: str, pattern: Any) -> Any:
@@ -112,7 +113,8 @@ def _fusion_patterns(accepted: dict[int, OpView]) -> list[Any]:
             return kind not in ("layout", "permute") or len(context.matched_bindings) == len(view.members)
 
         def attrs(exprs: Any) -> dict[str, str]:
-            return composite_attrs(accepted[tag_of(exprs["root"])])
+            view = accepted[tag_of(exprs["root"])]
+            return composite_attrs(view, tesa.get(str(view.root_var.name), ""))
 
         return relax.transform.FusionPattern(name, pattern, {"root": pattern}, check, attrs)
 
@@ -215,7 +217,8 @@ def partition(mod: Any) -> Partition:
     reject_lonely_layouts(analyses, verdicts)
     accepted = {view.tag: view for a in analyses for view in a.views if verdicts[view.tag] is None}
     rows = [row for a in analyses for row in _records(a, verdicts)]
-    mod = relax.transform.FuseOpsByPattern(_fusion_patterns(accepted), bind_constants=True)(mod)
+    tesa = {str(n): str(t) for a in analyses if a.func.attrs for n, t in a.func.attrs.get("tesa_summary", {}).items()}
+    mod = relax.transform.FuseOpsByPattern(_fusion_patterns(accepted, tesa), bind_constants=True)(mod)
     # now: each accepted operator is a composite function
     mod = relax.transform.MergeCompositeFunctions()(mod)
     # now: neighbouring composites are one function with Codegen = aie2

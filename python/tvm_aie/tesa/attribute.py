@@ -237,12 +237,12 @@ class Attribute:
     def text(self) -> str:
         """Short text for a listing of the module."""
         parts = []
-        total = self.codes.size
-        for code in np.unique(self.codes):
-            share = float((self.codes == code).sum()) / total
+        codes, values = np.broadcast_arrays(self.codes, self.values)
+        for code in np.unique(codes):
+            share = float((codes == code).mean())
             name = Code(int(code)).name.lower()
             if code == Code.PRUNED:
-                constants = np.unique(np.broadcast_to(self.values, self.codes.shape)[self.codes == code])
+                constants = np.unique(values[codes == code])
                 name += "(0)" if np.array_equal(constants, [0.0]) else f"({len(constants)} constants)"
             parts.append(name if share == 1 else f"{share:.2%} {name}")
         return ", ".join(parts)

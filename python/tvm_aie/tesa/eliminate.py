@@ -249,6 +249,12 @@ def _variables(value: Any) -> list[Any]:
     return tensor_arguments(value) if op_name(value) else []
 
 
+def summary(result: Propagation) -> dict[str, str]:
+    """The attribute of each quantised activation in words, by variable name: shown on the composite functions."""
+    named = {v: f[0] for v, f in result.facts.items() if len(f) == 1 and f[0].dtype in ("int8", "uint8")}
+    return {str(var.name): result.attribute(var).text() for var in named}
+
+
 def eliminate_dead(mod: Any, rows: int = 1) -> tuple[Any, dict[Any, Elimination]]:
     """Eliminate in every Relax function; returns the new module and what was done by global variable.
 
@@ -262,7 +268,7 @@ def eliminate_dead(mod: Any, rows: int = 1) -> tuple[Any, dict[Any, Elimination]
         if func.attrs and ("Codegen" in func.attrs or "Composite" in func.attrs):
             continue
         done[var] = eliminate_function(func, rows)
-        updated[var] = done[var].func
+        updated[var] = done[var].func.with_attr("tesa_summary", summary(done[var].after))
     return updated, done
 
 
