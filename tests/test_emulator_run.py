@@ -85,11 +85,10 @@ def test_batch_is_a_loop(graph, program):
 
 def test_items_add_up(program, image):
     result = run_program(program, [image])
-    conv, add = result.items[0], result.items[1]
+    conv = result.items[0]
     assert 0 < conv.macs <= conv.dense_macs
     assert conv.macs % 64 == 0  # whole tiles
-    assert add.macs == 0
-    assert add.kernel_calls > 0
+    assert conv.kernel_calls > 0
     assert conv.bytes["w"] > 0
     assert all(i.busy_max <= i.busy_sum for i in result.items)
     assert all(0 <= i.start <= i.end <= result.cycles for i in result.items if i.start >= 0)
