@@ -72,6 +72,9 @@ def test_same_name_same_object_and_names():
     assert load_device("npu1") is load_device("npu1")
     assert load_device("npu1") == load_device(NPU1)
     assert device_names() == ("npu1", "wbs-RxC[-mM]")
+    for name in ("ruff", "wbs"):  # files of that folder that describe no machine
+        with pytest.raises(DeviceError, match="unknown device"):
+            load_device(name)
 
 
 def test_frozen():

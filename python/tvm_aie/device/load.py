@@ -23,6 +23,7 @@ from tvm_aie.device.spec import (
 from tvm_aie.errors import DeviceError
 
 _HERE = Path(__file__).parent
+_NO_DEVICES = ("wbs", "ruff")  # the template of the generated machines; the linter's settings of this folder
 _WBS = re.compile(r"wbs-([0-9]+)x([0-9]+)(?:-m([0-9]+))?")
 _TAGS = ("derived", "calibrated", "assumed")
 _STRINGS = ("name", "description")
@@ -137,7 +138,7 @@ _OPTIONAL = ("silicon",)
 
 def device_names() -> tuple[str, ...]:
     """Names that ``load_device`` knows, with the pattern of the generated ones last."""
-    files = sorted(p.stem for p in _HERE.glob("*.toml") if p.stem != "wbs")
+    files = sorted(p.stem for p in _HERE.glob("*.toml") if p.stem not in _NO_DEVICES)
     return (*files, "wbs-RxC[-mM]")
 
 
@@ -154,7 +155,7 @@ def _load_builtin(name: str) -> Device:
     if name.startswith("wbs-"):
         return _load_wbs(name)
     path = _HERE / f"{name}.toml"
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", name) or name == "wbs" or not path.is_file():
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name) or name in _NO_DEVICES or not path.is_file():
         raise DeviceError(f"unknown device '{name}'; known: {', '.join(device_names())}, or the path of a .toml file")
     return _parse(path, _read(path))
 
