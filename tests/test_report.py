@@ -75,8 +75,13 @@ def text_of(function, *args):
 
 
 def test_cycles_add_up_although_layers_overlap():
-    assert slices([30, 1000, 900, 1200], 1500) == [1000, 0, 200, 300]
-    assert slices([5], 70) == [70] and sum(slices([0, 9, 200], 100)) == 100
+    spans = [(30, 1000, 9), (400, 1100, 9), (900, 1100, 0), (1200, 1480, 9)]
+    assert slices(spans, 1500) == [1000, 100, 0, 400]
+    held = [(30, 1490, 9), (600, 1000, 9), (900, 1500, 9)]  # the first holds a transfer for the whole run
+    assert slices(held, 1500) == [600, 400, 500]
+    assert slices([(0, 990, 9), (0, 1000, 300)], 1000) == [700, 300]  # never less than the cores compute
+    assert slices([(5, 60, 1)], 70) == [70] and slices([], 70) == []
+    assert sum(slices([(0, 90, 50), (9, 80, 50), (50, 60, 60)], 100)) == 100
 
 
 def test_utilisation_counts_executed_macs():

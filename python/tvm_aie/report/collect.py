@@ -237,7 +237,8 @@ def _counters(
         merged: dict[str, LayerCounters] = {}
         items = [s for s in run.items if 0 <= s.item < len(region.placement.items) and s.start >= 0]
         items.sort(key=lambda stats: stats.item)
-        for stats, cycles in zip(items, slices([s.start for s in items], per_image(run.cycles, run)), strict=True):
+        cycles_of = slices([(s.start, s.end, s.busy_max) for s in items], per_image(run.cycles, run))
+        for stats, cycles in zip(items, cycles_of, strict=True):
             row = _item(region, work, stats, offset, cycles)
             merged[row.name] = _merge(merged[row.name], row) if row.name in merged else row
         rows.extend(merged.values())

@@ -15,6 +15,7 @@ from tvm_aie.report.model import LayerRow, NetworkReport
 
 _WIDTH_WITHOUT_TERMINAL = 160
 _WIDEST = 10_000
+_CAPTION = "cycles: emulated; bound cyc: estimated, of the layer alone (less, where its weights came early)"
 
 
 def make_console(file: IO[str] | None = None, stderr: bool = False) -> Console:
@@ -170,7 +171,7 @@ def print_layers(console: Console, report: NetworkReport) -> None:
     """The per-layer table; nothing before a run."""
     if not report.layers:
         return
-    table = Table(box=None, pad_edge=False, header_style="bold", caption="cycles: emulated; bound cyc: estimated")
+    table = Table(box=None, pad_edge=False, header_style="bold", caption=_CAPTION)
     for column in _COLUMNS:
         table.add_column(column.title, justify="right" if column.right else "left", no_wrap=True, overflow="fold")
     for row in report.layers:

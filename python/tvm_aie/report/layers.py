@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tvm_aie.cost import lower_bound
 from tvm_aie.device import Device
@@ -33,16 +34,23 @@ class LayerCounters:
     store_bytes: int
 
 
-def slices(starts: Sequence[int], total: int) -> list[int]:
-    """Cycles of each item: from its first activity to that of the next item. They sum to ``total`` exactly.
+def slices(spans: Sequence[tuple[int, int, int]], total: int) -> list[int]:
+    """Cycles of each item with its (start, end, busy cycles of its busiest core): from the end before it to its own.
 
-    Items overlap at their borders (the next one is configured while this one computes), so any split is a
-    convention; the first item also gets what precedes it.
+    They sum to ``total`` exactly. Items overlap at their borders (the next one is configured and fetches its weights
+    while this one computes), so any split is a convention; this one charges an item for what nothing before it hides,
+    and never for less than its cores compute. A span that outlasts its successor's holds a transfer for later items:
+    it ends where the next item starts.
     """
-    borders = [0]
-    for start in starts[1:]:
-        borders.append(min(total, max(borders[-1], start)))
-    return [end - begin for begin, end in zip(borders, [*borders[1:], total], strict=True)]
+    if not spans:
+        return []
+    borders = [total]
+    for (_, end, _), (next_start, _, next_busy) in zip(reversed(spans[:-1]), reversed(spans[1:]), strict=True):
+        own = end if end <= borders[-1] else next_start
+        borders.append(max(0, min(own, borders[-1] - next_busy)))
+    borders.append(0)
+    borders.reverse()
+    return [end - begin for begin, end in pairwise(borders)]
 
 
 def layer_rows(device: Device, counters: Sequence[LayerCounters]) -> tuple[LayerRow, ...]:

@@ -144,7 +144,7 @@ class Time:
 
 @dataclass(frozen=True)
 class LayerRow:
-    """One layer. ``cycles``: from its first activity to that of the next layer; the column sums to the total."""
+    """One layer. ``cycles``: from the end of the layer before to its own; the column sums to the total."""
 
     name: str
     op: str

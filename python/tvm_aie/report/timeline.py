@@ -49,7 +49,7 @@ def write_timeline(variants: Sequence[tuple[str, Timeline]], path: Path) -> Path
         axis.set_yticks([row + 0.43 for row in range(len(lanes))], [str(lane) for lane in reversed(lanes)])
         axis.set_ylim(0, len(lanes))
         axis.set_xlim(0, end_ms * 1.01)
-        axis.set_title(f"{title}: {own_ms:.3f} ms", loc="left", fontsize=11)
+        axis.set_title(f"{title}: {own_ms:.3f} ms emulated, without launch", loc="left", fontsize=11)
         for side in ("top", "right"):
             axis.spines[side].set_visible(False)
     axes[-1, 0].set_xlabel("emulated time (ms); height: share of the lane's channels or cores that is busy")
