@@ -67,6 +67,9 @@ def test_each_command_has_help(name):
         ["sparsify", "m.onnx", "--block", "0x8"],
         ["sparsify", "m.onnx", "--norm", "l3"],
         ["quantize", "m.onnx", "--prefer", "vela"],
+        ["quantize", "m.onnx", "--seed", "-1"],
+        ["run", "m.onnx", "--seed", "-1"],
+        ["demo", "--seed", "x"],
     ],
 )
 def test_wrong_use_is_2(args, capsys):
@@ -103,6 +106,8 @@ def raising(error):
     [
         (ModelError("no such file: x.onnx"), 3, "tvm-aie: error: no such file: x.onnx"),
         (InfeasibleError("a row", 9, 8, "KiB", ("use wbs-4x4",)), 5, "a row: needs 9 KiB, limit 8 KiB; use wbs-4x4"),
+        (IsADirectoryError(21, "Is a directory", "out/report.json"), 2, "error: out/report.json: Is a directory"),
+        (OSError(28, "No space left on device"), 2, "error: No space left on device"),
         (RuntimeError("first\nsecond"), 70, "internal error: RuntimeError: first\n"),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
@@ -125,3 +130,19 @@ def test_closed_pipe_is_quiet():
     code = "import sys\nfrom tvm_aie.cli.main import main\nsys.exit(main(['devices', 'npu1']))"
     result = subprocess.run(f'{sys.executable} -c "{code}" | head -1', shell=True, capture_output=True, text=True)
     assert "npu1" in result.stdout and result.stderr == ""
+
+
+def test_nan_input_is_refused(tmp_path):
+    import numpy as np
+
+    from tvm_aie.cli.models import TensorInfo, read_inputs
+
+    info = TensorInfo("data", (2,), np.dtype("float32"))
+    for value, good in ((np.inf, True), (np.nan, False)):
+        path = tmp_path / "x.npy"
+        np.save(path, np.array([0, value], "float32"))
+        if good:
+            assert np.isinf(read_inputs([info], [str(path)])["data"][1])
+        else:
+            with pytest.raises(InputError, match="input data holds NaN"):
+                read_inputs([info], [str(path)])

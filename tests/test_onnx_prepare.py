@@ -135,9 +135,9 @@ def dynamic(shape=("N", 3, 8, 8)) -> onnx.ModelProto:
 
 
 def test_dynamic_shape_says_how():
-    with pytest.raises(ModelError, match=r"input 'data' has the dynamic dimension 0 \('N'\).*--shape data:1,3,8,8"):
+    with pytest.raises(ModelError, match=r"input 'data' has the dynamic dimension 0 \('N'\).*--shape data=1,3,8,8"):
         prepare(dynamic())
-    with pytest.raises(ModelError, match=r"dimension 2 \('H'\).*--shape data:1,3,224,224"):
+    with pytest.raises(ModelError, match=r"dimension 2 \('H'\).*--shape data=1,3,224,224"):
         prepare(dynamic((1, 3, "H", "W")))
     assert run(prepare(dynamic(), {"data": (2, 3, 8, 8)}))[0].shape == (2, 144)
 

@@ -11,6 +11,7 @@ from importlib import import_module, metadata
 from tvm_aie.cli import tune_options
 from tvm_aie.errors import TvmAieError
 
+EXIT_UNUSABLE = 2
 EXIT_MISMATCH = 8
 EXIT_INTERNAL = 70
 EXIT_INTERRUPTED = 130
@@ -36,6 +37,12 @@ def _density(text: str) -> float:
     if not 0.0 < value <= 1.0:
         raise argparse.ArgumentTypeError(f"{text} is not in (0, 1]")
     return value
+
+
+def _seed(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 up")
+    return int(text)
 
 
 def _block(text: str) -> tuple[int, int]:
@@ -75,7 +82,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         help=".npy with the input, or .npz with one array per input name; repeat for several inputs "
         "(default: random values from --seed)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of random inputs (default: 0)")
+    parser.add_argument("--seed", type=_seed, default=0, help="seed of random inputs (default: 0)")
     parser.add_argument(
         "--check", action="store_true", help="compare exactly with onnxruntime (optimisations disabled)"
     )
@@ -104,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--calib", metavar="FILE", help="calibration data, .npy or .npz (default: one seeded random sample)"
     )
-    sub.add_argument("--seed", type=int, default=0, help="seed of the random sample (default: 0)")
+    sub.add_argument("--seed", type=_seed, default=0, help="seed of the random sample (default: 0)")
     sub.add_argument(
         "--prefer", choices=("auto", "own", "quark"), default="auto", help="quantiser; auto: AMD Quark where installed"
     )
@@ -163,7 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("demo", "ResNet-50, dense and 50 %% block-sparse, checked against onnxruntime")
     _add_target(sub)
     sub.add_argument("-o", "--output", metavar="DIR", default="out/demo", help="default: out/demo")
-    sub.add_argument("--seed", type=int, default=0, help="seed of weights and input (default: 0)")
+    sub.add_argument("--seed", type=_seed, default=0, help="seed of weights and input (default: 0)")
     return parser
 
 
@@ -196,6 +203,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"tvm-aie: error: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:  # a folder that is no folder, a full disk, a file that is read-only
+        if args.debug:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"tvm-aie: error: {where}{error.strerror or error}", file=sys.stderr)
+        return EXIT_UNUSABLE
     except Exception as error:
         if args.debug:
             raise

@@ -106,11 +106,13 @@ def read_inputs(infos: Sequence[TensorInfo], paths: Sequence[str]) -> dict[str, 
 
 
 def check_input(info: TensorInfo, value: Array) -> None:
-    """Raise ``InputError`` for a wrong shape or type."""
+    """Raise ``InputError`` for a wrong shape or type, and for NaN."""
     if tuple(value.shape) != info.shape:
         raise InputError(f"input {info.name} has shape {tuple(value.shape)}, the network wants {info.shape}")
     if value.dtype != info.dtype:
         raise InputError(f"input {info.name} has type {value.dtype}, the network wants {info.dtype}")
+    if info.dtype.kind == "f" and np.isnan(value).any():
+        raise InputError(f"input {info.name} holds NaN, which has no integer value")
 
 
 def _load(path: str) -> Array | Mapping[str, Array]:

@@ -176,14 +176,14 @@ def set_input_shapes(graph: OnnxGraph, shapes: Shapes) -> None:
 def _require_static_input(info: onnx.ValueInfoProto) -> None:
     tensor = info.type.tensor_type
     if not tensor.HasField("shape"):
-        raise ModelError(f"input '{info.name}' has no shape; give it, e.g. --shape {info.name}:1,3,224,224")
+        raise ModelError(f"input '{info.name}' has no shape; give it, e.g. --shape {info.name}=1,3,224,224")
     for k, dim in enumerate(tensor.shape.dim):
         if dim.dim_value < 1:
             usual = [1, 3, 224, 224] if len(tensor.shape.dim) == 4 else [1] * len(tensor.shape.dim)
             guess = ",".join(str(d.dim_value or usual[i]) for i, d in enumerate(tensor.shape.dim))
             raise ModelError(
                 f"input '{info.name}' has the dynamic dimension {k} ('{dim.dim_param or '?'}'); "
-                f"fix it, e.g. --shape {info.name}:{guess}"
+                f"fix it, e.g. --shape {info.name}={guess}"
             )
 
 
