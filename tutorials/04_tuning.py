@@ -1,0 +1,83 @@
+"""Lesson 4: tune schedules on the emulator, use what was found, and see what the cost model is worth.
+
+    python tutorials/04_tuning.py
+
+Needs the extra [tune]. Every time here is emulated.
+"""
+
+# %% One layer, all of it. A workload is what a schedule's time depends on: geometry, Gamma, device.
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from tvm_aie.device import load_device
+from tvm_aie.pipeline import compile_graph
+from tvm_aie.tune import bench
+from tvm_aie.tune.space import space_of
+from tvm_aie.workloads import gemm
+
+device = load_device("npu1")
+found = []
+graph = gemm(196, 256, 128).layer_graph()
+compile_graph(graph, device, chooser=lambda work: found.append(work))
+space = space_of(found[0], device)
+print("knobs:", {name: len(values) for name, values in space.knobs.items()}, "feasible:", len(space.points))
+
+# %% Measure a sample of the space, default first. A point is a tiling; a layer alone runs in a few milliseconds.
+random = np.random.default_rng(0)
+sample = [space.order[i] for i in random.choice(len(space.order), 40, replace=False)]
+times = {point: bench.emulate(space.work, space.points[point], device) for point in (space.default, *sample)}
+print(f"default {times[space.default]:.0f} cycles, best of {len(times)} {min(times.values()):.0f},"
+      f" worst {max(times.values()):.0f}")  # fmt: skip
+
+# %% The same by search: MetaSchedule's evolutionary search, guided by the estimate and a learned correction.
+from tvm_aie.tune import TuneOptions, tune_graphs
+
+folder = Path(tempfile.mkdtemp())
+result = tune_graphs([graph], device, folder / "layer", TuneOptions(trials=16, seed=0, workers=0))
+(task,) = [t for t in result.tasks if t.trials]
+print(f"search: {task.best_cycles:.0f} cycles after {task.trials} trials of {task.points} schedules")
+assert task.best_cycles <= times[space.default]
+
+# %% A network. ResNet-50 takes some minutes: `tvm-aie tune resnet50.onnx --trials 1000 --work-dir D`.
+import onnx
+import tvm
+
+from tvm_aie.frontend import from_onnx
+from tvm_aie.frontend.onnx_build import NetBuilder
+from tvm_aie.quantize import quantize
+from tvm_aie.tune import load_records, tune
+
+b = NetBuilder("small", (1, 3, 32, 32), 0)
+x = b.relu(b.conv("data", 32, stride=2, pads=1))
+b.relu(b.add(b.conv(b.relu(b.conv(x, 32)), 32), x))
+onnx.save(quantize(b.model()), folder / "small.onnx")
+mod = from_onnx(folder / "small.onnx")
+result = tune(mod, "aie2", 24, folder / "records", TuneOptions(seed=0, workers=0))
+print(f"network: untuned {result.untuned_cycles:.0f}, tuned {result.tuned_cycles:.0f} cycles")
+assert result.tuned_cycles <= result.untuned_cycles
+
+# %% The next compile picks the records up. They are keyed by device, layer and Gamma: nothing else ever uses them.
+from tvm_aie.relax import last_compilation
+from tvm_aie.tune.network import cycles_of
+
+with load_records(folder / "records"):
+    tvm.compile(from_onnx(folder / "small.onnx"), target="aie2")
+tuned = sum(cycles_of(c) for c in last_compilation().compiled)
+assert tuned == result.tuned_cycles
+print("compiled from records:", round(tuned), "cycles")
+
+# %% What is the model worth? Judged on layers that it has not seen. On silicon: `tvm-aie cost validate`.
+from tvm_aie.cost.learned import cross_validate
+from tvm_aie.cost.learned import sample as as_sample
+from tvm_aie.tune.records import all_measured
+from tvm_aie.tune.space import digest_of
+
+samples = [
+    as_sample(digest_of(m.space.key), m.space.work, m.space.points[m.point], device, m.cycles)
+    for m in all_measured(load_records(folder / "records"), device)
+]
+for row in cross_validate(samples):
+    ranks = f"{row.rank_correlation:.2f}, estimate alone {row.estimate_rank_correlation:.2f}"
+    print(f"  {row.group}: rank correlation {ranks}")
