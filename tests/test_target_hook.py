@@ -16,7 +16,7 @@ import tvm_aie
 from numpy_backend import numpy_backend, run_tvm
 from qdq_net import QdqNet, run_onnx
 from tvm_aie.device import load_device
-from tvm_aie.errors import DeviceError, ModelError
+from tvm_aie.errors import DeviceError, ModelError, ProgramError
 from tvm_aie.frontend import from_onnx
 from tvm_aie.relax import last_compilation
 from tvm_aie.targets import device_of, is_aie2, tag_models
@@ -172,3 +172,12 @@ def test_exported_library_runs_without_the_compiler(tmp_path: Path) -> None:
     """)
     assert done.returncode == 0, done.stderr
     np.testing.assert_allclose(np.load(tmp_path / "y.npy"), expected, rtol=1e-5)
+    whole = (tmp_path / "net.so").read_bytes()
+    for size in (6, 40, 64, 200, len(whole) // 2, len(whole) - 1):  # the dynamic loader would kill the process
+        (tmp_path / "cut.so").write_bytes(whole[:size])
+        with pytest.raises(ProgramError, match=f"the library is truncated: {size} bytes"):
+            tvm.runtime.load_module(str(tmp_path / "cut.so"))
+    for text in (b"", b"not a library"):
+        (tmp_path / "cut.so").write_bytes(text)
+        with pytest.raises(Exception, match=r"cut\.so"):
+            tvm.runtime.load_module(str(tmp_path / "cut.so"))

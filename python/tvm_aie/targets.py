@@ -148,6 +148,22 @@ def _load_runtime() -> None:
         warnings.warn(message, stacklevel=2)
 
 
+def _wrap_load() -> None:
+    """The dynamic loader kills the process on a truncated library: look at the file first."""
+    from tvm.runtime import module
+
+    original: Callable[..., Any] = module._load_module
+
+    @functools.wraps(original)
+    def load(path: Any, *args: Any, **kwargs: Any) -> Any:
+        from tvm_aie.runtime.library import check_library
+
+        check_library(path)
+        return original(path, *args, **kwargs)
+
+    module._load_module = load
+
+
 def install() -> None:
     """Register everything once per process."""
     import tvm
@@ -156,6 +172,7 @@ def install() -> None:
         return
     setattr(tvm, _INSTALLED, True)
     _load_runtime()
+    _wrap_load()
     if tvm.base._RUNTIME_ONLY:
         return
     _register_tags()
