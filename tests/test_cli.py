@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,9 @@ from tvm_aie.errors import (
     TvmAieError,
 )
 
-COMMANDS = ("quantize", "sparsify", "compile", "run", "profile", "explain", "devices", "demo")
+COMMANDS = (
+    "quantize", "sparsify", "compile", "run", "profile", "explain", "devices", "demo", "tune", "cost", "serve",
+)  # fmt: skip
 
 
 def run(*args):
@@ -33,6 +36,13 @@ def test_help_lists_commands_and_exit_codes():
         assert re.search(rf"^    {name} ", result.stdout, re.M), name
     for code in (0, 1, 2, 3, 4, 5, 6, 7, 8, 70, 130):
         assert re.search(rf"^  {code} ", result.stdout, re.M), code
+
+
+def test_readme_knows_every_command():
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    for name in set(COMMANDS) - {"demo"}:
+        assert f"`tvm-aie {name}" in readme, name
+    assert "make demo" in readme
 
 
 def test_documented_exit_codes_are_those_of_the_errors():
