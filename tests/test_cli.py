@@ -80,6 +80,8 @@ def test_each_command_has_help(name):
         ["quantize", "m.onnx", "--seed", "-1"],
         ["run", "m.onnx", "--seed", "-1"],
         ["demo", "--seed", "x"],
+        ["tune", "m.onnx", "--work-dir", "d", "--seed", "-1"],
+        ["tune", "m.onnx", "--work-dir", "d", "--workers", "-1"],
     ],
 )
 def test_wrong_use_is_2(args, capsys):
@@ -140,6 +142,10 @@ def test_closed_pipe_is_quiet():
     code = "import sys\nfrom tvm_aie.cli.main import main\nsys.exit(main(['devices', 'npu1']))"
     result = subprocess.run(f'{sys.executable} -c "{code}" | head -1', shell=True, capture_output=True, text=True)
     assert "npu1" in result.stdout and result.stderr == ""
+
+
+def test_profile_keeps_both_of_two_files_of_one_name():
+    assert commands.unused_name("net", "net") == "net_beside" and commands.unused_name("sparse", "net") == "sparse"
 
 
 def test_nan_input_is_refused(tmp_path):

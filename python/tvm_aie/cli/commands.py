@@ -102,7 +102,7 @@ def cmd_profile(args: argparse.Namespace) -> int:
             code = max(code, print_check(console, service.check(network, inputs, execution, progress)))
         timeline = timeline_of(network.device, network.compilation.compiled, execution.runs)
         variants.append((report.network, timeline))
-        name = report.network
+        name = report.network if len(variants) == 1 else unused_name(report.network, variants[0][0])
         wrote += [
             write_json(report, folder / f"{name}.json"),
             write_csv(report, folder / f"{name}.csv"),
@@ -209,6 +209,11 @@ def output_folder(path: str) -> Path:
     except OSError as error:
         raise InputError(f"cannot write to {path}: {error.strerror or error}") from error
     return folder
+
+
+def unused_name(name: str, used: str) -> str:
+    """``name``, or another for a second file of the same name in another folder."""
+    return f"{name}_beside" if name == used else name
 
 
 def save_outputs(path: Path, names: Sequence[str], outputs: Sequence[Array]) -> Path:

@@ -39,12 +39,6 @@ def _density(text: str) -> float:
     return value
 
 
-def _seed(text: str) -> int:
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 up")
-    return int(text)
-
-
 def _block(text: str) -> tuple[int, int]:
     parts = text.lower().split("x")
     if len(parts) != 2 or not all(part.isdigit() and int(part) for part in parts):
@@ -82,7 +76,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         help=".npy with the input, or .npz with one array per input name; repeat for several inputs "
         "(default: random values from --seed)",
     )
-    parser.add_argument("--seed", type=_seed, default=0, help="seed of random inputs (default: 0)")
+    parser.add_argument("--seed", type=tune_options.natural, default=0, help="seed of random inputs (default: 0)")
     parser.add_argument(
         "--check", action="store_true", help="compare exactly with onnxruntime (optimisations disabled)"
     )
@@ -111,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--calib", metavar="FILE", help="calibration data, .npy or .npz (default: one seeded random sample)"
     )
-    sub.add_argument("--seed", type=_seed, default=0, help="seed of the random sample (default: 0)")
+    sub.add_argument("--seed", type=tune_options.natural, default=0, help="seed of the random sample (default: 0)")
     sub.add_argument(
         "--prefer", choices=("auto", "own", "quark"), default="auto", help="quantiser; auto: AMD Quark where installed"
     )
@@ -170,7 +164,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("demo", "ResNet-50, dense and 50 %% block-sparse, checked against onnxruntime")
     _add_target(sub)
     sub.add_argument("-o", "--output", metavar="DIR", default="out/demo", help="default: out/demo")
-    sub.add_argument("--seed", type=_seed, default=0, help="seed of weights and input (default: 0)")
+    sub.add_argument("--seed", type=tune_options.natural, default=0, help="seed of weights and input (default: 0)")
     return parser
 
 

@@ -32,6 +32,13 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def natural(text: str) -> int:
+    """An integer of at least 0."""
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 up")
+    return int(text)
+
+
 def add_commands(command: AddCommand, model: AddOption, shape: AddOption, target: AddOption) -> None:
     """The three subcommands."""
     _add_tune(command, model, shape, target)
@@ -52,8 +59,8 @@ def _add_tune(command: AddCommand, model: AddOption, shape: AddOption, target: A
     sub.add_argument(
         "--work-dir", required=True, metavar="DIR", help="folder of the records; an interrupted run goes on from there"
     )
-    sub.add_argument("--seed", type=int, default=0, help="seed of the search (default: 0)")
-    sub.add_argument("--workers", type=int, default=2, help="processes; 0: none but this one (default: 2)")
+    sub.add_argument("--seed", type=natural, default=0, help="seed of the search (default: 0)")
+    sub.add_argument("--workers", type=natural, default=2, help="processes; 0: none but this one (default: 2)")
     sub.add_argument("--rpc", type=host_port, metavar="HOST:PORT", help="measure on the servers of this tracker")
     sub.add_argument("--key", default="aie2", help="key of the measurement servers (default: aie2)")
     sub.add_argument(
@@ -78,12 +85,12 @@ def _add_cost(command: AddCommand, target: AddOption) -> None:
     one = action("fit", "train the correction on the records of a folder")
     one.add_argument("records", help="folder of tuning records")
     one.add_argument("-o", "--output", required=True, metavar="FILE", help="model file to write (JSON)")
-    one.add_argument("--seed", type=int, default=0, help="seed (default: 0)")
+    one.add_argument("--seed", type=natural, default=0, help="seed (default: 0)")
     target(one)
     one = action("eval", "rank correlation and top-1 loss of a model, or of one trained on the other layers")
     one.add_argument("records", help="folder of tuning records")
     one.add_argument("--model", metavar="FILE", help="model file; default: train on the layers not being judged")
-    one.add_argument("--seed", type=int, default=0, help="seed (default: 0)")
+    one.add_argument("--seed", type=natural, default=0, help="seed (default: 0)")
     target(one)
     one = action("validate", "predict the rows of a silicon calibration file and print the errors")
     one.add_argument("csv", help="file with the columns of silicon_calibration.csv")
