@@ -32,6 +32,8 @@ def test_relay_script() -> None:
         module.run()
         assert module.get_num_outputs() == 1 and module.get_num_inputs() == 1
         np.testing.assert_allclose(module.get_output(0).numpy(), expected, rtol=1e-5)
+        with pytest.raises(InputError, match="no output 1; the network has 1"):
+            module.get_output(1)
         module.run(input=tvm.runtime.tensor(feeds * 0))
         assert not np.array_equal(module.get_output(0).numpy(), expected)
         times = module.benchmark(dev, repeat=2, number=1)

@@ -112,7 +112,10 @@ class GraphModule:
 
     def get_output(self, index: int, out: Any = None) -> Any:
         """Output ``index`` of the last run; copied into ``out`` when that is given."""
-        result = self._results()[index]
+        results = self._results()
+        if not 0 <= index < len(results):
+            raise InputError(f"no output {index}; the network has {len(results)}, counted from 0")
+        result = results[index]
         if out is None:
             return result
         result.copyto(out)
