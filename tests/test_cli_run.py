@@ -45,6 +45,14 @@ def test_run_checks_and_writes(folder, tmp_path, capsys):
     assert sum(int(row["macs"]) for row in rows) == report["sparsity"]["macs"] == 349_151_936
 
 
+def test_the_time_of_a_batch_says_that_it_is_per_image(tmp_path, capsys):
+    onnx.save(quantize(networks.conv_relu(batch=4)), tmp_path / "four.onnx")
+    assert main.main(["run", str(tmp_path / "four.onnx"), "--check", "--quiet"]) == 0
+    out = capsys.readouterr().out
+    assert "ms launch included, per image of a batch of 4" in out
+    assert not re.search(r" 0\.000 ms  [0-9 ]+ cycles", out)  # the lower bound of so small a network is not zero
+
+
 def test_outputs_and_cycles_do_not_change_between_runs(folder, tmp_path):
     seen = []
     for i in range(2):

@@ -129,7 +129,9 @@ def build_report(
         launches = sum(per_image(run.launch_cycles, run) for run in runs)
         total = sum(per_image(run.cycles, run) for run in runs) + launches
         launch = device.cycles_to_ms(launches)
-        times.append(_time(device, f"array, {launch:.3f} ms launch included", Label.EMULATED, total))
+        images = max(run.images for run in runs)
+        batch = f", per image of a batch of {images}" if images > 1 else ""
+        times.append(_time(device, f"array, {launch:.3f} ms launch included{batch}", Label.EMULATED, total))
         layers = layer_rows(device, _counters(compiled, works, runs))
     return NetworkReport(
         network=network,

@@ -106,9 +106,10 @@ def _print_placement(console: Console, report: NetworkReport) -> None:
 def _print_times(console: Console, report: NetworkReport) -> None:
     bound = report.bound
     for i, time in enumerate(report.times):
-        text = f"{time.ms:.3f} ms  {time.label}  {time.what}"
+        ms = f"{time.ms:.3f}" if time.ms >= 0.01 or not time.ms else f"{time.ms:.3g}"
+        text = f"{ms} ms  {time.label}  {time.what}"
         if time.cycles:
-            text = f"{time.ms:.3f} ms  {count(time.cycles)} cycles  {time.label}  {time.what}"
+            text = f"{ms} ms  {count(time.cycles)} cycles  {time.label}  {time.what}"
         if bound and time is report.emulated and bound.cycles:
             text += f"  ({time.cycles / bound.cycles:.2f} x the lower bound)"
         _line(console, "time" if i == 0 else "", text)
