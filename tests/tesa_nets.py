@@ -139,7 +139,8 @@ class RandomNet:
         return relax.op.concat([x, other], 1) if c + shape_of(other)[1] <= 10 else None
 
     def make_max_pool(self, x: Any, n: int, c: int, h: int, w: int) -> Any:
-        return relax.op.nn.max_pool2d(x, (2, 2), strides=(1, 1), padding=int(self.rng.choice([0, 1]))) if h > 2 else None
+        pad = int(self.rng.choice([0, 1]))
+        return relax.op.nn.max_pool2d(x, (2, 2), strides=(1, 1), padding=pad) if h > 2 else None
 
     def make_permute(self, x: Any, n: int, c: int, h: int, w: int) -> Any:
         if c % 2:
