@@ -9,7 +9,6 @@ from tvm_aie.device import Device, load_device
 from tvm_aie.emit.emitter import Emitter, MemtileMap, memtile_map, opcode_bytes_estimate
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.program import Program
-from tvm_aie.emit.verify import verify
 from tvm_aie.emit.weights import PackedConv, pack_conv
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import Placement, WorkItem, plan_memory
@@ -76,7 +75,7 @@ def compile_graph(
     emitter = Emitter(array, physical, placement, tilings, packed, layout)
     program = emitter.emit(describe(physical, placement, tilings, dev))
     # every hardware limit of the device file is satisfied
-    verify(program, dev)
+    program.verify(dev)
     return Compiled(graph, physical, placement, tuple(tilings), program, dev)
 
 

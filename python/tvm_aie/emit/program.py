@@ -11,6 +11,7 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
+from tvm_aie.device import Device
 from tvm_aie.errors import ProgramError
 
 MAGIC = b"TVMAIE2\0"
@@ -225,6 +226,12 @@ class Program:
     const: bytes
     io: tuple[ProgramIO, ...]
     meta: str
+
+    def verify(self, device: Device) -> None:
+        """Raise ``ProgramError`` naming each hardware limit of ``device`` that does not hold (``emit.verify``)."""
+        from tvm_aie.emit.verify import verify
+
+        verify(self, device)
 
     def to_bytes(self) -> bytes:
         """The serialised form, with checksum."""
