@@ -41,13 +41,13 @@ def test_a_wrong_region_is_found(monkeypatch, tmp_path):
     onnx.save(lrn_network(), path)
     network = service.compile_network(path, "aie2", Progress(True), {})
     inputs = service.inputs_for(network, None, 0)
-    real = regions._quantised_tensors
+    real = regions.quantised_tensors
 
     def shifted(model, feeds):
         values = real(model, feeds)
         return {k: v + 1 if k == network.compilation.graphs[0].inputs[0].tensor else v for k, v in values.items()}
 
-    monkeypatch.setattr(regions, "_quantised_tensors", shifted)
+    monkeypatch.setattr(regions, "quantised_tensors", shifted)
     assert any(not m.ok for m in compare_regions(network.model, inputs, network.compilation.compiled))
 
 

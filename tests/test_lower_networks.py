@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
-from onnx import helper
 
 import tvm_aie
-from qdq_net import run_onnx
+from tvm_aie.cli.regions import quantised_tensors
 
 tvm_aie._autoload()
 
 from tvm_aie.frontend import from_onnx  # noqa: E402
-from tvm_aie.frontend.onnx_prepare import prepare  # noqa: E402
 from tvm_aie.frontend.onnx_zoo import light_model  # noqa: E402
 from tvm_aie.plan.graph import LayerGraph  # noqa: E402
 from tvm_aie.plan.lower import lower_function  # noqa: E402
@@ -30,27 +26,10 @@ LARGE = {"bvlc_alexnet": 3, "zfnet512": 3, "vgg19": 1}
 CASES = [*SMALL.items(), *(pytest.param(n, r, marks=pytest.mark.slow) for n, r in LARGE.items())]
 
 
-def quantised_tensors(model: onnx.ModelProto, feeds: dict[str, Any]) -> dict[str, Any]:
-    """onnxruntime's output of every QuantizeLinear, by the name of its variable in Relax."""
-    probe = onnx.ModelProto()
-    probe.CopyFrom(model)
-    nodes = [n for n in prepare(model).graph.node if n.op_type == "QuantizeLinear"]
-    names = [n.output[0] for n in nodes]
-    del probe.graph.output[:]
-    probe.graph.output.extend(helper.make_empty_tensor_value_info(n) for n in names)
-    return dict(zip((clean(n.name) for n in nodes), run_onnx(probe, feeds, names), strict=True))
-
-
 def check_region(graph: LayerGraph, tensors: dict[str, Any]) -> None:
     """The region's inputs are onnxruntime's tensors of the same name; its outputs must be among them by value."""
     for value in evaluate(graph, {io.tensor: tensors[io.tensor] for io in graph.inputs}).values():
         assert any(value.size == v.size and np.array_equal(value.ravel(), v.ravel()) for v in tensors.values())
-
-
-def clean(name: str) -> str:
-    """The variable that the importer makes of an ONNX name."""
-    hint = re.sub(r"\W", "_", name).strip("_")
-    return hint if hint[:1].isalpha() else f"n{hint}"
 
 
 @pytest.mark.parametrize(("name", "regions"), CASES)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tvm_aie
-from test_lower_networks import quantised_tensors
+from tvm_aie.cli.regions import quantised_tensors
 
 tvm_aie._autoload()
 

@@ -284,21 +284,27 @@ bool CheckConvResults(const Call& c, const Window& w, int64_t ck, int64_t n_ck) 
   return CheckOutput(c, lines * w.wo * 8);
 }
 
+// The window fields that convolutions and pools share.
+template <typename Args>
+void SetWindow(const Window& w, Args* args) {
+  args->first_row = w.first_row;
+  args->rows = static_cast<int>(w.rows);
+  args->n_cblk = static_cast<int>(w.n_cblk);
+  args->line_px = static_cast<int>(w.line_px);
+  args->kh = static_cast<int>(w.kh);
+  args->kw = static_cast<int>(w.kw);
+  args->sy = static_cast<int>(w.sy);
+  args->sx = static_cast<int>(w.sx);
+  args->dy = static_cast<int>(w.dy);
+  args->dx = static_cast<int>(w.dx);
+  args->wo = static_cast<int>(w.wo);
+  args->band = static_cast<int>(w.band);
+}
+
 ConvArgs MakeConvArgs(const Call& c, const Window& w, const Gamma& gamma, uint32_t w_first) {
   ConvArgs a;
   a.a = c.mem + c.state.a_msg;
-  a.first_row = w.first_row;
-  a.rows = static_cast<int>(w.rows);
-  a.n_cblk = static_cast<int>(w.n_cblk);
-  a.line_px = static_cast<int>(w.line_px);
-  a.kh = static_cast<int>(w.kh);
-  a.kw = static_cast<int>(w.kw);
-  a.sy = static_cast<int>(w.sy);
-  a.sx = static_cast<int>(w.sx);
-  a.dy = static_cast<int>(w.dy);
-  a.dx = static_cast<int>(w.dx);
-  a.wo = static_cast<int>(w.wo);
-  a.band = static_cast<int>(w.band);
+  SetWindow(w, &a);
   a.n_ocb = static_cast<int>(c.state.header.n_ocb);
   a.bias = c.mem + c.config.hdr_base + 64;
   a.row_ptr = gamma.row_ptr.data();
@@ -498,18 +504,7 @@ bool RunPool(const Call& c, bool average) {
   if (!c.functional) return true;
   PoolArgs a;
   a.a = c.mem + c.state.a_msg;
-  a.first_row = w.first_row;
-  a.rows = static_cast<int>(w.rows);
-  a.n_cblk = static_cast<int>(w.n_cblk);
-  a.line_px = static_cast<int>(w.line_px);
-  a.kh = static_cast<int>(w.kh);
-  a.kw = static_cast<int>(w.kw);
-  a.sy = static_cast<int>(w.sy);
-  a.sx = static_cast<int>(w.sx);
-  a.dy = static_cast<int>(w.dy);
-  a.dx = static_cast<int>(w.dx);
-  a.wo = static_cast<int>(w.wo);
-  a.band = static_cast<int>(w.band);
+  SetWindow(w, &a);
   a.cb0 = static_cast<int>(c.state.header.cb0);
   a.n_ocb = static_cast<int>(n_ocb);
   a.pad_left = p[15];

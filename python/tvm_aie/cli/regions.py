@@ -25,7 +25,7 @@ def compare_regions(model: Any, inputs: Mapping[str, Array], compiled: Sequence[
     """One row per region output. ``compiled``: ``pipeline.Compiled`` of each region, in order."""
     from tvm_aie.runtime.emulator import RunOptions, run_program
 
-    known = _quantised_tensors(model, inputs)
+    known = quantised_tensors(model, inputs)
     rows = []
     for region in compiled:
         graph = region.graph
@@ -38,7 +38,7 @@ def compare_regions(model: Any, inputs: Mapping[str, Array], compiled: Sequence[
     return tuple(rows)
 
 
-def _quantised_tensors(model: Any, inputs: Mapping[str, Array]) -> dict[str, Array]:
+def quantised_tensors(model: Any, inputs: Mapping[str, Array]) -> dict[str, Array]:
     """onnxruntime's output of every QuantizeLinear, by the name of its variable in Relax."""
     import onnx
     import onnxruntime

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.program import Bd, Command, Dir, Push, Task, Wait, WriteBd
@@ -125,20 +125,7 @@ class CommandBuilder:
                     return number
         number = pool.free.popleft()
         pool.content[number] = bd
-        final = Bd(
-            tile,
-            number,
-            t.shape.mem,
-            t.base,
-            t.shape.dims,
-            t.shape.pads,
-            t.wrap,
-            t.step,
-            t.acquire,
-            t.release,
-            following,
-            t.control,
-        )
+        final = replace(bd, bd_id=number)
         row = self._rows.get(final)
         if row is None:
             row = self._rows[final] = len(self.bds)
