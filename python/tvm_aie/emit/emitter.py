@@ -435,7 +435,8 @@ class Emitter:
                     continue
                 line = storage.width * 2
                 dims = merge_dims(((hi - lo, storage.row_bytes // 4), (place.blocks, line), (line, 1)))
-                base = home.offset + lo * storage.row_bytes + place.first * line * 4
+                first = place.first + c * place.block_step
+                base = home.offset + lo * storage.row_bytes + first * line * 4
                 size = (hi - lo) * place.blocks * line
                 self._push_load_pair(c, Shape(int(home.arg), dims), base, Shape(0, ((size, 1),)), place.address, at)
 
@@ -456,7 +457,7 @@ class Emitter:
             local = merge_dims(((hi - lo, buffer_row), (out.blocks, line), (line, 1)))
             base = out.address + (lo - out.rows[c][0]) * buffer_row * 4 + offset * line * 4
             remote = merge_dims(((hi - lo, storage.row_bytes // 4), (out.blocks, line), (line, 1)))
-            ddr_base = home.offset + lo * storage.row_bytes + out.first * line * 4
+            ddr_base = home.offset + lo * storage.row_bytes + (out.first + c * out.block_step) * line * 4
             order, complete = (at, -0.9), (at, -0.5)
             into = BdTemplate(Shape(int(home.arg), remote), ddr_base)
             number = self.commands.push((shim, Dir.S2MM, 0), (into,), 1, order, complete)

@@ -8,23 +8,23 @@ that are loaded, computed and stored one after the other.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.allocator import DoesNotFit, Interval, allocate
-from tvm_aie.plan.graph import Add, Conv, Upsample
-from tvm_aie.plan.physical import PhysicalGraph, Storage
+from tvm_aie.memory.partition import EVEN, Relation, Rows, Splits, choose_splits, near, split_rows
+from tvm_aie.plan.graph import Add, Conv, Pool, Upsample
+from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.schedule.geometry import Geometry, geometry_of
 from tvm_aie.schedule.tiling import split_even
-
-Rows = tuple[tuple[int, int], ...]  # per column [first, last)
 
 
 @dataclass(frozen=True)
 class InputPlace:
     """Where an item reads one operand. ``rows``: storage rows that each column finds in its buffer.
 
-    Resident: the storage's own partition, neighbours readable. Loaded: a private copy of the view's blocks only.
+    Resident: the storage's own partition, neighbours readable. Loaded: a private copy of the view's blocks only, in
+    column c from block ``first + c * block_step`` on.
     """
 
     storage: str
@@ -35,11 +35,12 @@ class InputPlace:
     rows: Rows
     buffer_blocks: int
     load_at: int = -1
+    block_step: int = 0
 
 
 @dataclass(frozen=True)
 class OutputPlace:
-    """Where an item writes. ``rows``: storage rows of the buffer in each column."""
+    """Where an item writes. ``rows``: storage rows of the buffer in each column; ``block_step`` as for inputs."""
 
     storage: str
     first: int
@@ -49,6 +50,7 @@ class OutputPlace:
     buffer_blocks: int
     store: bool
     last_use: int
+    block_step: int = 0
 
 
 @dataclass(frozen=True)
@@ -86,14 +88,12 @@ class _State:
     stored: set[str]
     chunks: list[int]
     units: dict[str, int]  # rows of these storages are split in multiples (upsampling)
+    splits: Splits = field(default_factory=dict)
+    spread: dict[int, int] = field(default_factory=dict)  # layers whose channels are split over so many columns
 
     def partition(self, storage: str) -> Rows:
-        return split_rows(self.graph.storages[storage], self.columns, self.units.get(storage, 1))
-
-
-def split_rows(storage: Storage, columns: int, unit: int) -> Rows:
-    """Rows of each column, in multiples of ``unit``."""
-    return tuple((a * unit, b * unit) for a, b in split_even(storage.height // unit, columns))
+        height = self.graph.storages[storage].height
+        return split_rows(height, self.columns, self.units.get(storage, 1), self.splits.get(height, EVEN))
 
 
 def plan_memory(graph: PhysicalGraph, columns: int, capacity: int) -> Placement:
@@ -108,6 +108,8 @@ def plan_memory(graph: PhysicalGraph, columns: int, capacity: int) -> Placement:
     units = {views[layer.output].storage: layer.factors[0] for layer in graph.layers if isinstance(layer, Upsample)}
     chunks = [1] * len(graph.layers)
     state = _State(graph, geometries, columns, set(inputs), inputs | outputs, chunks, units)
+    state.splits = choose_splits(_relations(state), columns)
+    _spread_channels(state)
     _require_ddr_where_far(state)
     while True:
         attempt = _attempt(state, capacity)
@@ -131,25 +133,59 @@ def _reads(state: _State, layer: int, operand: int, rows: Rows) -> Rows:
     return tuple(out)
 
 
-def _near(needed: Rows, owned: Rows) -> bool:
-    """Every column finds its rows in its own memtile or a neighbour's."""
-    for c, (lo, hi) in enumerate(needed):
-        if hi <= lo:
-            continue
-        around = [owned[k] for k in (c - 1, c, c + 1) if 0 <= k < len(owned) and owned[k][1] > owned[k][0]]
-        if not around or lo < around[0][0] or hi > around[-1][1]:
-            return False
-    return True
+def _relations(state: _State) -> list[Relation]:
+    """Which image heights are read for which, layers of one geometry together."""
+    merged: dict[tuple[Geometry, bool, int, int], Relation] = {}
+    for index, layer in enumerate(state.graph.layers):
+        target = state.graph.views[layer.output].storage
+        for operand, name in enumerate(layer.inputs):
+            storage = state.graph.storages[state.graph.views[name].storage]
+            units = state.units.get(storage.name, 1), state.units.get(target, 1)
+            geo = replace(state.geometries[index], in_blocks=1, out_blocks=1)
+            key = (geo, operand == 1, *units)
+            old = merged.get(key)
+
+            def reads(rows: Rows, layer: int = index, operand: int = operand) -> Rows:
+                return _reads(state, layer, operand, rows)
+
+            height = state.graph.storages[target].height
+            total = storage.bytes + (old.bytes if old else 0)
+            merged[key] = Relation(storage.height, units[0], height, units[1], reads, total)
+    return list(merged.values())
+
+
+def _spread_channels(state: _State) -> None:
+    """Pools to one row (global pools) that read from far: each column takes a share of the channels instead.
+
+    Before: one column loads and pools the whole image. After: as many columns as divide the channel blocks evenly, each
+    with its blocks of all rows. The result is in DDR only: its row is in pieces.
+    """
+    for index, name in _far_reads(state):
+        layer = state.graph.layers[index]
+        target = state.graph.views[layer.output]
+        blocks = state.graph.views[name].blocks
+        share = max(k for k in range(1, state.columns + 1) if blocks % k == 0)
+        if isinstance(layer, Pool) and state.graph.storages[target.storage].height == 1 and share > 1:
+            state.spread[index] = share
+            state.evicted.add(target.storage)
+            state.stored.add(target.storage)
+
+
+def _far_reads(state: _State) -> list[tuple[int, str]]:
+    """(layer, tensor) of operands whose rows some column needs from beyond its neighbour."""
+    far = []
+    for index, layer in enumerate(state.graph.layers):
+        out = state.partition(state.graph.views[layer.output].storage)
+        for operand, name in enumerate(layer.inputs):
+            owned = state.partition(state.graph.views[name].storage)
+            if not near(_reads(state, index, operand, out), owned):
+                far.append((index, name))
+    return far
 
 
 def _require_ddr_where_far(state: _State) -> None:
     """A storage whose rows some consumer needs from beyond the neighbour column also gets a home in DDR."""
-    for index, layer in enumerate(state.graph.layers):
-        out = state.partition(state.graph.views[layer.output].storage)
-        for operand, name in enumerate(layer.inputs):
-            storage = state.graph.views[name].storage
-            if not _near(_reads(state, index, operand, out), state.partition(storage)):
-                state.stored.add(storage)
+    state.stored.update(state.graph.views[name].storage for _, name in _far_reads(state))
 
 
 @dataclass(frozen=True)
@@ -167,6 +203,8 @@ def _drafts(state: _State) -> list[_Draft]:
         storage = state.graph.views[op.output].storage
         owned = state.partition(storage)
         n = state.chunks[layer]
+        if share := state.spread.get(layer):
+            owned = tuple((0, 1) if c < share else (0, 0) for c in range(state.columns))
         unit = state.units.get(storage, 1) if isinstance(op, Upsample) else 1
         for chunk in range(n):
             rows = []
@@ -204,7 +242,8 @@ def _attempt(state: _State, capacity: int) -> Placement | _Failure:
         for operand, name in enumerate(op.inputs):
             storage = views[name].storage
             needed = _reads(state, d.layer, operand, d.out_rows)
-            if storage in state.evicted or not _near(needed, state.partition(storage)):
+            far = d.layer in state.spread or not near(needed, state.partition(storage))
+            if storage in state.evicted or far:
                 loaded[(i, operand)] = needed
             else:
                 last_read[storage] = i
@@ -278,13 +317,15 @@ def _intervals(
         op = state.graph.layers[d.layer]
         target = state.graph.views[op.output]
         if target.storage in state.evicted:
-            size = max(b - a for a, b in d.out_rows) * target.blocks * state.graph.storages[target.storage].width * 8
+            blocks = target.blocks // state.spread.get(d.layer, 1)
+            size = max(b - a for a, b in d.out_rows) * blocks * state.graph.storages[target.storage].width * 8
             out[f"out@{i}"] = Interval(f"out@{i}", i, i + 1, size)
         for operand, name in enumerate(op.inputs):
             if (i, operand) in loaded:
                 view = state.graph.views[name]
                 width = state.graph.storages[view.storage].width
-                size = max(b - a for a, b in loaded[(i, operand)]) * view.blocks * width * 8
+                blocks = view.blocks // state.spread.get(d.layer, 1)
+                size = max(b - a for a, b in loaded[(i, operand)]) * blocks * width * 8
                 at = _load_at(state, i, view.storage, last_write)
                 out[f"in{operand}@{i}"] = Interval(f"in{operand}@{i}", at, i, size)
     return out
@@ -309,21 +350,24 @@ def _finish(
     items = []
     for i, d in enumerate(drafts):
         op = state.graph.layers[d.layer]
+        share = state.spread.get(d.layer, 1)
         inputs = []
         for operand, name in enumerate(op.inputs):
             view = views[name]
             key = f"in{operand}@{i}"
             if (i, operand) in loaded:
+                blocks = view.blocks // share
                 inputs.append(
                     InputPlace(
                         view.storage,
                         view.first,
-                        view.blocks,
+                        blocks,
                         False,
                         addresses[key],
                         loaded[(i, operand)],
-                        view.blocks,
+                        blocks,
                         intervals[key].first,
+                        blocks if share > 1 else 0,
                     )
                 )
             else:
@@ -345,19 +389,23 @@ def _finish(
         output = OutputPlace(
             target.storage,
             target.first,
-            target.blocks,
+            target.blocks // share,
             addresses[key],
             d.out_rows if evicted else state.partition(target.storage),
-            target.blocks if evicted else storages[target.storage].blocks,
+            target.blocks // share if evicted else storages[target.storage].blocks,
             target.storage in state.stored,
             intervals[key].last,
+            target.blocks // share if share > 1 else 0,
         )
+        geo = state.geometries[d.layer]
+        if share > 1:
+            geo = replace(geo, in_blocks=geo.in_blocks // share, out_blocks=geo.out_blocks // share)
         items.append(
             WorkItem(
                 i,
                 d.layer,
                 d.chunk,
-                state.geometries[d.layer],
+                geo,
                 d.out_rows,
                 tuple(inputs),
                 output,
