@@ -14,7 +14,8 @@ from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.allocator import DoesNotFit, Interval, allocate
 from tvm_aie.memory.partition import EVEN, Relation, Rows, Splits, choose_splits, near, split_rows
 from tvm_aie.plan.graph import Add, Conv, Pool, Upsample
-from tvm_aie.plan.physical import PhysicalGraph
+from tvm_aie.plan.physical import PhysicalGraph, View
+from tvm_aie.plan.siblings import Groups, single_groups
 from tvm_aie.schedule.geometry import Geometry, geometry_of
 from tvm_aie.schedule.tiling import split_even
 
@@ -55,16 +56,24 @@ class OutputPlace:
 
 @dataclass(frozen=True)
 class WorkItem:
-    """A layer, or a row chunk of it. ``out_rows``: output rows of each column."""
+    """A layer or sibling convolutions, or a row chunk of them. ``out_rows``: output rows of each column.
+
+    ``outputs``: one for each member; the geometry's output blocks are theirs, one after the other.
+    """
 
     index: int
-    layer: int
+    members: tuple[int, ...]
     chunk: int
     geometry: Geometry
     out_rows: Rows
     inputs: tuple[InputPlace, ...]
-    output: OutputPlace
+    outputs: tuple[OutputPlace, ...]
     in_place: bool
+
+    @property
+    def layer(self) -> int:
+        """The first member; all have its inputs and window."""
+        return self.members[0]
 
 
 @dataclass(frozen=True)
@@ -82,6 +91,7 @@ class _State:
     """What the search decides: storages in DDR only, storages also written to DDR, chunks per layer."""
 
     graph: PhysicalGraph
+    groups: dict[int, tuple[int, ...]]  # first member -> all members
     geometries: list[Geometry]
     columns: int
     evicted: set[str]
@@ -91,13 +101,19 @@ class _State:
     splits: Splits = field(default_factory=dict)
     spread: dict[int, int] = field(default_factory=dict)  # layers whose channels are split over so many columns
 
+    def targets(self, leader: int) -> list[View]:
+        """Where the members of a group write."""
+        return [self.graph.views[self.graph.layers[m].output] for m in self.groups[leader]]
+
     def partition(self, storage: str) -> Rows:
         height = self.graph.storages[storage].height
         return split_rows(height, self.columns, self.units.get(storage, 1), self.splits.get(height, EVEN))
 
 
-def plan_memory(graph: PhysicalGraph, columns: int, capacity: int) -> Placement:
+def plan_memory(graph: PhysicalGraph, columns: int, capacity: int, groups: Groups | None = None) -> Placement:
     """Decide residency, chunks and addresses. ``capacity``: bytes of each memtile for tensors.
+
+    ``groups``: sibling convolutions that share an item (default: none).
 
     Raises ``InfeasibleError`` when one row of an item does not fit.
     """
@@ -107,7 +123,8 @@ def plan_memory(graph: PhysicalGraph, columns: int, capacity: int) -> Placement:
     outputs = {views[io.tensor].storage for io in graph.graph.outputs}
     units = {views[layer.output].storage: layer.factors[0] for layer in graph.layers if isinstance(layer, Upsample)}
     chunks = [1] * len(graph.layers)
-    state = _State(graph, geometries, columns, set(inputs), inputs | outputs, chunks, units)
+    leaders = {group[0]: group for group in groups or single_groups(graph)}
+    state = _State(graph, leaders, geometries, columns, set(inputs), inputs | outputs, chunks, units)
     state.splits = choose_splits(_relations(state), columns)
     _spread_channels(state)
     _require_ddr_where_far(state)
@@ -199,7 +216,8 @@ class _Draft:
 
 def _drafts(state: _State) -> list[_Draft]:
     out = []
-    for layer, op in enumerate(state.graph.layers):
+    for layer in state.groups:
+        op = state.graph.layers[layer]
         storage = state.graph.views[op.output].storage
         owned = state.partition(storage)
         n = state.chunks[layer]
@@ -236,9 +254,9 @@ def _attempt(state: _State, capacity: int) -> Placement | _Failure:
     loaded: dict[tuple[int, int], Rows] = {}
     for i, d in enumerate(drafts):
         op = state.graph.layers[d.layer]
-        target = views[op.output].storage
-        written.setdefault(target, i)
-        last_write[target] = i
+        for target in state.targets(d.layer):
+            written.setdefault(target.storage, i)
+            last_write[target.storage] = i
         for operand, name in enumerate(op.inputs):
             storage = views[name].storage
             needed = _reads(state, d.layer, operand, d.out_rows)
@@ -252,10 +270,11 @@ def _attempt(state: _State, capacity: int) -> Placement | _Failure:
     addresses = allocate(list(intervals.values()), capacity)
     if isinstance(addresses, DoesNotFit):
         t = addresses.item
-        op = state.graph.layers[drafts[min(t, len(drafts) - 1)].layer]
-        touched = frozenset(views[n].storage for n in (*op.inputs, op.output))
+        layer = drafts[min(t, len(drafts) - 1)].layer
+        inputs = (views[n].storage for n in state.graph.layers[layer].inputs)
+        touched = frozenset([*inputs, *(v.storage for v in state.targets(layer))])
         live = tuple(n for n, v in intervals.items() if v.first <= t <= v.last)
-        return _Failure(t, drafts[min(t, len(drafts) - 1)].layer, live, touched, addresses.demand)
+        return _Failure(t, layer, live, touched, addresses.demand)
     return _finish(state, drafts, loaded, alias, intervals, addresses)
 
 
@@ -315,11 +334,11 @@ def _intervals(
         out[root] = Interval(root, min(first, old.first) if old else first, max(last, old.last) if old else last, size)
     for i, d in enumerate(drafts):
         op = state.graph.layers[d.layer]
-        target = state.graph.views[op.output]
-        if target.storage in state.evicted:
-            blocks = target.blocks // state.spread.get(d.layer, 1)
-            size = max(b - a for a, b in d.out_rows) * blocks * state.graph.storages[target.storage].width * 8
-            out[f"out@{i}"] = Interval(f"out@{i}", i, i + 1, size)
+        for k, target in enumerate(state.targets(d.layer)):
+            if target.storage in state.evicted:
+                blocks = target.blocks // state.spread.get(d.layer, 1)
+                size = max(b - a for a, b in d.out_rows) * blocks * state.graph.storages[target.storage].width * 8
+                out[f"out{k}@{i}"] = Interval(f"out{k}@{i}", i, i + 1, size)
         for operand, name in enumerate(op.inputs):
             if (i, operand) in loaded:
                 view = state.graph.views[name]
@@ -383,40 +402,55 @@ def _finish(
                         storages[view.storage].blocks,
                     )
                 )
-        target = views[op.output]
-        evicted = target.storage in state.evicted
-        key = f"out@{i}" if evicted else _root(alias, target.storage)
-        output = OutputPlace(
-            target.storage,
-            target.first,
-            target.blocks // share,
-            addresses[key],
-            d.out_rows if evicted else state.partition(target.storage),
-            target.blocks // share if evicted else storages[target.storage].blocks,
-            target.storage in state.stored,
-            intervals[key].last,
-            target.blocks // share if share > 1 else 0,
+        outputs = tuple(
+            _output_place(state, d, i, k, target, alias, intervals, addresses)
+            for k, target in enumerate(state.targets(d.layer))
         )
         geo = state.geometries[d.layer]
-        if share > 1:
-            geo = replace(geo, in_blocks=geo.in_blocks // share, out_blocks=geo.out_blocks // share)
+        geo = replace(geo, in_blocks=geo.in_blocks // share, out_blocks=sum(o.blocks for o in outputs))
         items.append(
             WorkItem(
                 i,
-                d.layer,
+                state.groups[d.layer],
                 d.chunk,
                 geo,
                 d.out_rows,
                 tuple(inputs),
-                output,
-                target.storage in alias,
+                outputs,
+                outputs[0].storage in alias,
             )
         )
     top = max((addresses[n] + v.size for n, v in intervals.items()), default=0)
-    outputs = {views[io.tensor].storage for io in state.graph.graph.outputs}
-    inputs_ = {views[io.tensor].storage for io in state.graph.graph.inputs}
-    spilled = frozenset(state.stored - outputs - inputs_)
+    ends = {views[io.tensor].storage for io in (*state.graph.graph.outputs, *state.graph.graph.inputs)}
+    spilled = frozenset(state.stored - ends)
     return Placement(tuple(items), frozenset(state.stored), spilled, top)
+
+
+def _output_place(
+    state: _State,
+    draft: _Draft,
+    item: int,
+    k: int,
+    target: View,
+    alias: dict[str, str],
+    intervals: dict[str, Interval],
+    addresses: dict[str, int],
+) -> OutputPlace:
+    """Where member ``k`` of an item writes."""
+    share = state.spread.get(draft.layer, 1)
+    evicted = target.storage in state.evicted
+    key = f"out{k}@{item}" if evicted else _root(alias, target.storage)
+    return OutputPlace(
+        target.storage,
+        target.first,
+        target.blocks // share,
+        addresses[key],
+        draft.out_rows if evicted else state.partition(target.storage),
+        target.blocks // share if evicted else state.graph.storages[target.storage].blocks,
+        target.storage in state.stored,
+        intervals[key].last,
+        target.blocks // share if share > 1 else 0,
+    )
 
 
 def _make_room(state: _State, failure: _Failure, capacity: int) -> None:
