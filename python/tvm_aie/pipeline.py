@@ -99,7 +99,7 @@ def _place(array: Array, physical: PhysicalGraph, groups: Groups) -> tuple[Array
     while True:
         layout = memtile_map(array, opcode)
         capacity = array.device.memtile_col_bytes - layout.heap_base
-        placement = plan_memory(physical, array.cols, capacity, groups)
+        placement = plan_memory(physical, array.cols, capacity, groups, array.device.keys()["cmd.push_idle_cycles"])
         needed = opcode_bytes_estimate(len(placement.items))
         if needed <= opcode:
             break
