@@ -91,6 +91,7 @@ class Placement:
     in_ddr: frozenset[str]
     spilled: frozenset[str]
     peak_bytes: int
+    runs: tuple[Run, ...] = ()
 
 
 @dataclass
@@ -246,9 +247,8 @@ class _Draft:
 
 
 def _run_drafts(state: _State, run: Run) -> list[_Draft]:
-    owned = state.partition(state.targets(run.layers[-1])[0].storage)
     out = []
-    for k, rows in enumerate(chunk_rows(run, owned, lambda layer, rows: _reads(state, layer, 0, rows))):
+    for k, rows in enumerate(chunk_rows(run, _owned(state, run), lambda layer, rows: _reads(state, layer, 0, rows))):
         if any(b > a for a, b in rows[-1]):
             last = len(rows) - 1
             out += [_Draft(m, k, rows[i], i > 0, i < last) for i, m in enumerate(run.layers)]
@@ -478,7 +478,7 @@ def _finish(
     top = max((addresses[n] + v.size for n, v in intervals.items()), default=0)
     ends = {views[io.tensor].storage for io in (*state.graph.graph.outputs, *state.graph.graph.inputs)}
     spilled = frozenset(state.stored - ends)
-    return Placement(tuple(items), frozenset(state.stored), spilled, top)
+    return Placement(tuple(items), frozenset(state.stored), spilled, top, state.runs)
 
 
 def _output_place(
@@ -566,7 +566,9 @@ def _run_through(state: _State, storage: str) -> bool:
     if not (whole and plain and alone and adjacent):
         return False
     runs = extend(state.runs, producer, consumer)
-    if not _run_pays(state, runs[-1]):
+    before = sum(_recomputed(state, r) for r in state.runs if set(r.layers) & {producer, consumer})
+    saved = state.graph.storages[storage].bytes / state.columns / WORD
+    if _too_short(state, runs[-1]) or _recomputed(state, runs[-1]) - before > saved:
         return False
     state.runs = runs
     state.evicted.discard(storage)
@@ -578,7 +580,9 @@ def _shorten_run(state: _State, layer: int) -> bool:
     """Cut the run that holds ``layer`` into twice as many chunks, while that is cheaper than DDR."""
     for run in state.runs:
         longer = Run(run.layers, run.chunks * 2)
-        if layer in run.layers and longer.chunks <= MAX_CHUNKS and _run_pays(state, longer):
+        between = sum(state.graph.storages[state.targets(m)[0].storage].bytes for m in run.layers[:-1])
+        pays = longer.chunks <= MAX_CHUNKS and _recomputed(state, longer) < between / state.columns / WORD
+        if layer in run.layers and pays and not _too_short(state, longer):
             state.runs = tuple(longer if r is run else r for r in state.runs)
             return True
     return False
@@ -590,10 +594,9 @@ def _give_up_run(state: _State, failure: _Failure) -> bool:
     around = {failure.layer} | {drafts[int(n.split("@")[1])].layer for n in failure.live if "@" in n}
     for run in state.runs:
         if around & set(run.layers):
-            owned = state.partition(state.targets(run.layers[-1])[0].storage)
             longer = Run(run.layers, run.chunks * 2)
             rest = tuple(r for r in state.runs if r is not run)
-            if max(b - a for a, b in owned) >= longer.chunks:
+            if not _too_short(state, longer):
                 state.runs = (*rest, longer)
             else:
                 state.runs = rest
@@ -602,13 +605,18 @@ def _give_up_run(state: _State, failure: _Failure) -> bool:
     return False
 
 
-def _run_pays(state: _State, run: Run) -> bool:
-    """Rows computed again cost less than storing and loading what lies between the layers, a word per cycle each."""
-    owned = state.partition(state.targets(run.layers[-1])[0].storage)
+def _owned(state: _State, run: Run) -> Rows:
+    return state.partition(state.targets(run.layers[-1])[0].storage)
+
+
+def _too_short(state: _State, run: Run) -> bool:
+    return max(b - a for a, b in _owned(state, run)) < run.chunks
+
+
+def _recomputed(state: _State, run: Run) -> float:
+    """Cycles of the busiest column for rows that are computed again."""
 
     def reads(layer: int, rows: Rows) -> Rows:
         return _reads(state, layer, 0, rows)
 
-    again = recomputed(run, owned, reads, lambda m: row_cycles(state.geometries[m], state.core_rows))
-    between = [state.graph.storages[state.targets(m)[0].storage].bytes for m in run.layers[:-1]]
-    return max(b - a for a, b in owned) >= run.chunks and again < 2 * sum(between) / state.columns / WORD
+    return recomputed(run, _owned(state, run), reads, lambda m: row_cycles(state.geometries[m], state.core_rows))
