@@ -15,7 +15,8 @@ import numpy as np
 import tvm
 from tvm import relax
 
-from tvm_aie.tesa.evaluate import BINARY, split_points
+from tvm_aie.tesa.evaluate import BINARY
+from tvm_aie.tesa.evaluate_moves import split_points
 from tvm_aie.tesa.fold import Folded, fold_values
 from tvm_aie.tesa.ir import const_array, is_const, number, op_name, relax_functions, shape_of
 from tvm_aie.tesa.layers import Graph, Layer, layers_of

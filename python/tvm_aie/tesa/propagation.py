@@ -19,11 +19,14 @@ from tvm import relax
 from tvm_aie.tesa.attribute import Attribute, Code, Mask, TesaError, narrowest_code, storage_code
 from tvm_aie.tesa.evaluate import can_evaluate, evaluate
 from tvm_aie.tesa.facts import Fact, coarse_mask, is_integer
-from tvm_aie.tesa.ir import Array, bindings_of, const_array, dtype_of, is_const, is_tensor, op_name, shape_of
+from tvm_aie.tesa.ir import Array, bindings_of, casts_of, const_array, dtype_of, is_const, is_tensor, op_name, shape_of
 from tvm_aie.tesa.rules import Node, Operand, Rule, conservative, everything, load
 
 # Operators whose constant operand is a weight: position of the weight.
-WEIGHTED = {"nn.conv2d": 1, "matmul": 1}
+WEIGHTED = {"matmul": 1} | {f"nn.conv{n}d{kind}": 1 for n in (1, 2, 3) for kind in ("", "_transpose")}
+# Operators of no tensor operand, or of operands of which only the shape matters.
+_CREATES = ("zeros", "ones", "full", "arange", "eye")
+_READS_SHAPE = ("shape_of", "size")
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ class Constants:
         if not (op_name(value) and is_tensor(var) and can_evaluate(value)):
             return False
         tensors = tensor_arguments(value)
-        if not tensors or not all(self.is_constant(t) for t in tensors):
+        if not all(self.is_constant(t) for t in tensors) or not (tensors or op_name(value) in _CREATES):
             return False
         self.calls[var] = value
         return True
@@ -201,7 +204,7 @@ class _Sweep:
     def bind(self, var: Any, value: Any) -> list[Fact] | None:
         """Facts of one binding; None when it is no tensor."""
         types = result_types(var)
-        if types is None:
+        if not types:  # no tensor, or an operator that is called for what it does
             return None
         if isinstance(value, relax.Var):
             self.aliases[var] = value
@@ -248,8 +251,10 @@ class _Sweep:
         """Needs of all variables, in reverse order."""
         self.want_all(self.func.body.body)
         values = dict(bindings_of(self.func))
+        for value in casts_of(self.func):  # what a cast is read by is not followed
+            self.want_all(value)
         for var in reversed(self.order):
-            if var in self.constants.calls:
+            if var in self.constants.calls or op_name(values[var]) in _READS_SHAPE:
                 continue
             if var in self.aliases:
                 self.back_alias(var, self.aliases[var])

@@ -30,6 +30,7 @@ class Operand:
         self._fact, self._load = fact, load
         self._array: Array | None = None
         self.summary: Any = None  # what a rule wants to remember of a constant
+        self.finite: bool | None = None  # of a constant: no infinity, no NaN; None: not looked at yet
 
     @staticmethod
     def of(source: Fact | Array) -> Operand:
@@ -137,6 +138,6 @@ def load() -> dict[str, Rule]:
     """The registry with all rules in it."""
     from importlib import import_module
 
-    for module in ("rules_elementwise", "rules_layout", "rules_linear", "rules_window"):
+    for module in ("rules_elementwise", "rules_layout", "rules_rows", "rules_linear", "rules_convnd", "rules_window"):
         import_module(f"tvm_aie.tesa.{module}")
     return RULES

@@ -68,7 +68,7 @@ def _avg_pool(node: Node) -> list[Fact]:
         return node.top()
     counts = pool_counts(node.call)
     if _uniform(x) or not _small(node):
-        return [_avg_uniform(node, _per_channel(x), float(counts.max()))]
+        return [_avg_uniform(node, _per_channel(x), float(counts.max()), _cut_by_border(node))]
     full = x.expanded()
 
     def mean(array: Values) -> Values:
@@ -84,9 +84,11 @@ def _avg_pool(node: Node) -> list[Fact]:
     return [Fact(node.shape, node.dtype, known, np.where(known, value, 0.0), exact, lo, hi)]
 
 
-def _avg_uniform(node: Node, x: Fact, count: float) -> Fact:
-    """The mean of n equal values is that value, exactly if n of them add up without rounding."""
-    mixes = _cut_by_border(node)
+def _avg_uniform(node: Node, x: Fact, count: float, mixes: bool) -> Fact:
+    """The mean of n equal values is that value, exactly if n of them add up without rounding.
+
+    ``mixes``: some window takes padding for zeros.
+    """
     known = x.zero if mixes else x.known
     lo, hi = (np.minimum(x.lo, 0), np.maximum(x.hi, 0)) if mixes else (x.lo, x.hi)
     limit = math.ldexp(1.0, 24 + lowest_bit(x.value[x.known]))
@@ -154,7 +156,31 @@ def _resize_needs(node: Node, outs: Sequence[Fact], live: Sequence[Mask]) -> Seq
     return [mask.reshape(node.operands[0].shape)]
 
 
+def _flat_pool(node: Node) -> list[Fact]:
+    """Pools over one or three dimensions: what holds for a whole channel holds for every window of it."""
+    x = node.operands[0].fact
+    if str(node.call.attrs.layout)[:2] != "NC" or is_integer(node.dtype) and "avg" in node.name:
+        return node.top()
+    for axis in range(2, len(x.shape)):
+        x = x.merged(axis)
+    if "max" in node.name:
+        return [Fact(node.shape, node.dtype, *x.arrays())]
+    attrs = node.call.attrs  # adaptive pools pad nothing
+    size = math.prod(int(n) for n in getattr(attrs, "pool_size", [])) or math.prod(node.operands[0].shape[2:])
+    mixes = any(int(p) for p in getattr(attrs, "padding", []))
+    fact = _avg_uniform(node, x, float(size), mixes)
+    return [fact]
+
+
+def _flat_needs(node: Node, outs: Sequence[Fact], live: Sequence[Mask]) -> Sequence[Mask]:
+    if str(node.call.attrs.layout)[:2] != "NC":
+        return needs_all(node, outs, live)
+    return [any_of(live[0], tuple(range(2, live[0].ndim)), True)]
+
+
 register(Rule(_max_pool, _pool_needs), "nn.max_pool2d")
 register(Rule(_avg_pool, _pool_needs), "nn.avg_pool2d")
 register(Rule(_adaptive, _adaptive_needs), "nn.adaptive_avg_pool2d")
 register(Rule(_resize, _resize_needs), "image.resize2d")
+register(Rule(_flat_pool, _flat_needs), *(f"nn.{kind}{n}d" for n in (1, 3)
+                                          for kind in ("max_pool", "avg_pool", "adaptive_avg_pool")))  # fmt: skip

@@ -18,7 +18,8 @@ import numpy.typing as npt
 from tvm import relax
 
 from tvm_aie.tesa.attribute import Mask
-from tvm_aie.tesa.evaluate import BINARY, UNARY, split_points, strided_slice
+from tvm_aie.tesa.evaluate import BINARY, UNARY
+from tvm_aie.tesa.evaluate_moves import split_points, strided_slice
 from tvm_aie.tesa.ir import is_tensor, op_name, shape_of
 from tvm_aie.tesa.layers import Graph, Layer
 from tvm_aie.tesa.propagation import Propagation, tensor_arguments
