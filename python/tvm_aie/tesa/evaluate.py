@@ -384,6 +384,11 @@ def where(_call: Any, condition: Array, a: Array, b: Array) -> Array:
     return np.where(condition, a, b)
 
 
+def fma(_call: Any, a: Array, b: Array, c: Array) -> Array:
+    """a * b + c."""
+    return np.asarray(a * b + c)
+
+
 def _scan(function: Callable[..., Any], neutral: int) -> Function:
     def run(call: Any, x: Array) -> Any:
         axis = None if call.attrs.axis is None else int(call.attrs.axis)
@@ -469,6 +474,7 @@ OTHERS: dict[str, Function] = {
     "argmax": _arg(np.argmax),
     "argmin": _arg(np.argmin),
     "where": where,
+    "ewise_fma": fma,
     "nn.prelu": prelu,
     "nn.softplus": softplus,
     "nn.rms_norm": rms_norm,

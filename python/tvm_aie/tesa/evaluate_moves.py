@@ -103,33 +103,26 @@ def _stack(call: Any, *parts: Array) -> Array:
 
 
 def gather_elements(call: Any, x: Array, index: Array) -> Array:
-    """One element per index along an axis; negative indices count from the end (ONNX)."""
-    axis = int(call.attrs.axis)
-    return np.take_along_axis(x, _positive(index, x.shape[axis]), axis=axis)
-
-
-def _positive(index: Array, length: int) -> Array:
-    index = np.asarray(index, np.int64)
-    return np.where(index < 0, index + length, index)
+    """One element per index along an axis."""
+    return np.take_along_axis(x, np.asarray(index, np.int64), axis=int(call.attrs.axis))
 
 
 def gather_nd(call: Any, x: Array, index: Array) -> Array:
     """Slices at index tuples (no batch dimensions)."""
-    at = tuple(_positive(index[..., i], x.shape[i]) for i in range(index.shape[-1]))
-    return np.asarray(x[at])
+    return np.asarray(x[tuple(np.moveaxis(np.asarray(index, np.int64), -1, 0))])
 
 
 def scatter_elements(call: Any, x: Array, index: Array, updates: Array) -> Array:
     """Elements replaced along an axis; duplicates are not defined, the last one wins here."""
-    out, axis = x.copy(), int(call.attrs.axis)
-    np.put_along_axis(out, _positive(index, x.shape[axis]), updates, axis=axis)
+    out = x.copy()
+    np.put_along_axis(out, np.asarray(index, np.int64), updates, axis=int(call.attrs.axis))
     return out
 
 
 def scatter_nd(call: Any, x: Array, index: Array, updates: Array) -> Array:
     """Slices replaced at index tuples."""
     out = x.copy()
-    out[tuple(_positive(index[..., i], x.shape[i]) for i in range(index.shape[-1]))] = updates
+    out[tuple(np.moveaxis(np.asarray(index, np.int64), -1, 0))] = updates
     return out
 
 

@@ -98,6 +98,11 @@ class Fact:
         found: Mask = self.known & (self.value == 0)
         return found
 
+    @property
+    def constants(self) -> Values:
+        """The values that are known (zero where they are not), for questions about all of them."""
+        return np.where(self.known, self.value, 0.0)
+
     def arrays(self) -> tuple[Any, ...]:
         """The five arrays in field order."""
         return self.known, self.value, self.exact, self.lo, self.hi

@@ -310,10 +310,9 @@ def _dequantize(node: Node) -> list[Fact]:
         return node.top()
     scale, zero = parameters
     arrays = [rounded((a - zero) * scale, node.dtype) for a in (x.value, x.lo, x.hi)]
-    known = np.broadcast_to(x.known, arrays[0].shape)
     small = abs(x.value - zero) <= 2.0**24  # larger integers are rounded to fp32 before the product
     lo, hi = _widened(arrays[1], arrays[2], 0.0, 2.0**-22) if not is_small(x.dtype) else (arrays[1], arrays[2])
-    return [Fact(node.shape, node.dtype, known, arrays[0], x.exact & known & small, lo, hi)]
+    return [Fact(node.shape, node.dtype, x.known, arrays[0], x.exact & x.known & small, lo, hi)]
 
 
 def is_small(dtype: str) -> bool:

@@ -109,6 +109,9 @@ def _normal(node: Node) -> list[Fact]:
         return node.top()
     still = gamma == 0
     known, value = np.broadcast_to(still, np.broadcast_shapes(still.shape, (1,) * len(node.shape))), beta
+    if node.name == "nn.rms_norm":  # subtracts nothing: zero stays zero
+        known = known | x.zero
+        still = still | x.zero
     whole = _rows(node, x.known, np.all)
     if whole.any() and can_evaluate(node.call):
         inputs = np.broadcast_to(np.where(x.known, x.value, 0.0), x.shape)
@@ -224,7 +227,7 @@ def _reduce(node: Node) -> list[Fact]:
         if is_integer(node.dtype):
             known = known & (magnitude < 2.0**53)
         else:
-            unit = lowest_bit(x.value[x.known])
+            unit = lowest_bit(x.constants)
             exact = exact & (magnitude <= math.ldexp(1.0, min(1000, 24 + unit)))
             if node.name == "mean":  # dividing a multiple of the count is exact; anything else rounds
                 exact = exact & (full[1].max(axis=axes, keepdims=True) == full[1].min(axis=axes, keepdims=True))
@@ -295,7 +298,7 @@ def _cumsum(node: Node) -> list[Fact]:
     if is_integer(node.dtype):
         known = known & (size < 2.0**53)
     else:
-        exact = exact & (size <= math.ldexp(1.0, min(1000, 24 + lowest_bit(x.value[x.known]))))
+        exact = exact & (size <= math.ldexp(1.0, min(1000, 24 + lowest_bit(x.constants))))
         room = 1e-5 * scan(np.maximum(abs(full[3]), abs(full[4])))
         lo, hi = np.where(lo != 0, lo - room, lo), np.where(hi != 0, hi + room, hi)
     lo, hi = np.clip(lo, -BIG, BIG), np.clip(hi, -BIG, BIG)

@@ -91,7 +91,7 @@ def _avg_uniform(node: Node, x: Fact, count: float, mixes: bool) -> Fact:
     """
     known = x.zero if mixes else x.known
     lo, hi = (np.minimum(x.lo, 0), np.maximum(x.hi, 0)) if mixes else (x.lo, x.hi)
-    limit = math.ldexp(1.0, 24 + lowest_bit(x.value[x.known]))
+    limit = math.ldexp(1.0, 24 + lowest_bit(x.constants))
     exact = x.exact & known & (abs(x.value) * count <= limit)
     room = _ROOM * np.maximum(abs(lo), abs(hi))
     lo, hi = np.where(lo == 0, lo, lo - room), np.where(hi == 0, hi, hi + room)
@@ -121,7 +121,7 @@ def _adaptive(node: Node) -> list[Fact]:
         return node.top()
     cell = math.prod(-(-a // b) + 1 for a, b in zip(x.shape[2:], node.shape[2:], strict=True))
     x = _per_channel(x)
-    limit = math.ldexp(1.0, 24 + lowest_bit(x.value[x.known]))
+    limit = math.ldexp(1.0, 24 + lowest_bit(x.constants))
     room = _ROOM * np.maximum(abs(x.lo), abs(x.hi))
     lo, hi = np.where(x.lo == 0, x.lo, x.lo - room), np.where(x.hi == 0, x.hi, x.hi + room)
     return [Fact(node.shape, node.dtype, x.known, x.value, x.exact & (abs(x.value) * cell <= limit), lo, hi)]
