@@ -196,16 +196,20 @@ def check_sound(func: Any, result: Any, rng: Any, inputs: int = 4) -> None:
                 continue
             for item, fact in zip(value if isinstance(value, list) else [value], result.facts[var], strict=True):
                 known = np.broadcast_to(fact.known, item.shape)
-                assert np.array_equal(item[known], np.broadcast_to(fact.value, item.shape)[known]), var
+                exact = np.broadcast_to(fact.exact, item.shape) & known
+                value = np.broadcast_to(fact.value, item.shape)
+                assert np.array_equal(item[exact], value[exact]), f"{var} is not the constant"
+                assert np.allclose(item[known], value[known], 1e-4, 1e-5), f"{var} is far from the constant"
                 assert (item >= fact.lo).all() and (item <= fact.hi).all(), var
 
         def noise(var: Any, value: Array) -> Array:
             if var not in result.facts:
                 return value
-            fact, need = result.fact(var), np.broadcast_to(result.need(var), value.shape)
+            fact = result.fact(var)
+            need = np.broadcast_to(result.need(var) | (fact.known & ~fact.exact), value.shape)
             reach = int(rng.choice([3, 100, 100_000]))
             value = np.where(need, value, rng.integers(-reach, reach, value.shape).astype(value.dtype))
-            return np.where(fact.known, fact.value, value).astype(value.dtype)
+            return np.where(fact.known & fact.exact, fact.value, value).astype(value.dtype)
 
         weights = {}
         for use in result.weights.values():

@@ -16,6 +16,7 @@ from tvm_aie.tesa.rules import Node, Rule, register, unbroadcast
 # Rounding of these is prescribed (or there is none); the others may differ in the last bits between libraries.
 _EXACT_UNARY = {"nn.relu", "abs", "negative", "round", "floor", "ceil", "square", "sign", "trunc", "isnan", "isinf",
                 "isfinite", "logical_not", "bitwise_not"}  # fmt: skip
+_STEPS = {"floor", "ceil", "sign", "trunc", "logical_not", "bitwise_not"}
 _RISING = {"nn.relu", "sigmoid", "tanh", "exp", "sqrt", "erf", "round", "floor", "ceil", "log", "sign", "trunc", "sinh",
            "atan", "asinh", "nn.selu"}  # fmt: skip
 _RANGE = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "erf": (-1.0, 1.0), "exp": (0.0, BIG), "sqrt": (0.0, BIG),
@@ -63,9 +64,11 @@ def _unary(node: Node) -> list[Fact]:
     least, most = _RANGE.get(node.name, (-BIG, BIG))
     lo, hi = np.clip(lo, least, most), np.clip(hi, least, most)
     exact = x.exact if node.name in _EXACT_UNARY else np.zeros_like(x.exact)
+    if node.name in _STEPS:  # the last bit of a constant decides which step it is on
+        known = known & x.exact
     if node.name == "round":  # halves go to even in some libraries, away from zero in others
         exact = exact & (abs(given - np.trunc(given)) != 0.5)
-        lo, hi = np.floor(x.lo), np.ceil(x.hi)
+        known, lo, hi = known & exact, np.floor(x.lo), np.ceil(x.hi)
     fact = Fact(x.shape, node.dtype, known, np.where(known, value, 0.0), exact, lo, hi)
     return [fact.collapsed() if node.name == "nn.relu" else fact]
 
@@ -125,7 +128,8 @@ def _astype(node: Node) -> list[Fact]:
     if node.dtype == "bool":
         zero, other = x.known & (x.value == 0), ((x.known & x.exact & (x.value != 0)) | (x.lo > 0) | (x.hi < 0))
         lo, hi = np.where(other, 1.0, 0.0), np.where(zero & x.exact, 0.0, 1.0)
-        return [Fact(node.shape, node.dtype, x.known, (x.value != 0).astype(np.float64), x.exact, lo, hi).collapsed()]
+        value, sure = (x.value != 0).astype(np.float64), x.known & x.exact
+        return [Fact(node.shape, node.dtype, sure, value, sure, lo, hi).collapsed()]
     if is_integer(node.dtype) and not is_integer(x.dtype):  # truncated; out of range is not defined
         least, most = dtype_range(node.dtype)
         inside = (x.lo >= least) & (x.hi <= most)
@@ -300,8 +304,8 @@ def _quantize(node: Node) -> list[Fact]:
     lo, hi = x.lo - room * abs(x.lo), x.hi + room * abs(x.hi)
     arrays = [np.clip(np.rint(a / scale) + zero, least, most) for a in (x.value, lo, hi)]
     known = np.broadcast_to(x.known, np.broadcast_shapes(x.known.shape, scale.shape))
-    exact = x.exact & (dyadic | (x.value == 0))
-    return [Fact(node.shape, node.dtype, known, arrays[0], exact, *arrays[1:]).collapsed()]
+    exact = x.exact & (dyadic | (x.value == 0))  # otherwise bounds on one level say it
+    return [Fact(node.shape, node.dtype, known & exact, arrays[0], exact, *arrays[1:]).collapsed()]
 
 
 def _dequantize(node: Node) -> list[Fact]:

@@ -161,6 +161,7 @@ def _softmax(node: Node) -> list[Fact]:
         with np.errstate(all="ignore"):
             at = evaluate(node.call, [np.broadcast_to(x.value, x.shape)])
         known, value = known | (whole & np.isfinite(at)), np.where(gone, 0.0, at)
+        lo, hi = (np.where(known & ~gone, np.clip(at + side, 0, 2), edge) for side, edge in ((-1e-5, lo), (1e-5, hi)))
     return [replace(out, known=known, value=np.where(known, value, 0.0), lo=lo, hi=hi)]
 
 
