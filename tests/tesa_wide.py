@@ -22,22 +22,29 @@ IMAGE_OPS = (
     "qdq avg max_pool concat concat_const concat_axis permute shuffle split slice pad resize reduce reverse take "
     "merge_rows transpose_conv matmul_last minmax abs stack where compare cumsum tile batch_norm global"
 ).split()
+LINEAR_IMAGE = (
+    "conv conv conv conv conv group add add add relu concat concat_const concat_axis permute shuffle slice pad reverse "
+    "take merge_rows stack matmul_last"
+).split()
+LINEAR_VECTOR = "dense dense dense add relu concat slice take".split()
 VECTOR_OPS = "dense dense dense add requant relu concat slice take matmul_two reduce cumsum where softmax".split()
 
 
 class WideNet:
     """A random function ``main``; ``used`` names the operators that went in."""
 
-    def __init__(self, seed: int, size: int = 9) -> None:
+    def __init__(self, seed: int, size: int = 9, linear: bool = False) -> None:
+        """``linear``: matmul, conv, add, relu, concat and data movement alone, on small tensors of int32."""
         self.rng = np.random.default_rng([seed, 77])
+        self.linear = linear
         self.builder, self.used = relax.BlockBuilder(), set()
         self.images: list[Any] = []
         self.vectors: list[Any] = []
         self.shared: list[Any] = []
-        self.large = self.flip(0.2)
+        self.large = not linear and self.flip(0.2)
         params = [relax.Var("data", relax.TensorType(self.input_shape(), INT))]
         if self.flip(0.4):
-            params.append(relax.Var("extra", relax.TensorType(shape_of(params[0]), "int8" if self.flip() else INT)))
+            params.append(relax.Var("extra", relax.TensorType(shape_of(params[0]), "int8" if self.flip() and not linear else INT)))
         if self.flip(0.3):
             params.append(relax.Var("vector", relax.TensorType((shape_of(params[0])[0], self.int(1, 9)), INT)))
         with self.builder.function("main", params):
@@ -109,7 +116,8 @@ class WideNet:
         vectors = self.vectors and self.flip(0.3)
         if not vectors and self.flip(0.12):
             return self.flatten()
-        kind = self.one_of(VECTOR_OPS if vectors else IMAGE_OPS)
+        kinds = (LINEAR_VECTOR if vectors else LINEAR_IMAGE) if self.linear else VECTOR_OPS if vectors else IMAGE_OPS
+        kind = self.one_of(kinds)
         pool = self.vectors if vectors else self.images
         x = self.pick(pool)
         value = getattr(self, f"v_{kind}" if vectors else f"i_{kind}")(x, *shape_of(x))
@@ -127,6 +135,8 @@ class WideNet:
         x = self.pick(self.images)
         n, c, h, w = shape_of(x)
         if c * h * w > 300:
+            if self.linear:
+                return
             x = self.emit(op.sum(x, [2, 3], keepdims=self.flip()))
         size = int(np.prod(shape_of(x)[1:]))
         how = self.one_of(["reshape", "flatten", "batch_flatten"])
@@ -152,7 +162,7 @@ class WideNet:
         if self.flip(0.7):
             bias = self.bias((1, out, 1, 1))
             y = self.emit(op.add(y, bias) if self.flip(0.8) else op.add(bias, y))
-        if self.flip(0.4):
+        if self.flip(0.4) and not self.linear:
             y = self.emit(op.clip(y, self.one_of([0, -128]), 127))
         if self.flip(0.4):
             return nn.relu(y)
@@ -320,7 +330,7 @@ class WideNet:
         if max(h, w) > 12:
             return None
         widths = [0, 0, self.int(0, 2), self.int(0, 3), *(int(v) for v in self.rng.integers(0, 3, 4))]
-        return nn.pad(x, widths, pad_value=float(self.int(-1, 3)))
+        return nn.pad(x, widths, pad_value=0.0 if self.linear else float(self.int(-1, 3)))
 
     def i_resize(self, x: Any, n: int, c: int, h: int, w: int) -> Any:
         size = relax.ShapeExpr((self.int(1, 2 * h + 1), 2 * w))
@@ -366,7 +376,8 @@ class WideNet:
         return y if h > 1 and w > 1 else None
 
     def i_matmul_last(self, x: Any, n: int, c: int, h: int, w: int) -> Any:
-        return op.matmul(self.i_small(x), self.weight((w, self.int(1, 7))), out_dtype=INT) if w < 20 else None
+        small = x if self.linear else self.i_small(x)
+        return op.matmul(small, self.weight((w, self.int(1, 7))), out_dtype=INT) if w < 20 else None
 
     def i_batch_norm(self, x: Any, n: int, c: int, h: int, w: int) -> Any:
         """With statistics that are powers of two, so that fp32 is exact."""
