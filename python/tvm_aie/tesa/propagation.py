@@ -356,6 +356,7 @@ def propagate(
     sweep = _Sweep(func, attached or {}, exempt, fallback or conservative)
     sweep.forward()
     sweep.backward()
+    Operand.forget()
     return Propagation(func, sweep.facts, sweep.needed, sweep.nodes, sweep.weights, sweep.constants, tuple(sweep.order),
                        sweep.aliases)  # fmt: skip
 

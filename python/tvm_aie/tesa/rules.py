@@ -24,6 +24,8 @@ KEEP_ELEMENTS = 1 << 16  # larger constants are computed again when a rule asks 
 class Operand:
     """A tensor operand: a fact, or a constant that ``load`` computes."""
 
+    _last: tuple[Operand, Array] | None = None  # the last large constant: one rule asks for it several times
+
     def __init__(self, shape: Shape, dtype: str, fact: Fact | None = None, load: Callable[[], Array] | None = None):
         """Give one of ``fact`` and ``load``."""
         self.shape, self.dtype = shape, dtype
@@ -31,6 +33,11 @@ class Operand:
         self._array: Array | None = None
         self.summary: Any = None  # what a rule wants to remember of a constant
         self.finite: bool | None = None  # of a constant: no infinity, no NaN; None: not looked at yet
+
+    @staticmethod
+    def forget() -> None:
+        """Let the last large constant go."""
+        Operand._last = None
 
     @staticmethod
     def of(source: Fact | Array) -> Operand:
@@ -49,9 +56,13 @@ class Operand:
         """The value of a constant operand."""
         if self._array is not None or self._load is None:
             return self._array
+        if Operand._last is not None and Operand._last[0] is self:
+            return Operand._last[1]
         array = self._load()
         if array.size <= KEEP_ELEMENTS:
             self._array = array
+        else:
+            Operand._last = (self, array)
         return array
 
     @cached_property

@@ -45,8 +45,11 @@ def summary_of(operand: Operand) -> Summary:
         nonzero = (taps != 0).any(axis=2)
         kind = np.float64 if array.size <= ELEMENT_LIMIT or is_integer(str(array.dtype)) else np.float32
         # taps are few and the values are scaled small integers: these sums are exact in fp32 too
-        positive = np.maximum(taps, 0).sum(axis=2, dtype=kind)
-        negative = np.minimum(taps, 0).sum(axis=2, dtype=kind)
+        if taps.shape[2] == 1:
+            positive, negative = np.maximum(taps[:, :, 0], 0), np.minimum(taps[:, :, 0], 0)
+        else:
+            positive = np.maximum(taps, 0).sum(axis=2, dtype=kind)
+            negative = np.minimum(taps, 0).sum(axis=2, dtype=kind)
         operand.summary = Summary(nonzero, positive.astype(np.float64), negative.astype(np.float64))
     found: Summary = operand.summary
     return found
@@ -271,7 +274,9 @@ def _matmul(node: Node) -> Sequence[Fact]:
     if found is None:
         return node.top()
     a, b = found
-    (ka, va, ea, la, ha), (kb, vb, eb, _, _) = (_inner(f, axis) for f, axis in ((a, -1), (b, -2)))
+    if node.operands[1].is_constant and len(b.shape) == 2 and b.exact.all():
+        return [_matmul_constant(node, a, node.operands[1].array)]
+    (ka, va, ea, _, _), (kb, vb, eb, _, _) = (_inner(f, axis) for f, axis in ((a, -1), (b, -2)))
     va, vb = np.where(ka, va, 0.0), np.where(kb, vb, 0.0)
     zero_a, zero_b = ka & (va == 0), kb & (vb == 0)
 
@@ -288,13 +293,30 @@ def _matmul(node: Node) -> Sequence[Fact]:
     if not is_integer(node.dtype) and (magnitude[none] > 0).any():
         sure = sure & (magnitude <= math.ldexp(1.0, 24 + lowest_bit(va) + lowest_bit(vb)))
     low, high = node.top()[0].lo, node.top()[0].hi
-    if node.operands[1].is_constant and kb.all():
-        up, down = np.maximum(vb, 0), np.minimum(vb, 0)
-        low, high = count(la, up) + count(ha, down), count(ha, up) + count(la, down)
-        room = 0.0 if is_integer(node.dtype) else _ROOM * count(np.maximum(abs(la), abs(ha)), abs(vb))
-        low, high = _bound_sides(np.clip(low, -BIG, BIG), np.clip(high, -BIG, BIG), np.asarray(room))
     fact = Fact(node.shape, node.dtype, none, np.where(none, total, 0.0), sure, low, high)
     return [fact.tidy().collapsed() if is_integer(node.dtype) else fact]
+
+
+def _matmul_constant(node: Node, a: Fact, array: Any) -> Fact:
+    """A product with a constant matrix: few rows meet a large matrix, so each form of it is made once."""
+    known, value, exact, lo, hi = _inner(a, -1)
+    value = np.where(known, value, 0.0)
+    matrix = array.astype(np.float64)
+    size, present = abs(matrix), (matrix != 0).astype(np.float32)
+    unknown, inexact = (np.matmul(m.astype(np.float32), present) for m in (~known, known & ~exact))
+    total, magnitude = np.matmul(value, matrix), np.matmul(abs(value), size)
+    none = (unknown == 0) & (magnitude < WHOLE)
+    sure = none & (inexact == 0)
+    integer = is_integer(node.dtype)
+    room = 0.0 if integer else _ROOM * np.matmul(np.maximum(abs(lo), abs(hi)), size)
+    if not integer and (magnitude[none] > 0).any():
+        sure = sure & (magnitude <= math.ldexp(1.0, 24 + lowest_bit(value) + lowest_bit(matrix)))
+    up = np.maximum(matrix, 0, out=size)
+    down = np.minimum(matrix, 0, out=matrix)
+    low, high = np.matmul(lo, up) + np.matmul(hi, down), np.matmul(hi, up) + np.matmul(lo, down)
+    low, high = _bound_sides(np.clip(low, -BIG, BIG), np.clip(high, -BIG, BIG), np.asarray(room))
+    fact = Fact(node.shape, node.dtype, none, np.where(none, total, 0.0), sure, low, high)
+    return fact.tidy().collapsed() if integer else fact
 
 
 def _inner(fact: Fact, axis: int) -> tuple[Array, ...]:
@@ -329,11 +351,15 @@ def _matmul_needs(node: Node, outs: Sequence[Fact], live: Sequence[Mask]) -> Seq
     rows = max(out.shape[-2], moving_a.shape[-2])
     if columns > 1 and moving_b.shape[-1] not in (1, columns) or rows > 1 and moving_a.shape[-2] not in (1, rows):
         raise AssertionError("masks of a product do not fit together")
-    out = np.broadcast_to(out, [*out.shape[:-2], rows, columns]).astype(np.float64)
+    out = np.broadcast_to(out, [*out.shape[:-2], rows, columns])
     moving_a = np.broadcast_to(moving_a, [*moving_a.shape[:-2], rows, moving_a.shape[-1]])
     moving_b = np.broadcast_to(moving_b, [*moving_b.shape[:-1], columns])
-    need_a = np.matmul(out, np.swapaxes(moving_b, -1, -2).astype(np.float64)) > 0
-    need_b = np.matmul(np.swapaxes(moving_a, -1, -2).astype(np.float64), out) > 0
+    hot = out.astype(np.float32)  # counts up to 2**24 are exact, and only zero matters
+    need_a = np.matmul(hot, np.swapaxes(moving_b, -1, -2).astype(np.float32)) > 0
+    if rows == 1:
+        need_b = np.swapaxes(moving_a, -1, -2) & out
+    else:
+        need_b = np.matmul(np.swapaxes(moving_a, -1, -2).astype(np.float32), hot) > 0
     return [unbroadcast(need_a, a.shape), unbroadcast(need_b, b.shape)]
 
 
