@@ -94,8 +94,8 @@ class Fact:
 
     @property
     def zero(self) -> Mask:
-        """Elements known to be zero."""
-        found: Mask = self.known & (self.value == 0)
+        """Elements that are zero in every implementation: a product with one of them is zero."""
+        found: Mask = self.known & (self.value == 0) & self.exact
         return found
 
     @property

@@ -134,6 +134,28 @@ def _nothing(node: Node) -> list[Fact]:
 conservative = Rule(_nothing, needs_all)
 
 
+# Operators that front ends write and that have no closed rule, with the reason. Nothing of their results is known and
+# every element of their operands is needed, unless the caller gives another fallback (``scramble.automatic``).
+CONSERVATIVE = {
+    "call_tir": "a loop nest: what it reads is not looked at",
+    "einsum": "any product of any operands; importers write the common ones as matmul",
+    "one_hot": "the position of a one depends on a computed index",
+    "nonzero": "the shape of the result depends on the data",
+    "unique": "the shape of the result depends on the data",
+    "dynamic_strided_slice": "the bounds are computed",
+    "nn.dropout": "random where it is not removed; the importer of a trained network removes it",
+    "image.grid_sample": "which elements are read is computed",
+    "image.affine_grid": "an image of coordinates, no activation",
+    "image.resize3d": "not met in networks so far",
+    "vision.all_class_non_max_suppression": "which elements are read is computed",
+    "vision.roi_align": "which elements are read is computed",
+    "vision.roi_pool": "which elements are read is computed",
+}
+# Operators that tensors do not flow through: of no operand, or about shapes.
+STRUCTURAL = {"zeros", "ones", "full", "arange", "eye", "eye_like", "shape_of", "size", "shape_to_tensor",
+              "tensor_to_shape"}  # fmt: skip
+
+
 def unbroadcast(mask: Mask, shape: Shape) -> Mask:
     """What a mask over a broadcast result says about an operand of ``shape``."""
     extra = mask.ndim - len(shape)

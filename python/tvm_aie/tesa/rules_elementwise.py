@@ -201,6 +201,11 @@ def _binary(node: Node) -> list[Fact]:
         for gate, sure in gates:
             known, exact = known | gate, exact | (gate & sure)
             value = np.where(gate, 0.0, value)
+    if node.name in ("add", "subtract"):  # an infinite constant swallows what is computed, as attention masks do
+        for mine, other, sign in ((a, b, 1.0), (b, a, 1.0 if node.name == "add" else -1.0)):
+            swallows = mine.known & np.isinf(mine.value) & ~other.known
+            known, exact = known | swallows, exact | (swallows & mine.exact)
+            value = np.where(swallows, sign * mine.value, value)
     if node.name not in _EXACT_BINARY and not integer:
         exact = exact & False
     lo, hi = _binary_bounds(node.name, a, b)

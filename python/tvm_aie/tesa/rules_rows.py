@@ -14,7 +14,7 @@ from tvm_aie.tesa.evaluate import along, can_evaluate, evaluate
 from tvm_aie.tesa.facts import BIG, Fact, is_integer, lowest_bit
 from tvm_aie.tesa.rules import Node, Rule, everything, needs_all, register
 
-_UNDERFLOW = 200.0  # exp(-200) is zero in fp32, whatever the library's smallest number is
+_UNDERFLOW = 200.0  # exp(-200) is zero in fp32; onnxruntime gives exactly 0 there, and 1e-45 at -100
 
 
 # ------------------------------------------------------------------------------------------- normalisation
@@ -38,7 +38,8 @@ def _batch_norm(node: Node) -> list[Fact]:
     known = x.known | (gamma == 0)
     lo, hi = np.minimum(at[1], at[2]) - room, np.maximum(at[1], at[2]) + room
     value = np.where(known, np.where(gamma == 0, beta, at[0]), 0.0)
-    fact = Fact(node.shape, node.dtype, known, value, known & False, np.maximum(lo, -BIG), np.minimum(hi, BIG))
+    exact = known & (gamma == 0)  # beta alone
+    fact = Fact(node.shape, node.dtype, known, value, exact, np.maximum(lo, -BIG), np.minimum(hi, BIG))
     return [fact, *rest]
 
 
@@ -118,8 +119,9 @@ def _normal(node: Node) -> list[Fact]:
         given = [o.array.astype(np.float64) for o in node.operands[1:] if o.array is not None]
         at = evaluate(node.call, [inputs, *given])
         known, value = known | whole, np.where(still, beta, at)
-    fact = node.top()[0]
-    return [replace(fact, known=known & np.isfinite(value), value=np.where(known, value, 0.0))]
+    known = known & np.isfinite(value)
+    exact = known & still & (value == 0)
+    return [replace(node.top()[0], known=known, value=np.where(known, value, 0.0), exact=exact)]
 
 
 def _normal_needs(node: Node, outs: Sequence[Fact], live: Sequence[Mask]) -> list[Mask]:
@@ -144,7 +146,7 @@ def _absent(node: Node) -> Mask:
     best = floor.max(axis=axes, keepdims=True)
     masked = x.known & np.isneginf(x.value)
     others = ~_whole(np.broadcast_to(masked, np.broadcast_shapes(masked.shape, x.shape)), axes, np.all)
-    found: Mask = (masked & others) | ((best > -BIG) & (ceiling < best - _UNDERFLOW))
+    found: Mask = (masked & others) | ((best > -BIG) & (ceiling < best - _UNDERFLOW) & (node.dtype == "float32"))
     return found
 
 
@@ -162,7 +164,7 @@ def _softmax(node: Node) -> list[Fact]:
             at = evaluate(node.call, [np.broadcast_to(x.value, x.shape)])
         known, value = known | (whole & np.isfinite(at)), np.where(gone, 0.0, at)
         lo, hi = (np.where(known & ~gone, np.clip(at + side, 0, 2), edge) for side, edge in ((-1e-5, lo), (1e-5, hi)))
-    return [replace(out, known=known, value=np.where(known, value, 0.0), lo=lo, hi=hi)]
+    return [replace(out, known=known, value=np.where(known, value, 0.0), exact=gone, lo=lo, hi=hi)]
 
 
 def _softmax_needs(node: Node, _outs: Sequence[Fact], live: Sequence[Mask]) -> list[Mask]:

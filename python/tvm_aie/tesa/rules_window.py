@@ -135,11 +135,25 @@ def _adaptive_needs(node: Node, outs: Sequence[Fact], live: Sequence[Mask]) -> S
 
 def _resize(node: Node) -> Sequence[Fact]:
     x = node.operands[0].fact
-    if _is_image(node) and _uniform(x) and str(node.call.attrs.method) == "nearest_neighbor":
+    if not _is_image(node) or "crop" in str(node.call.attrs.coordinate_transformation_mode):
+        return node.top()
+    if str(node.call.attrs.method) != "nearest_neighbor":
+        return [_interpolated(node, _per_channel(x))]
+    if _uniform(x):
         return [Fact(node.shape, node.dtype, *x.arrays())]
     if not can_evaluate(node.call):
         return node.top()
     return [Fact(node.shape, node.dtype, *_per_channel(x).arrays())] if not _small(node) else _moved(node)
+
+
+def _interpolated(node: Node, x: Fact) -> Fact:
+    """Weights add up to one: zero stays zero, another constant to the last bits. Cubic ones overshoot the bounds."""
+    if is_integer(node.dtype):
+        return node.top()[0]
+    top, linear = node.top()[0], str(node.call.attrs.method) == "linear"
+    room = _ROOM * np.maximum(abs(x.lo), abs(x.hi))
+    lo, hi = (x.lo - room, x.hi + room) if linear else (top.lo, top.hi)
+    return Fact(node.shape, node.dtype, x.known & np.isfinite(x.value), x.value, x.zero, lo, hi)
 
 
 def _moved(node: Node) -> Sequence[Fact]:
@@ -147,9 +161,9 @@ def _moved(node: Node) -> Sequence[Fact]:
 
 
 def _resize_needs(node: Node, outs: Sequence[Fact], live: Sequence[Mask]) -> Sequence[Mask]:
-    if not can_evaluate(node.call):
+    if not _is_image(node) or "crop" in str(node.call.attrs.coordinate_transformation_mode):
         return conservative.backward(node, outs, live)
-    if live[0].shape[2:] == (1, 1) or not _small(node):
+    if live[0].shape[2:] == (1, 1) or not _small(node) or not can_evaluate(node.call):
         return [any_of(live[0], (2, 3), True)]
     mask = np.zeros(math.prod(node.operands[0].shape), np.bool_)
     mask[index_map(node)[np.broadcast_to(live[0], node.shape)]] = True
