@@ -120,7 +120,7 @@ class PrunedNet:
 
     def finish(self) -> onnx.ModelProto:
         """A classifier behind the last tensor, perhaps an earlier tensor as second output, perhaps its image."""
-        x, c, p = self.images[-1]
+        x, c, _ = self.images[-1]
         outputs = []
         if self.flip(0.7):
             pooled = self.qdq(self.net.op("GlobalAveragePool", [x]), -5)

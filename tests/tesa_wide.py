@@ -18,7 +18,8 @@ from tvm_aie.tesa.ir import dtype_of, shape_of
 op, nn = relax.op, relax.op.nn
 INT = "int32"
 IMAGE_OPS = (
-    "conv conv conv conv conv group add add sub mul_const mul scale relu clip leaky requant requant requant narrow wrap "
+    "conv conv conv conv conv group add add sub mul_const mul scale relu clip leaky requant requant requant narrow "
+    "wrap "
     "qdq avg max_pool concat concat_const concat_axis permute shuffle split slice pad resize reduce reverse take "
     "merge_rows transpose_conv matmul_last minmax abs stack where compare cumsum tile batch_norm global"
 ).split()
@@ -44,7 +45,8 @@ class WideNet:
         self.large = not linear and self.flip(0.2)
         params = [relax.Var("data", relax.TensorType(self.input_shape(), INT))]
         if self.flip(0.4):
-            params.append(relax.Var("extra", relax.TensorType(shape_of(params[0]), "int8" if self.flip() and not linear else INT)))
+            kind = "int8" if self.flip() and not linear else INT
+            params.append(relax.Var("extra", relax.TensorType(shape_of(params[0]), kind)))
         if self.flip(0.3):
             params.append(relax.Var("vector", relax.TensorType((shape_of(params[0])[0], self.int(1, 9)), INT)))
         with self.builder.function("main", params):
@@ -107,7 +109,7 @@ class WideNet:
 
     def channel_bias(self, x: Any) -> Any:
         """A constant that broadcasts against ``x``: a number, per channel, per channel without leading 1, per pixel."""
-        n, c, h, w = shape_of(x)
+        _, c, h, w = shape_of(x)
         shape = self.one_of([(1, c, 1, 1), (1, c, 1, 1), (c, 1, 1), (), (1, c, h, w), (w,), (h, 1)])
         return self.bias(shape)
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tvm
 from hypothesis import given, settings
 from hypothesis import strategies as st
-import tvm
 from tvm import relax
 
 import networks
@@ -132,13 +132,13 @@ PASSES = {
 def test_map_survives_standard_passes() -> None:
     """One pass after the other: every variable that is still there finds its attribute, and no other."""
     mod = PropagateTesa()(from_onnx(quantize(networks.TINY["mobilenet_block"]())))
-    first = {str(v.name): a for v, a in zip(TesaMap.of(mod["main"]), TesaMap.of(mod["main"]).by_var.values(), strict=True)}
+    first = TesaMap.of(mod["main"]).named()
     for name, make in PASSES.items():
         mod = make()(mod)
         found = TesaMap.of(mod["main"])
         assert len(found) >= (3 if name == "FuseOps" else 10), name
-        for var, attribute in found.by_var.items():
-            assert attribute == first[str(var.name)], f"{name}: {var.name}"
+        for var, mine in found.by_var.items():
+            assert mine == first[str(var.name)], f"{name}: {var.name}"
     assert "# tesa: " in found.script(mod["main"])  # FuseOps leaves three tensors that still have their names
     again = TesaMap.of(mod["main"].with_attr("tesa", found.to_json()))
     assert again.named().keys() == found.named().keys()
@@ -177,7 +177,7 @@ def test_impossible_constants_are_contradictions() -> None:
     (name,) = [str(v.name) for v, _ in bindings_of(mod["main"]) if str(v.name) == "n_relu_1"]
     shape = next(tuple(map(int, v.ty.shape.values)) for v, _ in bindings_of(mod["main"]) if str(v.name) == name)
     below = Attribute.pruned(shape, np.True_, -1.0)
-    with pytest.raises(TesaError, match=r"n_relu_1: element \(0, 0, 0, 0\) cannot be the attached constant pruned\(-1\)"):
+    with pytest.raises(TesaError, match=r"n_relu_1: element \(0, 0, 0, 0\) cannot be .* constant pruned\(-1\)"):
         attach(mod, {name: below})
     half = Attribute.pruned(shape, np.True_, 0.5)
     with pytest.raises(TesaError, match="cannot be the attached constant pruned"):

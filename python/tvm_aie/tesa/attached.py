@@ -34,7 +34,8 @@ def with_fitting_attributes(func: Any) -> Any:
     if not given:
         return func
     variables, twice = _variables(func)
-    fitting = {n: a for n, a in given.items() if n in variables and n not in twice and shape_of(variables[n]) == a.shape}
+    there = {n: a for n, a in given.items() if n in variables and n not in twice}
+    fitting = {n: a for n, a in there.items() if shape_of(variables[n]) == a.shape}
     if len(fitting) == len(given):
         return func
     return _written(func, fitting) if fitting else func.without_attr(ATTR)

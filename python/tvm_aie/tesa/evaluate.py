@@ -14,7 +14,7 @@ import numpy as np
 from tvm import relax
 
 from tvm_aie.tesa.evaluate_moves import MOVES
-from tvm_aie.tesa.ir import Array, dtype_of, is_const, number, op_name, shape_of
+from tvm_aie.tesa.ir import Array, dtype_of, number, op_name, shape_of
 
 Function = Callable[..., Any]
 
@@ -510,7 +510,8 @@ def can_evaluate(call: Any) -> bool:
     if name in ("nn.attention", "nn.attention_bias"):
         return not any(call.attrs[a] for a in ("causal_mask", "window_size"))
     if name in ("gather_nd", "scatter_nd", "scatter_elements"):
-        return not int(getattr(call.attrs, "batch_dims", 0)) and str(getattr(call.attrs, "reduction", "update")) == "update"
+        attrs = call.attrs
+        return not int(getattr(attrs, "batch_dims", 0)) and str(getattr(attrs, "reduction", "update")) == "update"
     if name == "take":
         return call.attrs.axis is not None or len(call.args[0].ty.shape.values) == 1
     if name in ("eye", "arange", "tril", "triu"):

@@ -58,9 +58,9 @@ def _grid(result: Propagation, var: Any, found: dict[Any, int]) -> int | None:
     if name in _PRODUCTS:
         return sum(whole)
     if name == "clip":
-        return min(whole + [lowest_bit(np.float64([number(a)])) for a in value.args[1:3]])
+        return min(*whole, *(lowest_bit(np.asarray([number(a)])) for a in value.args[1:3]))
     if name == "nn.pad":
-        return min(whole + [lowest_bit(np.float64([float(value.attrs.pad_value)]))])
+        return min(*whole, lowest_bit(np.asarray([float(value.attrs.pad_value)])))
     return min(whole) if name in _SAME and whole else None
 
 

@@ -227,9 +227,10 @@ class _Sweep:
         outside = mask & ((given.values < fact.lo) | (given.values > fact.hi) | ~held) & ~np.isinf(given.values)
         if outside.any():
             where = tuple(int(i) for i in np.argwhere(outside)[0])
+            limits = f" between {fact.lo.min():g} and {fact.hi.max():g}" if fact.hi.max() < BIG else ""
             raise TesaError(
                 f"{var.name}: element {where} cannot be the attached constant {given.element(where)}: "
-                f"it is {fact.dtype}" + (f" between {fact.lo.min():g} and {fact.hi.max():g}" if fact.hi.max() < BIG else "")
+                f"it is {fact.dtype}{limits}"
             )
         known = fact.known | mask
         value = np.where(mask, given.values, fact.value)

@@ -69,8 +69,8 @@ class TesaReport:
             before, after = self.total(field), self.total(f"{field}_after")
             saved = 1 - after / before if before else 0.0
             lines.append(f"{name}: {before:,} without propagation, {after:,} with it ({saved:.1%} saved) [estimated]")
-        lines.append("zero: in the file; dead: zero, or without effect on any output; bits w, x: of weights and input, as")
-        lines.append("stored > what every value fits (nothing is narrowed); MACs and bytes: of live 8x8 blocks")
+        lines.append("zero: in the file; dead: zero, or without effect on any output; MACs, bytes: of live 8x8 blocks;")
+        lines.append("bits w, x: of weights and of the input, as stored > what holds every value (nothing is narrowed)")
         return "\n".join(lines)
 
 
@@ -179,7 +179,8 @@ def _row(result: Propagation, layer: Layer, after: Layer | None, near: _Neighbou
     kind = "conv2d" if layer.is_conv else "dense"
     shape_after = _shape(after) if after else (0, 0, 0)
     return TesaRow(layer.name, kind, _shape(layer), shape_after, float((weight == 0).mean()), float(dead.mean()),
-                   (storage_code(layer.weight.dtype).bits, bits), (stored, input_bits), macs, macs_after, size, size_after, _causes(result, layer, near))  # fmt: skip
+                   (storage_code(layer.weight.dtype).bits, bits), (stored, input_bits), macs, macs_after, size,
+                   size_after, _causes(result, layer, near))  # fmt: skip
 
 
 def report_of(elimination: Elimination) -> TesaReport:

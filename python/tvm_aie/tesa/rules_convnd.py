@@ -75,7 +75,7 @@ def _pairs(node: Node) -> Mask:
     """(group, out per group, in per group): which channels a weight joins."""
     groups = int(node.call.attrs.groups)
     weight = _weight(node)
-    joined = (weight.reshape(*weight.shape[:2], -1) != 0).any(axis=2)
+    joined: Mask = (weight.reshape(*weight.shape[:2], -1) != 0).any(axis=2)
     if _transposed(node):  # (in, out per group)
         return np.swapaxes(joined.reshape(groups, -1, joined.shape[1]), 1, 2)
     return joined.reshape(groups, -1, joined.shape[1])

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tvm_aie.tesa.attribute import Mask, Values
+from tvm_aie.tesa.attribute import Mask, Values, any_of
 from tvm_aie.tesa.evaluate import BINARY, UNARY, along, evaluate
 from tvm_aie.tesa.facts import BIG, Fact, dtype_range, is_integer, rounded
 from tvm_aie.tesa.ir import number
@@ -90,7 +90,7 @@ def _bent(node: Node, x: Fact, slope: Values, sure: Mask) -> Fact:
 
 
 def _leaky(node: Node) -> list[Fact]:
-    return [_bent(node, node.operands[0].fact, np.float64(node.call.attrs.alpha), np.bool_(True))]
+    return [_bent(node, node.operands[0].fact, np.asarray(float(node.call.attrs.alpha)), np.asarray(True))]
 
 
 def _prelu(node: Node) -> list[Fact]:
@@ -108,14 +108,14 @@ def _prelu_needs(node: Node, _outs: Sequence[Fact], live: Sequence[Mask]) -> lis
     slope, axis = node.operands[1], int(node.call.attrs.axis) % len(node.shape)
     negative = live[0] & (node.operands[0].fact.lo < 0)
     others = tuple(a for a in range(len(node.shape)) if a != axis)
-    per_channel = negative.any(axis=others)
+    per_channel = any_of(negative, others)
     shape = per_channel.shape if slope.shape[0] != 1 else (1,)
-    return [live[0], per_channel if shape == per_channel.shape else per_channel.any(keepdims=True)]
+    return [live[0], per_channel if shape == per_channel.shape else any_of(per_channel, 0, True)]
 
 
 def _clip(node: Node) -> list[Fact]:
     x = node.operands[0].fact
-    low, high = (float(rounded(np.float64(number(node.call.args[i])), node.dtype)) for i in (1, 2))
+    low, high = (float(rounded(np.asarray(number(node.call.args[i])), node.dtype)) for i in (1, 2))
     whole = all(abs(v) > BIG or v == round(v) for v in (low, high) if np.isfinite(v))
     if low > high or (is_integer(node.dtype) and not whole):
         return node.top()

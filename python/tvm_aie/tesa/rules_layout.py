@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -147,13 +148,14 @@ def is_move(node: Node) -> bool:
     if not node.name.startswith("scatter"):
         return True
     written = np.count_nonzero(index_map(node) >= math.prod(shape))
-    return written == math.prod(node.operands[2].shape)
+    return bool(written == math.prod(node.operands[2].shape))
 
 
 def index_map(node: Node) -> Array:
     """For each result element the place of the element it is among all elements of the moved operands in a row;
     -1 where it is new (padding)."""
-    moved, start, operands = moved_operands(node), 1, []
+    moved, start = moved_operands(node), 1
+    operands: list[Any] = []
     for position, operand in enumerate(node.operands):
         if position in moved:
             size = math.prod(operand.shape)

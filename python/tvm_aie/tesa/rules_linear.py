@@ -92,7 +92,7 @@ def finite(node: Node) -> bool:
     weight = node.operands[1]
     if weight.is_constant:
         if weight.finite is None:
-            weight.finite = is_integer(weight.dtype) or bool(np.isfinite(weight.array).all())
+            weight.finite = is_integer(weight.dtype) or bool(np.isfinite(np.asarray(weight.array)).all())
         if not weight.finite:
             return False
     facts = [o.fact for o in node.operands if not o.is_constant]
@@ -349,7 +349,7 @@ def _matmul_needs(node: Node, outs: Sequence[Fact], live: Sequence[Mask]) -> Seq
             out = any_of(out, axis, True)
     columns = max(out.shape[-1], moving_b.shape[-1])
     rows = max(out.shape[-2], moving_a.shape[-2])
-    if columns > 1 and moving_b.shape[-1] not in (1, columns) or rows > 1 and moving_a.shape[-2] not in (1, rows):
+    if (columns > 1 and moving_b.shape[-1] not in (1, columns)) or (rows > 1 and moving_a.shape[-2] not in (1, rows)):
         raise AssertionError("masks of a product do not fit together")
     out = np.broadcast_to(out, [*out.shape[:-2], rows, columns])
     moving_a = np.broadcast_to(moving_a, [*moving_a.shape[:-2], rows, moving_a.shape[-1]])
@@ -366,7 +366,7 @@ def _matmul_needs(node: Node, outs: Sequence[Fact], live: Sequence[Mask]) -> Seq
 def _size(out: Mask, a: Mask, b: Mask) -> int:
     """Multiplications of the backward rule."""
     lead = math.prod(np.broadcast_shapes(out.shape[:-2], a.shape[:-2], b.shape[:-2]))
-    return lead * max(out.shape[-2], a.shape[-2]) * a.shape[-1] * max(out.shape[-1], b.shape[-1])
+    return lead * int(max(out.shape[-2], a.shape[-2]) * a.shape[-1] * max(out.shape[-1], b.shape[-1]))
 
 
 def _zeros(fact: Fact) -> Fact:

@@ -173,7 +173,7 @@ def _resize_needs(node: Node, outs: Sequence[Fact], live: Sequence[Mask]) -> Seq
 def _flat_pool(node: Node) -> list[Fact]:
     """Pools over one or three dimensions: what holds for a whole channel holds for every window of it."""
     x = node.operands[0].fact
-    if str(node.call.attrs.layout)[:2] != "NC" or is_integer(node.dtype) and "avg" in node.name:
+    if str(node.call.attrs.layout)[:2] != "NC" or (is_integer(node.dtype) and "avg" in node.name):
         return node.top()
     for axis in range(2, len(x.shape)):
         x = x.merged(axis)
