@@ -150,6 +150,8 @@ def _conv_channels(node: Node, x: Fact) -> list[Fact]:
         assert array is not None
         unit = lowest_bit(array[none.ravel()].astype(np.float64)) + lowest_bit(value[known])
         sure = sure & (magnitude <= math.ldexp(1.0, 24 + unit))
+    # backwards asks for the pattern alone: sums of all layers together would be larger than the network
+    node.operands[1].summary = replace(s, positive=np.zeros(0), negative=np.zeros(0))
     room = 0.0 if is_integer(node.dtype) else _ROOM * (up[4] - down[4])
     low, high = _bound_sides(np.clip(low, -BIG, BIG), np.clip(high, -BIG, BIG), np.asarray(room))
     return [Fact(node.shape, node.dtype, none, np.where(none, total, 0.0), sure, low, high)]
