@@ -131,7 +131,7 @@ def cmd_explain(args: argparse.Namespace) -> int:
         if args.emulate:  # what the file does not say is pruned, onnxruntime does not know
             gain = tesa.measure(*options, check=not args.masks, masks=args.masks)
             print(gain.text())
-            return 0 if gain.equal is not False else 1
+            return 0 if gain.equal is not False else EXIT_MISMATCH
         return 0
     report = service.explain(args.model, args.target, Progress(args.quiet), shapes_of(args.shape))
     console = make_console()

@@ -66,10 +66,10 @@ def _attribute(name: str, given: Given, shape: tuple[int, ...]) -> Attribute:
         except KeyError as error:
             known = ", ".join(c.name.lower() for c in Code if c.bits and c.kind)
             raise TesaError(f"{name}: unknown format '{given}'; there are {known}") from error
-    keep = np.asarray(given)
-    if keep.ndim > len(shape):
-        raise TesaError(f"{name}: a mask of shape {keep.shape} does not suit a tensor of shape {shape}")
-    return Attribute.pruned(shape, keep == 0)
+    try:
+        return Attribute.pruned(shape, np.asarray(given) == 0)
+    except TesaError as error:
+        raise TesaError(f"{name}: {error}") from error
 
 
 def attach(mod: Any, attributes: Mapping[str, Given]) -> Any:
