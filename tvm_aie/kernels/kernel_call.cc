@@ -150,30 +150,6 @@ int64_t SumOfTaps(const Window& w) {
   return sum;
 }
 
-void CountConv(const Window& w, int64_t n_ocb, int64_t nnz, KernelCall* call) {
-  constexpr int64_t kAcc = 8;
-  int64_t per_row = (w.wo + 3) / 4;
-  int64_t groups = per_row * w.band;
-  int64_t full = groups / kAcc, rest = groups % kAcc;
-  int64_t chunks = full + (rest != 0);
-  if (EveryTapValid(w)) {
-    call->trips[kAcc] += full * nnz * w.kh * w.kw;
-    call->trips[static_cast<size_t>(rest)] += rest != 0 ? nnz * w.kh * w.kw : 0;
-  } else {
-    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-      int64_t first = chunk * kAcc, n = std::min(kAcc, groups - first);
-      int64_t taps = 0;
-      for (int64_t r = first / per_row; r <= (first + n - 1) / per_row; ++r) taps = std::max(taps, TapsOfRow(w, r));
-      call->trips[static_cast<size_t>(n)] += nnz * taps * w.kw;
-    }
-  }
-  call->chunks = n_ocb * chunks;
-  call->blocks = nnz * chunks;
-  int64_t macs_per_block = w.wo * SumOfTaps(w) * w.kw * 64;
-  call->macs = nnz * macs_per_block;
-  call->dense_macs = n_ocb * w.n_cblk * macs_per_block;
-}
-
 // The second stage of a fused convolution (docs/program.md): a residual operand or a second bias, and a second
 // rounding, on the output message of the first stage.
 struct Tail {
@@ -211,63 +187,7 @@ void CountTail(const Tail& t, const Window& w, int64_t n_ocb, KernelCall* call) 
   call->tail_vectors = call->tail_lines * ((w.wo + 3) / 4) * (t.kind == Tail::kResidual ? 2 : 1);
 }
 
-// Gamma of the weight message, copied out of HDR (whose alignment on the host is that of `mem`).
-struct Gamma {
-  std::vector<uint16_t> row_ptr, col;
-};
-
-// `biases`: bias vectors before row_ptr (2 with a bias tail).
-bool ReadGamma(const Call& c, int64_t n_cblk, int biases, Gamma* gamma) {
-  const SuperkernelState::Header& h = c.state.header;
-  size_t n_ocb = h.n_ocb, nnz = h.nnz;
-  uint64_t bias_bytes = uint64_t{h.n_ocb} * 32 * static_cast<uint64_t>(biases);
-  uint64_t need = 64 + bias_bytes + uint64_t{h.n_ocb} * 2 + 2 + uint64_t{h.nnz} * 2;
-  if (need > h.hdr_bytes) {
-    return c.Fail("header of %u bytes is too small for n_ocb %u, nnz %u", h.hdr_bytes, h.n_ocb, h.nnz);
-  }
-  const uint8_t* p = c.mem + c.config.hdr_base + 64 + bias_bytes;
-  gamma->row_ptr.resize(n_ocb + 1);
-  gamma->col.resize(nnz);
-  std::memcpy(gamma->row_ptr.data(), p, (n_ocb + 1) * 2);
-  if (nnz != 0) std::memcpy(gamma->col.data(), p + (n_ocb + 1) * 2, nnz * 2);
-  const std::vector<uint16_t>& row_ptr = gamma->row_ptr;
-  if (row_ptr[0] != 0 || row_ptr[n_ocb] != nnz) {
-    return c.Fail("row_ptr runs from %u to %u, expected 0 to %u", row_ptr[0], row_ptr[n_ocb], h.nnz);
-  }
-  for (size_t i = 0; i < n_ocb; ++i) {
-    if (row_ptr[i] > row_ptr[i + 1] || row_ptr[i + 1] > nnz) return c.Fail("row_ptr falls at block row %zu", i);
-    int before = -1;
-    for (size_t j = row_ptr[i]; j < row_ptr[i + 1]; ++j) {
-      int column = gamma->col[j];
-      if (column >= n_cblk) {
-        return c.Fail("column %d of block row %zu >= n_cblk %lld", column, i, static_cast<long long>(n_cblk));
-      }
-      if (column <= before) return c.Fail("column %d of block row %zu does not ascend", column, i);
-      before = column;
-    }
-  }
-  return true;
-}
-
-// The tiles of the message; they may wrap around the ring.
-bool CheckTiles(const Call& c, const Window& w, uint32_t* first) {
-  const SuperkernelState::Header& h = c.state.header;
-  const CoreConfig& k = c.config;
-  if (c.state.w_held == 0) return c.Fail("no weight message is held");
-  int64_t bytes = static_cast<int64_t>(h.nnz) * w.kh * w.kw * 64;
-  int64_t held = static_cast<int64_t>(c.state.w_held) * k.w_slot;
-  if (bytes + h.hdr_bytes > held) {
-    return c.Fail("weights of %lld bytes (header included) exceed the message of %lld",
-                  static_cast<long long>(bytes + h.hdr_bytes), static_cast<long long>(held));
-  }
-  int64_t ring = static_cast<int64_t>(k.w_slots) * k.w_slot;
-  int64_t begin = (c.state.w_msg - k.w_base + static_cast<int64_t>(h.hdr_bytes)) % ring;
-  *first = static_cast<uint32_t>(begin);
-  int64_t straight = std::min(bytes, ring - begin);
-  c.Read(k.w_base + begin, straight);
-  c.Read(k.w_base, bytes - straight);
-  return true;
-}
+#include "kernels/gamma.inc"
 
 // Partial sums between the chunks of input channels, and the output after the last one.
 bool CheckConvResults(const Call& c, const Window& w, int64_t ck, int64_t n_ck) {
@@ -309,6 +229,14 @@ ConvArgs MakeConvArgs(const Call& c, const Window& w, const Gamma& gamma, uint32
   a.bias = c.mem + c.config.hdr_base + 64;
   a.row_ptr = gamma.row_ptr.data();
   a.col = gamma.col.data();
+  a.dense_rows = (c.state.header.flags & kDenseRows) != 0;
+  a.every_tap = EveryTapValid(w);
+  if (gamma.listed) {
+    a.tap_ptr = gamma.tap_ptr.data();
+    a.tap = gamma.tap.data();
+    a.pair_ptr = gamma.pair_ptr.data();
+    a.pair = gamma.pair.data();
+  }
   a.w_ring = c.mem + c.config.w_base;
   a.w_ring_bytes = c.config.w_slots * c.config.w_slot;
   a.w_first = w_first;
@@ -373,7 +301,7 @@ bool CheckConv(const Call& c, Window* w, Tail* tail, Requant* q, int64_t* ck, in
     return c.Fail("reads pixel %lld of a line of %lld", static_cast<long long>(last_px),
                   static_cast<long long>(w->line_px));
   }
-  if (!ReadGamma(c, w->n_cblk, tail->kind == Tail::kBias ? 2 : 1, gamma) ||
+  if (!ReadGamma(c, *w, tail->kind == Tail::kBias ? 2 : 1, gamma) ||
       !CheckInput(c, InputBytes(*w) + TailBytes(*tail, *w)) || !CheckTiles(c, *w, w_first) ||
       !CheckConvResults(c, *w, *ck, *n_ck)) {
     return false;
@@ -395,7 +323,7 @@ bool RunConv(const Call& c) {
   if (!CheckConv(c, &w, &tail, &q, &ck, &n_ck, &gamma, &w_first)) return false;
   if (c.state.header.n_ocb == 0) return true;  // a row of cores may own nothing; then nothing bounds the loops
   bool last = ck == n_ck - 1;
-  CountConv(w, c.state.header.n_ocb, c.state.header.nnz, c.result);
+  CountConv(w, c.state.header, gamma, c.result);
   if (last) CountTail(tail, w, c.state.header.n_ocb, c.result);
   if (!c.functional) return true;
   ConvArgs args = MakeConvArgs(c, w, gamma, w_first);

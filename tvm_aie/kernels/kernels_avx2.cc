@@ -37,6 +37,8 @@ struct Avx2 {
 
   static Acc Start(const uint8_t*, int64_t) { return _mm256_setzero_si256(); }
 
+  static Acc Join(const Acc& a, const Acc& b) { return _mm256_add_epi32(a, b); }
+
   template <int R, int P>
   static inline __attribute__((always_inline)) void MacTile(Acc (&acc)[R][P], const uint8_t* const* row,
                                                             int64_t offset, const uint8_t* tile) {

@@ -56,6 +56,8 @@ struct Vnni {
     return _mm512_sub_epi32(_mm512_setzero_si512(), sum);
   }
 
+  static Acc Join(const Acc& a, const Acc& b) { return _mm512_add_epi32(a, b); }
+
   template <int R, int P>
   static inline __attribute__((always_inline)) void MacTile(Acc (&acc)[R][P], const uint8_t* const* row,
                                                             int64_t offset, const uint8_t* tile) {

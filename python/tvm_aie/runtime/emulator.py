@@ -191,11 +191,16 @@ def kernel_cycles(
     chunks: int = 0,
     trips: Sequence[int] = (0,) * 9,
     blocks: int = 0,
+    macs_int4: int = 0,
+    trips_int4: Sequence[int] = (0,) * 9,
+    segments: int = 0,
+    entries: int = 0,
 ) -> int:
     """Cycles of one kernel call by the native cost function (docs/device-keys.md)."""
     keys = list(device_keys)
     values = [round(device_keys[k] * FIXED_POINT) for k in keys]
     columns = sum(k.startswith("ddr.bytes_per_cycle_") for k in keys)
+    lists = (macs_int4, list(trips_int4), segments, entries)
     return int(
-        _call("tvm_aie.emulator.kernel_cycles", keys, values, columns, kernel, macs, chunks, list(trips), blocks)
+        _call("tvm_aie.emulator.kernel_cycles", keys, values, columns, kernel, macs, chunks, list(trips), blocks, *lists)
     )
