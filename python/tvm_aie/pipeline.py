@@ -15,9 +15,10 @@ from tvm_aie.memory.placement import Placement, WorkItem, plan_memory
 from tvm_aie.plan.fuse import fuse
 from tvm_aie.plan.graph import Conv, LayerGraph
 from tvm_aie.plan.physical import PhysicalGraph, assign_channels
+from tvm_aie.schedule.cover import DENSE, INT4, LIST, VARIANTS, Blocks, Mask
 from tvm_aie.schedule.geometry import IDEAL_OVERLAYS, Geometry, Overlay
 from tvm_aie.schedule.terms import terms_from_keys
-from tvm_aie.schedule.tiling import Mask, Tiling, search
+from tvm_aie.schedule.tiling import Tiling, search
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,10 @@ class Compiled:
 
 @dataclass(frozen=True)
 class Workload:
-    """What the choice of a tiling depends on; ``live`` is Gamma of a convolution (out blocks, in blocks)."""
+    """What the choice of a tiling depends on; ``live`` is Gamma of a convolution (out blocks, in blocks).
+
+    ``blocks``: taps and bit widths inside the live blocks; None: all taps of every live block, int8.
+    """
 
     layer: str
     device: str
@@ -43,6 +47,7 @@ class Workload:
     n_rows: int
     in_place: bool
     live: Mask | None = field(compare=False)
+    blocks: Blocks | None = field(compare=False, default=None)
 
 
 # Returns the tiling to use for a workload, or None for the default (the best by estimate).
@@ -157,7 +162,38 @@ def _tile(
     placement: Placement,
     chooser: Chooser | None,
 ) -> list[Tiling]:
-    """Cut every item so that each piece fits a core."""
+    """Cut every item so that each piece fits a core, and the superkernel its program memory.
+
+    Each layer takes the variants of the convolution that suit it. Where they do not fit together, the best set that
+    does is allowed, by the estimated time of the whole network.
+    """
+    budget = array.device.instructions
+
+    def fits(variants: frozenset[str]) -> bool:
+        kernels = {item.geometry.kernel.name.lower() for item in placement.items}
+        return budget.total(kernels | variants) <= array.device.program_budget_bytes
+
+    def used(tilings: list[Tiling]) -> frozenset[str]:
+        return frozenset().union(*(t.cover.variants for t in tilings if t.cover))
+
+    tilings = _tile_with(array, physical, packed, placement, chooser, VARIANTS)
+    if fits(used(tilings)):
+        return tilings
+    sets = ((LIST, INT4), (DENSE, LIST), (LIST,), (DENSE,), ())
+    allowed = [s for s in map(frozenset, sets) if fits(s)]
+    largest = [s for s in allowed if not any(s < other for other in allowed)] or [frozenset()]
+    options = [_tile_with(array, physical, packed, placement, chooser, s) for s in largest]
+    return min(options, key=lambda ts: sum(t.cycles for t in ts))
+
+
+def _tile_with(
+    array: Array,
+    physical: PhysicalGraph,
+    packed: dict[str, PackedConv],
+    placement: Placement,
+    chooser: Chooser | None,
+    variants: frozenset[str],
+) -> list[Tiling]:
     terms = terms_from_keys(array.device.keys())
     cache: dict[tuple[int, tuple[int, ...], bool], Tiling] = {}
     tilings = []
@@ -166,10 +202,16 @@ def _tile(
         rows = tuple(max(0, b - a) for a, b in item.out_rows)
         key = (item.layer, rows, item.in_place)
         if key not in cache:
-            live = packed[layer.name].live if isinstance(layer, Conv) else None
-            work = Workload(layer.name, array.device.name, item.geometry, rows, array.rows, item.in_place, live)
+            blocks = packed[layer.name].blocks if isinstance(layer, Conv) else None
+            live = blocks.live if blocks else None
+            fine = None if blocks is None or blocks.plain else blocks
+            work = Workload(layer.name, array.device.name, item.geometry, rows, array.rows, item.in_place, live, fine)
             chosen = chooser(work) if chooser else None
-            cache[key] = chosen or search(item.geometry, live, rows, array.rows, array.overlay, terms, item.in_place)
+            if chosen and chosen.cover and not chosen.cover.variants <= variants:
+                chosen = None
+            cache[key] = chosen or search(
+                item.geometry, live, rows, array.rows, array.overlay, terms, item.in_place, fine, variants
+            )
         tilings.append(cache[key])
     return tilings
 
@@ -190,15 +232,16 @@ def describe(physical: PhysicalGraph, placement: Placement, tilings: list[Tiling
     for item, tiling in zip(placement.items, tilings, strict=True):
         layer = physical.layers[item.layer]
         out = physical.tensors[layer.output]
-        items.append(
-            {
-                "name": layer.name,
-                "op": item.geometry.kernel.name.lower(),
-                "chunk": item.chunk,
-                "shape": [out.channels, out.height, out.width],
-                "estimated_cycles": round(tiling.cycles),
-            }
-        )
+        entry = {
+            "name": layer.name,
+            "op": item.geometry.kernel.name.lower(),
+            "chunk": item.chunk,
+            "shape": [out.channels, out.height, out.width],
+            "estimated_cycles": round(tiling.cycles),
+        }
+        if tiling.cover is not None:
+            entry |= {"plan": tiling.plan, "variants": sorted(tiling.cover.variants)}
+        items.append(entry)
     return {
         "version": 1,
         "device": device.name,

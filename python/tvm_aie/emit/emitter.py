@@ -229,7 +229,7 @@ class Emitter:
         slot = self.array.overlay.w_slot
         for r in range(self.array.rows):
             if isinstance(layer, Conv):
-                self.streams[r].extend(weights.conv_messages(self.packed[layer.name], tiling, r, slot))
+                self.streams[r].extend(weights.conv_messages(self.packed[layer.name], tiling, item.geometry, r, slot))
             else:
                 self.streams[r].append(weights.channelwise_message(tiling, r, slot))
 

@@ -116,6 +116,11 @@ class Geometry:
         return self.w_in
 
     @property
+    def clipped(self) -> bool:
+        """Some rows of the window lie above or below the image."""
+        return self.pad_top > 0 or (self.h_out - 1) * self.sy - self.pad_top + (self.kh - 1) * self.dy >= self.h_in
+
+    @property
     def residual(self) -> bool:
         """A convolution whose second stage adds a tensor of its output's shape."""
         return self.kernel == KernelId.CONV and self.n_inputs == 2

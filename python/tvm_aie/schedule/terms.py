@@ -12,11 +12,15 @@ class KernelTerms:
 
     ideal: bool
     macs_per_cycle: float
+    macs_per_cycle_int4: float
     call: float
     a: float
     ii_per_acc: float
     ii_min: float
     gamma: float
+    entry: float
+    segment: float
+    int4_per_acc: float
     opcode: float
     add_a: float
     add_ii: float
@@ -32,11 +36,15 @@ def terms_from_keys(keys: Mapping[str, float]) -> KernelTerms:
     return KernelTerms(
         ideal=bool(keys["core.ideal"]),
         macs_per_cycle=keys["core.macs_per_cycle"],
+        macs_per_cycle_int4=keys["core.macs_per_cycle_int4"],
         call=keys["kernel.conv.call"],
         a=keys["kernel.conv.a"],
         ii_per_acc=keys["kernel.conv.ii_per_acc"],
         ii_min=keys["kernel.conv.ii_min"],
         gamma=keys["kernel.conv.gamma"],
+        entry=keys["kernel.conv.entry"],
+        segment=keys["kernel.conv.segment"],
+        int4_per_acc=keys["kernel.conv.int4_per_acc"],
         opcode=keys["core.opcode_cycles"],
         add_a=keys["kernel.add.a"],
         add_ii=keys["kernel.add.ii"],

@@ -31,7 +31,7 @@ KNOBS: dict[str, Callable[[Tiling], int]] = {
     "bands": lambda t: max(count for _, count in t.bands),
     "resident_input": lambda t: int(t.a_resident),
 }
-_SEEN = {"block_rows", "nob", "n_pass", "width", "n_x", "bands", "ckb", "n_ck", "a_slots", "o_slots", "a_resident"}
+_SEEN = {"block_rows", "nob", "n_pass", "width", "n_x", "bands", "ckb", "n_ck", "a_slots", "o_slots", "a_resident", "cover"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ def space_of(work: Workload, device: Device, overlay: Overlay | None = None) -> 
     """Enumerate every tiling of ``work`` that fits."""
     overlay = overlay or Overlay()
     terms = terms_from_keys(device.keys())
-    found = list(tilings(work.geometry, work.live, work.rows, work.n_rows, overlay, terms, work.in_place))
+    found = list(tilings(work.geometry, work.live, work.rows, work.n_rows, overlay, terms, work.in_place, work.blocks))
     getters = _getters(found)
     table = {tuple(get(t) for get in getters.values()): t for t in sorted(found, key=lambda t: -t.cycles)}
     columns = list(zip(*table, strict=True)) if table else [()] * len(getters)
