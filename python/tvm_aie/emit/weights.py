@@ -22,9 +22,10 @@ Int8Array = npt.NDArray[np.int8]
 
 @dataclass(frozen=True)
 class PackedConv:
-    """tiles: int8 (out blocks, in blocks, kh, kw, 8 k, 8 n); blocks: what is live in them; bias: int32 (stages, out).
+    """tiles: int8 (out blocks, in blocks, kh, kw, 8 k, 8 n); blocks: what is live in them; bias: int32.
 
-    bias has one row per stage and out blocks * 8 columns. ``residual``: the second stage adds a tensor; messages then say where a core row's share of it begins.
+    bias has a row per stage and out blocks * 8 columns. ``residual``: the second stage adds a tensor; messages then say
+    where a core row's share of it begins.
     """
 
     tiles: Int8Array
@@ -124,7 +125,6 @@ def _lists(
     # (out block, ky, in block, kx), which is the order of the lists
     order = (0, 2, 1, 3)
     wide, fine = taps.transpose(order).copy(), low.transpose(order).copy()
-    n_ocb, kh = wide.shape[:2]
     odd = np.nonzero(fine.sum(axis=(2, 3)) % 2)
     for o, ky in zip(*odd, strict=True):
         last = np.argwhere(fine[o, ky])[-1]

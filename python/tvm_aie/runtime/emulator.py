@@ -200,7 +200,5 @@ def kernel_cycles(
     keys = list(device_keys)
     values = [round(device_keys[k] * FIXED_POINT) for k in keys]
     columns = sum(k.startswith("ddr.bytes_per_cycle_") for k in keys)
-    lists = (macs_int4, list(trips_int4), segments, entries)
-    return int(
-        _call("tvm_aie.emulator.kernel_cycles", keys, values, columns, kernel, macs, chunks, list(trips), blocks, *lists)
-    )
+    counts = macs, chunks, list(trips), blocks, macs_int4, list(trips_int4), segments, entries
+    return int(_call("tvm_aie.emulator.kernel_cycles", keys, values, columns, kernel, *counts))

@@ -195,19 +195,20 @@ def _options(what: Blocks, costs: PieceCosts, allowed: Collection[str]) -> Itera
     none = np.zeros_like(what.taps)
     yield Cover(live, none, none, DENSE in allowed)
     if DENSE in allowed:
-        yield Cover(np.broadcast_to(live.any(axis=1)[:, None], live.shape), none, none, True)
+        used = np.asarray(live.any(axis=1))
+        yield Cover(np.broadcast_to(used[:, None], live.shape), none, none, True)
     if LIST not in allowed:
         return
     wide = total * costs.tap
     mixed = (total - narrow) * costs.tap + narrow * costs.pair / 2
-    kinds = [(wide < costs.block, none)]
+    kinds: list[tuple[Mask, Mask]] = [(np.asarray(wide < costs.block), none)]
     if INT4 in allowed:
         best = np.where(mixed < wide, mixed, wide)
-        kinds.append((best < costs.block, what.narrow))
-        kinds.append(((narrow == total) & (mixed < costs.block), what.narrow))
+        kinds.append((np.asarray(best < costs.block), what.narrow))
+        kinds.append((np.asarray((narrow == total) & (mixed < costs.block)), what.narrow))
     for split, low in kinds:
-        taken = (live & split)[:, :, None, None]
-        yield Cover(live & ~split, what.taps & ~low & taken, low & taken, DENSE in allowed)
+        taken = np.asarray(live & split)[:, :, None, None]
+        yield Cover(np.asarray(live & ~split), what.taps & ~low & taken, low & taken, DENSE in allowed)
 
 
 def best_cover(what: Blocks, costs: PieceCosts, allowed: Collection[str] = VARIANTS) -> Cover:
@@ -216,8 +217,10 @@ def best_cover(what: Blocks, costs: PieceCosts, allowed: Collection[str] = VARIA
     cycles = np.stack([_row_cycles(option, costs) for option in options])
     choice = cycles.argmin(axis=0)
     row = np.arange(len(choice))
-    picked = [np.stack([getattr(o, part) for o in options])[choice, row] for part in ("blocks", "taps", "low")]
-    found = Cover(*picked, options[0].dense, float(cycles.min(axis=0).sum()))
+    blocks, taps, low = (
+        np.stack([getattr(o, part) for o in options])[choice, row] for part in ("blocks", "taps", "low")
+    )
+    found = Cover(blocks, taps, low, options[0].dense, float(cycles.min(axis=0).sum()))
     found.verify(what)
     return found
 

@@ -114,7 +114,7 @@ class Load:
         return Cover(c.blocks[first:last], c.taps[first:last], c.low[first:last], c.dense)
 
     def bytes(self, block_rows: BlockRows, nob: int, ckb: int, n_ck: int, slot: int) -> WeightBytes:
-        """Upper bounds for messages of ``nob`` output blocks and ``ckb`` input blocks; whole slots of ``slot`` bytes."""
+        """Upper bounds for messages of ``nob`` output and ``ckb`` input blocks, in whole slots of ``slot`` bytes."""
         cols = np.minimum(np.arange(n_ck + 1) * ckb, self.cover.blocks.shape[1])
         message = total = header = 0
         for start, end in block_rows:
