@@ -7,7 +7,7 @@ chunks of the input channels (only when the weights of a pass do not fit, accumu
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from tvm_aie.errors import InfeasibleError
@@ -39,6 +39,7 @@ class Tiling:
     a_resident: bool = False  # the column's whole input stays in the core; ckb then cuts the weights only
     plan: str = ""  # name of the cover of a convolution (schedule.cover)
     cover: Cover | None = field(default=None, compare=False, repr=False)
+    alternatives: tuple[tuple[str, float], ...] = field(default=(), compare=False, repr=False)  # best of each plan
 
     @property
     def weights_per_band(self) -> bool:
@@ -87,7 +88,11 @@ def search(
     a core.
     """
     found = tilings(geo, live, rows, n_rows, overlay, terms, in_place, blocks, variants)
-    best = min(found, key=lambda t: t.cycles, default=None)
+    best: Tiling | None = None
+    plans: dict[str, float] = {}
+    for tiling in found:
+        plans[tiling.plan] = min(tiling.cycles, plans.get(tiling.plan, tiling.cycles))
+        best = tiling if best is None or tiling.cycles < best.cycles else best
     if best is None:
         line = geo.line_px(geo.w_out if geo.kernel != KernelId.CONV else 1) * 8 * geo.max_rows_in(1)
         raise InfeasibleError(
@@ -97,7 +102,7 @@ def search(
             "bytes of core input memory",
             ("use a smaller window or image width",),
         )
-    return best
+    return replace(best, alternatives=tuple(plans.items()))
 
 
 def tilings(

@@ -34,7 +34,7 @@ KNOBS: dict[str, Callable[[Tiling], int]] = {
     "resident_input": lambda t: int(t.a_resident),
 }
 _SEEN = {"block_rows", "nob", "n_pass", "width", "n_x", "bands", "ckb", "n_ck", "a_slots", "o_slots", "a_resident"}
-_SEEN |= {"cover"}  # follows from its name, ``plan``
+_SEEN |= {"cover", "alternatives"}  # the cover follows from its name, ``plan``
 
 
 @dataclass(frozen=True, eq=False)
