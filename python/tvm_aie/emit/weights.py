@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from tvm_aie.errors import ProgramError
+from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.graph import Conv
-from tvm_aie.plan.physical import BLOCK, View, physical_weight
+from tvm_aie.plan.physical import BLOCK, PhysicalGraph, View, physical_weight
 from tvm_aie.schedule.cover import Blocks, Cover, Mask, walk_cover
 from tvm_aie.schedule.geometry import Geometry
 from tvm_aie.schedule.load import HEADER_BYTES, header_bytes
@@ -53,6 +54,15 @@ def pack_conv(conv: Conv, source: View, target: View) -> PackedConv:
         raise ProgramError(f"layer {conv.name}: bias does not fit 32 bits after alignment to the accumulator")
     tiles = np.ascontiguousarray(tiles)
     return PackedConv(tiles, Blocks.of(tiles), bias.astype(np.int32), len(conv.inputs) == 2)
+
+
+def item_weights(item: WorkItem, graph: PhysicalGraph, packed: Mapping[str, PackedConv]) -> PackedConv | None:
+    """The weights of an item: those of its members, one after the other; None for channel-wise layers."""
+    parts = [packed[graph.layers[m].name] for m in item.members if isinstance(graph.layers[m], Conv)]
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    tiles = np.concatenate([p.tiles for p in parts])
+    return PackedConv(tiles, Blocks.of(tiles), np.concatenate([p.bias for p in parts], axis=1))
 
 
 def conv_messages(packed: PackedConv, tiling: Tiling, geo: Geometry, row: int, slot: int) -> Iterator[bytes]:

@@ -31,6 +31,7 @@ from tvm_aie.report.model import (
 )
 from tvm_aie.runtime.emulator import ItemStats, RunResult
 from tvm_aie.schedule.cover import Cover, walk_cover
+from tvm_aie.schedule.tiling import Tiling
 
 GUARD_BYTES = 256  # behind the A ring (docs/program.md section 1)
 
@@ -161,13 +162,25 @@ def build_report(
 
 
 def _works(region: Compiled) -> dict[str, ConvWork]:
-    """Work of each convolution, under the plan of its first item."""
-    covers = {
-        region.physical.layers[item.layer].name: tiling.cover
-        for item, tiling in reversed(list(zip(region.placement.items, region.tilings, strict=True)))
-    }
+    """Work of each convolution, under its plan."""
+    plans = layer_plans(region)
     convs = [layer for layer in region.physical.layers if isinstance(layer, Conv)]
-    return {c.name: conv_work(region.physical, c, covers.get(c.name)) for c in convs}
+    return {c.name: conv_work(region.physical, c, plans[c.name][1] if c.name in plans else None) for c in convs}
+
+
+def layer_plans(region: Compiled) -> dict[str, tuple[Tiling, Cover]]:
+    """Tiling of the first item of each convolution, and its share of that item's cover."""
+    plans: dict[str, tuple[Tiling, Cover]] = {}
+    views = region.physical.views
+    for item, tiling in zip(region.placement.items, region.tilings, strict=True):
+        first = 0
+        for member in item.members:
+            layer = region.physical.layers[member]
+            blocks = views[layer.output].blocks
+            if tiling.cover is not None:
+                plans.setdefault(layer.name, (tiling, tiling.cover.part(first, first + blocks)))
+            first += blocks
+    return plans
 
 
 def _commands(compiled: Sequence[Compiled]) -> CommandStream:

@@ -10,15 +10,16 @@ import numpy as np
 from tvm_aie.emit.weights import pack_conv
 from tvm_aie.pipeline import Compiled
 from tvm_aie.plan.graph import Conv
-from tvm_aie.report.collect import conv_work
-from tvm_aie.schedule.cover import Blocks, walk_cover
+from tvm_aie.report.collect import conv_work, layer_plans
+from tvm_aie.schedule.cover import INT4_HIGH, INT4_LOW, Blocks, walk_cover
 
 
 @dataclass(frozen=True)
 class PlanRow:
     """One convolution (its first item). Taps are those of live 8x8 blocks; cycles are estimated, bytes exact.
 
-    ``alternatives``: cycles of the best schedule with each plan that was considered, the chosen one included.
+    ``alternatives``: cycles of the best schedule with each plan that was considered, the chosen one included; of the
+    whole item where several layers share one.
     """
 
     layer: str
@@ -47,22 +48,20 @@ class PlanRow:
 def plan_rows(compiled: Iterable[Compiled]) -> Iterator[PlanRow]:
     """One row per convolution in order."""
     for region in compiled:
-        seen = set()
-        for item, tiling in zip(region.placement.items, region.tilings, strict=True):
-            layer = region.physical.layers[item.layer]
-            if not isinstance(layer, Conv) or layer.name in seen or tiling.cover is None:
+        plans = layer_plans(region)
+        for layer in region.physical.layers:
+            if not isinstance(layer, Conv) or layer.name not in plans:
                 continue
-            seen.add(layer.name)
-            what, cover = blocks_of(layer, region), tiling.cover
+            what, (tiling, cover) = blocks_of(layer, region), plans[layer.name]
             live = what.live
             low, high = int(layer.weight.min(initial=0)), int(layer.weight.max(initial=0))
             yield PlanRow(
                 layer.name,
-                4 if -8 <= low and high <= 7 else 8,
+                4 if low >= INT4_LOW and high <= INT4_HIGH else 8,
                 int(what.taps.sum()),
                 int(np.asarray(~what.taps[live]).sum()),
                 int(what.narrow.sum()),
-                tiling.plan,
+                cover.name,
                 cover.pieces(),
                 dict(tiling.alternatives),
                 conv_work(region.physical, layer, walk_cover(live, *what.taps.shape[2:])).packed_bytes,

@@ -155,6 +155,10 @@ class Cover:
             return "taps"
         return "dense" if self.dense and bool(self.full_rows.all()) else "walk"
 
+    def part(self, first: int, last: int) -> Cover:
+        """The cover of output blocks [first, last)."""
+        return Cover(self.blocks[first:last], self.taps[first:last], self.low[first:last], self.dense)
+
     def pieces(self) -> dict[str, int]:
         """How many pieces of each kind; int4 taps are counted in pairs of one output block and tap row."""
         rows = self.full_rows if self.dense else np.zeros(len(self.blocks), np.bool_)

@@ -96,7 +96,7 @@ class Load:
     def row(self, block_rows: BlockRows) -> RowLoad:
         """The core row with the most work, compared in a large call."""
         costs = piece_costs(self.terms, *REFERENCE, self.geo.taps)
-        parts = [self._part(first, last) for first, last in block_rows]
+        parts = [self.cover.part(first, last) for first, last in block_rows]
         worst = max(range(len(parts)), key=lambda i: (cover_cycles(parts[i], costs), -i))
         part = parts[worst]
         full = part.full_rows if part.dense else np.zeros(len(part.blocks), np.bool_)
@@ -108,10 +108,6 @@ class Load:
             int(low.sum()),
             int((taps > 0).sum() + (low > 0).sum()),
         )
-
-    def _part(self, first: int, last: int) -> Cover:
-        c = self.cover
-        return Cover(c.blocks[first:last], c.taps[first:last], c.low[first:last], c.dense)
 
     def bytes(self, block_rows: BlockRows, nob: int, ckb: int, n_ck: int, slot: int) -> WeightBytes:
         """Upper bounds for messages of ``nob`` output and ``ckb`` input blocks, in whole slots of ``slot`` bytes."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from tvm_aie.errors import InfeasibleError
-from tvm_aie.schedule.cover import VARIANTS, Blocks, Cover, Mask, candidates, piece_costs
+from tvm_aie.schedule.cover import INT4, LIST, VARIANTS, Blocks, Cover, Mask, candidates, piece_costs
 from tvm_aie.schedule.geometry import Geometry, KernelId, Overlay, ceil_div, ring_share
 from tvm_aie.schedule.load import Load, RowLoad, WeightBytes
 from tvm_aie.schedule.terms import KernelTerms
@@ -144,7 +144,10 @@ def covers(
     geo: Geometry, what: Blocks, rows: tuple[int, ...], terms: KernelTerms, variants: frozenset[str]
 ) -> Iterator[Cover]:
     """The covers of a convolution's weights worth an estimate, by their costs in a call over a column's share."""
-    yield from candidates(what, piece_costs(terms, max(rows), geo.w_out, geo.taps), variants)
+    if geo.pool_before:  # the window reads what the pool leaves in the core, which lists do not address
+        variants -= {LIST, INT4}
+    call = geo.conv_rows(max(rows)), geo.conv_px(geo.w_out)
+    yield from candidates(what, piece_costs(terms, *call, geo.taps), variants)
 
 
 def _conv_candidates(
@@ -207,7 +210,7 @@ def _shared_candidates(
             fits_o = nob * most_rows * geo.w_out * 8 <= ov.o_slot * ov.o_slots
             fits_acc = n_ck == 1 or nob * most_rows * ceil_div(geo.w_out, 4) * 128 <= ov.acc_bytes
             listable = not load.cover.listed or _last_listed_pixel(geo, geo.in_blocks, geo.w_out) <= MAX_LISTED_PIXEL
-            if whole <= a_ring and fits_o and fits_acc and not geo.residual and listable:
+            if whole <= a_ring and fits_o and fits_acc and not geo.residual and not geo.pool and listable:
                 bands = band_counts(rows, most_rows, False)
                 yield _conv_tiling(
                     geo,
@@ -240,6 +243,8 @@ def _pixel_candidates(
     most_rows = max(rows)
     for n_x in sorted({-(-geo.w_out // w) for w in range(1, geo.w_out + 1)}):
         width = -(-geo.w_out // n_x)
+        if n_x > 1 and geo.whole_lines:
+            break
         if n_x > 1 and width > 4:
             width = min(-(-width // 4) * 4, geo.w_out)  # whole accumulators
             n_x = -(-geo.w_out // width)
@@ -250,7 +255,7 @@ def _pixel_candidates(
                 continue
             if nob * band * width * 8 > ov.o_slot * ov.o_slots:
                 continue
-            if n_ck > 1 and nob * band * (-(-width // 4) * 4) * 32 > ov.acc_bytes:
+            if _acc_bytes(geo, ckb, nob, n_ck, width, band) > ov.acc_bytes:
                 continue
             yield width, n_x, band
             fits += 1
@@ -258,6 +263,15 @@ def _pixel_candidates(
                 break
         if width <= 4 or (fits and n_x >= 16):
             break
+
+
+def _acc_bytes(geo: Geometry, ckb: int, nob: int, n_ck: int, width: int, band: int) -> int:
+    """Bytes of ACC: partial sums between chunks of input channels, and the tensor between a window and a pool."""
+    rows, px = geo.conv_rows(band), geo.conv_px(width)
+    partial = nob * rows * ceil_div(px, 4) * 128 if n_ck > 1 else 0
+    if geo.pool is None:
+        return partial
+    return partial + rows * px * 8 * (ckb if geo.pool.before else nob)
 
 
 def _input_bytes(geo: Geometry, in_blocks: int, res_blocks: int, width: int, band: int) -> int:
@@ -292,17 +306,23 @@ def _conv_tiling(
     steps = n_x * n_b
     messages = n_pass * steps * n_ck
     t_a = (1 if resident else messages) * a * ov.a_slot / WORD / terms.a_rate
-    t_o = n_pass * steps * o * ov.o_slot / WORD / terms.o_rate
+    passes = sum(ceil_div(last - first, nob) for first, last in block_rows)
+    t_o = steps * o * ov.o_slot / WORD * max(n_pass / terms.o_rate, passes / terms.o_link)
     t_w = weights.total * (steps if n_ck > 1 else 1) / WORD / terms.w_rate
+    conv_rows, conv_px = geo.conv_rows(band), geo.conv_px(width)
     if terms.ideal:
-        t_c = steps * band * width * work.macs(geo.taps, terms) / terms.macs_per_cycle
+        t_c = steps * conv_rows * conv_px * work.macs(geo.taps, terms) / terms.macs_per_cycle
     else:
-        groups = band * -(-width // 4)
+        groups = conv_rows * -(-conv_px // 4)
         per_step = most * n_ck * -(-groups // 8) * terms.a
         per_step += work.cycles(geo, terms, groups, n_ck, n_b, resident)
         t_c = steps * per_step + messages * (terms.call + 6 * terms.opcode)
         if geo.residual:
             t_c += steps * most * band * (terms.add_a + 2 * ceil_div(width, 4) * terms.add_ii)
+        if geo.pool:
+            lines = steps * band * (n_pass * geo.in_blocks if geo.pool.before else most)
+            per_line, per_vector = terms.avg_pool if geo.pool.average else terms.max_pool
+            t_c += lines * (per_line + ceil_div(width, 4) * geo.pool.kh * geo.pool.kw * per_vector)
     first = a * ov.a_slot / WORD + o * ov.o_slot / WORD + t_c / messages
     double_a, double_w = 2 * a <= ov.a_slots, 2 * weights.message <= ov.w_slot * ov.w_slots
     body = max(t_a, t_c, t_o, t_w) if double_a else max(t_a + t_c, t_o, t_w)
@@ -357,7 +377,8 @@ def control_cycles(
     """
     columns = sum(1 for r in rows if r)
     ragged_band = any(r % max(1, -(-r // n_b)) for r in rows if r)
-    y_runs = 1 if n_b == 1 else min(n_b, (3 if geo.kh > 1 else 1) + ragged_band)
+    halo = geo.kh > 1 or (geo.pool is not None and geo.pool.kh > 1)
+    y_runs = 1 if n_b == 1 else min(n_b, (3 if halo else 1) + ragged_band)
     x_ragged = n_x > 1 and geo.w_out % width != 0
     x_runs = 1 if n_x == 1 else min(n_x, (3 if geo.kw > 1 else 1) + x_ragged)
     if n_ck > 1:
@@ -401,7 +422,7 @@ def _channelwise_candidates(
                 continue
             messages = n_pass * max(n for _, n in bands)
             t_a = messages * a * ov.a_slot / WORD / terms.a_rate
-            t_o = messages * o * ov.o_slot / WORD / terms.o_rate
+            t_o = messages * o * ov.o_slot / WORD * max(1 / terms.o_rate, min(ckb, n_rows) / terms.o_link)
             taps = geo.n_inputs if geo.kernel == KernelId.ADD else geo.taps
             t_c = 0.0 if terms.ideal else messages * own * band * -(-geo.w_out // 4) * taps * 2.0
             body = max(t_a, t_o, t_c) if 2 * a <= ov.a_slots else max(t_a + t_c, t_o)

@@ -65,6 +65,8 @@ struct KernelCall {
   int64_t segments = 0;        // runs of listed entries begun, summed over chunks
   int64_t entries = 0;         // listed entries read, summed over chunks
   int64_t tail_lines = 0, tail_vectors = 0;  // second stage of a fused convolution: lines, 32-byte vectors
+  int pool_id = 0;             // pool inside a convolution: kMaxPool or kAvgPool, its lines and 32-byte vectors
+  int64_t pool_lines = 0, pool_vectors = 0;
   std::array<MemRange, 6> reads{};
   int n_reads = 0;
   std::array<MemRange, 4> writes{};
