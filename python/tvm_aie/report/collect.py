@@ -64,14 +64,15 @@ class OpRecord(Protocol):
 class ConvWork:
     """Logical work of one convolution: blocks, MACs, bytes; *live* leaves out dead blocks.
 
-    ``macs``: of the taps that the plan keeps in live blocks, ``int4_macs`` those with int4 weights; ``packed_bytes``:
-    weights, bias and Gamma as the plan stores them once.
+    ``planned_macs``: of the taps that the plan keeps, ``int4_macs`` those with int4 weights; ``packed_bytes``: weights,
+    bias and Gamma as the plan stores them once.
     """
 
     blocks: int
     live_blocks: int
     dense_macs: int
     macs: int
+    planned_macs: int
     int4_macs: int
     dense_bytes: int
     packed_bytes: int
@@ -97,7 +98,8 @@ def conv_work(physical: PhysicalGraph, conv: Conv, cover: Cover | None = None) -
         blocks=int(occupied.sum()),
         live_blocks=int(live.sum()),
         dense_macs=int(pairs.sum()) * taps * pixels,
-        macs=int((pairs * (kept + low)).sum()) * pixels,
+        macs=int(pairs[live].sum()) * taps * pixels,
+        planned_macs=int((pairs * (kept + low)).sum()) * pixels,
         int4_macs=int((pairs * low).sum()) * pixels,
         dense_bytes=int(conv.weight.size) + 4 * conv.weight.shape[0],
         packed_bytes=(2 * (pieces[0] * taps + pieces[1]) + pieces[2]) * BLOCK * BLOCK // 2 + index_bytes,
@@ -132,7 +134,8 @@ def build_report(
     memory = _memory(device, compiled)
     compulsory = sparsity.packed_weight_bytes + memory.input_bytes + memory.output_bytes
     int4 = sum(w.int4_macs for w in every)
-    int8_equivalent = sparsity.macs - int4 + int4 * device.macs_per_cycle / device.macs_per_cycle_int4
+    planned = sum(w.planned_macs for w in every)
+    int8_equivalent = planned - int4 + int4 * device.macs_per_cycle / device.macs_per_cycle_int4
     bound = lower_bound(int8_equivalent, compulsory, device)
     estimate = sum(tiling.cycles for region in compiled for tiling in region.tilings)
     times = [
