@@ -13,7 +13,6 @@ from tvm_aie.device import load_device
 from tvm_aie.emit.verify import used_parts
 from tvm_aie.errors import ProgramError
 from tvm_aie.pipeline import compile_graph
-from tvm_aie.plan.graph import GraphIO
 from tvm_aie.plan.reference import evaluate
 from tvm_aie.runtime.emulator import RunOptions, run_program
 from tvm_aie.runtime.emulator import kernel_cycles as native_cycles
@@ -33,25 +32,14 @@ class WideBuilder(MixedBuilder):
     def wide_conv(self, x, cout, k=3, wide_out=False, **arguments):
         y = self.conv(x, cout, k, **arguments)
         layer = self.layers[-1]
-        shift = layer.requant.shift + (8 if x in self.wide and not wide_out else 0) - (8 if wide_out and x not in self.wide else 0)
-        lo, hi = (-32768, 32767) if wide_out else (layer.requant.lo, 127)
-        self.layers[-1] = dataclasses.replace(layer, requant=dataclasses.replace(layer.requant, shift=shift, lo=lo, hi=hi))
+        q = layer.requant
+        lo, hi = (-32768, 32767) if wide_out else (q.lo, 127)
+        shift = q.shift + 8 * (x in self.wide) - 8 * wide_out
+        self.layers[-1] = dataclasses.replace(layer, requant=dataclasses.replace(q, shift=shift, lo=lo, hi=hi))
         if wide_out:
             self.wide.add(y)
             self.tensors[y] = self.typed(self.tensors[y])
         return y
-
-    def finish(self, *outs):
-        graph = self.graph(*outs)
-
-        def typed(io):
-            return GraphIO(io.tensor, io.shape, "int16" if io.tensor in self.wide else io.dtype)
-
-        graph = dataclasses.replace(
-            graph, inputs=tuple(map(typed, graph.inputs)), outputs=tuple(map(typed, graph.outputs))
-        )
-        graph.verify()
-        return graph
 
 
 def check(graph, device="npu1", seed=0):
@@ -65,7 +53,6 @@ def check(graph, device="npu1", seed=0):
     for out, got in zip(graph.outputs, result.outputs, strict=True):
         assert got.dtype == np.dtype(out.dtype)
         np.testing.assert_array_equal(got, expected[out.tensor].reshape(got.shape), err_msg=out.tensor)
-        assert len(np.unique(got)) > 4 or got.size < 8  # the shifts leave something to compare
     return compiled, result
 
 
@@ -84,7 +71,8 @@ def check(graph, device="npu1", seed=0):
 )
 def test_every_form(device, wide_in, wide_out, shape, arguments):
     b = WideBuilder(shape, 3, ("full", "holes", "dead"), ("x",) if wide_in else ())
-    check(b.finish(b.wide_conv("x", wide_out=wide_out, **arguments)), device)
+    _, result = check(b.graph(b.wide_conv("x", wide_out=wide_out, **arguments)), device)
+    assert len(np.unique(result.outputs[0])) > 30  # the shifts leave something to compare
 
 
 @given(st.integers(0, 10**6), st.sampled_from(["npu1", "wbs-2x2"]))
@@ -97,7 +85,7 @@ def test_chains_of_both_widths(seed, device):
     for _ in range(int(rng.integers(1, 4))):
         k = 1 if b.tensors[x].channels > 24 else int(rng.choice([1, 3]))
         x = b.wide_conv(x, int(rng.integers(1, 40)), k, wide_out=bool(rng.random() < 0.5), lo=-128)
-    check(b.finish(x), device, seed)
+    check(b.graph(x), device, seed)
 
 
 def test_int16_costs_twice_the_cycles_and_the_bytes():
@@ -106,12 +94,12 @@ def test_int16_costs_twice_the_cycles_and_the_bytes():
         per_mac, loads = [], []
         for wide in (("x",), ()):
             b = WideBuilder((32, 28, 28), 1, ("full",), wide)
-            compiled, result = check(b.finish(b.wide_conv("x", 64, 3)), device)
+            compiled, result = check(b.graph(b.wide_conv("x", 64, 3)), device)
             per_mac.append(result.items[0].busy_sum / result.items[0].macs)
             loads.append(sum(i.bytes_load for i in result.items))
             assert ("conv_int16" in used_parts(compiled.program)) == bool(wide)
         assert low < per_mac[0] / per_mac[1] < high
-        assert loads[0] > 1.8 * loads[1]
+        assert loads[0] - loads[1] >= 32 * 28 * 28
 
 
 def test_python_and_native_formula_agree():
@@ -125,7 +113,7 @@ def test_python_and_native_formula_agree():
 def test_sums_beyond_32_bits_and_other_layers_are_refused():
     b = WideBuilder((128, 5, 5), 1, ("full",))
     with pytest.raises(ProgramError, match="beyond 32 bits"):
-        b.finish(b.wide_conv("x", 8, 3))
+        b.graph(b.wide_conv("x", 8, 3))
     b = WideBuilder((8, 5, 5), 1, ("full",))
     with pytest.raises(ProgramError, match="only convolutions compute on int16"):
-        b.finish(b.pool("x"))
+        b.graph(b.pool("x"))
