@@ -17,7 +17,7 @@ from tvm_aie.plan.fuse import PoolPair, fuse, fuse_pools, pool_pairs
 from tvm_aie.plan.graph import Conv, LayerGraph
 from tvm_aie.plan.physical import PhysicalGraph, assign_channels
 from tvm_aie.plan.siblings import Groups, sibling_groups
-from tvm_aie.schedule.cover import DENSE, INT4, LIST, VARIANTS, Blocks, Mask
+from tvm_aie.schedule.cover import DENSE, INT4, INT16, LIST, VARIANTS, Blocks, Mask
 from tvm_aie.schedule.geometry import IDEAL_OVERLAYS, Geometry, Overlay
 from tvm_aie.schedule.terms import terms_from_keys
 from tvm_aie.schedule.tiling import Tiling, search
@@ -267,6 +267,8 @@ def item_kernels(item: WorkItem) -> frozenset[str]:
     kernels = {item.geometry.kernel.name.lower()}
     if item.geometry.pool is not None:
         kernels.add("avgpool" if item.geometry.pool.average else "maxpool")
+    if item.geometry.wide:
+        kernels.add(INT16)
     return frozenset(kernels)
 
 

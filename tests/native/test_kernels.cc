@@ -129,6 +129,9 @@ void MakeConv(Rng& rng, ConvCase* c) {
   a.first = Uniform(rng, 0, 2) != 0;
   a.last = Uniform(rng, 0, 2) != 0;
   a.requant = RandomRequant(rng, true);
+  a.a_bytes = Uniform(rng, 1, 2);
+  a.out_bytes = Uniform(rng, 1, 2);
+  if (a.out_bytes == 2) a.requant.lo *= 256, a.requant.hi = a.requant.hi * 256 + 255;
   if (Uniform(rng, 0, 3) == 0) {  // no tap outside
     a.first_row = Uniform(rng, 0, 2);
     a.rows = static_cast<int>(a.first_row) + (a.band - 1) * a.sy + (a.kh - 1) * a.dy + 1;
@@ -139,9 +142,10 @@ void MakeConv(Rng& rng, ConvCase* c) {
   c->listed = Uniform(rng, 0, 1) != 0;
   if (c->listed) {
     FillList(rng, a, 1, &c->tap_ptr, &c->tap);
-    FillList(rng, a, 2, &c->pair_ptr, &c->pair);
+    if (a.a_bytes == 1) FillList(rng, a, 2, &c->pair_ptr, &c->pair);
+    else c->pair_ptr.assign(static_cast<size_t>(a.n_ocb * a.kh) + 1, 0);
   }
-  c->a = Bytes(rng, static_cast<size_t>(a.rows) * a.n_cblk * a.line_px * 8 + 256);
+  c->a = Bytes(rng, static_cast<size_t>(a.rows) * a.n_cblk * a.line_px * 8 * a.a_bytes + 256);
   size_t tiles = c->col.size() * a.kh * a.kw + c->tap.size() + c->pair.size() / 2;
   a.w_ring_bytes = static_cast<uint32_t>((tiles + 1 + Uniform(rng, 0, 3)) * 64);
   a.w_first = static_cast<uint32_t>(Uniform(rng, 0, static_cast<int>(a.w_ring_bytes / 64) - 1) * 64);
@@ -152,7 +156,7 @@ void MakeConv(Rng& rng, ConvCase* c) {
     std::memcpy(&c->bias[static_cast<size_t>(i) * 4], &b, 4);
   }
   size_t lines = static_cast<size_t>(a.n_ocb) * a.band;
-  c->out.assign(lines * a.wo * 8 + 1, 0xA5);
+  c->out.assign(lines * a.wo * 8 * a.out_bytes + 1, 0xA5);
   c->acc.resize(lines * ((a.wo + 3) / 4) * 128 + 1);
   bool wide = Uniform(rng, 0, 3) == 0;
   for (size_t i = 0; i + 4 <= c->acc.size(); i += 4) {
@@ -180,6 +184,14 @@ void Bind(ConvCase* c) {
   AttachScratch(&a);
 }
 
+// Element `i` of A.
+int RefInput(const ConvCase& c, size_t i) {
+  if (c.args.a_bytes == 1) return static_cast<int8_t>(c.a[i]);
+  int16_t v;
+  std::memcpy(&v, &c.a[i * 2], 2);
+  return v;
+}
+
 // Value (k, n) of an int4 tile.
 int RefInt4(const ConvCase& c, size_t tile, size_t k, size_t n) {
   const int half = c.w[tile + (k * 8 + n) / 2] >> (n % 2 * 4) & 15;
@@ -203,7 +215,7 @@ int64_t RefList(const ConvCase& c, int ocb, int row, int px, int n, size_t per) 
       for (size_t k = 0; k < 8; ++k) {
         const int w = per == 1 ? static_cast<int8_t>(c.w[tile + k * 8 + static_cast<size_t>(n)])
                                : RefInt4(c, tile, e % 2 * 8 + k, static_cast<size_t>(n));
-        sum += static_cast<int8_t>(c.a[static_cast<size_t>(pixel) * 8 + k]) * w;
+        sum += RefInput(c, static_cast<size_t>(pixel) * 8 + k) * w;
       }
     }
   }
@@ -221,7 +233,7 @@ int64_t RefSum(const ConvCase& c, int ocb, int row, int px, int n) {
         size_t tile = (a.w_first + ((static_cast<size_t>(j) * a.kh + ky) * a.kw + kx) * 64) % a.w_ring_bytes;
         size_t x = ((static_cast<size_t>(m) * a.n_cblk + c.col[static_cast<size_t>(j)]) * a.line_px + px * a.sx + kx * a.dx) * 8;
         for (size_t k = 0; k < 8; ++k) {
-          sum += static_cast<int8_t>(c.a[x + k]) * static_cast<int8_t>(c.w[tile + k * 8 + static_cast<size_t>(n)]);
+          sum += RefInput(c, x + k) * static_cast<int8_t>(c.w[tile + k * 8 + static_cast<size_t>(n)]);
         }
       }
     }
@@ -245,7 +257,10 @@ void RefConv(ConvCase* c) {
             continue;
           }
           std::memcpy(&bias, &c->bias[static_cast<size_t>(ocb * 8 + n) * 4], 4);
-          c->out[(line * a.wo + px) * 8 + n] = static_cast<uint8_t>(RefRequant(sum, bias, a.requant));
+          const size_t at = (line * a.wo + px) * 8 + static_cast<size_t>(n);
+          const int value = RefRequant(sum, bias, a.requant);
+          c->out[at * a.out_bytes] = static_cast<uint8_t>(value);
+          if (a.out_bytes == 2) c->out[at * 2 + 1] = static_cast<uint8_t>(value >> 8);
         }
       }
     }

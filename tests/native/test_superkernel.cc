@@ -483,7 +483,7 @@ void TestFaults() {
   with_w(20, 200, "CONV: header of 192 bytes is too small for n_ocb 2, nnz 200");
   with_w(128 + 0, 0x00030001, "CONV: row_ptr runs from 1 to 3, expected 0 to 3");
   with_w(32, -1, "weight message: -1 listed taps, 0 pairs, flags 0 out of range");
-  with_w(40, 2, "weight message: 0 listed taps, 0 pairs, flags 2 out of range");
+  with_w(40, 8, "weight message: 0 listed taps, 0 pairs, flags 8 out of range");
   const size_t listed = size_t{good.config.w_slot} * static_cast<size_t>(good.weights_slots);  // the second message
   with_w(listed + 32, 5, "CONV: tap_ptr runs from 0 to 4, expected 0 to 5");
   with_w(listed + 128 + 8 + 14 + 14, Pixel(0, 1, 3) | Pixel(2, 1, 0) << 16, "CONV: listed pixel 14 is not one of tap row 0");

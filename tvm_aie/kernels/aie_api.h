@@ -90,6 +90,20 @@ vector<T, 2 * N> concat(const vector<T, N>& a, const vector<T, N>& b) {
   return v;
 }
 
+// Every other run of `step` lanes, from the first or from the second on.
+template <typename T, unsigned N>
+vector<T, N / 2> filter_even(const vector<T, N>& v, unsigned step) {
+  vector<T, N / 2> out;
+  for (unsigned i = 0; i < N / 2; ++i) out.lane[i] = v.lane[i / step * 2 * step + i % step];
+  return out;
+}
+template <typename T, unsigned N>
+vector<T, N / 2> filter_odd(const vector<T, N>& v, unsigned step) {
+  vector<T, N / 2> out;
+  for (unsigned i = 0; i < N / 2; ++i) out.lane[i] = v.lane[i / step * 2 * step + step + i % step];
+  return out;
+}
+
 // N accumulators of 32 bits, which wrap.
 template <typename Tag, unsigned N>
 struct accum {

@@ -21,6 +21,7 @@ struct ConvArgs {
   int rows = 0, n_cblk = 0, line_px = 0;
   int kh = 0, kw = 0, sy = 0, sx = 0, dy = 0, dx = 0;
   int wo = 0, band = 0, n_ocb = 0;
+  int a_bytes = 1, out_bytes = 1;  // per element: int8 or int16
   const uint8_t* bias = nullptr;   // int32[n_ocb * 8], unaligned
   const uint16_t* row_ptr = nullptr;
   const uint16_t* col = nullptr;

@@ -91,9 +91,10 @@ bool CheckOutput(const Call& c, int64_t bytes) {
   return true;
 }
 
-bool CheckRequant(const Call& c, const Requant& q) {
+bool CheckRequant(const Call& c, const Requant& q, int bits = 8) {
+  const int64_t low = -(int64_t{1} << (bits - 1)), high = -low - 1;
   if (!c.Range("acc_shift", q.acc_shift, 0, 30) || !c.Range("out_shift", q.out_shift, -kMaxLeftShift, kMaxOutShift) ||
-      !c.Range("lo", q.lo, -128, 127) || !c.Range("hi", q.hi, q.lo, 127) || !c.Range("neg_mul", q.neg_mul, 0, 65535)) {
+      !c.Range("lo", q.lo, low, high) || !c.Range("hi", q.hi, q.lo, high) || !c.Range("neg_mul", q.neg_mul, 0, 65535)) {
     return false;
   }
   // int32 << acc_shift, plus the bias, times the leaky multiplier must fit int64.
@@ -109,6 +110,7 @@ struct Window {
   int64_t first_row = 0;  // message row of tap 0 of band row 0
   int64_t rows = 0;       // rows of the message
   int64_t b = 0;          // index of the band
+  int64_t elem = 1;       // bytes per element of the message
 };
 
 // First output row of the band; the last band overlaps its predecessor.
@@ -140,7 +142,7 @@ bool ReadWindow(const Call& c, int64_t max_taps, int64_t max_sx, Window* w) {
   return PlaceBand(w, BandStart(*w));
 }
 
-int64_t InputBytes(const Window& w) { return w.rows * w.n_cblk * w.line_px * 8; }
+int64_t InputBytes(const Window& w) { return w.rows * w.n_cblk * w.line_px * 8 * w.elem; }
 
 // Taps ky of band row r that fall inside the image. As a function of r it rises, then falls.
 int64_t TapsOfRow(const Window& w, int64_t r) {
@@ -197,6 +199,9 @@ void CountTail(const Tail& t, const Window& w, int64_t n_ocb, KernelCall* call) 
 }
 
 #include "kernels/gamma.inc"
+
+// Bytes per element of a convolution's output.
+int64_t OutputElement(const Call& c) { return (c.state.header.flags & kWideOutput) != 0 ? 2 : 1; }
 
 // Partial sums between the chunks of input channels, and the output of `out_bytes` after the last one.
 bool CheckConvResults(const Call& c, const Window& w, int64_t ck, int64_t n_ck, int64_t out_bytes) {
@@ -266,6 +271,8 @@ ConvArgs MakeConvArgs(const Call& c, const Window& w, const Gamma& gamma, uint32
   a.bias = c.mem + c.config.hdr_base + 64;
   a.row_ptr = gamma.row_ptr.data();
   a.col = gamma.col.data();
+  a.a_bytes = static_cast<int>(w.elem);
+  a.out_bytes = static_cast<int>(OutputElement(c));
   a.dense_rows = (c.state.header.flags & kDenseRows) != 0;
   a.every_tap = EveryTapValid(w);
   if (gamma.listed) {
@@ -326,7 +333,7 @@ int64_t ConvInputBytes(const Window& w, const PoolStage& s) {
 
 int64_t ConvOutputBytes(const Call& c, const Window& w, const PoolStage& s) {
   int64_t n_ocb = c.state.header.n_ocb;
-  return s.kind == PoolStage::kAfter ? n_ocb * s.band * s.wo * 8 : n_ocb * w.band * w.wo * 8;
+  return s.kind == PoolStage::kAfter ? n_ocb * s.band * s.wo * 8 : n_ocb * w.band * w.wo * 8 * OutputElement(c);
 }
 
 // Parameters, messages and bounds of a CONV call; false with a fault.
@@ -335,18 +342,24 @@ bool CheckConv(const Call& c, Window* w, Tail* tail, PoolStage* stage, Requant* 
   const int32_t* p = c.params;
   if (c.n_params < kConvParams + kTailParams && !c.Params(kConvParams)) return false;
   if (!ReadWindow(c, kMaxConvTaps, kMaxConvStride, w) || !LoopIndex(c, "ck_lvl", p[15], ck)) return false;
+  const uint32_t flags = c.state.header.flags;
+  w->elem = (flags & kWideInput) != 0 ? 2 : 1;
+  if (w->elem == 2 && !c.Range("sx of int16", w->sx, 1, kMaxConvStride / 2)) return false;
+  if (w->elem == 2 && c.state.header.n_pairs != 0) return c.Fail("int4 weights with int16 activations");
   *n_ck = p[16];
   *q = {p[17], p[18], p[19], p[20], p[21]};
-  if (!c.Range("n_ck", *n_ck, 1, kMaxDim) || !c.Range("input chunk", *ck, 0, *n_ck - 1) || !CheckRequant(c, *q) ||
-      !ReadTail(c, tail)) {
+  if (!c.Range("n_ck", *n_ck, 1, kMaxDim) || !c.Range("input chunk", *ck, 0, *n_ck - 1) ||
+      !CheckRequant(c, *q, (flags & kWideOutput) != 0 ? 16 : 8) || !ReadTail(c, tail)) {
     return false;
   }
+  if (HasPoolStage(c) && (flags & (kWideInput | kWideOutput)) != 0) return c.Fail("a pool inside needs int8");
   if (HasPoolStage(c)) {
     if (!c.Range("stage", p[kConvParams], PoolStage::kAfter, PoolStage::kBefore) || !ReadPoolStage(c, stage) ||
         !ApplyPoolStage(c, stage, w)) {
       return false;
     }
   }
+  if (tail->kind != Tail::kNone && (flags & kWideOutput) != 0) return c.Fail("a second stage needs int8 outputs");
   if (tail->kind == Tail::kResidual && *n_ck != 1) return c.Fail("a residual needs all input channels in one message");
   int64_t last_px = (w->wo - 1) * w->sx + (w->kw - 1) * w->dx;
   if (last_px >= w->line_px) {
@@ -358,7 +371,7 @@ bool CheckConv(const Call& c, Window* w, Tail* tail, PoolStage* stage, Requant* 
       !CheckStage(c, *stage, *w, *n_ck) || !CheckConvResults(c, *w, *ck, *n_ck, ConvOutputBytes(c, *w, *stage))) {
     return false;
   }
-  if (stage->kind != PoolStage::kBefore && c.state.a_msg + InputBytes(*w) + 3 * w->sx * 8 > c.config.mem_bytes) {
+  if (stage->kind != PoolStage::kBefore && c.state.a_msg + InputBytes(*w) + 3 * w->sx * 8 * w->elem > c.config.mem_bytes) {
     return c.Fail("no room behind the input for the vector load of the last pixels");
   }
   c.Read(c.config.hdr_base, c.state.header.hdr_bytes);

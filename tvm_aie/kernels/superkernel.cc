@@ -257,7 +257,7 @@ class Machine {
       return Fault("weight message: n_ocb " + ToText(n_ocb) + ", nnz " + ToText(nnz) + ", cb0 " +
                    ToText(cb0) + ", o_slots " + ToText(o_slots) + " out of range");
     }
-    if (n_taps < 0 || n_taps > kMax || n_pairs < 0 || n_pairs > kMax || flags < 0 || flags > kDenseRows) {
+    if (n_taps < 0 || n_taps > kMax || n_pairs < 0 || n_pairs > kMax || flags < 0 || flags > kAllFlags) {
       return Fault("weight message: " + ToText(n_taps) + " listed taps, " + ToText(n_pairs) + " pairs, flags " +
                    ToText(flags) + " out of range");
     }

@@ -78,6 +78,7 @@ class ConvCost:
     entry: float
     segment: float
     int4_per_acc: float
+    int16_per_acc: float  # instead of ii_per_acc with int16 activations
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ class InstructionBudget:
     conv_dense: int
     conv_list: int
     conv_int4: int
+    conv_int16: int
     add: int
     maxpool: int
     avgpool: int
@@ -151,6 +153,7 @@ class Device:
     core_ideal: bool
     macs_per_cycle: int
     macs_per_cycle_int4: int
+    macs_per_cycle_int16: int
     opcode_cycles: float
 
     memtile_bytes: int
@@ -290,6 +293,7 @@ class Device:
             "core.ideal": float(self.core_ideal),
             "core.macs_per_cycle": self.macs_per_cycle,
             "core.macs_per_cycle_int4": self.macs_per_cycle_int4,
+            "core.macs_per_cycle_int16": self.macs_per_cycle_int16,
             "core.opcode_cycles": self.opcode_cycles,
         }
         for name in (f.name for f in fields(ConvCost)):

@@ -176,6 +176,7 @@ class Emitter:
                         cmap,
                         io.dtype == "uint8",
                         len(io.shape) == 2,
+                        storage.elem,
                     )
                 )
         return tuple(out)
@@ -433,7 +434,7 @@ class Emitter:
                 lo, hi = place.rows[c]
                 if hi <= lo:
                     continue
-                line = storage.width * 2
+                line = storage.block_bytes // 4
                 dims = merge_dims(((hi - lo, storage.row_bytes // 4), (place.blocks, line), (line, 1)))
                 first = place.first + c * place.block_step
                 base = home.offset + lo * storage.row_bytes + first * line * 4
@@ -448,7 +449,7 @@ class Emitter:
 
     def _emit_store(self, item: WorkItem, out: OutputPlace, at: int) -> None:
         storage, home = self.graph.storages[out.storage], self.homes[out.storage]
-        line = storage.width * 2
+        line = storage.block_bytes // 4
         buffer_row = out.buffer_blocks * line
         offset = 0 if out.buffer_blocks == out.blocks else out.first
         for c in range(self.array.cols):

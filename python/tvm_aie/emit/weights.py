@@ -18,6 +18,7 @@ from tvm_aie.schedule.load import HEADER_BYTES, header_bytes
 from tvm_aie.schedule.tiling import Tiling, active_rows
 
 W_MAGIC = 0x0A1E0002
+DENSE_ROWS, WIDE_INPUT, WIDE_OUTPUT = 1, 2, 4  # flags of a message
 Int8Array = npt.NDArray[np.int8]
 
 
@@ -88,8 +89,9 @@ def _conv_message(
     c_lo, c_hi = ck * tiling.ckb, min((ck + 1) * tiling.ckb, in_blocks)
     base = 0 if tiling.a_resident else min(c_lo, in_blocks - tiling.ckb)
     n_ocb = end - begin
+    wide = WIDE_INPUT * (geo.in_elem == 2) | WIDE_OUTPUT * (geo.out_elem == 2)
     if n_ocb == 0:
-        return message(slot, Contents(0, 0, 0, b"\0\0", b"", len(packed.bias)))
+        return message(slot, Contents(0, 0, 0, b"\0\0", b"", len(packed.bias), flags=wide))
     cover = tiling.cover or walk_cover(packed.live, geo.kh, geo.kw)
     live = cover.blocks[begin:end, c_lo:c_hi]
     rows, cols = np.nonzero(live)
@@ -102,7 +104,8 @@ def _conv_message(
     lengths = (lists.taps, lists.pairs, n_ocb * geo.kh if lists.addresses else 0)
     extra, tiles = extra + lists.addresses, tiles + lists.tiles
     counts = n_ocb, tiling.o_slots, len(rows)
-    return message(slot, Contents(*counts, extra, tiles, len(packed.bias), share, lengths, int(cover.dense)))
+    flags = DENSE_ROWS * cover.dense | wide
+    return message(slot, Contents(*counts, extra, tiles, len(packed.bias), share, lengths, flags))
 
 
 def _pointers(counts: npt.NDArray[np.int64]) -> bytes:

@@ -161,6 +161,8 @@ def _conv_candidates(
     variants: frozenset[str],
 ) -> Iterator[Tiling]:
     shares = residual_shares if geo.residual else _even_shares
+    if geo.in_elem == 2:
+        terms, variants = terms.wide(), variants - {INT4}
     for cover in covers(geo, what, rows, terms, variants):
         load = Load(cover, geo, terms)
         for block_rows in shares(geo.out_blocks, n_rows):
@@ -187,10 +189,10 @@ def _shared_candidates(
     w_ring = ov.w_slot * ov.w_slots
     a_ring = ov.a_slot * ov.a_slots
     most_rows = max(rows)
-    whole = geo.max_rows_in(most_rows) * geo.in_blocks * geo.line_px(geo.w_out) * 8
+    whole = geo.max_rows_in(most_rows) * geo.in_blocks * geo.line_px(geo.w_out) * geo.in_px
     for ckb in sorted({-(-geo.in_blocks // n) for n in range(1, geo.in_blocks + 1)}, reverse=True):
         n_ck = -(-geo.in_blocks // ckb)
-        if geo.max_rows_in(1) * ckb * geo.line_px(1) * 8 > a_ring or (geo.residual and n_ck > 1):
+        if geo.max_rows_in(1) * ckb * geo.line_px(1) * geo.in_px > a_ring or (geo.residual and n_ck > 1):
             continue
         for nob in sorted({-(-most // n) for n in range(1, most + 1)}, reverse=True):
             if geo.residual and (most % nob or geo.out_blocks % nob):
@@ -207,7 +209,7 @@ def _shared_candidates(
                 yield _conv_tiling(
                     geo, block_rows, load, work, rows, bands, nob, ckb, n_ck, width, n_x, weights, ov, terms, False
                 )
-            fits_o = nob * most_rows * geo.w_out * 8 <= ov.o_slot * ov.o_slots
+            fits_o = nob * most_rows * geo.w_out * geo.out_px <= ov.o_slot * ov.o_slots
             fits_acc = n_ck == 1 or nob * most_rows * ceil_div(geo.w_out, 4) * 128 <= ov.acc_bytes
             listable = not load.cover.listed or _last_listed_pixel(geo, geo.in_blocks, geo.w_out) <= MAX_LISTED_PIXEL
             if whole <= a_ring and fits_o and fits_acc and not geo.residual and not geo.pool and listable:
@@ -253,7 +255,7 @@ def _pixel_candidates(
             band = -(-most_rows // n_b)
             if _input_bytes(geo, ckb, n_rows * nob, width, band) > ov.a_slot * ov.a_slots:
                 continue
-            if nob * band * width * 8 > ov.o_slot * ov.o_slots:
+            if nob * band * width * geo.out_px > ov.o_slot * ov.o_slots:
                 continue
             if _acc_bytes(geo, ckb, nob, n_ck, width, band) > ov.acc_bytes:
                 continue
@@ -276,7 +278,7 @@ def _acc_bytes(geo: Geometry, ckb: int, nob: int, n_ck: int, width: int, band: i
 
 def _input_bytes(geo: Geometry, in_blocks: int, res_blocks: int, width: int, band: int) -> int:
     """Most bytes of an activation message: input rows, then the residual of all core rows' blocks of the pass."""
-    data = geo.max_rows_in(band) * in_blocks * geo.line_px(width) * 8
+    data = geo.max_rows_in(band) * in_blocks * geo.line_px(width) * geo.in_px
     return data + (band * res_blocks * width * 8 if geo.residual else 0)
 
 
@@ -301,7 +303,7 @@ def _conv_tiling(
     n_pass = -(-(block_rows[0][1] - block_rows[0][0]) // nob)
     band, n_b = max(b for b, _ in bands), max(n for _, n in bands)
     a = ring_share(ceil_div(_input_bytes(geo, a_blocks, len(block_rows) * nob, width, band), ov.a_slot), ov.a_slots)
-    o = ring_share(-(-nob * band * width * 8 // ov.o_slot), ov.o_slots)
+    o = ring_share(-(-nob * band * width * geo.out_px // ov.o_slot), ov.o_slots)
     most = block_rows[0][1] - block_rows[0][0]
     steps = n_x * n_b
     messages = n_pass * steps * n_ck

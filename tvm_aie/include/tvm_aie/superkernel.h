@@ -45,8 +45,8 @@ enum CoreLock : int { kAFree = 0, kAFull = 1, kWFree = 2, kWFull = 3, kOFree = 4
 
 enum KernelId : int { kConv = 1, kAdd = 2, kMaxPool = 3, kAvgPool = 4, kUpsample = 5 };
 
-// Flag of a weight message: a row of Gamma that is full needs no look-up.
-constexpr uint32_t kDenseRows = 1;
+// Flags of a weight message: a row of Gamma that is full needs no look-up; the activations, the outputs are int16.
+constexpr uint32_t kDenseRows = 1, kWideInput = 2, kWideOutput = 4, kAllFlags = 7;
 
 struct MemRange {
   uint32_t begin = 0, end = 0;
@@ -60,6 +60,7 @@ struct KernelCall {
   int64_t macs_int4 = 0;       // those of `macs` that int4 weights do
   int64_t chunks = 0;          // groups of up to 8 accumulators (conv), or lines (channel-wise)
   std::array<int64_t, 9> trips{};  // trips[n]: inner trips with n live accumulators (conv); trips[1]: vectors (channel-wise)
+  bool wide = false;               // int16 activations: every trip and every MAC is int16 x int8
   std::array<int64_t, 9> trips_int4{};  // trips of int4 pairs (conv)
   int64_t blocks = 0;          // (ocb, cblk) pairs looked up in Gamma, summed over chunks
   int64_t segments = 0;        // runs of listed entries begun, summed over chunks
