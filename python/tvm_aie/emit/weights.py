@@ -66,7 +66,9 @@ def item_weights(item: WorkItem, graph: PhysicalGraph, packed: Mapping[str, Pack
     return PackedConv(tiles, Blocks.of(tiles), np.concatenate([p.bias for p in parts], axis=1))
 
 
-def conv_messages(packed: PackedConv, tiling: Tiling, geo: Geometry, row: int, slot: int) -> Iterator[bytes]:
+def conv_messages(
+    packed: PackedConv, tiling: Tiling, geo: Geometry, row: int, slot: int, o_slot: int
+) -> Iterator[bytes]:
     """The messages of core row ``row`` in stream order (per pass, then per input channel chunk).
 
     With split input channels the sequence of a pass is repeated for each width chunk and band.
@@ -77,15 +79,24 @@ def conv_messages(packed: PackedConv, tiling: Tiling, geo: Geometry, row: int, s
         begin, end = min(first + p * tiling.nob, last), min(first + (p + 1) * tiling.nob, last)
         # Where this row's share of the residual begins, and how many blocks the message carries.
         share = (row * tiling.nob, active_rows(tiling, p) * tiling.nob) if packed.residual else (0, 0)
-        chunks = [_conv_message(packed, tiling, geo, (begin, end), ck, slot, share) for ck in range(tiling.n_ck)]
+        o_slots = tiling.o_slots_of(end - begin, o_slot)
+        part = begin, end, o_slots
+        chunks = [_conv_message(packed, tiling, geo, part, ck, slot, share) for ck in range(tiling.n_ck)]
         for _ in range(steps):
             yield from chunks
 
 
 def _conv_message(
-    packed: PackedConv, tiling: Tiling, geo: Geometry, outs: tuple[int, int], ck: int, slot: int, share: tuple[int, int]
+    packed: PackedConv,
+    tiling: Tiling,
+    geo: Geometry,
+    part: tuple[int, int, int],
+    ck: int,
+    slot: int,
+    share: tuple[int, int],
 ) -> bytes:
-    (begin, end), in_blocks = outs, packed.tiles.shape[1]
+    """``part``: first and last output block of the message, and its output slots."""
+    (begin, end, o_slots), in_blocks = part, packed.tiles.shape[1]
     c_lo, c_hi = ck * tiling.ckb, min((ck + 1) * tiling.ckb, in_blocks)
     base = 0 if tiling.a_resident else min(c_lo, in_blocks - tiling.ckb)
     n_ocb = end - begin
@@ -103,7 +114,7 @@ def _conv_message(
     lists = _lists(packed, cover, (begin, end, c_lo, c_hi), np.array([geo.dy * step, line, geo.dx]), c_lo - base)
     lengths = (lists.taps, lists.pairs, n_ocb * geo.kh if lists.addresses else 0)
     extra, tiles = extra + lists.addresses, tiles + lists.tiles
-    counts = n_ocb, tiling.o_slots, len(rows)
+    counts = n_ocb, o_slots, len(rows)
     flags = DENSE_ROWS * cover.dense | wide
     return message(slot, Contents(*counts, extra, tiles, len(packed.bias), share, lengths, flags))
 
@@ -190,8 +201,8 @@ def message(slot: int, c: Contents) -> bytes:
     return data.ljust(n_slots * slot, b"\0")
 
 
-def channelwise_message(tiling: Tiling, row: int, slot: int) -> bytes:
+def channelwise_message(tiling: Tiling, row: int, slot: int, o_slot: int) -> bytes:
     """Which channel blocks of each chunk core row ``row`` owns."""
     first, last = tiling.block_rows[row]
     n = last - first
-    return message(slot, Contents(n, tiling.o_slots if n else 0, 0, b"", b"", share=(first if n else 0, 0)))
+    return message(slot, Contents(n, tiling.o_slots_of(n, o_slot), 0, b"", b"", share=(first if n else 0, 0)))
