@@ -221,8 +221,8 @@ class Emitter:
             c, ring = self.array.w_home(r)
             placeholder = BdTemplate(Shape(int(Arg.CONST), ((1, 1),)), -1001 - r, control=True)
             self.commands.push(
-                (self.array.shim(c), Dir.MM2S, 1 + ring), (placeholder,), 1, (0, -2), (len(self.tilings), LATE)
-            )
+                (self.array.shim(c), Dir.MM2S, 1 + ring), (placeholder,), 1, (0, -2), (len(self.tilings), LATE), -1
+            )  # no item's: it lasts as long as the program
 
     def _emit_weights(self, item: WorkItem, tiling: Tiling) -> None:
         layer = self.graph.layers[item.layer]
@@ -272,7 +272,7 @@ class Emitter:
                 blocked.add(p.channel)
                 rest.append(p)
                 continue
-            self.commands.push(p.channel, p.task.chain, p.task.repeat, order, (p.item, p.end))
+            self.commands.push(p.channel, p.task.chain, p.task.repeat, order, (p.item, p.end), p.item)
         return rest
 
     def _emit_item(self, item: WorkItem, pending: list[_Pending]) -> None:
