@@ -415,7 +415,7 @@ class Emitter:
         shape = Shape(mt, local.dims)
         acquire, release = LockUse(mt, LOAD_GO, 1), LockUse(mt, LOAD_DONE, 1)
         into = BdTemplate(shape, base, 1, 0, acquire, release, control)
-        order, done = (item, -0.9), (item, -0.5)
+        order, done = (item, -0.9), (item, 0.9)
         self.commands.push((mt, Dir.S2MM, self.array.load_s2mm), (into,), 1, order, done)
         self.commands.push(
             (self.array.shim(c), Dir.MM2S, 0), (BdTemplate(ddr, ddr_base, control=control),), 1, order, done
@@ -457,7 +457,7 @@ class Emitter:
             base = out.address + (lo - out.rows[c][0]) * buffer_row * 4 + offset * line * 4
             remote = merge_dims(((hi - lo, storage.row_bytes // 4), (out.blocks, line), (line, 1)))
             ddr_base = home.offset + lo * storage.row_bytes + out.first * line * 4
-            order, complete = (at, -0.9), (at, -0.5)
+            order, complete = (at, -0.9), (at, 0.9)
             into = BdTemplate(Shape(int(home.arg), remote), ddr_base)
             number = self.commands.push((shim, Dir.S2MM, 0), (into,), 1, order, complete)
             go, done = LockUse(mt, STORE_GO, 1), LockUse(mt, STORE_DONE, 1)
