@@ -32,7 +32,7 @@ from tvm_aie.cost.item_load import ItemLoad, Rates, item_load, rates_of
 from tvm_aie.emit import opcodes
 from tvm_aie.emit.emitter import FILLER_WORDS
 from tvm_aie.emit.overlay import Array
-from tvm_aie.emit.weights import PackedConv
+from tvm_aie.emit.weights import PackedConv, item_weights
 from tvm_aie.memory.placement import Placement
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.schedule.tiling import Tiling
@@ -86,9 +86,9 @@ def estimate(
     cache: dict[object, ItemLoad] = {}
     for item, tiling in zip(placement.items, tilings, strict=True):
         layer = physical.layers[item.layer]
-        key = (item.layer, item.out_rows, id(tiling))
+        key = (item.members, item.out_rows, id(tiling))
         if key not in cache:
-            cache[key] = item_load(array, rates, item, layer, tiling, packed.get(layer.name))
+            cache[key] = item_load(array, rates, item, layer, tiling, item_weights(item, physical, packed))
         loads.append(cache[key])
     return _Run(array, rates, physical, placement, loads).run()
 
@@ -230,21 +230,21 @@ class _Run:
 
     def _stores(self, of: int, ready: Floats) -> float:
         """The stores of item ``of``'s output, which may go from ``ready`` on; returns when the last one ends."""
-        out = self.placement.items[of].output
-        if not out.store:
-            return 0.0
-        storage = self.physical.storages[out.storage]
-        last = 0.0
-        for c, (lo, hi) in enumerate(self.placement.items[of].out_rows):
-            if hi > lo:
-                words = (hi - lo) * out.blocks * storage.width * 2
-                end = max(float(ready[c]), float(self.col.store_free[c]), self.command)
-                end += words * self.rates.store + self.rates.store_task
-                self.col.store_free[c] = end
-                self.col.store_ends[c].append(end)
-                self.col.store_deaths[c].append(out.last_use)
-                last = max(last, end)
-        self.stored[out.storage] = last
+        item, last = self.placement.items[of], 0.0
+        for out in item.outputs:
+            if not out.store:
+                continue
+            storage = self.physical.storages[out.storage]
+            for c, (lo, hi) in enumerate(item.out_rows):
+                if hi > lo:
+                    words = (hi - lo) * out.blocks * storage.width * 2
+                    end = max(float(ready[c]), float(self.col.store_free[c]), self.command)
+                    end += words * self.rates.store + self.rates.store_task
+                    self.col.store_free[c] = end
+                    self.col.store_ends[c].append(end)
+                    self.col.store_deaths[c].append(out.last_use)
+                    last = max(last, end)
+            self.stored[out.storage] = last
         return last
 
     def _load(self, i: int, ready: Floats) -> float:
