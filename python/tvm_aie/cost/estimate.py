@@ -29,7 +29,6 @@ import numpy as np
 import numpy.typing as npt
 
 from tvm_aie.cost.item_load import ItemLoad, Rates, item_load, rates_of
-from tvm_aie.emit import opcodes
 from tvm_aie.emit.emitter import FILLER_WORDS
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.weights import PackedConv, item_weights
@@ -187,6 +186,8 @@ class _Run:
             lists.extend([] if lists is not self.col.stores_awaited else 0 for _ in range(n))  # type: ignore[misc]
         self.core = np.zeros((n, array.rows))
         self.o_end = np.zeros((n, array.rows))
+        self.o_pos = np.zeros((n, array.rows), np.int64)
+        self.junk_end = self.o_end
         self.weights = _Weights(array, rates, loads)
         self.load_ends: dict[tuple[int, int], Floats] = {}
         self.stored: dict[str, float] = {}
@@ -307,6 +308,8 @@ class _Run:
         released: list[Floats] = []
         o_ends: list[Floats] = []
         shared = self.rates.o_shared
+        junk_until, o_end = self._skip(load, core, o_end)
+        after = np.arange(self.array.rows, 0, -1)
         for s, step in enumerate(load.steps):
             if step.acquires_w:
                 core = np.maximum(core, self.weights.arrive())
@@ -317,8 +320,11 @@ class _Run:
                 a_free = a_free + load.a_move[s]
                 a_ends.append(a_free)
                 core = np.maximum(core, a_free[:, None])
-            if step.acquires_o and len(o_ends) >= depth_o:
-                core = np.maximum(core, o_ends[len(o_ends) - depth_o])
+            if step.acquires_o:
+                if len(o_ends) == junk_until:
+                    core = np.maximum(core, self.junk_end)
+                if len(o_ends) >= depth_o:
+                    core = np.maximum(core, o_ends[len(o_ends) - depth_o])
             core = core + load.kernel[s]
             if step.releases_a:
                 released.append(core.max(axis=1))
@@ -327,16 +333,36 @@ class _Run:
             if step.releases_o:
                 move = load.o_move[s]
                 if shared:
-                    start = np.maximum(o_end, core.min(axis=1, keepdims=True))
-                    whole = start + move.sum(axis=1, keepdims=True)
-                    o_end = np.maximum(whole, core + move)
-                    o_end = np.broadcast_to(o_end.max(axis=1, keepdims=True), core.shape)
+                    o_end = _shared_end(o_end, core, move, load.o_each * after)
                 else:
                     o_end = np.where(move > 0, np.maximum(o_end, core) + move, o_end)
                 o_ends.append(o_end)
         self.core, self.col.a_free, self.o_end = core, a_free, o_end
 
 
-def prologue_words(words: Sequence[int]) -> int:
-    """Words of an opcode message with its header."""
-    return opcodes.HEADER_WORDS + len(words)
+    def _skip(self, load: ItemLoad, core: Floats, o_end: Floats) -> tuple[int, Floats]:
+        """Junk that realigns the output rings at the start of an item: the message that must wait for it, its end."""
+        slots = self.array.overlay.o_slots
+        skip = np.where(load.o_counts > 0, -self.o_pos % load.o_slots, 0)
+        self.o_pos = (self.o_pos + skip + load.o_counts * load.o_slots) % slots
+        if not skip.any():
+            return -1, o_end
+        move = skip * self.rates.o_slot
+        if self.rates.o_shared:
+            ends = np.maximum(o_end, core.min(axis=1, keepdims=True)) + move.sum(axis=1, keepdims=True)
+            self.junk_end = np.broadcast_to(ends, core.shape)
+        else:
+            self.junk_end = np.maximum(o_end, core) + move
+        return int((slots - skip.max()) // load.o_slots), self.junk_end
+
+
+def _shared_end(before: Floats, ready: Floats, move: Floats, work: Floats) -> Floats:
+    """End of one message per row on a link that each column's rows share; arrays (columns, rows).
+
+    The link works whenever there is work: with the rows in order of readiness t, everything is done at the largest of
+    t[k] + the work of rows k, k+1, ..., and not before all of it is done behind what came ``before``. ``move`` is 0 for
+    a row without a message; ``work``: of the last n rows in that order.
+    """
+    t = np.sort(np.where(move > 0, ready, -np.inf), axis=1)
+    end = np.maximum((t + work).max(axis=1), before[:, 0] + move.sum(axis=1))
+    return np.broadcast_to(end[:, None], ready.shape)

@@ -99,7 +99,8 @@ class ItemLoad:
     """Arrays: ``kernel`` and ``o_move`` (steps, columns, rows), ``a_move`` (steps, columns) in cycles.
 
     ``w_bytes`` (rows, messages). ``a_slots``: per message and column; ``a_total``: of all messages of a column;
-    depths: messages that fit the rings.
+    depths: messages that fit the rings; ``o_each``: cycles of one output message on its link;
+    ``o_counts``: output messages (columns, rows).
     """
 
     steps: tuple[Step, ...]
@@ -112,6 +113,9 @@ class ItemLoad:
     a_total: tuple[int, ...]
     a_depth: int
     o_depth: int
+    o_each: float
+    o_slots: int
+    o_counts: Ints
 
 
 def walk(words: Sequence[int]) -> list[Step]:
@@ -227,6 +231,9 @@ def item_load(
         tuple(n * tiling.a_slots for n in messages),
         max(1, ov.a_slots // tiling.a_slots),
         max(1, ov.o_slots // tiling.o_slots),
+        own,
+        tiling.o_slots,
+        np.asarray((o_move[[s.releases_o for s in steps]] > 0).sum(axis=0), np.int64),
     )
 
 
