@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tvm_aie.errors import InfeasibleError
+from tvm_aie.schedule.estimate import PipelineLoad, pipeline_cycles
 from tvm_aie.schedule.geometry import Geometry, KernelId, Overlay, ceil_div, ring_share
 from tvm_aie.schedule.terms import KernelTerms
 
@@ -290,10 +291,7 @@ def _conv_tiling(
     most = block_rows[0][1] - block_rows[0][0]
     steps = n_x * n_b
     messages = n_pass * steps * n_ck
-    t_a = (1 if resident else messages) * a * ov.a_slot / WORD / terms.a_rate
     passes = sum(ceil_div(last - first, nob) for first, last in block_rows)
-    t_o = steps * o * ov.o_slot / WORD * max(n_pass / terms.o_rate, passes / terms.o_link)
-    t_w = weights[1] * (steps if n_ck > 1 else 1) / WORD / terms.w_rate
     if terms.ideal:
         t_c = steps * band * width * live_row * geo.taps * 64 / terms.macs_per_cycle
     else:
@@ -302,11 +300,18 @@ def _conv_tiling(
         t_c = steps * per_step + messages * (terms.call + 6 * terms.opcode)
         if geo.residual:
             t_c += steps * most * band * (terms.add_a + 2 * ceil_div(width, 4) * terms.add_ii)
-    first = a * ov.a_slot / WORD + o * ov.o_slot / WORD + t_c / messages
-    double_a, double_w = 2 * a <= ov.a_slots, 2 * weights[0] <= ov.w_slot * ov.w_slots
-    body = max(t_a, t_c, t_o, t_w) if double_a else max(t_a + t_c, t_o, t_w)
-    if not double_w and n_pass * n_ck > 1:
-        body = max(body, t_w + max(t_c, t_a))
+    load = PipelineLoad(
+        n_pass * steps,
+        n_ck,
+        a,
+        o,
+        resident,
+        t_c,
+        steps * passes,
+        (weights[0], weights[1] * (steps if n_ck > 1 else 1)),
+        messages if n_ck > 1 else n_pass,
+    )
+    body = pipeline_cycles(load, ov, terms)
     control = control_cycles(
         geo,
         rows,
@@ -321,8 +326,8 @@ def _conv_tiling(
         len(block_rows),
         terms,
     )
-    cycles = combined(body + first, control)
-    return Tiling(block_rows, nob, n_pass, width, n_x, bands, ckb, n_ck, a, o, cycles, body + first, resident)
+    cycles = combined(body, control)
+    return Tiling(block_rows, nob, n_pass, width, n_x, bands, ckb, n_ck, a, o, cycles, body, resident)
 
 
 def combined(body: float, control: float) -> float:
