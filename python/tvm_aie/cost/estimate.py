@@ -23,7 +23,8 @@ Terms, each from a timing rule of that section; ``slot`` is a ring slot in words
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -89,106 +90,128 @@ def estimate(
         if key not in cache:
             cache[key] = item_load(array, rates, item, layer, tiling, item_weights(item, physical, packed))
         loads.append(cache[key])
-    return _Run(array, rates, physical, placement, loads).run()
+    words = sum(sum(load.prologue_words) for load in loads) / array.cols
+    run = Recurrence(array, physical, placement, words)
+    times = [run.advance(i, load) for i, load in enumerate(loads)]
+    return Estimate(tuple(times), run.finish(times[-1]))
 
 
-@dataclass
 class _Columns:
     """State of the columns' own channels; times in cycles, arrays over the columns."""
 
-    a_free: Floats  # the activation channel
-    a_pos: npt.NDArray[np.int64]  # ring position in slots
-    load_free: Floats
-    store_free: Floats
-    done: Floats  # outputs of the item before are complete
-    store_ends: list[list[float]] = field(default_factory=list)
-    store_deaths: list[list[int]] = field(default_factory=list)
-    stores_awaited: list[int] = field(default_factory=list)
+    def __init__(self, n: int) -> None:
+        self.a_free = np.zeros(n)  # the activation channel
+        self.a_pos = np.zeros(n, np.int64)  # ring position in slots
+        self.load_free = np.zeros(n)
+        self.store_free = np.zeros(n)
+        self.done = np.zeros(n)  # outputs of the item before are complete
+        self.store_ends: list[list[float]] = [[] for _ in range(n)]
+        self.store_deaths: list[list[int]] = [[] for _ in range(n)]
+        self.stores_awaited = [0] * n
+
+    def copy(self) -> _Columns:
+        """An independent state."""
+        other = copy(self)
+        other.load_free, other.store_free = self.load_free.copy(), self.store_free.copy()
+        other.store_ends = [list(x) for x in self.store_ends]
+        other.store_deaths = [list(x) for x in self.store_deaths]
+        other.stores_awaited = list(self.stores_awaited)
+        return other
 
 
 class _Weights:
-    """Arrival of the weight messages of all rows in the core rings, in stream order (see the module's terms)."""
+    """Arrival of the weight messages of all rows in the core rings, in stream order (see the module's terms).
 
-    def __init__(self, array: Array, rates: Rates, loads: Sequence[ItemLoad]) -> None:
+    Of the messages before the current item only those are kept whose bytes may still lie in a ring.
+    """
+
+    def __init__(self, array: Array, rates: Rates) -> None:
         ov = array.overlay
-        sizes = np.concatenate([load.w_bytes for load in loads], axis=1).astype(np.float64)
-        n_rows, n = sizes.shape
-        ends = np.cumsum(sizes, axis=1)
-        slot = ov.memtile_w_slot
-        filled = np.ceil(ends / slot) * slot
-        self.sizes, self.rates = sizes, rates
-        # Column 0 of ``released`` and ``arrived`` is the time before the first message.
-        self.released = np.zeros((n_rows, n + 1))
-        self.arrived = np.zeros((n_rows, n + 1))
-        self.loaded = np.zeros(n_rows)
-        padded = np.concatenate([np.zeros((n_rows, 1)), ends], axis=1)
-        core = ov.w_slot * ov.w_slots
-        self._ring_terms(padded, sizes, core)
-        self.into_memtile = np.diff(np.concatenate([np.zeros((n_rows, 1)), filled], axis=1)) * rates.loadw
-        self.last_slot = (ends - (np.ceil(ends / slot) - 1) * slot) * rates.w
-        self.move = sizes * rates.w
-        # The memtile ring: when byte ``filled - ring`` has left; by message, minus what the message sends after it.
-        ring = slot * ov.memtile_w_slots
-        before = filled - ring
-        self.left_at = np.stack([np.searchsorted(padded[r], before[r], "left") for r in range(n_rows)])
-        self.left_early = (np.take_along_axis(padded, np.minimum(self.left_at, n), 1) - before) * rates.w
-        self.blocked = before > 0
-        self.refill = slot * rates.loadw
-        self.row = np.arange(n_rows)
+        self.rates = rates
+        self.core, self.slot, self.memtile = (
+            ov.w_slot * ov.w_slots,
+            ov.memtile_w_slot,
+            ov.memtile_w_slot * ov.memtile_w_slots,
+        )
+        # Per row and message: bytes of the stream up to its end, when the cores released it, when it was there.
+        self.ends, self.released, self.arrived = (np.zeros((array.rows, 1)) for _ in range(3))
+        self.loaded = np.zeros(array.rows)
+        self.row = np.arange(array.rows)
         self.next = 0
 
-    def _ring_terms(self, padded: Floats, sizes: Floats, ring: int) -> None:
-        """For each message the two releases that can hold it up, and the time that it needs after each."""
-        need = padded[:, 1:] - ring
-        at = np.stack([np.searchsorted(p, x, "left") for p, x in zip(padded, need, strict=True)])
-        at = np.where(need > 0, at, 0)
+    def begin(self, sizes: Floats) -> None:
+        """The messages of the next item: bytes, (rows, messages)."""
+        old = self.ends[:, : self.next + 1]
+        keep = int((old[:, -1:] - old <= self.core + self.memtile + self.slot).all(axis=0).argmax())
+        self.ends = np.concatenate([old[:, keep:], old[:, -1:] + np.cumsum(sizes, axis=1)], axis=1)
+        more = np.zeros(sizes.shape)
+        self.released = np.concatenate([self.released[:, keep : self.next + 1], more], axis=1)
+        self.arrived = np.concatenate([self.arrived[:, keep : self.next + 1], more], axis=1)
+        self.first = self.next = self.ends.shape[1] - 1 - sizes.shape[1]
+        self._terms(sizes)
+
+    def _terms(self, sizes: Floats) -> None:
+        ends, rates, slot = self.ends, self.rates, self.slot
+        new, before = ends[:, self.first + 1 :], ends[:, self.first : -1]
+        filled, filled_before = np.ceil(new / slot) * slot, np.ceil(before / slot) * slot
+        self.move = sizes * rates.w
+        self.into_memtile = (filled - filled_before) * rates.loadw
+        self.last_slot = (new - (np.ceil(new / slot) - 1) * slot) * rates.w
+        # The core ring: the two releases that can hold a message up, and the time that it needs after each.
+        need = new - self.core
+        at = self._index(need)
         self.after: list[tuple[npt.NDArray[np.int64], Floats]] = []
         for back in (0, 1):
             i = np.maximum(at - back, 0)
-            rest = np.minimum(need - np.take_along_axis(padded, np.maximum(i - 1, 0), 1), sizes)
-            self.after.append((i, np.where(i > 0, np.maximum(rest, 0), 0) * self.rates.w))
+            rest = np.minimum(need - np.take_along_axis(ends, np.maximum(i - 1, 0), 1), sizes)
+            self.after.append((i, np.where((i > 0) & (need > 0), np.maximum(rest, 0), 0) * rates.w))
+        # The memtile ring: when byte ``filled - ring`` has left; by message, minus what the message sends after it.
+        gone = filled - self.memtile
+        self.left_at = self._index(gone)
+        self.left_early = (np.take_along_axis(ends, self.left_at, 1) - gone) * rates.w
+        self.blocked = gone > 0
+        self.any_blocked = self.blocked.any(axis=0)
+        self.refill = slot * rates.loadw
+
+    def _index(self, need: Floats) -> npt.NDArray[np.int64]:
+        """First message of each row whose end is at least ``need``; 0 where nothing is needed."""
+        at = np.stack([np.searchsorted(e, x, "left") for e, x in zip(self.ends, need, strict=True)])
+        return np.where(need > 0, np.minimum(at, self.ends.shape[1] - 1), 0)
 
     def arrive(self) -> Floats:
         """Time at which the next message of each row is complete in the cores."""
-        j, row = self.next, self.row
+        j, k, row = self.next, self.next - self.first, self.row
         self.next = j + 1
-        loaded = self.loaded + self.into_memtile[:, j]
-        if self.blocked[:, j].any():
-            left = self.arrived[row, np.minimum(self.left_at[:, j], j)] - self.left_early[:, j]
-            loaded = np.maximum(loaded, np.where(self.blocked[:, j], left + self.refill, 0))
+        loaded = self.loaded + self.into_memtile[:, k]
+        if self.any_blocked[k]:
+            left = self.arrived[row, np.minimum(self.left_at[:, k], j)] - self.left_early[:, k]
+            loaded = np.maximum(loaded, np.where(self.blocked[:, k], left + self.refill, 0))
         self.loaded = loaded
-        t = np.maximum(self.arrived[:, j] + self.move[:, j], loaded + self.last_slot[:, j])
+        t = np.maximum(self.arrived[:, j] + self.move[:, k], loaded + self.last_slot[:, k])
         for at, rest in self.after:
-            t = np.maximum(t, self.released[row, at[:, j]] + rest[:, j])
+            t = np.maximum(t, self.released[row, at[:, k]] + rest[:, k])
         self.arrived[:, j + 1] = t
-        return t
+        return np.asarray(t, np.float64)
 
     def release(self, t: Floats) -> None:
         """The message that arrived last is released by the cores of each row at ``t``."""
         self.released[:, self.next] = t
 
 
-class _Run:
-    """One pass over the items."""
+class Recurrence:
+    """The state between items. ``advance`` adds the next one; ``copy`` gives a state to try another tiling on."""
 
-    def __init__(
-        self,
-        array: Array,
-        rates: Rates,
-        physical: PhysicalGraph,
-        placement: Placement,
-        loads: Sequence[ItemLoad],
-    ) -> None:
-        self.array, self.rates, self.physical, self.placement, self.loads = array, rates, physical, placement, loads
+    def __init__(self, array: Array, physical: PhysicalGraph, placement: Placement, opcode_words: float) -> None:
+        """``opcode_words``: of the messages of one column, loaded before anything else."""
+        self.array, self.physical, self.placement = array, physical, placement
+        self.rates = rates_of(array)
         n = array.cols
-        self.col = _Columns(*(np.zeros(n) for _ in range(1)), np.zeros(n, np.int64), *(np.zeros(n) for _ in range(3)))
-        for lists in (self.col.store_ends, self.col.store_deaths, self.col.stores_awaited):
-            lists.extend([] if lists is not self.col.stores_awaited else 0 for _ in range(n))  # type: ignore[misc]
+        self.col = _Columns(n)
         self.core = np.zeros((n, array.rows))
         self.o_end = np.zeros((n, array.rows))
         self.o_pos = np.zeros((n, array.rows), np.int64)
         self.junk_end = self.o_end
-        self.weights = _Weights(array, rates, loads)
+        self.weights = _Weights(array, self.rates)
         self.load_ends: dict[tuple[int, int], Floats] = {}
         self.stored: dict[str, float] = {}
         self.command = 0.0
@@ -197,25 +220,30 @@ class _Run:
             for k, place in enumerate(item.inputs):
                 if not place.resident:
                     self.loads_at.setdefault(place.load_at, []).append((item.index, k))
+        self.col.load_free = self.col.load_free + max(opcode_words, FILLER_WORDS) * self.rates.load
 
-    def run(self) -> Estimate:
-        """All items, then the last stores."""
+    def copy(self) -> Recurrence:
+        """An independent state: arrays are replaced, never written, except those of ``_Weights``."""
+        other = copy(self)
+        other.col, other.weights = self.col.copy(), copy(self.weights)
+        other.load_ends, other.stored = dict(self.load_ends), dict(self.stored)
+        return other
+
+    def advance(self, i: int, load: ItemLoad) -> ItemTime:
+        """Item ``i``, which comes next."""
+        first_free = float(self.col.a_free.min())
+        moved = self._start(i, load)
+        self._steps(load)
+        self.col.done = self.o_end.max(axis=1)
+        end = max(float(self.col.done.max()), float(self.col.a_free.max()), moved)
+        return ItemTime(first_free, end, float(load.kernel.sum(axis=0).max(initial=0.0)))
+
+    def finish(self, last: ItemTime) -> float:
+        """Cycles of the program: the last item, the message that ends it, the last stores."""
         items = self.placement.items
-        opcode_words = sum(sum(load.prologue_words) for load in self.loads) / self.array.cols
-        self.col.load_free += max(opcode_words, FILLER_WORDS) * self.rates.load
-        times = []
-        for i, load in enumerate(self.loads):
-            first_free = float(self.col.a_free.min())
-            moved = self._start(i, load)
-            self._steps(load)
-            self.col.done = self.o_end.max(axis=1)
-            end = max(float(self.col.done.max()), float(self.col.a_free.max()), moved)
-            times.append(ItemTime(first_free, end, float(load.kernel.sum(axis=0).max(initial=0.0))))
-        n = len(items)
-        ready = self._barrier(n)
+        ready = self._barrier(len(items))
         moved = self._stores(items[-1].index, ready)
-        total = max(float(ready.max()) + self.rates.a_slot, moved, times[-1].end)
-        return Estimate(tuple(times), total)
+        return max(float(ready.max()) + self.rates.a_slot, moved, last.end)
 
     # ------------------------------------------------------------------ between items
 
@@ -309,6 +337,7 @@ class _Run:
         o_ends: list[Floats] = []
         shared = self.rates.o_shared
         junk_until, o_end = self._skip(load, core, o_end)
+        self.weights.begin(load.w_bytes.astype(np.float64))
         after = np.arange(self.array.rows, 0, -1)
         for s, step in enumerate(load.steps):
             if step.acquires_w:
