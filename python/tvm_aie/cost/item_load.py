@@ -319,20 +319,23 @@ def _kernel_cycles(
     taps = _taps_of_bands(geo, y, band)[:, None]  # rows x taps inside the image
     if geo.kernel == KernelId.CONV:
         if device.core_ideal:
-            return np.ceil(pairs * (taps * (geo.kw * tiling.width * BLOCK_MACS)) / device.macs_per_cycle)
+            return np.ceil(pairs * (taps * (geo.kw * geo.conv_px(tiling.width) * BLOCK_MACS)) / device.macs_per_cycle)
         return _conv_cycles(array, geo, tiling, band, taps, pairs, blocks)
     if device.core_ideal:
         return np.zeros(pairs.shape)
-    return _channelwise(array, geo, item, band, taps, blocks)
+    return _channelwise(array, geo, band, taps, blocks)
 
 
 def _taps_of_bands(geo: Geometry, y: Ints, band: int) -> Ints:
-    """Sum over the rows of each band of the window rows that lie inside the image."""
-    rows = np.arange(geo.h_out + band)
-    ky = np.arange(geo.kh)
-    at = rows[:, None] * geo.sy - geo.pad_top + ky[None, :] * geo.dy
-    inside = ((at >= 0) & (at < geo.h_in)).sum(axis=1)
-    prefix = np.concatenate([[0], np.cumsum(inside)])
+    """Sum over the rows that the window computes for each band of the window rows that lie inside the image."""
+    if geo.pool_before:
+        return np.full(y.shape, band * geo.kh, np.int64)
+    height = geo.pool_after.h if geo.pool_after else geo.h_out
+    at = np.arange(height + band)[:, None] * geo.sy - geo.pad_top + np.arange(geo.kh)[None, :] * geo.dy
+    prefix = np.concatenate([[0], np.cumsum(((at >= 0) & (at < geo.h_in)).sum(axis=1))])
+    if geo.pool_after:
+        lo, hi = np.array([geo.pool_after.rows_in(int(v), band) for v in y]).T
+        return np.asarray(prefix[hi] - prefix[lo], np.int64)
     return np.asarray(prefix[y + band] - prefix[y], np.int64)
 
 
@@ -341,20 +344,26 @@ def _conv_cycles(
 ) -> Floats:
     """The convolution kernel's formula (docs/device-keys.md); border bands by the mean number of their taps."""
     keys = array.device.keys()
-    per_row = -(-tiling.width // 4)
-    full, rest = divmod(band * per_row, 8)
+    per_row = -(-geo.conv_px(tiling.width) // 4)
+    rows = geo.conv_rows(band)
+    full, rest = divmod(rows * per_row, 8)
     chunks = full + (rest > 0)
     ii, least = keys["kernel.conv.ii_per_acc"], keys["kernel.conv.ii_min"]
     trip = full * max(least, 8 * ii) + (max(least, rest * ii) if rest else 0)
     cycles = blocks * (chunks * keys["kernel.conv.a"])
-    cycles = cycles + pairs * (taps * (geo.kw / band) * trip + chunks * keys["kernel.conv.gamma"])
+    cycles = cycles + pairs * (taps * (geo.kw / rows) * trip + chunks * keys["kernel.conv.gamma"])
     if geo.residual:
         lines = blocks * band
         cycles = cycles + lines * (keys["kernel.add.a"] + 2 * per_row * keys["kernel.add.ii"])
+    if geo.pool is not None:
+        name = "avgpool" if geo.pool.average else "maxpool"
+        vectors = -(-tiling.width // 4) * geo.pool.kh * geo.pool.kw
+        each = keys[f"kernel.{name}.a"] + vectors * keys[f"kernel.{name}.ii"]
+        cycles = cycles + (tiling.ckb if geo.pool.before else blocks) * band * each
     return np.asarray(np.where(blocks > 0, np.ceil(cycles + keys["kernel.conv.call"]), 0.0), np.float64)
 
 
-def _channelwise(array: Array, geo: Geometry, item: WorkItem, band: int, taps: Ints, blocks: Ints) -> Floats:
+def _channelwise(array: Array, geo: Geometry, band: int, taps: Ints, blocks: Ints) -> Floats:
     """The channel-wise kernels' formula: lines and vectors of 32 lanes, times the taps that a vector reads."""
     keys = array.device.keys()
     name = {KernelId.ADD: "add", KernelId.MAXPOOL: "maxpool", KernelId.AVGPOOL: "avgpool"}.get(geo.kernel, "upsample")

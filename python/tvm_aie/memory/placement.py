@@ -110,11 +110,18 @@ class _State:
         return split_rows(height, self.columns, self.units.get(storage, 1), self.splits.get(height, EVEN))
 
 
-def plan_memory(graph: PhysicalGraph, columns: int, capacity: int, groups: Groups | None = None, push_cycles: float = 0) -> Placement:
+def plan_memory(
+    graph: PhysicalGraph,
+    columns: int,
+    capacity: int,
+    groups: Groups | None = None,
+    push_cycles: float | None = 0.0,
+    packed: bool = True,
+) -> Placement:
     """Decide residency, chunks and addresses. ``capacity``: bytes of each memtile for tensors.
 
-    ``groups``: sibling convolutions that share an item (default: none). ``push_cycles``: of a task on an idle channel.
-
+    ``groups``: sibling convolutions that share an item (default: none). ``push_cycles``: of a task on an idle channel;
+    None: no pool is spread over the columns. ``packed``: rows may be split unevenly (``memory.partition``).
     Raises ``InfeasibleError`` when one row of an item does not fit.
     """
     geometries = [geometry_of(layer, graph) for layer in graph.layers]
@@ -125,8 +132,10 @@ def plan_memory(graph: PhysicalGraph, columns: int, capacity: int, groups: Group
     chunks = [1] * len(graph.layers)
     leaders = {group[0]: group for group in groups or single_groups(graph)}
     state = _State(graph, leaders, geometries, columns, set(inputs), inputs | outputs, chunks, units)
-    state.splits = choose_splits(_relations(state), columns)
-    _spread_channels(state, push_cycles)
+    if packed:
+        state.splits = choose_splits(_relations(state), columns)
+    if push_cycles is not None:
+        _spread_channels(state, push_cycles)
     _require_ddr_where_far(state)
     while True:
         attempt = _attempt(state, capacity)
