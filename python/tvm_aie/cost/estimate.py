@@ -17,7 +17,9 @@ Terms, each from a timing rule of that section; ``slot`` is a ring slot in words
 * an item starts when the previous one is complete here, in all columns to the west, and in the next one to the east
   (the order of the barrier's acquires, ``emit.emitter``), its loads are there, and stores of memory that it
   overwrites have gone. Loads and stores run on channels of their own, one after the other.
-* the command processor waits for the store of what it is to load; it is not modelled further on idealised machines.
+* the command processor waits for the store of what it is to load. Where commands cost time, those of an item are
+  issued after those of the item before and at most one item ahead, and the last of them precede its last messages.
+* DDR is shared: weight streams get an equal share each; the first loads share it with all of them.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tvm_aie.cost.commands import costs_of, message_commands
 from tvm_aie.cost.item_load import ItemLoad, Rates, item_load, rates_of
 from tvm_aie.emit.emitter import FILLER_WORDS
 from tvm_aie.emit.overlay import Array
@@ -81,14 +84,15 @@ def estimate(
     packed: Mapping[str, PackedConv],
 ) -> Estimate:
     """Estimated time of a placed and tiled network."""
-    rates = rates_of(array)
+    rates, costs = rates_of(array), costs_of(array)
     loads: list[ItemLoad] = []
     cache: dict[object, ItemLoad] = {}
     for item, tiling in zip(placement.items, tilings, strict=True):
         layer = physical.layers[item.layer]
         key = (item.members, item.out_rows, id(tiling))
         if key not in cache:
-            cache[key] = item_load(array, rates, item, layer, tiling, item_weights(item, physical, packed))
+            control = message_commands(array, physical, item, tiling, costs)
+            cache[key] = item_load(array, rates, item, layer, tiling, item_weights(item, physical, packed), control)
         loads.append(cache[key])
     words = sum(sum(load.prologue_words) for load in loads) / array.cols
     run = Recurrence(array, physical, placement, words)
@@ -214,13 +218,16 @@ class Recurrence:
         self.weights = _Weights(array, self.rates)
         self.load_ends: dict[tuple[int, int], Floats] = {}
         self.stored: dict[str, float] = {}
-        self.command = 0.0
+        self.costs = costs_of(array)
+        self.command = 0.0  # when the command processor is done with what came before
+        self.begun = 0.0  # when the item before began
         self.loads_at: dict[int, list[tuple[int, int]]] = {}
         for item in placement.items:
             for k, place in enumerate(item.inputs):
                 if not place.resident:
                     self.loads_at.setdefault(place.load_at, []).append((item.index, k))
-        self.col.load_free = self.col.load_free + max(opcode_words, FILLER_WORDS) * self.rates.load
+        self.command += n * self.costs.pair()
+        self.col.load_free = self.col.load_free + self.command + max(opcode_words, FILLER_WORDS) * self.rates.load
 
     def copy(self) -> Recurrence:
         """An independent state: arrays are replaced, never written, except those of ``_Weights``."""
@@ -234,6 +241,9 @@ class Recurrence:
         first_free = float(self.col.a_free.min())
         moved = self._start(i, load)
         self._steps(load)
+        # Its last tasks are pushed at the end of its commands.
+        self.command += load.control
+        self.o_end = np.maximum(self.o_end, self.command) if load.control else self.o_end
         self.col.done = self.o_end.max(axis=1)
         end = max(float(self.col.done.max()), float(self.col.a_free.max()), moved)
         return ItemTime(first_free, end, float(load.kernel.sum(axis=0).max(initial=0.0)))
@@ -267,6 +277,7 @@ class Recurrence:
             for c, (lo, hi) in enumerate(item.out_rows):
                 if hi > lo:
                     words = (hi - lo) * out.blocks * storage.width * 2
+                    self.command += self.costs.pair()
                     end = max(float(ready[c]), float(self.col.store_free[c]), self.command)
                     end += words * self.rates.store + self.rates.store_task
                     self.col.store_free[c] = end
@@ -279,6 +290,7 @@ class Recurrence:
     def _load(self, i: int, ready: Floats) -> float:
         """The loads that may start with item ``i``; returns when the last one ends."""
         last = 0.0
+        word = self.rates.load if i else self.rates.load_beside  # at first, all weight streams run
         for index, k in self.loads_at.get(i, []):
             place = self.placement.items[index].inputs[k]
             storage = self.physical.storages[place.storage]
@@ -287,8 +299,9 @@ class Recurrence:
             for c, (lo, hi) in enumerate(place.rows):
                 if hi > lo:
                     words = (hi - lo) * place.blocks * storage.width * 2
+                    self.command += self.costs.pair()
                     start = max(float(self.col.load_free[c]), float(ready[c]) if i else 0.0, self.command)
-                    ends[c] = start + words * self.rates.load + self.rates.load_task
+                    ends[c] = start + words * word + self.rates.load_task
                     self.col.load_free[c] = ends[c]
             self.load_ends[(index, k)] = ends
             last = max(last, float(ends.max()))
@@ -300,7 +313,10 @@ class Recurrence:
         ready = self._barrier(i)
         if i == 0:
             moved = self._load(0, ready)
-        else:
+            self.command += self.array.rows * (self.costs.idle + self.costs.bd)  # weight streams
+        self.command = max(self.command, self.begun) + self.array.cols * self.costs.prologue()
+        ready = np.maximum(ready, self.command) if self.costs.any else ready
+        if i > 0:
             moved = self._stores(i - 1, ready)
             for c in range(self.array.cols):
                 needed = max((n + 1 for n, death in enumerate(col.store_deaths[c]) if death < i), default=0)
@@ -314,6 +330,7 @@ class Recurrence:
         slots = self._prologue_slots(load)
         col.a_free = np.maximum(ready, col.a_free) + slots * self.rates.a_slot
         self.core = np.maximum(self.core, col.a_free[:, None])
+        self.begun = float(ready.min())
         if self.command > float(col.a_free.min()):
             col.a_free = np.maximum(col.a_free, self.command)
         return moved

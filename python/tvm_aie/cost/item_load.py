@@ -30,7 +30,7 @@ BLOCK_MACS = 64
 class Rates:
     """Cycles, from the device keys: per A or O slot, per byte of the weight flows, per word of loads and stores.
 
-    ``piece``: a further descriptor inside a message. ``o_shared``: the output flows of a column share one link.
+    ``load_beside``: a load while all weight streams run and share DDR. ``piece``: a further descriptor inside a message. ``o_shared``: the output flows of a column share one link.
     """
 
     a_slot: float
@@ -40,6 +40,7 @@ class Rates:
     o_slot_own: float
     o_shared: bool
     load: float
+    load_beside: float
     store: float
     load_task: float
     store_task: float
@@ -70,6 +71,7 @@ def rates_of(array: Array) -> Rates:
         o_slot_own=own,
         o_shared=link > 0,
         load=1 / keys["flow.load.words_per_cycle"],
+        load_beside=max(1 / keys["flow.load.words_per_cycle"], WORD * (array.rows + array.cols) / ddr if ddr else 0.0),
         store=1 / keys["flow.store.words_per_cycle"],
         load_task=keys["shim.mm2s_task_cycles"],
         store_task=keys["shim.s2mm_task_cycles"],
@@ -100,7 +102,8 @@ class ItemLoad:
 
     ``w_bytes`` (rows, messages). ``a_slots``: per message and column; ``a_total``: of all messages of a column;
     depths: messages that fit the rings; ``o_each``: cycles of one output message on its link;
-    ``o_counts``: output messages (columns, rows).
+    ``o_counts``: output messages (columns, rows); ``control``: cycles of
+    the commands for its messages.
     """
 
     steps: tuple[Step, ...]
@@ -116,6 +119,7 @@ class ItemLoad:
     o_each: float
     o_slots: int
     o_counts: Ints
+    control: float
 
 
 def walk(words: Sequence[int]) -> list[Step]:
@@ -179,9 +183,15 @@ def walk(words: Sequence[int]) -> list[Step]:
 
 
 def item_load(
-    array: Array, rates: Rates, item: WorkItem, layer: ArrayLayer, tiling: Tiling, packed: PackedConv | None
+    array: Array,
+    rates: Rates,
+    item: WorkItem,
+    layer: ArrayLayer,
+    tiling: Tiling,
+    packed: PackedConv | None,
+    control: float = 0.0,
 ) -> ItemLoad:
-    """The load of one item; ``packed``: Gamma and biases of a convolution."""
+    """The load of one item; ``packed``: Gamma and biases of a convolution; ``control``: see ``ItemLoad``."""
     columns = range(array.cols)
     words = [opcodes.item_opcodes(item, layer, tiling, c) for c in columns]
     kinds: dict[tuple[object, ...], list[Step]] = {}
@@ -234,6 +244,7 @@ def item_load(
         own,
         tiling.o_slots,
         np.asarray((o_move[[s.releases_o for s in steps]] > 0).sum(axis=0), np.int64),
+        control,
     )
 
 
