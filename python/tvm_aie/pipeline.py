@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from math import inf
 
 from tvm_aie.cost.estimate import Estimate, estimate
-from tvm_aie.cost.refine import refine
 from tvm_aie.device import Device, load_device
 from tvm_aie.emit.emitter import Emitter, MemtileMap, memtile_map, opcode_bytes_estimate
 from tvm_aie.emit.overlay import Array
@@ -34,6 +33,7 @@ class Compiled:
     tilings: tuple[Tiling, ...]
     program: Program
     device: Device
+    estimate: Estimate
 
 
 @dataclass(frozen=True)
@@ -95,10 +95,10 @@ def compile_graph(
     physical, placement, tilings = plan.physical, plan.placement, plan.tilings
     # descriptors, locks, opcode and weight streams, commands
     emitter = Emitter(plan.array, physical, placement, tilings, plan.packed, plan.layout)
-    program = emitter.emit(describe(physical, placement, tilings, dev))
+    program = emitter.emit(describe(plan, dev))
     # every hardware limit of the device file is satisfied
     program.verify(dev)
-    return Compiled(graph, physical, placement, tilings, program, dev)
+    return Compiled(graph, physical, placement, tilings, program, dev, plan.estimate)
 
 
 @dataclass(frozen=True)
@@ -298,12 +298,11 @@ def _offset(placement: Placement, base: int) -> Placement:
     return replace(placement, items=tuple(moved(i) for i in placement.items))
 
 
-def describe(
-    physical: PhysicalGraph, placement: Placement, tilings: Sequence[Tiling], device: Device
-) -> dict[str, object]:
+def describe(plan: Plan, device: Device) -> dict[str, object]:
     """What a report needs to name items after the compile state is gone (META section)."""
+    physical, placement = plan.physical, plan.placement
     items = []
-    for item, tiling in zip(placement.items, tilings, strict=True):
+    for item, cycles in zip(placement.items, plan.estimate.cycles, strict=True):
         outs = [physical.tensors[physical.layers[m].output] for m in item.members]
         items.append(
             {
@@ -311,7 +310,7 @@ def describe(
                 "op": item.geometry.kernel.name.lower(),
                 "chunk": item.chunk,
                 "shape": [sum(t.channels for t in outs), outs[0].height, outs[0].width],
-                "estimated_cycles": round(tiling.cycles),
+                "estimated_cycles": round(cycles),
             }
         )
     return {

@@ -33,6 +33,7 @@ import numpy.typing as npt
 
 from tvm_aie.cost.commands import costs_of, message_commands
 from tvm_aie.cost.item_load import ItemLoad, Rates, item_load, rates_of
+from tvm_aie.emit import opcodes
 from tvm_aie.emit.emitter import FILLER_WORDS
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.weights import PackedConv, item_weights
@@ -94,10 +95,21 @@ def estimate(
             control = message_commands(array, physical, item, tiling, costs)
             cache[key] = item_load(array, rates, item, layer, tiling, item_weights(item, physical, packed), control)
         loads.append(cache[key])
-    words = sum(sum(load.prologue_words) for load in loads) / array.cols
+    words = opcode_words(array, physical, placement, tilings)
     run = Recurrence(array, physical, placement, words)
     times = [run.advance(i, load) for i, load in enumerate(loads)]
     return Estimate(tuple(times), run.finish(times[-1]))
+
+
+def opcode_words(
+    array: Array, physical: PhysicalGraph, placement: Placement, tilings: Sequence[Tiling]
+) -> float:
+    """Words of all opcode messages of a column, on average."""
+    n = 0
+    for item, tiling in zip(placement.items, tilings, strict=True):
+        words = opcodes.item_opcodes(item, physical.layers[item.layer], tiling, 0)
+        n += opcodes.HEADER_WORDS + len(words)
+    return float(n)
 
 
 class _Columns:

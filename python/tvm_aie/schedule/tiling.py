@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from heapq import nsmallest
 from itertools import pairwise
 
 import numpy as np
@@ -101,22 +100,6 @@ def search(
             ("use a smaller window or image width",),
         )
     return best
-
-
-def shortlist(
-    geo: Geometry,
-    live: Mask | None,
-    rows: tuple[int, ...],
-    n_rows: int,
-    overlay: Overlay,
-    terms: KernelTerms,
-    in_place: bool,
-    count: int,
-) -> list[Tiling]:
-    """The ``count`` best tilings by estimated cycles, best first (arguments and errors as for ``search``)."""
-    candidates = tilings(geo, live, rows, n_rows, overlay, terms, in_place)
-    best = nsmallest(count, candidates, key=lambda t: t.cycles)
-    return best or [search(geo, live, rows, n_rows, overlay, terms, in_place)]
 
 
 def tilings(
