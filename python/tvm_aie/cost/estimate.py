@@ -32,7 +32,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tvm_aie.cost.commands import costs_of, message_commands
-from tvm_aie.cost.item_load import ItemLoad, Rates, item_load, rates_of
+from tvm_aie.cost.item_load import ItemLoad, Rates, item_load, rates_of, ring_plan
 from tvm_aie.emit import opcodes
 from tvm_aie.emit.emitter import FILLER_WORDS
 from tvm_aie.emit.overlay import Array
@@ -226,7 +226,6 @@ class Recurrence:
         self.core = np.zeros((n, array.rows))
         self.o_end = np.zeros((n, array.rows))
         self.o_pos = np.zeros((n, array.rows), np.int64)
-        self.junk_end = self.o_end
         self.weights = _Weights(array, self.rates)
         self.load_ends: dict[tuple[int, int], Floats] = {}
         self.stored: dict[str, float] = {}
@@ -348,79 +347,103 @@ class Recurrence:
         return moved
 
     def _prologue_slots(self, load: ItemLoad) -> npt.NDArray[np.int64]:
-        """A slots of the opcode messages: whole slots, and the ring position after them divides into messages."""
+        """A slots of the opcode messages: whole slots and, if aligned, up to a multiple of the item's messages."""
         ov, col = self.array.overlay, self.col
         slots = -(-np.asarray(load.prologue_words) * 4 // ov.a_slot)
-        slots = slots + -(col.a_pos + slots) % np.asarray(load.a_slots)
-        col.a_pos = (col.a_pos + slots + np.asarray(load.a_total)) % ov.a_slots
+        if load.aligned:
+            slots = slots + np.where(np.asarray(load.a_counts) > 0, -(col.a_pos + slots) % load.a_slots, 0)
+        col.a_pos = (col.a_pos + slots) % ov.a_slots
         return np.asarray(slots, np.int64)
 
     # ------------------------------------------------------------------ inside an item
 
+    def _a_plan(self, load: ItemLoad) -> tuple[Floats, npt.NDArray[np.int64]]:
+        """Filler cycles before each activation message, and the message that it waits for: (messages, columns)."""
+        n = max(load.a_counts, default=0)
+        plans = [
+            ring_plan(int(p), (load.a_slots,) * k + (0,) * (n - k), self.array.overlay.a_slots)
+            for p, k in zip(self.col.a_pos, load.a_counts, strict=True)
+        ]
+        self.col.a_pos = np.array([p.position for p in plans], np.int64)
+        filler = np.array([p.filler for p in plans]).T * self.rates.a_slot
+        return filler, np.array([p.needs for p in plans]).T
+
+    def _o_plan(self, load: ItemLoad) -> tuple[Floats, npt.NDArray[np.int64]]:
+        """The same for output messages, in cycles of the link: (messages, columns, rows)."""
+        slots = self.array.overlay.o_slots
+        filler = np.zeros(load.o_sizes.shape)
+        needs = np.full(load.o_sizes.shape, -1, np.int64)
+        for c, r in np.ndindex(self.o_pos.shape):
+            plan = ring_plan(int(self.o_pos[c, r]), tuple(load.o_sizes[:, c, r].tolist()), slots)
+            filler[:, c, r], needs[:, c, r] = plan.filler, plan.needs
+            self.o_pos[c, r] = plan.position
+        return filler * self.rates.o_slot, needs
+
     def _steps(self, load: ItemLoad) -> None:
         """The kernel calls of an item in order; arrays (columns, rows)."""
-        core, a_free, o_end = self.core, self.col.a_free, self.o_end
-        depth_a, depth_o = load.a_depth, load.o_depth
-        a_ends: list[Floats] = []
-        released: list[Floats] = []
-        o_ends: list[Floats] = []
-        shared = self.rates.o_shared
-        junk_until, o_end = self._skip(load, core, o_end)
+        core, a_free = self.core, self.col.a_free
+        o_end = self._skip(load, core, self.o_end)
         self.weights.begin(load.w_bytes.astype(np.float64))
-        after = np.arange(self.array.rows, 0, -1)
+        a_filler, a_needs = self._a_plan(load)
+        o_filler, o_needs = self._o_plan(load)
+        o_move = load.o_sizes * self.rates.o_slot
+        a_waits, o_waits, o_fills = (a_needs >= 0).any(axis=1), (o_needs >= 0).any((1, 2)), o_filler.any((1, 2))
+        # Row 0 is the time of a message that nothing waits for.
+        released, o_ends = np.zeros((len(a_needs) + 1, core.shape[0])), np.zeros((len(o_move) + 1, *core.shape))
+        columns, rows = np.arange(core.shape[0]), np.arange(core.shape[1])
+        m = n_released = q = 0
         for s, step in enumerate(load.steps):
             if step.acquires_w:
                 core = np.maximum(core, self.weights.arrive())
             if step.acquires_a:
-                m = len(a_ends)
-                if m >= depth_a:
-                    a_free = np.maximum(a_free, released[m - depth_a])
+                a_free = a_free + a_filler[m]
+                if a_waits[m]:
+                    a_free = np.maximum(a_free, released[a_needs[m] + 1, columns])
                 a_free = a_free + load.a_move[s]
-                a_ends.append(a_free)
                 core = np.maximum(core, a_free[:, None])
+                m += 1
             if step.acquires_o:
-                if len(o_ends) == junk_until:
-                    core = np.maximum(core, self.junk_end)
-                if len(o_ends) >= depth_o:
-                    core = np.maximum(core, o_ends[len(o_ends) - depth_o])
+                if o_fills[q]:
+                    o_end = self._sent(o_end, core, o_filler[q])
+                if o_waits[q]:
+                    core = np.maximum(core, o_ends[o_needs[q] + 1, columns[:, None], rows[None, :]])
             core = core + load.kernel[s]
             if step.releases_a:
-                released.append(core.max(axis=1))
+                n_released += 1
+                released[n_released] = core.max(axis=1)
             if step.releases_w:
                 self.weights.release(core.max(axis=0))
             if step.releases_o:
-                move = load.o_move[s]
-                if shared:
-                    o_end = _shared_end(o_end, core, move, load.o_each * after)
-                else:
-                    o_end = np.where(move > 0, np.maximum(o_end, core) + move, o_end)
-                o_ends.append(o_end)
+                o_end = self._sent(o_end, core, o_move[q])
+                q += 1
+                o_ends[q] = o_end
         self.core, self.col.a_free, self.o_end = core, a_free, o_end
 
-
-    def _skip(self, load: ItemLoad, core: Floats, o_end: Floats) -> tuple[int, Floats]:
-        """Junk that realigns the output rings at the start of an item: the message that must wait for it, its end."""
-        slots = self.array.overlay.o_slots
-        skip = np.where(load.o_counts > 0, -self.o_pos % load.o_slots, 0)
-        self.o_pos = (self.o_pos + skip + load.o_counts * load.o_slots) % slots
-        if not skip.any():
-            return -1, o_end
-        move = skip * self.rates.o_slot
+    def _sent(self, before: Floats, ready: Floats, move: Floats) -> Floats:
+        """End of output messages that are ready at ``ready`` and take ``move``; 0: no message."""
         if self.rates.o_shared:
-            ends = np.maximum(o_end, core.min(axis=1, keepdims=True)) + move.sum(axis=1, keepdims=True)
-            self.junk_end = np.broadcast_to(ends, core.shape)
-        else:
-            self.junk_end = np.maximum(o_end, core) + move
-        return int((slots - skip.max()) // load.o_slots), self.junk_end
+            return _shared_end(before, ready, move)
+        return np.where(move > 0, np.maximum(before, ready) + move, before)
+
+    def _skip(self, load: ItemLoad, core: Floats, o_end: Floats) -> Floats:
+        """Junk that aligns the output rings at the start of an item, and when it has gone."""
+        if not load.aligned:
+            return o_end
+        skip = np.where(load.o_sizes.any(axis=0), -self.o_pos % load.o_slots, 0)
+        self.o_pos = (self.o_pos + skip) % self.array.overlay.o_slots
+        return self._sent(o_end, core, skip * self.rates.o_slot)
 
 
-def _shared_end(before: Floats, ready: Floats, move: Floats, work: Floats) -> Floats:
+def _shared_end(before: Floats, ready: Floats, move: Floats) -> Floats:
     """End of one message per row on a link that each column's rows share; arrays (columns, rows).
 
     The link works whenever there is work: with the rows in order of readiness t, everything is done at the largest of
-    t[k] + the work of rows k, k+1, ..., and not before all of it is done behind what came ``before``. ``move`` is 0 for
-    a row without a message; ``work``: of the last n rows in that order.
+    t[k] + the work of rows k, k+1, ..., and not before all of it is done behind what came ``before``. ``move``: 0 for
+    a row without a message.
     """
-    t = np.sort(np.where(move > 0, ready, -np.inf), axis=1)
-    end = np.maximum((t + work).max(axis=1), before[:, 0] + move.sum(axis=1))
+    t = np.where(move > 0, ready, -np.inf)
+    order = np.argsort(t, axis=1)
+    t, work = np.take_along_axis(t, order, 1), np.take_along_axis(move, order, 1)
+    after = np.cumsum(work[:, ::-1], axis=1)[:, ::-1]
+    end = np.maximum((t + after).max(axis=1), before[:, 0] + after[:, 0])
     return np.broadcast_to(end[:, None], ready.shape)

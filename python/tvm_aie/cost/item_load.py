@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -98,28 +99,55 @@ class Step:
 
 @dataclass(frozen=True)
 class ItemLoad:
-    """Arrays: ``kernel`` and ``o_move`` (steps, columns, rows), ``a_move`` (steps, columns) in cycles.
+    """Arrays: ``kernel`` (steps, columns, rows), ``a_move`` (steps, columns) in cycles, without filler.
 
-    ``w_bytes`` (rows, messages). ``a_slots``: per message and column; ``a_total``: of all messages of a column;
-    depths: messages that fit the rings; ``o_each``: cycles of one output message on its link;
-    ``o_counts``: output messages (columns, rows); ``control``: cycles of
-    the commands for its messages.
+    ``w_bytes`` (rows, messages). ``a_slots``: of each activation message, ``a_counts``: messages per column.
+    ``o_slots``: of the largest output message, ``o_sizes`` (messages, columns, rows): slots of each. ``aligned``: ring
+    positions are multiples of a message. ``control``: cycles of the commands for its messages.
     """
 
     steps: tuple[Step, ...]
     kernel: Floats
     a_move: Floats
-    o_move: Floats
     w_bytes: Ints
     prologue_words: tuple[int, ...]
-    a_slots: tuple[int, ...]
-    a_total: tuple[int, ...]
-    a_depth: int
-    o_depth: int
-    o_each: float
+    a_slots: int
+    a_counts: tuple[int, ...]
     o_slots: int
-    o_counts: Ints
+    o_sizes: Ints
+    aligned: bool
     control: float
+
+
+@dataclass(frozen=True)
+class RingPlan:
+    """Messages in a ring that is empty at first. Per message: filler slots before it, and the message whose release it
+
+    needs (-1: none). ``position``: of the ring after the last.
+    """
+
+    filler: tuple[int, ...]
+    needs: tuple[int, ...]
+    position: int
+
+
+@cache
+def ring_plan(position: int, sizes: tuple[int, ...], slots: int) -> RingPlan:
+    """Place messages of these sizes (0: no message) from ``position`` on; one that does not fit begins at 0."""
+    filler, ends, needs = [], [], []
+    end, freed = 0, -1
+    for size in sizes:
+        skip = slots - position if position + size > slots else 0
+        position = (0 if skip else position) + size
+        position %= slots
+        end += skip + size
+        filler.append(skip)
+        ends.append(end)
+        # Filler counts with the message before it: the core drops it when it asks for the next one.
+        while freed + 1 < len(ends) - 1 and (ends[freed] if freed >= 0 else 0) + filler[freed + 1] < end - slots:
+            freed += 1
+        needs.append(freed)
+    return RingPlan(tuple(filler), tuple(needs), position)
 
 
 def walk(words: Sequence[int]) -> list[Step]:
@@ -127,6 +155,7 @@ def walk(words: Sequence[int]) -> list[Step]:
     steps: list[Step] = []
     loops: list[list[int]] = []  # [pc of the body, count, index]
     pc, n_ops, weights = 0, 0, -1
+    held = False  # an output message; ACQ_O does nothing then
     got = dict.fromkeys((opcodes.ACQ_A, opcodes.ACQ_W, opcodes.ACQ_O), False)
     gave = {opcodes.REL_A: "releases_a", opcodes.REL_W: "releases_w", opcodes.REL_O: "releases_o"}
     after: dict[str, bool] = {}
@@ -161,13 +190,15 @@ def walk(words: Sequence[int]) -> list[Step]:
             if op == opcodes.ACQ_W:
                 weights += 1
             close()
-            got[op] = True
+            got[op] = op != opcodes.ACQ_O or not held
+            held = held or op == opcodes.ACQ_O
             pc += 2 if op == opcodes.ACQ_A else 1
         elif op in gave:
             if open_step is None:
                 open_step = (0, weights, *got.values())
                 got = dict.fromkeys(got, False)
             after[gave[op]] = True
+            held = held and op != opcodes.REL_O
             pc += 2 if op == opcodes.REL_A else 1
         elif op == opcodes.KERNEL:
             close()
@@ -213,8 +244,9 @@ def item_load(
         np.int64,
     )
     shape = (len(steps), array.cols, array.rows)
-    kernel, o_move, a_move = np.zeros(shape), np.zeros(shape), np.zeros(shape[:2])
-    own = tiling.o_slots * rates.o_slot
+    kernel, o_slots, a_move = np.zeros(shape), np.zeros(shape, np.int64), np.zeros(shape[:2])
+    most = int(blocks.max(initial=0))
+    sizes_o = np.array([tiling.o_slots_of(b, array.overlay.o_slot) for b in range(most + 1)], np.int64)
     pieces = _pieces(array, item, tiling)
     for c in columns:
         mine = index[c] >= 0
@@ -225,25 +257,21 @@ def item_load(
         bands = np.array([s.band for s in at], np.int64)
         kernel[mine, c] = _kernel_cycles(array, item, tiling, c, bands, counts[:, w].T, blocks[:, w].T, packed)
         kernel[mine, c] += np.array([s.opcodes for s in at])[:, None] * rates.opcode
-        o_move[mine, c] = np.where(blocks[:, w].T > 0, own, 0.0)
+        o_slots[mine, c] = sizes_o[blocks[:, w].T]
         a_move[mine, c] = tiling.a_slots * rates.a_slot + (pieces[c] - 1) * rates.piece
-    ov = array.overlay
     heights = [b - a for a, b in item.out_rows]
-    messages = [sum(1 for s in walks[c] if s.acquires_a) for c in columns]
+    sends = np.array([s.releases_o for s in steps], np.bool_)
     return ItemLoad(
         tuple(steps),
         kernel,
         a_move,
-        o_move,
         sizes,
         tuple(opcodes.HEADER_WORDS + len(w) for w in words),
-        tuple(tiling.a_slots if h > 0 else 1 for h in heights),
-        tuple(n * tiling.a_slots for n in messages),
-        max(1, ov.a_slots // tiling.a_slots),
-        max(1, ov.o_slots // tiling.o_slots),
-        own,
+        tiling.a_slots,
+        tuple(sum(1 for s in walks[c] if s.acquires_a) if heights[c] > 0 else 0 for c in columns),
         tiling.o_slots,
-        np.asarray((o_move[[s.releases_o for s in steps]] > 0).sum(axis=0), np.int64),
+        o_slots[sends],
+        tiling.aligned,
         control,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from tvm_aie.emit import opcodes, weights
 from tvm_aie.emit.commands import Channel, CommandBuilder
@@ -29,10 +30,13 @@ from tvm_aie.emit.transfers import (
     Operand,
     Shape,
     compress,
+    cut,
+    filler,
     input_messages,
     merge_dims,
     merge_single,
     output_messages,
+    place_in_ring,
 )
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import OutputPlace, Placement, WorkItem
@@ -44,6 +48,8 @@ LATE = float("inf")
 # About the time of a push and two descriptors for each of 16 output channels. Chosen by emulation on npu1.
 AHEAD_BELOW = 30000.0
 ALIGN = 64
+# A message is complete just before its successor begins.
+COMPLETE = 0.999
 
 
 @dataclass(frozen=True)
@@ -228,9 +234,9 @@ class Emitter:
         packed = weights.item_weights(item, self.graph, self.packed)
         for r in range(self.array.rows):
             if packed is not None:
-                self.streams[r].extend(weights.conv_messages(packed, tiling, r, slot))
+                self.streams[r].extend(weights.conv_messages(packed, tiling, r, slot, self.array.overlay.o_slot))
             else:
-                self.streams[r].append(weights.channelwise_message(tiling, r, slot))
+                self.streams[r].append(weights.channelwise_message(tiling, r, slot, self.array.overlay.o_slot))
 
     def _emit_prologues(self, item: WorkItem, tiling: Tiling) -> list[_Pending]:
         """The opcode messages of all columns, which carry the barrier; what follows on their channels is returned.
@@ -241,14 +247,16 @@ class Emitter:
         rest: list[_Pending] = []
         for c in range(self.array.cols):
             words = opcodes.item_opcodes(item, layer, tiling, c)
-            chain = self._prologue(item.index, c, words, tiling.a_slots if _height(item.out_rows[c]) else 1)
+            aligned = tiling.aligned and _height(item.out_rows[c]) > 0
+            chain = self._prologue(item.index, c, words, tiling.a_slots if aligned else 1)
             tasks = [DmaTask(-1, -1, chain, 1)]
             n = 1
             if _height(item.out_rows[c]):
                 operands = [Operand(p, self.graph.storages[p.storage]) for p in item.inputs]
                 messages = input_messages(self.array, item, tiling, operands, c)
-                column, n = self.columns[c], len(messages)
-                column.a_pos = (column.a_pos + n * tiling.a_slots) % self.array.overlay.a_slots
+                column, n, ov = self.columns[c], len(messages), self.array.overlay
+                junk = partial(filler, self.array, c)
+                messages, column.a_pos = place_in_ring(messages, column.a_pos, ov.a_slots, ov.a_slot, junk)
                 tasks += self._compress(messages)
             channel = (self.array.memtile(c), Dir.MM2S, self.array.a_mm2s)
             # Positions are shares of the item: columns may cut it into different numbers of messages.
@@ -306,11 +314,15 @@ class Emitter:
             messages = output_messages(self.array, item, tiling, storages, c, r, junk, self.mt.junk_bytes)
             if not messages:
                 continue
+            ov = self.array.overlay
+            sink = partial(self._junk, c, r)
+            skip = -column.o_pos[r] % tiling.o_slots if tiling.aligned else 0
+            at = (column.o_pos[r] + skip) % ov.o_slots
+            messages, column.o_pos[r] = place_in_ring(messages, at, ov.o_slots, ov.o_slot, sink)
             tasks = self._compress(messages)
-            skip = -column.o_pos[r] % tiling.o_slots
             if skip:
-                tasks.insert(0, DmaTask(0, 0, self._junk_chain(c, r, skip * self.array.overlay.o_slot // 4), 1))
-            column.o_pos[r] = (column.o_pos[r] + skip + len(messages) * tiling.o_slots) % self.array.overlay.o_slots
+                chain = tuple(BdTemplate(*piece) for piece in sink(skip * ov.o_slot // 4))
+                tasks.insert(0, DmaTask(0, 0, chain, 1))
             rows.append((r, tasks))
             n = max(n, len(messages))
         o_done = sum(tasks[-1].repeat for _, tasks in rows)
@@ -320,17 +332,15 @@ class Emitter:
         out: list[_Pending] = []
         for r, tasks in rows:
             for task in merge_single(_release_at_end(tasks, done, single)):
-                out.append(_Pending(item.index, task.first / n, 0, task.last / n, (mt, Dir.S2MM, r), task))
+                # The last message is complete when all input of its share has been sent.
+                end = (task.last + COMPLETE) / n
+                out.append(_Pending(item.index, task.first / n, 0, end, (mt, Dir.S2MM, r), task))
         return out
 
-    def _junk_chain(self, c: int, r: int, words: int) -> tuple[BdTemplate, ...]:
+    def _junk(self, c: int, r: int, words: int) -> Message:
+        """Where what a core sends beyond its data sinks."""
         junk = self.mt.junk_base + r * self.mt.junk_bytes
-        chain = []
-        while words > 0:
-            n = min(words, self.mt.junk_bytes // 4)
-            chain.append(BdTemplate(Shape(self.array.memtile(c), ((n, 1),)), junk))
-            words -= n
-        return tuple(chain)
+        return cut(Shape(self.array.memtile(c), ((words, 1),)), junk, self.mt.junk_bytes // 4)
 
     # ------------------------------------------------------------------ prologue and barriers
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tvm_aie.emit.overlay import Array
@@ -255,15 +255,42 @@ def merge_dims(dims: Sequence[tuple[int, int]], pads: Pads = ()) -> Dims:
     return (*kept, dims[-1])
 
 
-def _fill(array: Array, column: int, pieces: list[Piece], size: int) -> Message:
-    """Append filler words up to ``size`` bytes: any initialised memory; the opcode region's start serves."""
-    words = size // 4 - sum(s.words for s, _ in pieces)
-    region = array.w_ring_bytes
+def cut(shape: Shape, base: int, most: int) -> Message:
+    """A run of words that all lie in the ``most`` words at ``base``: junk or filler, in pieces."""
+    (words, _), pieces = shape.dims[0], []
     while words > 0:
-        n = min(words, FILLER_WORDS)
-        pieces.append((Shape(array.memtile(column), ((n, 1),)), region))
+        n = min(words, most)
+        pieces.append((Shape(shape.mem, ((n, 1),)), base))
         words -= n
     return tuple(pieces)
+
+
+def place_in_ring(
+    messages: Sequence[Message], position: int, slots: int, slot: int, junk: Callable[[int], Message]
+) -> tuple[list[Message], int]:
+    """Messages whole in a ring of ``slots`` slots of ``slot`` bytes, from ``position`` on; and the position after them.
+
+    One that does not fit before the ring's end is preceded by ``junk(words)`` up to there.
+    """
+    out = []
+    for message in messages:
+        size = sum(shape.words for shape, _ in message) * 4 // slot
+        if position + size > slots:
+            message = (*junk((slots - position) * slot // 4), *message)
+            position = 0
+        out.append(message)
+        position = (position + size) % slots
+    return out, position
+
+
+def _fill(array: Array, column: int, pieces: list[Piece], size: int) -> Message:
+    """Append filler words up to ``size`` bytes: any initialised memory; the opcode region's start serves."""
+    return (*pieces, *filler(array, column, size // 4 - sum(s.words for s, _ in pieces)))
+
+
+def filler(array: Array, column: int, words: int) -> Message:
+    """Words from the start of the opcode region."""
+    return cut(Shape(array.memtile(column), ((words, 1),)), array.w_ring_bytes, FILLER_WORDS)
 
 
 # The opcode region starts with this many written words, so that a filler has something to read.
@@ -289,7 +316,7 @@ def output_messages(
     band, n_b = tiling.bands[column]
     conv = geo.kernel == KernelId.CONV
     block_first, block_last = tiling.block_rows[row]
-    size = tiling.o_slots * array.overlay.o_slot // 4
+    o_slot = array.overlay.o_slot
     messages: list[Message] = []
     for p in range(tiling.n_pass):
         if conv:
@@ -304,12 +331,8 @@ def output_messages(
             for b in range(n_b):
                 y = first + min(b * band, last - first - band)
                 pieces = _output_pieces(array, item, storages, column, (begin, end), (y, band), (x0, tiling.width))
-                rest = size - sum(shape.words for shape, _ in pieces)
-                while rest:
-                    n = min(rest, junk_bytes // 4)
-                    pieces.append((Shape(array.memtile(column), ((n, 1),)), junk))
-                    rest -= n
-                messages.append(tuple(pieces))
+                rest = tiling.o_slots_of(end - begin, o_slot) * o_slot // 4 - sum(shape.words for shape, _ in pieces)
+                messages.append((*pieces, *cut(Shape(array.memtile(column), ((rest, 1),)), junk, junk_bytes // 4)))
     return messages
 
 

@@ -32,7 +32,7 @@ WORD = 4
 class PipelineLoad:
     """One item on the busiest column. Slots are per message; ``compute``: cycles of the slowest core, all calls.
 
-    ``n_ck``: calls per output message; ``output_rows``: rows that send, summed over the output messages.
+    ``n_ck``: calls per output message; ``output_slots``: slots that all rows of a column send.
     ``weights``: bytes of the largest message and of the whole stream of a row; ``weight_messages``: their number.
     """
 
@@ -42,18 +42,21 @@ class PipelineLoad:
     o_slots: int
     resident: bool
     compute: float
-    output_rows: float
+    output_slots: float
     weights: tuple[int, int]
     weight_messages: int
+    aligned: bool
 
 
 def pipeline_cycles(load: PipelineLoad, ov: Overlay, terms: KernelTerms) -> float:
     """Cycles from an item's barrier to the end of its last output, without the command processor."""
     calls, n = load.outputs * load.n_ck, load.n_ck
     slot = ov.a_slot / WORD / terms.a_rate
-    a, c = load.a_slots * slot, load.compute / calls
+    a, c = slots_with_filler(load.a_slots, ov.a_slots, calls) * slot, load.compute / calls
     word_o = ov.o_slot / WORD
-    outputs_total = load.o_slots * word_o * max(load.outputs / terms.o_rate, load.output_rows / terms.o_link)
+    junk = slots_with_filler(load.o_slots, ov.o_slots, load.outputs) / load.o_slots
+    own, shared = load.outputs * load.o_slots / terms.o_rate, load.output_slots / terms.o_link
+    outputs_total = word_o * junk * max(own, shared)
     o = outputs_total / load.outputs
     body = max(a + load.compute + o, a + n * c + outputs_total)
     single_a = 2 * load.a_slots > ov.a_slots and not load.resident
@@ -70,5 +73,11 @@ def pipeline_cycles(load: PipelineLoad, ov: Overlay, terms: KernelTerms) -> floa
     if load.weight_messages > 1:
         body += (load.weight_messages - 1) * max(0, 2 * largest - ring) / WORD / terms.w_rate
     body = max(body, total / WORD / terms.w_rate)
-    # The opcode message is padded until the ring position divides into messages: half a message on average.
-    return body + (1 + (load.a_slots - 1) / 2) * slot
+    # Aligned: the opcode message is padded until the ring position divides into messages, half a message on average.
+    return body + (1 + ((load.a_slots - 1) / 2 if load.aligned else 0)) * slot
+
+
+def slots_with_filler(size: int, ring: int, messages: int) -> float:
+    """Slots per message of ``size`` in a ring of ``ring`` slots: what is left before the ring's end is filled."""
+    fit = ring // size
+    return ring / fit if messages > fit else size
