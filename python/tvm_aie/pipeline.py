@@ -60,7 +60,8 @@ class Moves:
     ``tails``: adds and constants in a convolution's epilogue (``plan.fuse``); ``pools``: pools in a convolution's call
     (``plan.fuse``); ``siblings``: convolutions of one input share an item (``plan.siblings``); ``splits``: rows of an
     image are packed into columns so that few reads are far (``memory.partition``); ``spread``: channels of a global
-    pool over the columns (``memory.placement``). ``always``: pools and siblings without asking the estimate.
+    pool over the columns (``memory.placement``); ``runs``: layers depth-first where what lies between them does not fit
+    (``memory.depth_first``). ``always``: pools and siblings without asking the estimate.
     """
 
     tails: bool = True
@@ -68,6 +69,7 @@ class Moves:
     siblings: bool = True
     splits: bool = True
     spread: bool = True
+    runs: bool = True
     always: bool = False
 
 
@@ -138,8 +140,8 @@ class _Planner:
         self.tilings: _TilingCache = {}
         self.graphs: dict[tuple[PoolPair, ...], tuple[PhysicalGraph, dict[str, PackedConv]]] = {}
 
-    def plan(self, pools: tuple[PoolPair, ...], wanted: Callable[[str], bool]) -> Plan:
-        """``wanted``: whether the siblings of an item name share it."""
+    def plan(self, pools: tuple[PoolPair, ...], wanted: Callable[[str], bool], runs: bool = True) -> Plan:
+        """``wanted``: whether the siblings of an item name share it; ``runs``: layers may run depth-first."""
         if pools not in self.graphs:
             graph = fuse_pools(self.fused, pools)
             graph.verify()
@@ -152,25 +154,43 @@ class _Planner:
             joint = self.moves.siblings and wanted(group_name(group, physical))
             groups += [group] if joint else [(m,) for m in group]
         array = Array(self.device, self.overlay)
-        array, placement, layout = _place(array, physical, tuple(sorted(groups)), self.moves)
+        array, placement, layout = _place(
+            array, physical, tuple(sorted(groups)), replace(self.moves, runs=runs and self.moves.runs)
+        )
         tilings = _tile(array, physical, packed, placement, self.chooser, self.tilings)
         times = estimate(array, physical, placement, tilings, packed)
         return Plan(pools, array, physical, packed, placement, layout, tuple(tilings), times)
 
 
 def _plans(planner: _Planner) -> Iterator[Plan]:
-    """Every pool and sibling by itself; all of them together; those together that are faster so."""
+    """All pools and siblings together, depth-first or not; each by itself; those together that are faster so.
+
+    Raises the first ``InfeasibleError`` when no plan fits.
+    """
+    failures: list[InfeasibleError] = []
+
+    def attempt(pools: tuple[PoolPair, ...], wanted: Callable[[str], bool], runs: bool = True) -> Iterator[Plan]:
+        try:
+            yield planner.plan(pools, wanted, runs)
+        except InfeasibleError as error:
+            failures.append(error)
+
     pairs = pool_pairs(planner.fused) if planner.moves.pools else ()
-    together = planner.plan(pairs, lambda _: True)
-    yield together
-    if planner.moves.always:
+    together = list(attempt(pairs, lambda _: True))
+    yield from together
+    if not together or together[0].placement.runs:
+        yield from attempt(pairs, lambda _: True, False)
+    if planner.moves.always and together:
         return
-    apart = planner.plan((), lambda _: False)
-    yield apart
-    single, joint = apart.costs(), together.costs()
-    gain = {n: sum(single.get(m, inf) for m in n.split(JOIN)) - cost for n, cost in joint.items()}
-    kept = tuple(p for p in pairs if gain.get(p.conv, inf) + single.get(p.pool, 0.0) > 0)
-    yield planner.plan(kept, lambda name: gain.get(name, 0.0) > 0)
+    apart = list(attempt((), lambda _: False))
+    yield from apart
+    if together and apart:
+        single, joint = apart[0].costs(), together[0].costs()
+        gain = {n: sum(single.get(m, inf) for m in n.split(JOIN)) - cost for n, cost in joint.items()}
+        kept = tuple(p for p in pairs if gain.get(p.conv, inf) + single.get(p.pool, 0.0) > 0)
+        yield from attempt(kept, lambda name: gain.get(name, 0.0) > 0)
+    elif not together and not apart:
+        raise failures[0]
 
 
 def _pack(physical: PhysicalGraph) -> dict[str, PackedConv]:
@@ -198,6 +218,7 @@ def _place(array: Array, physical: PhysicalGraph, groups: Groups, moves: Moves) 
             groups,
             array.device.keys()["cmd.push_idle_cycles"] if moves.spread else None,
             moves.splits,
+            array.rows if moves.runs else None,
         )
         needed = opcode_bytes_estimate(len(placement.items))
         if needed <= opcode:

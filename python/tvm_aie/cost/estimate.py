@@ -235,7 +235,7 @@ class Recurrence:
         self.loads_at: dict[int, list[tuple[int, int]]] = {}
         for item in placement.items:
             for k, place in enumerate(item.inputs):
-                if not place.resident:
+                if place.loaded:
                     self.loads_at.setdefault(place.load_at, []).append((item.index, k))
         self.command += n * self.costs.pair()
         self.col.load_free = self.col.load_free + self.command + max(opcode_words, FILLER_WORDS) * self.rates.load
@@ -336,7 +336,7 @@ class Recurrence:
                     ready[c] = max(ready[c], col.store_ends[c][needed - 1])
             moved = max(moved, self._load(i, ready))
         for k, place in enumerate(item.inputs):
-            if not place.resident:
+            if place.loaded:
                 ready = np.maximum(ready, self.load_ends[(i, k)])
         slots = self._prologue_slots(load)
         col.a_free = np.maximum(ready, col.a_free) + slots * self.rates.a_slot
