@@ -43,24 +43,30 @@ def costs_of(array: Array) -> Costs:
     return Costs(keys["cmd.push_queued_cycles"], keys["cmd.push_idle_cycles"], keys["cmd.bd_write_cycles"])
 
 
-def message_commands(array: Array, physical: PhysicalGraph, item: WorkItem, tiling: Tiling, costs: Costs) -> float:
-    """Cycles of the commands for the activation and output messages of all columns; 0 where commands are free."""
+def message_commands(
+    array: Array, physical: PhysicalGraph, item: WorkItem, tiling: Tiling, costs: Costs
+) -> tuple[float, float]:
+    """Cycles of the commands for the activation and output messages of all columns; 0 where commands are free.
+
+    If every task finds its channel busy, and if every one finds it idle.
+    """
     if not costs.any:
-        return 0.0
-    total = 0.0
+        return 0.0, 0.0
+    total, tasks = 0.0, 0
     inputs = [Operand(p, physical.storages[p.storage]) for p in item.inputs]
     outputs = [physical.storages[out.storage] for out in item.outputs]
     for c, (first, last) in enumerate(item.out_rows):
         if last <= first:
             continue
-        total += _tasks(array, input_messages(array, item, tiling, inputs, c), costs)
-        for r in range(array.rows):
-            total += _tasks(array, output_messages(array, item, tiling, outputs, c, r, 0, JUNK_BYTES), costs)
-    return total
+        lists = [output_messages(array, item, tiling, outputs, c, r, 0, JUNK_BYTES) for r in range(array.rows)]
+        for messages in (input_messages(array, item, tiling, inputs, c), *lists):
+            n, cycles = _tasks(array, messages, costs)
+            total, tasks = total + cycles, tasks + n
+    return total, total + tasks * (costs.idle - costs.queued)
 
 
-def _tasks(array: Array, messages: list[Message], costs: Costs) -> float:
+def _tasks(array: Array, messages: list[Message], costs: Costs) -> tuple[int, float]:
     dev = array.device
     step = dev.memtile_bd.iteration_step_max_words
     tasks = merge_single(compress(messages, dev.repeat_max, dev.iteration_wrap_max, step))
-    return sum(costs.queued + costs.bd * len(t.chain) for t in tasks)
+    return len(tasks), sum(costs.queued + costs.bd * len(t.chain) for t in tasks)

@@ -18,7 +18,8 @@ Terms, each from a timing rule of that section; ``slot`` is a ring slot in words
   (the order of the barrier's acquires, ``emit.emitter``), its loads are there, and stores of memory that it
   overwrites have gone. Loads and stores run on channels of their own, one after the other.
 * the command processor waits for the store of what it is to load. Where commands cost time, those of an item are
-  issued after those of the item before and at most one item ahead, and the last of them precede its last messages.
+  issued after those of the item before and at most one item ahead, and the last of them precede its last messages. If
+  that makes them the last to end, tasks find their channels idle, which costs more.
 * DDR is shared: weight streams get an equal share each; the first loads share it with all of them.
 """
 
@@ -252,9 +253,12 @@ class Recurrence:
         first_free = float(self.col.a_free.min())
         moved = self._start(i, load)
         self._steps(load)
-        # Its last tasks are pushed at the end of its commands.
-        self.command += load.control
-        self.o_end = np.maximum(self.o_end, self.command) if load.control else self.o_end
+        busy, idle = load.control
+        if busy:
+            # Its last tasks are pushed at the end of its commands. Behind late commands every channel waits: idle.
+            late = self.command + busy > float(self.o_end.max())
+            self.command += idle if late else busy
+            self.o_end = np.maximum(self.o_end, self.command)
         self.col.done = self.o_end.max(axis=1)
         end = max(float(self.col.done.max()), float(self.col.a_free.max()), moved)
         return ItemTime(first_free, end, float(load.kernel.sum(axis=0).max(initial=0.0)))

@@ -103,7 +103,8 @@ class ItemLoad:
 
     ``w_bytes`` (rows, messages). ``a_slots``: of each activation message, ``a_counts``: messages per column.
     ``o_slots``: of the largest output message, ``o_sizes`` (messages, columns, rows): slots of each. ``aligned``: ring
-    positions are multiples of a message. ``control``: cycles of the commands for its messages.
+    positions are multiples of a message. ``control``: cycles of the commands for its messages, on busy and
+    on idle channels.
     """
 
     steps: tuple[Step, ...]
@@ -116,7 +117,7 @@ class ItemLoad:
     o_slots: int
     o_sizes: Ints
     aligned: bool
-    control: float
+    control: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -220,7 +221,7 @@ def item_load(
     layer: ArrayLayer,
     tiling: Tiling,
     packed: PackedConv | None,
-    control: float = 0.0,
+    control: tuple[float, float] = (0.0, 0.0),
 ) -> ItemLoad:
     """The load of one item; ``packed``: Gamma and biases of a convolution; ``control``: see ``ItemLoad``."""
     columns = range(array.cols)
