@@ -39,6 +39,7 @@ from tvm_aie.emit.transfers import (
     place_in_ring,
 )
 from tvm_aie.errors import InfeasibleError
+from tvm_aie.memory.partition import Rows
 from tvm_aie.memory.placement import OutputPlace, Placement, WorkItem
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.schedule.tiling import Tiling
@@ -140,7 +141,8 @@ class Emitter:
         self.columns = [_Column(o_pos=[0] * array.rows) for _ in range(array.cols)]
         self.homes, self.ddr_sizes = self._ddr_homes()
         self.loads_at: dict[int, list[tuple[int, int]]] = {}
-        self.store_tasks: dict[str, dict[int, int]] = {}
+        self.store_tasks: dict[str, dict[int, int]] = {}  # the last one of each shim
+        self.stored_rows: dict[str, list[tuple[int, int, tuple[int, int]]]] = {}  # (shim, task, rows)
         self.streams: list[list[bytes]] = [[] for _ in range(array.rows)]
         for item in placement.items:
             for operand, place in enumerate(item.inputs):
@@ -439,8 +441,8 @@ class Emitter:
             place = self.placement.items[index].inputs[operand]
             home = self.homes[place.storage]
             storage = self.graph.storages[place.storage]
-            for channel, number in self.store_tasks.get(place.storage, {}).items():
-                self.commands.wait((channel, Dir.S2MM, 0), number)
+            for shim, number in self._storing(place.storage, place.rows).items():
+                self.commands.wait((shim, Dir.S2MM, 0), number)
             for c in range(self.array.cols):
                 lo, hi = place.rows[c]
                 if hi <= lo:
@@ -451,6 +453,14 @@ class Emitter:
                 base = home.offset + lo * storage.row_bytes + first * line * 4
                 size = (hi - lo) * place.blocks * line
                 self._push_load_pair(c, Shape(int(home.arg), dims), base, Shape(0, ((size, 1),)), place.address, at)
+
+    def _storing(self, storage: str, rows: Rows) -> dict[int, int]:
+        """The last task of each shim that stores any of ``rows``."""
+        out: dict[int, int] = {}
+        for shim, number, (lo, hi) in self.stored_rows.get(storage, []):
+            if any(lo < b and a < hi for a, b in rows):
+                out[shim] = number
+        return out
 
     def _emit_stores(self, item: WorkItem, at: int) -> None:
         """Stores of ``item``'s outputs, pushed with the next item, whose prologue lets them go."""
@@ -484,6 +494,7 @@ class Emitter:
                 complete,
             )
             self.store_tasks.setdefault(out.storage, {})[shim] = number
+            self.stored_rows.setdefault(out.storage, []).append((shim, number, (lo, hi)))
 
     def _finish(self, n: int) -> None:
         """The HALT messages, the last stores, and the wait for them."""

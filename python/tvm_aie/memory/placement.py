@@ -295,16 +295,22 @@ def _intervals(
                 line = state.graph.storages[view.storage].block_bytes
                 blocks = view.blocks // state.spread.get(d.layer, 1)
                 size = max(b - a for a, b in loaded[(i, operand)]) * blocks * line
-                at = _load_at(state, i, view.storage, last_write)
+                at = _load_at(state, drafts, i, view.storage, loaded[(i, operand)])
                 out[f"in{operand}@{i}"] = Interval(f"in{operand}@{i}", at, i, size)
     return out
 
 
-def _load_at(state: State, item: int, storage: str, last_write: dict[str, int]) -> int:
-    """Item at which a load may start: one ahead, unless the data is still being stored then."""
-    if item == 0 or last_write.get(storage, -2) >= item - 1:
-        return item
-    return item - 1
+def _load_at(state: State, drafts: Sequence[Draft], item: int, storage: str, rows: Rows) -> int:
+    """Item at which a load of ``rows`` may start: one ahead, unless some of them are being stored then."""
+    if item == 0:
+        return 0
+    before = drafts[item - 1]
+    writes = not before.private and storage in {v.storage for v in state.targets(before.layer)}
+    return item if writes and any(_touch(rows, span) for span in before.out_rows) else item - 1
+
+
+def _touch(rows: Rows, span: tuple[int, int]) -> bool:
+    return any(a < span[1] and span[0] < b for a, b in rows)
 
 
 def _finish(

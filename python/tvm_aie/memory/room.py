@@ -73,7 +73,7 @@ def _run_through(state: State, storage: str) -> bool:
         or state.layerwise & {*made, *readers}
         or len(made) != 1
         or len(readers) != 1
-        or storage in ends
+        or storage in ends | state.cut
     ):
         return False
     producer, consumer = made[0], readers[0]
@@ -96,14 +96,14 @@ def _run_through(state: State, storage: str) -> bool:
 
 
 def _shorten_run(state: State, layer: int) -> bool:
-    """Cut the run that holds ``layer`` into twice as many chunks, while that is cheaper than DDR."""
+    """Cut the run that holds ``layer`` into twice as many chunks, or in two where DDR is then cheaper."""
     for run in state.runs:
         longer = Run(run.layers, run.chunks * 2)
-        between = sum(state.graph.storages[state.targets(m)[0].storage].bytes for m in run.layers[:-1])
-        pays = longer.chunks <= MAX_CHUNKS and _recomputed(state, longer) < between / state.columns / WORD
-        if layer in run.layers and pays and not _too_short(state, longer):
-            state.runs = tuple(longer if r is run else r for r in state.runs)
-            return True
+        if layer not in run.layers or longer.chunks > MAX_CHUNKS or _too_short(state, longer):
+            continue
+        position = _weakest_link(state, longer)
+        _replace_run(state, run, longer if position is None else None, position or 0)
+        return True
     return False
 
 
@@ -114,14 +114,37 @@ def _give_up_run(state: State, failure: Failure) -> bool:
     for run in state.runs:
         if around & set(run.layers):
             longer = Run(run.layers, run.chunks * 2)
-            rest = tuple(r for r in state.runs if r is not run)
-            if not _too_short(state, longer):
-                state.runs = (*rest, longer)
-            else:
-                state.runs = rest
+            if _too_short(state, longer):
+                state.runs = tuple(r for r in state.runs if r is not run)
                 state.layerwise |= set(run.layers)
+            else:
+                position = _weakest_link(state, longer)
+                _replace_run(state, run, longer if position is None else None, position or 0)
             return True
     return False
+
+
+def _weakest_link(state: State, run: Run) -> int | None:
+    """Position behind which the run is cut: where the rows computed again cost most beyond DDR; None: nowhere."""
+    total, worst = _recomputed(state, run), 0.0
+    found = None
+    for k in range(1, len(run.layers)):
+        parts = (Run(run.layers[:k], run.chunks), Run(run.layers[k:], run.chunks))
+        again = total - sum(_recomputed(state, p) for p in parts if len(p.layers) > 1)
+        storage = state.targets(run.layers[k - 1])[0].storage
+        loss = again - state.graph.storages[storage].bytes / state.columns / WORD
+        if loss > worst:
+            found, worst = k, loss
+    return found
+
+
+def _replace_run(state: State, run: Run, longer: Run | None, position: int) -> None:
+    """Put ``longer`` in place of ``run``, or what is left of it when it is cut at ``position``."""
+    parts = (longer,) if longer else (Run(run.layers[:position], run.chunks), Run(run.layers[position:], run.chunks))
+    if not longer:
+        state.cut.add(state.targets(run.layers[position - 1])[0].storage)
+    rest = tuple(r for r in state.runs if r is not run)
+    state.runs = (*rest, *(p for p in parts if p and len(p.layers) > 1))
 
 
 def _too_short(state: State, run: Run) -> bool:

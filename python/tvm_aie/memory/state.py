@@ -28,6 +28,7 @@ class State:
     spread: dict[int, int] = field(default_factory=dict)  # layers whose channels are split over so many columns
     runs: tuple[Run, ...] = ()
     layerwise: set[int] = field(default_factory=set)  # layers whose run did not fit
+    cut: set[str] = field(default_factory=set)  # storages between two runs
     core_rows: int = 1
 
     def targets(self, leader: int) -> list[View]:
