@@ -123,13 +123,15 @@ def cmd_explain(args: argparse.Namespace) -> int:
     """Where each operator runs, and why not on the array; with ``--tesa`` what propagation finds dead."""
     from tvm_aie.cli import service
 
-    if args.tesa or args.emulate:
+    if args.tesa or args.emulate or args.masks:
         from tvm_aie.cli import tesa
 
         options = (args.model, args.target, Progress(args.quiet), shapes_of(args.shape))
-        print(tesa.tesa_text(*options))
-        if args.emulate:
-            print(tesa.measure(*options).text())
+        print(tesa.tesa_text(*options, masks=args.masks))
+        if args.emulate:  # what the file does not say is pruned, onnxruntime does not know
+            gain = tesa.measure(*options, check=not args.masks, masks=args.masks)
+            print(gain.text())
+            return 0 if gain.equal is not False else EXIT_MISMATCH
         return 0
     report = service.explain(args.model, args.target, Progress(args.quiet), shapes_of(args.shape))
     console = make_console()

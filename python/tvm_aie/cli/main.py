@@ -161,7 +161,16 @@ def _parser() -> argparse.ArgumentParser:
     _add_shape(sub)
     _add_target(sub)
     sub.add_argument("--tesa", action="store_true", help="say per layer what is dead, why, and what that saves")
-    sub.add_argument("--emulate", action="store_true", help="with --tesa: emulated time with and without propagation")
+    sub.add_argument(
+        "--emulate",
+        action="store_true",
+        help="with --tesa: emulated time with and without propagation, outputs compared with onnxruntime",
+    )
+    sub.add_argument(
+        "--masks",
+        metavar="FILE",
+        help="with --tesa: an .npz file of masks by tensor name (0 = pruned), or a .json file of attributes",
+    )
 
     tune_options.add_commands(command, _add_model, _add_shape, _add_target)
 

@@ -144,7 +144,7 @@ class Emitter:
         self.streams: list[list[bytes]] = [[] for _ in range(array.rows)]
         for item in placement.items:
             for operand, place in enumerate(item.inputs):
-                if not place.resident:
+                if place.loaded:
                     self.loads_at.setdefault(place.load_at, []).append((item.index, operand))
 
     # ------------------------------------------------------------------ DDR
@@ -416,7 +416,7 @@ class Emitter:
     def _loads_of(self, item: int) -> list[tuple[int, int]]:
         if item >= len(self.placement.items):
             return []
-        return [(item, k) for k, p in enumerate(self.placement.items[item].inputs) if not p.resident]
+        return [(item, k) for k, p in enumerate(self.placement.items[item].inputs) if p.loaded]
 
     # ------------------------------------------------------------------ DDR traffic
 

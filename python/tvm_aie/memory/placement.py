@@ -8,16 +8,17 @@ that are loaded, computed and stored one after the other.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.allocator import DoesNotFit, Interval, allocate
-from tvm_aie.memory.partition import EVEN, Relation, Rows, Splits, choose_splits, near, split_rows
+from tvm_aie.memory.depth_first import Run
+from tvm_aie.memory.partition import Relation, Rows, choose_splits, near
+from tvm_aie.memory.room import make_room
+from tvm_aie.memory.state import Draft, Failure, State, drafts_of, reads
 from tvm_aie.plan.graph import Add, Conv, Pool, Upsample
 from tvm_aie.plan.physical import PhysicalGraph, View
 from tvm_aie.plan.siblings import Groups, single_groups
 from tvm_aie.schedule.geometry import Geometry, geometry_of
-from tvm_aie.schedule.tiling import split_even
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,12 @@ class InputPlace:
     buffer_blocks: int
     load_at: int = -1
     block_step: int = 0
+    private: bool = False  # written by the item before, for this one alone; not loaded
+
+    @property
+    def loaded(self) -> bool:
+        """A load from DDR brings it."""
+        return not self.resident and not self.private
 
 
 @dataclass(frozen=True)
@@ -84,30 +91,7 @@ class Placement:
     in_ddr: frozenset[str]
     spilled: frozenset[str]
     peak_bytes: int
-
-
-@dataclass
-class _State:
-    """What the search decides: storages in DDR only, storages also written to DDR, chunks per layer."""
-
-    graph: PhysicalGraph
-    groups: dict[int, tuple[int, ...]]  # first member -> all members
-    geometries: list[Geometry]
-    columns: int
-    evicted: set[str]
-    stored: set[str]
-    chunks: list[int]
-    units: dict[str, int]  # rows of these storages are split in multiples (upsampling)
-    splits: Splits = field(default_factory=dict)
-    spread: dict[int, int] = field(default_factory=dict)  # layers whose channels are split over so many columns
-
-    def targets(self, leader: int) -> list[View]:
-        """Where the members of a group write."""
-        return [self.graph.views[self.graph.layers[m].output] for m in self.groups[leader]]
-
-    def partition(self, storage: str) -> Rows:
-        height = self.graph.storages[storage].height
-        return split_rows(height, self.columns, self.units.get(storage, 1), self.splits.get(height, EVEN))
+    runs: tuple[Run, ...] = ()
 
 
 def plan_memory(
@@ -117,11 +101,13 @@ def plan_memory(
     groups: Groups | None = None,
     push_cycles: float | None = 0.0,
     packed: bool = True,
+    core_rows: int | None = None,
 ) -> Placement:
     """Decide residency, chunks and addresses. ``capacity``: bytes of each memtile for tensors.
 
     ``groups``: sibling convolutions that share an item (default: none). ``push_cycles``: of a task on an idle channel;
     None: no pool is spread over the columns. ``packed``: rows may be split unevenly (``memory.partition``).
+    ``core_rows``: rows of cores, to weigh depth-first runs (``memory.depth_first``); None: there are none.
     Raises ``InfeasibleError`` when one row of an item does not fit.
     """
     geometries = [geometry_of(layer, graph) for layer in graph.layers]
@@ -131,7 +117,8 @@ def plan_memory(
     units = {views[layer.output].storage: layer.factors[0] for layer in graph.layers if isinstance(layer, Upsample)}
     chunks = [1] * len(graph.layers)
     leaders = {group[0]: group for group in groups or single_groups(graph)}
-    state = _State(graph, leaders, geometries, columns, set(inputs), inputs | outputs, chunks, units)
+    state = State(graph, leaders, geometries, columns, set(inputs), inputs | outputs, chunks, units)
+    state.core_rows = core_rows or 0
     if packed:
         state.splits = choose_splits(_relations(state), columns)
     if push_cycles is not None:
@@ -141,25 +128,10 @@ def plan_memory(
         attempt = _attempt(state, capacity)
         if isinstance(attempt, Placement):
             return attempt
-        _make_room(state, attempt, capacity)
+        make_room(state, attempt, capacity)
 
 
-def _reads(state: _State, layer: int, operand: int, rows: Rows) -> Rows:
-    """Storage rows that each column needs of an operand for its output rows."""
-    geo = state.geometries[layer]
-    if operand == 1 and geo.residual:
-        return tuple(r if r[1] > r[0] else (0, 0) for r in rows)
-    out = []
-    for first, last in rows:
-        if last <= first:
-            out.append((0, 0))
-            continue
-        lo, hi = geo.rows_in(first, last - first)
-        out.append((lo * geo.row_step, (hi - 1) * geo.row_step + 1))
-    return tuple(out)
-
-
-def _relations(state: _State) -> list[Relation]:
+def _relations(state: State) -> list[Relation]:
     """Which image heights are read for which, layers of one geometry together."""
     merged: dict[tuple[Geometry, bool, int, int], Relation] = {}
     for index, layer in enumerate(state.graph.layers):
@@ -171,12 +143,12 @@ def _relations(state: _State) -> list[Relation]:
             key = (geo, operand == 1, *units)
             old = merged.get(key)
 
-            def reads(rows: Rows, layer: int = index, operand: int = operand) -> Rows:
-                return _reads(state, layer, operand, rows)
+            def rows_in(rows: Rows, layer: int = index, operand: int = operand) -> Rows:
+                return reads(state, layer, operand, rows)
 
             height = state.graph.storages[target].height
             total = storage.bytes + (old.bytes if old else 0)
-            merged[key] = Relation(storage.height, units[0], height, units[1], reads, total)
+            merged[key] = Relation(storage.height, units[0], height, units[1], rows_in, total)
     return list(merged.values())
 
 
@@ -184,7 +156,7 @@ def _relations(state: _State) -> list[Relation]:
 SPREAD_TASKS = 5
 
 
-def _spread_channels(state: _State, push_cycles: float) -> None:
+def _spread_channels(state: State, push_cycles: float) -> None:
     """Pools to one row (global pools) that read from far: each column takes a share of the channels instead.
 
     Before: one column loads and pools the whole image. After: as many columns as divide the channel blocks evenly, each
@@ -204,65 +176,25 @@ def _spread_channels(state: _State, push_cycles: float) -> None:
             state.stored.add(target.storage)
 
 
-def _far_reads(state: _State) -> list[tuple[int, str]]:
+def _far_reads(state: State) -> list[tuple[int, str]]:
     """(layer, tensor) of operands whose rows some column needs from beyond its neighbour."""
     far = []
     for index, layer in enumerate(state.graph.layers):
         out = state.partition(state.graph.views[layer.output].storage)
         for operand, name in enumerate(layer.inputs):
             owned = state.partition(state.graph.views[name].storage)
-            if not near(_reads(state, index, operand, out), owned):
+            if not near(reads(state, index, operand, out), owned):
                 far.append((index, name))
     return far
 
 
-def _require_ddr_where_far(state: _State) -> None:
+def _require_ddr_where_far(state: State) -> None:
     """A storage whose rows some consumer needs from beyond the neighbour column also gets a home in DDR."""
     state.stored.update(state.graph.views[name].storage for _, name in _far_reads(state))
 
 
-@dataclass(frozen=True)
-class _Draft:
-    """An item before addresses are known."""
-
-    layer: int
-    chunk: int
-    out_rows: Rows
-
-
-def _drafts(state: _State) -> list[_Draft]:
-    out = []
-    for layer in state.groups:
-        op = state.graph.layers[layer]
-        storage = state.graph.views[op.output].storage
-        owned = state.partition(storage)
-        n = state.chunks[layer]
-        if share := state.spread.get(layer):
-            owned = tuple((0, 1) if c < share else (0, 0) for c in range(state.columns))
-        unit = state.units.get(storage, 1) if isinstance(op, Upsample) else 1
-        for chunk in range(n):
-            rows = []
-            for first, last in owned:
-                a, b = split_even((last - first) // unit, n)[chunk]
-                rows.append((first + a * unit, first + b * unit))
-            if any(b > a for a, b in rows):
-                out.append(_Draft(layer, chunk, tuple(rows)))
-    return out
-
-
-@dataclass(frozen=True)
-class _Failure:
-    """Allocation failed at ``item``: what was live, and what that item touches."""
-
-    item: int
-    layer: int
-    live: tuple[str, ...]
-    touched: frozenset[str]
-    demand: int
-
-
-def _attempt(state: _State, capacity: int) -> Placement | _Failure:
-    drafts = _drafts(state)
+def _attempt(state: State, capacity: int) -> Placement | Failure:
+    drafts = drafts_of(state)
     views = state.graph.views
     written: dict[str, int] = {}
     last_write: dict[str, int] = {}
@@ -270,12 +202,14 @@ def _attempt(state: _State, capacity: int) -> Placement | _Failure:
     loaded: dict[tuple[int, int], Rows] = {}
     for i, d in enumerate(drafts):
         op = state.graph.layers[d.layer]
-        for target in state.targets(d.layer):
+        for target in () if d.private else state.targets(d.layer):
             written.setdefault(target.storage, i)
             last_write[target.storage] = i
+        if d.reads_private:
+            continue
         for operand, name in enumerate(op.inputs):
             storage = views[name].storage
-            needed = _reads(state, d.layer, operand, d.out_rows)
+            needed = reads(state, d.layer, operand, d.out_rows)
             far = d.layer in state.spread or not near(needed, state.partition(storage))
             if storage in state.evicted or far:
                 loaded[(i, operand)] = needed
@@ -290,13 +224,13 @@ def _attempt(state: _State, capacity: int) -> Placement | _Failure:
         inputs = (views[n].storage for n in state.graph.layers[layer].inputs)
         touched = frozenset([*inputs, *(v.storage for v in state.targets(layer))])
         live = tuple(n for n, v in intervals.items() if v.first <= t <= v.last)
-        return _Failure(t, layer, live, touched, addresses.demand)
+        return Failure(t, layer, live, touched, addresses.demand)
     return _finish(state, drafts, loaded, alias, intervals, addresses)
 
 
 def _in_place(
-    state: _State,
-    drafts: Sequence[_Draft],
+    state: State,
+    drafts: Sequence[Draft],
     written: dict[str, int],
     last_read: dict[str, int],
     loaded: dict[tuple[int, int], Rows],
@@ -306,7 +240,7 @@ def _in_place(
     for i, d in enumerate(drafts):
         op = state.graph.layers[d.layer]
         fused = isinstance(op, Conv) and op.tail is not None and op.tail.residual is not None
-        if not (isinstance(op, Add) or fused) or state.chunks[d.layer] > 1:
+        if not (isinstance(op, Add) or fused) or state.chunks[d.layer] > 1 or d.private or d.chunk:
             continue
         target = state.graph.views[op.output].storage
         for operand, name in enumerate(op.inputs):
@@ -331,8 +265,8 @@ def _root(alias: dict[str, str], name: str) -> str:
 
 
 def _intervals(
-    state: _State,
-    drafts: Sequence[_Draft],
+    state: State,
+    drafts: Sequence[Draft],
     written: dict[str, int],
     last_write: dict[str, int],
     last_read: dict[str, int],
@@ -351,7 +285,7 @@ def _intervals(
     for i, d in enumerate(drafts):
         op = state.graph.layers[d.layer]
         for k, target in enumerate(state.targets(d.layer)):
-            if target.storage in state.evicted:
+            if target.storage in state.evicted or d.private:
                 blocks = target.blocks // state.spread.get(d.layer, 1)
                 size = max(b - a for a, b in d.out_rows) * blocks * state.graph.storages[target.storage].block_bytes
                 out[f"out{k}@{i}"] = Interval(f"out{k}@{i}", i, i + 1, size)
@@ -366,7 +300,7 @@ def _intervals(
     return out
 
 
-def _load_at(state: _State, item: int, storage: str, last_write: dict[str, int]) -> int:
+def _load_at(state: State, item: int, storage: str, last_write: dict[str, int]) -> int:
     """Item at which a load may start: one ahead, unless the data is still being stored then."""
     if item == 0 or last_write.get(storage, -2) >= item - 1:
         return item
@@ -374,8 +308,8 @@ def _load_at(state: _State, item: int, storage: str, last_write: dict[str, int])
 
 
 def _finish(
-    state: _State,
-    drafts: Sequence[_Draft],
+    state: State,
+    drafts: Sequence[Draft],
     loaded: dict[tuple[int, int], Rows],
     alias: dict[str, str],
     intervals: dict[str, Interval],
@@ -390,7 +324,13 @@ def _finish(
         for operand, name in enumerate(op.inputs):
             view = views[name]
             key = f"in{operand}@{i}"
-            if (i, operand) in loaded:
+            if d.reads_private:
+                address = addresses[f"out0@{i - 1}"]
+                rows = drafts[i - 1].out_rows
+                inputs.append(
+                    InputPlace(view.storage, view.first, view.blocks, False, address, rows, view.blocks, private=True)
+                )
+            elif (i, operand) in loaded:
                 blocks = view.blocks // share
                 inputs.append(
                     InputPlace(
@@ -439,12 +379,12 @@ def _finish(
     top = max((addresses[n] + v.size for n, v in intervals.items()), default=0)
     ends = {views[io.tensor].storage for io in (*state.graph.graph.outputs, *state.graph.graph.inputs)}
     spilled = frozenset(state.stored - ends)
-    return Placement(tuple(items), frozenset(state.stored), spilled, top)
+    return Placement(tuple(items), frozenset(state.stored), spilled, top, state.runs)
 
 
 def _output_place(
-    state: _State,
-    draft: _Draft,
+    state: State,
+    draft: Draft,
     item: int,
     k: int,
     target: View,
@@ -454,7 +394,7 @@ def _output_place(
 ) -> OutputPlace:
     """Where member ``k`` of an item writes."""
     share = state.spread.get(draft.layer, 1)
-    evicted = target.storage in state.evicted
+    evicted = target.storage in state.evicted or draft.private
     key = f"out{k}@{item}" if evicted else _root(alias, target.storage)
     return OutputPlace(
         target.storage,
@@ -463,38 +403,7 @@ def _output_place(
         addresses[key],
         draft.out_rows if evicted else state.partition(target.storage),
         target.blocks // share if evicted else state.graph.storages[target.storage].blocks,
-        target.storage in state.stored,
+        target.storage in state.stored and not draft.private,
         intervals[key].last,
         target.blocks // share if share > 1 else 0,
     )
-
-
-def _make_room(state: _State, failure: _Failure, capacity: int) -> None:
-    """One step towards fitting: evict what the item does not touch, then its operands, then cut the item."""
-    sizes = {n: s.bytes for n, s in state.graph.storages.items()}
-    homes = [n for n in failure.live if n in state.graph.storages and n not in state.evicted]
-    idle = [n for n in homes if n not in failure.touched]
-    candidates = idle or homes
-    if candidates:
-        victim = max(candidates, key=lambda n: (sizes[n], n))
-        state.evicted.add(victim)
-        state.stored.add(victim)
-        return
-    best = failure.layer
-    # Buffers of neighbouring items (prefetch, pending stores) may be what is too large.
-    for name in failure.live:
-        if "@" in name:
-            layer = _drafts(state)[int(name.split("@")[1])].layer
-            if state.chunks[layer] < state.chunks[best]:
-                best = layer
-    height = state.graph.storages[state.graph.views[state.graph.layers[best].output].storage].height
-    if state.chunks[best] * state.columns >= height * 2:
-        name = state.graph.layers[best].name
-        raise InfeasibleError(
-            f"layer {name}: rows of its operands in a memtile",
-            failure.demand,
-            capacity,
-            "bytes",
-            ("use a device with larger memtiles", "reduce the image size"),
-        )
-    state.chunks[best] *= 2
