@@ -178,7 +178,7 @@ def test_onnx_networks_equal_onnxruntime(tmp_path, device, out_dtype, alpha):
 def test_an_int16_pool_stays_on_the_cpu_with_its_reason(tmp_path):
     model = onnx_net()
     node = onnx.helper.make_node
-    model.graph.node.insert(8, node("MaxPool", ["d1"], ["p"], "pool", kernel_shape=[1, 1]))
+    model.graph.node.insert(8, node("MaxPool", ["d1"], ["p"], "pool", kernel_shape=[3, 3], pads=[1] * 4))
     model.graph.node.insert(9, node("QuantizeLinear", ["p", "s2", "z16"], ["pq"]))
     model.graph.node.insert(10, node("DequantizeLinear", ["pq", "s2", "z16"], ["pd"]))
     next(n for n in model.graph.node if n.name == "conv1").input[0] = "pd"
