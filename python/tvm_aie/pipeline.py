@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from math import inf
 
+from tvm_aie.cost.estimate import Estimate, estimate
 from tvm_aie.device import Device, load_device
 from tvm_aie.emit.emitter import Emitter, MemtileMap, memtile_map, opcode_bytes_estimate
 from tvm_aie.emit.overlay import Array
@@ -33,6 +34,7 @@ class Compiled:
     tilings: tuple[Tiling, ...]
     program: Program
     device: Device
+    estimate: Estimate
 
 
 @dataclass(frozen=True)
@@ -100,10 +102,10 @@ def compile_graph(
     physical, placement, tilings = plan.physical, plan.placement, plan.tilings
     # descriptors, locks, opcode and weight streams, commands
     emitter = Emitter(plan.array, physical, placement, tilings, plan.packed, plan.layout)
-    program = emitter.emit(describe(physical, placement, tilings, dev))
+    program = emitter.emit(describe(plan, dev))
     # every hardware limit of the device file is satisfied
     program.verify(dev)
-    return Compiled(graph, physical, placement, tilings, program, dev)
+    return Compiled(graph, physical, placement, tilings, program, dev, plan.estimate)
 
 
 @dataclass(frozen=True)
@@ -117,45 +119,20 @@ class Plan:
     placement: Placement
     layout: MemtileMap
     tilings: tuple[Tiling, ...]
+    estimate: Estimate
 
     @property
     def cycles(self) -> float:
-        """Estimated: the items one after the other, and what of their loads and stores does not hide behind them."""
-        return sum(t.cycles for t in self.tilings) + ddr_exposed(self)
+        """Estimated."""
+        return self.estimate.total
 
     def costs(self) -> dict[str, float]:
         """Estimated cycles by item name."""
         out: dict[str, float] = {}
-        for item, tiling in zip(self.placement.items, self.tilings, strict=True):
+        for item, cycles in zip(self.placement.items, self.estimate.cycles, strict=True):
             name = item_name(item, self.physical)
-            out[name] = out.get(name, 0.0) + tiling.cycles
+            out[name] = out.get(name, 0.0) + cycles
         return out
-
-
-def ddr_exposed(plan: Plan) -> float:
-    """Cycles that items wait for DDR (estimated).
-
-    A load is issued one item ahead unless its data is being stored then; loads and stores have a channel each.
-    """
-    rate = 4 * plan.array.device.keys()["flow.load.words_per_cycle"]
-    storages = plan.physical.storages
-    loads, stores = [0.0] * (len(plan.tilings) + 1), [0.0] * (len(plan.tilings) + 1)
-    waits = 0.0
-    for item in plan.placement.items:
-        for place in item.inputs:
-            if place.loaded:
-                most = max(b - a for a, b in place.rows)
-                cycles = most * place.blocks * storages[place.storage].width * 8 / rate
-                if place.load_at == item.index:
-                    waits += cycles + (stores[item.index] if item.index else 0.0)
-                else:
-                    loads[place.load_at] += cycles
-        for out in item.outputs:
-            if out.store:
-                most = max(b - a for a, b in item.out_rows)
-                stores[item.index + 1] += most * out.blocks * storages[out.storage].width * 8 / rate
-    hidden = (t.cycles for t in plan.tilings)
-    return waits + sum(max(0.0, max(load, store) - t) for load, store, t in zip(loads, stores, hidden, strict=False))
 
 
 class _Planner:
@@ -186,7 +163,8 @@ class _Planner:
             array, physical, tuple(sorted(groups)), replace(self.moves, runs=runs and self.moves.runs)
         )
         tilings = _tile(array, physical, packed, placement, self.chooser, self.tilings)
-        return Plan(pools, array, physical, packed, placement, layout, tuple(tilings))
+        times = estimate(array, physical, placement, tilings, packed)
+        return Plan(pools, array, physical, packed, placement, layout, tuple(tilings), times)
 
 
 def _plans(planner: _Planner) -> Iterator[Plan]:
@@ -394,19 +372,18 @@ def _offset(placement: Placement, base: int) -> Placement:
     return replace(placement, items=tuple(moved(i) for i in placement.items))
 
 
-def describe(
-    physical: PhysicalGraph, placement: Placement, tilings: Sequence[Tiling], device: Device
-) -> dict[str, object]:
+def describe(plan: Plan, device: Device) -> dict[str, object]:
     """What a report needs to name items after the compile state is gone (META section)."""
+    physical, placement = plan.physical, plan.placement
     items = []
-    for item, tiling in zip(placement.items, tilings, strict=True):
+    for item, tiling, cycles in zip(placement.items, plan.tilings, plan.estimate.cycles, strict=True):
         outs = [physical.tensors[physical.layers[m].output] for m in item.members]
         entry = {
             "name": item_name(item, physical),
             "op": item.geometry.kernel.name.lower(),
             "chunk": item.chunk,
             "shape": [sum(t.channels for t in outs), outs[0].height, outs[0].width],
-            "estimated_cycles": round(tiling.cycles),
+            "estimated_cycles": round(cycles),
         }
         if tiling.cover is not None:
             variants = tiling.cover.variants | item_kernels(item) - {entry["op"]}
