@@ -3,11 +3,14 @@
 import dataclasses
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixed_nets import PATTERNS, MixedBuilder
+from tvm_aie.cli import service
+from tvm_aie.cli.progress import Progress
 from tvm_aie.cost import kernel_cycles
 from tvm_aie.device import load_device
 from tvm_aie.emit.verify import used_parts
@@ -117,3 +120,70 @@ def test_sums_beyond_32_bits_and_other_layers_are_refused():
     b = WideBuilder((8, 5, 5), 1, ("full",))
     with pytest.raises(ProgramError, match="only convolutions compute on int16"):
         b.graph(b.pool("x"))
+
+
+def onnx_net(out_dtype=np.int16, alpha=None):
+    """int16 -> convolution, (leaky) relu -> int16 -> convolution -> ``out_dtype``; sums that fp32 holds exactly."""
+    rng = np.random.default_rng(0)
+    node, value = onnx.helper.make_node, onnx.helper.make_tensor_value_info
+    constants = {
+        "s0": np.float32(2**-12), "s1": np.float32(2**-6), "s2": np.float32(2**-10), "sb": np.float32(2**-18),
+        "s3": np.float32(2**-9) if out_dtype == np.int16 else np.float32(2**-3),
+        "z16": np.int16(0), "z8": np.int8(0), "z32": np.int32(0), "zo": out_dtype(0),
+        "w0": rng.integers(-60, 61, (16, 8, 3, 3)).astype(np.int8),
+        "w1": rng.integers(-30, 31, (9, 16, 1, 1)).astype(np.int8),
+        "b": rng.integers(-5000, 5000, 16).astype(np.int32),
+    }  # fmt: skip
+    act = node("Relu", ["y"], ["r"]) if alpha is None else node("LeakyRelu", ["y"], ["r"], alpha=alpha)
+    nodes = [
+        node("QuantizeLinear", ["x", "s0", "z16"], ["q0"]),
+        node("DequantizeLinear", ["q0", "s0", "z16"], ["d0"]),
+        node("DequantizeLinear", ["w0", "s1", "z8"], ["dw0"]),
+        node("DequantizeLinear", ["b", "sb", "z32"], ["db"]),
+        node("Conv", ["d0", "dw0", "db"], ["y"], "conv0", pads=[1, 1, 1, 1]),
+        act,
+        node("QuantizeLinear", ["r", "s2", "z16"], ["q1"]),
+        node("DequantizeLinear", ["q1", "s2", "z16"], ["d1"]),
+        node("DequantizeLinear", ["w1", "s1", "z8"], ["dw1"]),
+        node("Conv", ["d1", "dw1"], ["z"], "conv1"),
+        node("QuantizeLinear", ["z", "s3", "zo"], ["q2"]),
+        node("DequantizeLinear", ["q2", "s3", "zo"], ["out"]),
+    ]
+    init = [onnx.numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()]
+    ends = [value("x", onnx.TensorProto.FLOAT, (1, 8, 12, 12))], [value("out", onnx.TensorProto.FLOAT, (1, 9, 12, 12))]
+    graph = onnx.helper.make_graph(nodes, "wide", *ends, init)
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 21)], ir_version=10)
+
+
+@pytest.mark.parametrize("device", ["aie2", "aie2/wbs-2x2"])
+@pytest.mark.parametrize(("out_dtype", "alpha"), [(np.int16, None), (np.int8, None), (np.int16, 26 / 256)])
+def test_onnx_networks_equal_onnxruntime(tmp_path, device, out_dtype, alpha):
+    path = tmp_path / "wide.onnx"
+    onnx.save(onnx_net(out_dtype, alpha), path)
+    quiet = Progress(quiet=True)
+    report = service.explain(path, device, quiet)
+    assert {o.name for o in report.ops if o.on_array} == {"conv0", "conv1"}
+    network = service.compile_network(path, device, quiet)
+    x = np.random.default_rng(1).uniform(-0.5, 0.5, (1, 8, 12, 12)).astype(np.float32)
+    inputs = {"x": x}
+    matches = service.check(network, inputs, service.execute(network, inputs, quiet), quiet)
+    assert matches and all(m.ok for m in matches)
+    (region,) = network.compilation.compiled
+    assert [region.physical.tensors[layer.output].bits for layer in region.physical.layers] == [
+        16,
+        16 if out_dtype == np.int16 else 8,
+    ]
+
+
+def test_an_int16_pool_stays_on_the_cpu_with_its_reason(tmp_path):
+    model = onnx_net()
+    node = onnx.helper.make_node
+    model.graph.node.insert(8, node("MaxPool", ["d1"], ["p"], "pool", kernel_shape=[3, 3], pads=[1] * 4))
+    model.graph.node.insert(9, node("QuantizeLinear", ["p", "s2", "z16"], ["pq"]))
+    model.graph.node.insert(10, node("DequantizeLinear", ["pq", "s2", "z16"], ["pd"]))
+    next(n for n in model.graph.node if n.name == "conv1").input[0] = "pd"
+    onnx.save(model, tmp_path / "pool.onnx")
+    report = service.explain(tmp_path / "pool.onnx", "aie2", Progress(quiet=True))
+    (pool,) = [o for o in report.ops if "max_pool" in o.kind]
+    assert not pool.on_array and "int16" in pool.reason
+    assert {o.name for o in report.ops if o.on_array} == {"conv0", "conv1"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tvm import relax
@@ -93,6 +93,10 @@ def _dims(shape: tuple[int, ...]) -> tuple[int, int, int]:
     return math.prod(shape[1:]), 1, 1
 
 
+def _bits(dtype: str) -> int:
+    return 16 if dtype == "int16" else 8
+
+
 def _conv(low: _Lowering, view: OpView, name: str, inputs: list[str], clip: Bounds) -> str:
     terms, weight = conv_terms(view), conv_weight(view)
     g, source = view.geometry, low.tensors[inputs[0]]
@@ -108,7 +112,7 @@ def _conv(low: _Lowering, view: OpView, name: str, inputs: list[str], clip: Boun
     requant = Requant(terms.shift, clip.lo, clip.hi, clip.negative_mul)
     layer = Conv(low.unique(f"{name}.conv"), inputs[0], out, weight, terms.bias, terms.acc_shift, requant,
                  g.stride, g.pads, g.dilation, groups)  # fmt: skip
-    low.tensors[out] = Tensor(out, *_dims(view.out_shape), exp)
+    low.tensors[out] = Tensor(out, *_dims(view.out_shape), exp, _bits(view.output.dtype if view.output else ""))
     low.add(layer)
     return out
 
@@ -255,6 +259,7 @@ def lower_function(func: Any, name: str | None = None) -> LayerGraph:
     for param in func.params:
         shape = shape_of(param)
         tensor = low.tensor(str(param.name), _dims(shape), exponents.get(param, 0))
+        low.tensors[tensor] = replace(low.tensors[tensor], bits=_bits(dtype_of(param)))
         low.names[param] = tensor
         inputs.append(GraphIO(tensor, shape, dtype_of(param)))
     for item in composites:

@@ -71,9 +71,10 @@ def power_of_two_scales(view: OpView) -> Verdict:
 
 
 def activation_zero_points(view: OpView) -> Verdict:
-    """Activations are uint8 with zero point 128 or int8 with zero point 0."""
+    """Activations are uint8 with zero point 128 or int8 with zero point 0; in conv2d and dense also int16."""
+    taken = [("uint8", {128}), ("int8", {0})] + [("int16", {0})] * (view.kind in ("conv2d", "dense"))
     for quant in [s.quant for s in view.inputs] + [view.output]:
-        if quant is not None and (quant.dtype, set(quant.zero_points)) not in (("uint8", {128}), ("int8", {0})):
+        if quant is not None and (quant.dtype, set(quant.zero_points)) not in taken:
             return False, f"{quant.dtype} with zero point {quant.zero_points[0]}; requantise: tvm-aie quantize"
     return True, ""
 

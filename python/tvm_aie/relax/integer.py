@@ -17,7 +17,7 @@ Int64 = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Bounds:
-    """Clipping in the int8 domain and the leaky multiplier (m/256, 0 = none)."""
+    """Clipping in the domain of the output (int8 unless said) and the leaky multiplier (m/256, 0 = none)."""
 
     lo: int = -128
     hi: int = 127
@@ -38,13 +38,14 @@ def bounds(activation: Activation | None, output: Quant) -> Bounds:
 
     Rounding is monotone, so rounding the bound is the same as clipping before the rounding.
     """
+    low, high = (-32768, 32767) if output.dtype == "int16" else (-128, 127)
     if activation is None:
-        return Bounds()
+        return Bounds(low, high)
     if activation.alpha is not None:
-        return Bounds(negative_mul=round(activation.alpha * 256))
+        return Bounds(low, high, round(activation.alpha * 256))
     scale = np.float32(output.scales[0])
-    lo = -128 if math.isinf(activation.lo) else int(np.clip(np.rint(np.float32(activation.lo) / scale), -128, 127))
-    hi = 127 if math.isinf(activation.hi) else int(np.clip(np.rint(np.float32(activation.hi) / scale), -128, 127))
+    lo = low if math.isinf(activation.lo) else int(np.clip(np.rint(np.float32(activation.lo) / scale), low, high))
+    hi = high if math.isinf(activation.hi) else int(np.clip(np.rint(np.float32(activation.hi) / scale), low, high))
     return Bounds(lo, hi)
 
 
@@ -91,7 +92,9 @@ def accumulator_peak(view: OpView) -> tuple[int, int]:
     bias = int(np.abs(conv_terms(view).bias).max(initial=0))
     weight = conv_weight(view)
     rows = weight.reshape(weight.shape[0], -1)
-    bound = rows.shape[1] * 128 * 128
+    source = view.inputs[0].quant
+    peak = 32768 if source is not None and source.dtype == "int16" else 128
+    bound = rows.shape[1] * peak * 128
     if bound > INT32_MAX:  # only then is it worth adding up the weights
-        bound = 128 * max(int(np.abs(row.astype(np.int64)).sum()) for row in rows)
+        bound = peak * max(int(np.abs(row.astype(np.int64)).sum()) for row in rows)
     return bound, bias
