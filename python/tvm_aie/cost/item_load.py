@@ -7,8 +7,9 @@ Derived from the item's opcode stream (docs/program.md section 2), so a new kind
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ from tvm_aie.emit.weights import PackedConv
 from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.physical import ArrayLayer
 from tvm_aie.schedule.geometry import Geometry, KernelId
-from tvm_aie.schedule.tiling import HEADER_BYTES, Tiling, active_rows, header_bytes
+from tvm_aie.schedule.tiling import HEADER_BYTES, Tiling, header_bytes
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -31,7 +32,8 @@ BLOCK_MACS = 64
 class Rates:
     """Cycles, from the device keys: per A or O slot, per byte of the weight flows, per word of loads and stores.
 
-    ``load_beside``: a load while all weight streams run and share DDR. ``piece``: a further descriptor inside a message. ``o_shared``: the output flows of a column share one link.
+    ``load_beside``: a load while all weight streams run and share DDR. ``piece``: a further descriptor of a message.
+    ``o_shared``: the output flows of a column share one link.
     """
 
     a_slot: float
@@ -122,9 +124,10 @@ class ItemLoad:
 
 @dataclass(frozen=True)
 class RingPlan:
-    """Messages in a ring that is empty at first. Per message: filler slots before it, and the message whose release it
+    """Messages in a ring that is empty at first.
 
-    needs (-1: none). ``position``: of the ring after the last.
+    Per message: filler slots before it, and the message whose release it needs (-1: none). ``position``: of the ring
+    after the last.
     """
 
     filler: tuple[int, ...]
@@ -159,18 +162,19 @@ def walk(words: Sequence[int]) -> list[Step]:
     held = False  # an output message; ACQ_O does nothing then
     got = dict.fromkeys((opcodes.ACQ_A, opcodes.ACQ_W, opcodes.ACQ_O), False)
     gave = {opcodes.REL_A: "releases_a", opcodes.REL_W: "releases_w", opcodes.REL_O: "releases_o"}
-    after: dict[str, bool] = {}
-    open_step: tuple[int, int, bool, bool, bool] | None = None
+    after: dict[str, Any] = {}
+    open_step: Step | None = None
 
     def close() -> None:
         nonlocal open_step, n_ops
         if open_step is not None:
-            b, w, a, ww, o = open_step
-            steps.append(
-                Step(b, w, a, ww, o, *(after.get(k, False) for k in gave.values()), n_ops),
-            )
+            steps.append(replace(open_step, opcodes=n_ops, **after))
             after.clear()
             open_step, n_ops = None, 0
+
+    def opened(band: int) -> Step:
+        a, w, o = got.values()
+        return Step(band, weights, a, w, o, False, False, False, 0)
 
     while True:
         op = words[pc]
@@ -196,7 +200,7 @@ def walk(words: Sequence[int]) -> list[Step]:
             pc += 2 if op == opcodes.ACQ_A else 1
         elif op in gave:
             if open_step is None:
-                open_step = (0, weights, *got.values())
+                open_step = opened(0)
                 got = dict.fromkeys(got, False)
             after[gave[op]] = True
             held = held and op != opcodes.REL_O
@@ -205,7 +209,7 @@ def walk(words: Sequence[int]) -> list[Step]:
             close()
             params = words[pc + 3 : pc + 3 + words[pc + 2]]
             level = params[14] if len(params) > 14 else -1
-            open_step = (loops[level][2] if level >= 0 else 0, weights, *got.values())
+            open_step = opened(loops[level][2] if level >= 0 else 0)
             got = dict.fromkeys(got, False)
             pc += 3 + words[pc + 2]
         else:  # SKIP_O
@@ -308,13 +312,14 @@ def _weight_counts(geo: Geometry, tiling: Tiling, packed: PackedConv | None, n_r
     cols = np.minimum(np.arange(tiling.n_ck + 1) * tiling.ckb, packed.live.shape[1])
     passes = np.arange(tiling.n_pass + 1) * tiling.nob
     steps = tiling.n_x * max(n for _, n in tiling.bands) if tiling.weights_per_band else 1
-    counts, blocks = [], []
+    counts: list[Ints] = []
+    owned: list[Ints] = []
     for first, last in tiling.block_rows:
         edges = np.minimum(first + passes, last)
         pairs = np.diff(np.diff(prefix[np.ix_(edges, cols)], axis=0), axis=1)  # (passes, chunks)
         counts.append(np.repeat(pairs[:, None, :], steps, axis=1).reshape(-1))
-        blocks.append(np.repeat(np.diff(edges), steps * tiling.n_ck))
-    return np.array(counts, np.int64), np.array(blocks, np.int64)
+        owned.append(np.repeat(np.diff(edges), steps * tiling.n_ck))
+    return np.array(counts, np.int64), np.array(owned, np.int64)
 
 
 def _message_bytes(blocks: int, pairs: int, stages: int, taps: int, slot: int) -> int:
