@@ -290,7 +290,7 @@ class Recurrence:
             storage = self.physical.storages[out.storage]
             for c, (lo, hi) in enumerate(item.out_rows):
                 if hi > lo:
-                    words = (hi - lo) * out.blocks * storage.width * 2
+                    words = (hi - lo) * out.blocks * storage.row_bytes / storage.blocks / 4
                     self.command += self.costs.pair()
                     end = max(float(ready[c]), float(self.col.store_free[c]), self.command)
                     end += words * self.rates.store + self.rates.store_task
@@ -312,7 +312,7 @@ class Recurrence:
             ends = np.zeros(self.array.cols)
             for c, (lo, hi) in enumerate(place.rows):
                 if hi > lo:
-                    words = (hi - lo) * place.blocks * storage.width * 2
+                    words = (hi - lo) * place.blocks * storage.row_bytes / storage.blocks / 4
                     self.command += self.costs.pair()
                     start = max(float(self.col.load_free[c]), float(ready[c]) if i else 0.0, self.command)
                     ends[c] = start + words * word + self.rates.load_task
