@@ -167,10 +167,10 @@ class _Planner:
         return Plan(pools, array, physical, packed, placement, layout, tuple(tilings), times)
 
 
-def _plans(planner: _Planner) -> Iterator[Plan]:
+def _plans(planner: _Planner, first: bool = False) -> Iterator[Plan]:
     """All pools and siblings together, depth-first or not; each by itself; those together that are faster so.
 
-    Raises the first ``InfeasibleError`` when no plan fits.
+    ``first``: the first that fits is enough. Raises the first ``InfeasibleError`` when no plan fits.
     """
     failures: list[InfeasibleError] = []
 
@@ -183,6 +183,8 @@ def _plans(planner: _Planner) -> Iterator[Plan]:
     pairs = pool_pairs(planner.fused) if planner.moves.pools else ()
     together = list(attempt(pairs, lambda _: True))
     yield from together
+    if together and first:
+        return
     if not together or together[0].placement.runs:
         yield from attempt(pairs, lambda _: True, False)
     if planner.moves.always and together:
@@ -242,19 +244,20 @@ def _schedule(
         options: tuple[Overlay, ...] = (overlay,)
     else:
         options = IDEAL_OVERLAYS if device.core_ideal else (Overlay(),)
-    best: Plan | None = None
+    planners = [_Planner(device, option, fused, chooser, moves) for option in options]
+    found: list[tuple[float, int]] = []
     failure: InfeasibleError | None = None
-    for option in options:
+    for k, planner in enumerate(planners):
         try:
-            for plan in _plans(_Planner(device, option, fused, chooser, moves)):
-                if best is None or plan.cycles < best.cycles:
-                    best = plan
+            found.append((min(p.cycles for p in _plans(planner, first=True)), k))
         except InfeasibleError as error:
             failure = failure or error
-    if best is None:
+    if not found:
         assert failure is not None
         raise failure
-    return best
+    # Only the best divisions by their first plan are worth all plans.
+    plans = [plan for _, k in sorted(found)[:2] for plan in _plans(planners[k])]
+    return min(plans, key=lambda p: p.cycles)
 
 
 def grow_weight_rings(array: Array, spare: int) -> Overlay:

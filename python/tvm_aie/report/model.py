@@ -149,7 +149,6 @@ class LayerRow:
     ``estimated_cycles``: the same, by the schedule's estimate (``cost.estimate``).
     """
 
-
     name: str
     op: str
     shape: str
