@@ -1,9 +1,13 @@
-"""The 42 cells of the Weight Block Sparsity paper: emulated time, lower bounds, ratio, sparse speed-up.
+"""The 42 cells of the Weight Block Sparsity paper: emulated time, lower bounds, ratio, sparse speed-up, time by cause.
 
-    python benchmarks/wbs_table.py [--json F] [--check] [--networks ResNet50,...] [--sizes 2,4,8] [--npu1]
+    python benchmarks/wbs_table.py [--json F] [--plot F] [--check] [--networks ResNet50,...] [--sizes 2,4,8] [--npu1]
+    python benchmarks/wbs_table.py --growth [--networks ...] [--sizes ...]
+    python benchmarks/wbs_table.py --speed
 
-``--check`` also runs the data and compares the output with the numpy int64 reference (slow). Times in milliseconds:
-``emulated`` from the program, ``estimated`` for the bounds.
+``--check`` also runs the data and compares the output with the numpy int64 reference (slow). ``--growth``: densities 1,
+1/2, 1/4, 1/8 and what stops it. ``--speed``: candidates per second of the search. Times in milliseconds: ``emulated``
+from the program, ``estimated`` for the bounds and ``est``, ``measured`` for --speed. Where the time goes: share of the
+cycles of the layers that each resource bounds (the bottleneck word of the report), emulated.
 """
 
 from __future__ import annotations
@@ -12,15 +16,21 @@ import argparse
 import json
 import math
 import sys
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from tvm_aie.cost.stream import bounds
 from tvm_aie.device import load_device
-from tvm_aie.pipeline import compile_graph
+from tvm_aie.pipeline import Compiled, compile_graph
 from tvm_aie.plan.graph import LayerGraph
 from tvm_aie.plan.reference import evaluate
-from tvm_aie.runtime.emulator import RunOptions, run_program
+from tvm_aie.report.collect import build_report
+from tvm_aie.runtime.emulator import RunOptions, RunResult, run_program
+from tvm_aie.schedule import tiling
 from tvm_aie.workloads.wbs import NETWORKS
 
 PAPER_MS = {  # published estimates, 4x4 and 8x8: dense, sparse
@@ -31,10 +41,26 @@ PAPER_MS = {  # published estimates, 4x4 and 8x8: dense, sparse
     ("VGG16", "4x4"): (13.710, 8.852),
     ("VGG16", "8x8"): (9.203, 6.502),
 }
+DENSITIES = (1.0, 0.5, 0.25, 0.125)
 
 
-def emulate(graph: LayerGraph, device: str, check: bool) -> float:
-    """Milliseconds, emulated, launch included."""
+@dataclass(frozen=True)
+class Cell:
+    """One network on one machine: milliseconds emulated and estimated, share of the cycles by bottleneck."""
+
+    ms: float
+    estimated_ms: float
+    shares: Mapping[str, float]
+
+    @property
+    def where(self) -> str:
+        """Bottlenecks, largest share first."""
+        named = sorted(self.shares.items(), key=lambda kv: -kv[1])
+        return ", ".join(f"{name} {100 * share:.0f} %" for name, share in named if share >= 0.005)
+
+
+def emulate(graph: LayerGraph, device: str, check: bool) -> Cell:
+    """Compile and run one cell; the launch is included. Raises ``SystemExit`` when --check finds a difference."""
     compiled = compile_graph(graph, device)
     data = compiled.program.to_bytes()
     if check:
@@ -45,50 +71,171 @@ def emulate(graph: LayerGraph, device: str, check: bool) -> float:
             raise SystemExit(f"{graph.name} on {device}: outputs differ from the reference")
     else:
         result = run_program(data, [], RunOptions(functional=False))
-    return result.total_cycles / (compiled.device.clock_mhz * 1e3)
+    per_ms = compiled.device.clock_mhz * 1e3
+    estimated = (compiled.estimate.total + result.launch_cycles) / per_ms
+    return Cell(result.total_cycles / per_ms, estimated, shares(graph.name, compiled, result))
+
+
+def shares(name: str, compiled: Compiled, run: RunResult) -> dict[str, float]:
+    """Share of the cycles of the layers that each resource bounds."""
+    layers = build_report(name, compiled.device, (), [compiled], [run]).layers
+    total = sum(row.cycles for row in layers)
+    out: dict[str, float] = defaultdict(float)
+    for row in layers:
+        out[str(row.bottleneck)] += row.cycles / total
+    return dict(out)
+
+
+def growth(names: list[str], sizes: list[str], check: bool) -> None:
+    """Emulated time at falling density, and what stops it. Raises ``SystemExit`` where it rises."""
+    print("network      array   density  emulated ms  speed-up  stream's  where the time goes")
+    for name in names:
+        for mesh in sizes:
+            first: tuple[float, float] | None = None
+            last = math.inf
+            for density in DENSITIES:
+                graph = NETWORKS[name](density, 0)
+                cell = emulate(graph, f"wbs-{mesh}", check)
+                stream = bounds(graph, load_device(f"wbs-{mesh}")).stream * 1e3
+                first = first or (cell.ms, stream)
+                print(
+                    f"{name:12s} {mesh:6s} {density:8.3f} {cell.ms:12.3f} {first[0] / cell.ms:9.2f} "
+                    f"{first[1] / stream:9.2f}  {cell.where}",
+                    flush=True,
+                )
+                if cell.ms > last:
+                    raise SystemExit(f"{name} on wbs-{mesh}: {cell.ms:.3f} ms at density {density}, slower than before")
+                last = cell.ms
+
+
+def speed() -> None:
+    """Candidates per second of the sub-volume search on ResNet-50, and its share of a compilation."""
+    counted = 0
+    closed_form = tiling.pipeline_cycles
+
+    def counting(*args: object) -> float:
+        nonlocal counted
+        counted += 1
+        return closed_form(*args)  # type: ignore[arg-type]
+
+    graph = NETWORKS["ResNet50"](1.0, 0)
+    begin = time.process_time()
+    compile_graph(graph, "wbs-4x4")
+    whole = time.process_time() - begin
+    tiling.pipeline_cycles = counting  # type: ignore[assignment]
+    try:
+        compile_graph(graph, "wbs-4x4")
+    finally:
+        tiling.pipeline_cycles = closed_form
+    rate = counted / whole
+    print(
+        f"ResNet50 on wbs-4x4: {counted} candidates, {whole:.2f} s of processor time for the whole compilation "
+        f"(limit 10 s); at least {rate:.0f} candidates per second, {rate / 1e4:.1f} times the 10000 wanted (measured)"
+    )
+
+
+def plot(
+    table: dict[str, dict[str, dict[str, Cell]]], limits: dict[str, dict[str, dict[str, float]]], path: str
+) -> None:
+    """Emulated time over the array's size, dense and sparse, above the stream bound."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5 * len(table), 4.2), layout="constrained")
+    axes = figure.subplots(1, len(table), squeeze=False)[0]
+    for axis, (name, cells) in zip(axes, table.items(), strict=True):
+        meshes = list(cells)
+        for kind, colour in (("dense", "tab:blue"), ("sparse", "tab:orange")):
+            axis.plot(meshes, [cells[m][kind].ms for m in meshes], "o-", color=colour, label=f"{kind}, emulated")
+            axis.plot(meshes, [limits[name][m][kind] for m in meshes], ":", color=colour, label=f"{kind}, stream bound")
+        axis.set(title=name, xlabel="cores", ylabel="ms", yscale="log")
+        axis.grid(True, which="both", linewidth=0.2)
+        axis.legend(fontsize=7)
+    figure.savefig(path)
+
+
+def row(name: str, mesh: str, cell: dict[str, Cell], stream: dict[str, float], bound: float) -> str:
+    """One line of the table."""
+    over = {kind: cell[kind].ms / stream[kind] for kind in cell}
+    gain = cell["dense"].ms / cell["sparse"].ms
+    ideal = stream["dense"] / stream["sparse"]
+    paper = PAPER_MS.get((name, mesh))
+    text = f"{paper[0]:.3f} / {paper[1]:.3f}" if paper else ""
+    return (
+        f"{name:12s} {mesh:6s} {cell['dense'].ms:8.3f} {cell['dense'].estimated_ms:8.3f} {over['dense']:8.2f} "
+        f"{cell['dense'].ms / bound:7.2f}  {cell['sparse'].ms:10.3f} {over['sparse']:8.2f} {gain:9.2f} "
+        f"{gain / ideal:12.2f}   {text}"
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", metavar="F", help="write the emulated times")
+    parser.add_argument("--plot", metavar="F", help="draw emulated times and bounds")
     parser.add_argument("--check", action="store_true", help="compare outputs with the numpy reference")
     parser.add_argument("--networks", default=",".join(NETWORKS))
     parser.add_argument("--sizes", default="2,3,4,5,6,7,8")
     parser.add_argument("--npu1", action="store_true", help="also the calibrated npu1")
+    parser.add_argument("--growth", action="store_true", help="times at densities 1, 1/2, 1/4, 1/8 instead")
+    parser.add_argument("--speed", action="store_true", help="candidates per second of the search instead")
     args = parser.parse_args()
-    table: dict[str, dict[str, dict[str, float]]] = {}
-    ratios = []
+    names, meshes = args.networks.split(","), [f"{n}x{n}" for n in args.sizes.split(",")]
+    if args.growth:
+        return growth(names, meshes, args.check)
+    if args.speed:
+        return speed()
+    table: dict[str, dict[str, dict[str, Cell]]] = {}
+    limits: dict[str, dict[str, dict[str, float]]] = {}
+    npu1: dict[str, dict[str, Cell]] = {}
     print(
-        "network      array   dense ms  /stream  /bound   sparse ms  /stream  speed-up  of stream's   "
+        "network      array   dense ms   est ms  /stream  /bound   sparse ms  /stream  speed-up  of stream's   "
         "paper dense/sparse ms"
     )
-    for name in args.networks.split(","):
+    for name in names:
         graphs = {"dense": NETWORKS[name](1.0, 0), "sparse": NETWORKS[name](0.5, 0)}
-        for size in args.sizes.split(","):
-            mesh = f"{size}x{size}"
+        for mesh in meshes:
             device = load_device(f"wbs-{mesh}")
             cell = {kind: emulate(graph, device.name, args.check) for kind, graph in graphs.items()}
-            limit = {kind: bounds(graph, device) for kind, graph in graphs.items()}
-            over = {kind: cell[kind] / (limit[kind].stream * 1e3) for kind in cell}
-            ratios += over.values()
-            speed = cell["dense"] / cell["sparse"]
-            ideal = limit["dense"].stream / limit["sparse"].stream
-            paper = PAPER_MS.get((name, mesh))
-            print(
-                f"{name:12s} {mesh:6s} {cell['dense']:8.3f} {over['dense']:8.2f} "
-                f"{cell['dense'] / (limit['dense'].bound * 1e3):7.2f}  {cell['sparse']:10.3f} {over['sparse']:8.2f} "
-                f"{speed:9.2f} {speed / ideal:12.2f}   {f'{paper[0]:.3f} / {paper[1]:.3f}' if paper else ''}",
-                flush=True,
-            )
+            found = {kind: bounds(graph, device) for kind, graph in graphs.items()}
+            stream = {kind: b.stream * 1e3 for kind, b in found.items()}
             table.setdefault(name, {})[mesh] = cell
+            limits.setdefault(name, {})[mesh] = stream
+            print(row(name, mesh, cell, stream, found["dense"].bound * 1e3))
+            for kind in cell:
+                print(f"{'':20s}{kind}: {cell[kind].where}", flush=True)
         if args.npu1:
-            cell = {kind: emulate(graph, "npu1", args.check) for kind, graph in graphs.items()}
-            print(f"{name:12s} npu1   {cell['dense']:8.3f}                   {cell['sparse']:10.3f}", flush=True)
-    mean = math.exp(sum(math.log(r) for r in ratios) / len(ratios))
-    print(f"times: emulated; bounds: estimated. emulated / stream: geometric mean {mean:.2f}, worst {max(ratios):.2f}")
+            npu1[name] = {kind: emulate(graph, "npu1", args.check) for kind, graph in graphs.items()}
+    finish(table, limits, npu1)
     if args.json:
+        times = {n: {m: {k: c.ms for k, c in cell.items()} for m, cell in cells.items()} for n, cells in table.items()}
         with open(args.json, "w", encoding="utf-8") as file:
-            json.dump(table, file, indent=1)
+            json.dump(times, file, indent=1)
+    if args.plot:
+        plot(table, limits, args.plot)
+    return None
+
+
+def finish(
+    table: dict[str, dict[str, dict[str, Cell]]],
+    limits: dict[str, dict[str, dict[str, float]]],
+    npu1: dict[str, dict[str, Cell]],
+) -> None:
+    """The line under the table, and the table of the calibrated machine."""
+    ratios = [
+        c.ms / limits[n][m][k] for n, cells in table.items() for m, cell in cells.items() for k, c in cell.items()
+    ]
+    errors = [c.estimated_ms / c.ms - 1 for cells in table.values() for cell in cells.values() for c in cell.values()]
+    mean = math.exp(sum(math.log(r) for r in ratios) / len(ratios))
+    print(
+        f"times: emulated; bounds and est: estimated. emulated / stream: geometric mean {mean:.2f}, worst "
+        f"{max(ratios):.2f}. est against emulated: {min(errors):+.3f} to {max(errors):+.3f}"
+    )
+    if npu1:
+        print("\nnpu1 (calibrated), launch included\nnetwork       dense ms   est ms  sparse ms   est ms  speed-up")
+    for name, cell in npu1.items():
+        d, s = cell["dense"], cell["sparse"]
+        print(f"{name:12s} {d.ms:9.3f} {d.estimated_ms:8.3f} {s.ms:10.3f} {s.estimated_ms:8.3f} {d.ms / s.ms:9.2f}")
+        for kind, c in cell.items():
+            print(f"{'':13s}{kind}: {c.where}")
 
 
 if __name__ == "__main__":

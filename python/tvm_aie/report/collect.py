@@ -312,12 +312,7 @@ def _item(region: Compiled, works: dict[str, ConvWork], stats: ItemStats, offset
 
 def _merge(a: LayerCounters, b: LayerCounters) -> LayerCounters:
     """Two items of one layer; the MACs are those of the layer already."""
-    summed = (
-        "cycles",
-        "estimated_cycles",
-        "core_busy_cycles",
-        "control_cycles",
-        *(f"{k.name.lower()}_bytes" for k in FlowClass),
-    )
+    moved = (f"{k.name.lower()}_bytes" for k in FlowClass)
+    summed = ("cycles", "estimated_cycles", "core_busy_cycles", "control_cycles", *moved)
     changes: dict[str, Any] = {name: getattr(a, name) + getattr(b, name) for name in summed}
     return replace(a, start_cycle=min(a.start_cycle, b.start_cycle), **changes)

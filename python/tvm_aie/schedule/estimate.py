@@ -9,7 +9,7 @@ by a fourth (the weight stream). In steady state its period is that of the slowe
     input channel     calls * a                  + c + o
     cores             a + calls * c              + o
     output link       a + n * c + outputs * o
-    one input slot    calls * (a + c)            + o      the ring holds one message: no double buffering
+    one input slot    calls * (a + c)            + o      the ring holds one message: no double buffering (but filler)
     one output slot   a + outputs * (n * c + o)           likewise; with both, the two waits of a message overlap
     weight ring       + messages * what of two messages exceeds the ring: that part cannot be sent ahead
     weight stream     bytes / rate, less what the rings hold from before
@@ -53,6 +53,7 @@ def pipeline_cycles(load: PipelineLoad, ov: Overlay, terms: KernelTerms) -> floa
     calls, n = load.outputs * load.n_ck, load.n_ck
     slot = ov.a_slot / WORD / terms.a_rate
     a, c = slots_with_filler(load.a_slots, ov.a_slots, calls) * slot, load.compute / calls
+    one = load.a_slots * slot  # without filler, which enters the ring while a message is held
     word_o = ov.o_slot / WORD
     junk = slots_with_filler(load.o_slots, ov.o_slots, load.outputs) / load.o_slots
     own, shared = load.outputs * load.o_slots / terms.o_rate, load.output_slots / terms.o_link
@@ -64,10 +65,13 @@ def pipeline_cycles(load: PipelineLoad, ov: Overlay, terms: KernelTerms) -> floa
     if not load.resident:
         body = max(body, calls * a + c + o)
     if single_a:
-        body = max(body, calls * (a + c) + o)
+        body = max(body, calls * (one + max(c, a - one)) + o)
     if single_o:
-        again = (n - 1) * a + max(a, o) if single_a else o
-        body = max(body, a + load.compute + load.outputs * again)
+        single = o / junk
+        between = max(one, single) if single_a else single
+        inside = load.outputs * (n - 1) * one if single_a else 0.0
+        computes = load.outputs * max(n * c, o - single)
+        body = max(body, a + computes + inside + (load.outputs - 1) * between + single)
     largest, total = load.weights
     ring = ov.w_slot * ov.w_slots
     if load.weight_messages > 1:
@@ -80,4 +84,5 @@ def pipeline_cycles(load: PipelineLoad, ov: Overlay, terms: KernelTerms) -> floa
 def slots_with_filler(size: int, ring: int, messages: int) -> float:
     """Slots per message of ``size`` in a ring of ``ring`` slots: what is left before the ring's end is filled."""
     fit = ring // size
-    return ring / fit if messages > fit else size
+    turns = -(-messages // fit) - 1
+    return size + turns * (ring - fit * size) / messages
