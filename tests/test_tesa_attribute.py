@@ -16,7 +16,8 @@ from qdq_net import QdqNet
 from test_tesa_eliminate import assert_equal, prune_filters
 from tvm_aie.frontend import from_onnx
 from tvm_aie.quantize import quantize
-from tvm_aie.tesa import attribute, cover
+from tvm_aie.schedule import cover
+from tvm_aie.tesa import attribute
 from tvm_aie.tesa.attached import attach, attach_masks, attached_to
 from tvm_aie.tesa.attribute import Attribute, Code, TesaError, meet_elements, narrowest_code
 from tvm_aie.tesa.eliminate import eliminate_dead
@@ -228,14 +229,18 @@ def test_defect_01_merge_keeps_the_width() -> None:
 
 
 def test_defects_02_to_04_cover_with_overlap_ragged_edges_and_several_sizes() -> None:
-    mask = np.ones((5, 7), bool)
-    mask[0, 0] = False
-    plan = cover.best_cover(mask, {(4, 4): 3.0, (2, 2): 1.4, (1, 1): 0.9})
-    assert len({p.shape for p in plan.pieces}) > 1
-    counts = np.zeros(mask.shape, int)
-    for part in plan.split(np.ones(mask.shape, np.int64)):
-        counts += part
-    assert np.array_equal(counts, mask)
+    """The plan that the array executes: four kinds of pieces over a ragged weight, each live tap in exactly one."""
+    weight = np.full((20, 40, 1, 3), 100, np.int8)  # 2.5 x 5 blocks
+    weight[8:16, 8:16] = 0  # a dead block
+    weight[16:, :32, :, 1] = 0  # dead taps
+    weight[16:, 32:] = 3  # int4
+    padded = np.zeros((24, 40, 1, 3), np.int8)
+    padded[:20] = weight
+    what = cover.Blocks.of(padded.reshape(3, 8, 5, 8, 1, 3).transpose(0, 2, 4, 5, 3, 1))
+    plan = cover.best_cover(what, cover.PieceCosts(dense=3.0, block=3.3, tap=1.1, pair=1.3, segment=0.5))
+    assert all(plan.pieces().values())
+    counts = plan.blocks[:, :, None, None] + plan.taps.astype(int) + plan.low
+    assert np.array_equal(counts == 1, what.taps)
 
 
 def test_defect_05_rectangular_blocks_are_not_transposed() -> None:

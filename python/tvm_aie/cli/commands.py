@@ -167,7 +167,7 @@ def cmd_sparsify(args: argparse.Namespace) -> int:
     import onnx
 
     from tvm_aie.frontend.onnx_prepare import load_model
-    from tvm_aie.sparsity import sparsify
+    from tvm_aie.sparsity import narrow_weights, sparsify
 
     target = Path(args.output or f"{Path(args.model).stem}_sparse.onnx")
     console = make_console()
@@ -175,9 +175,14 @@ def cmd_sparsify(args: argparse.Namespace) -> int:
         model, report = sparsify(
             load_model(args.model), args.density, args.block, args.norm, args.keep, args.allow_empty, args.scope
         )
+        texts = [report.text()]
+        if args.weight_bits == 4:
+            model, narrowed = narrow_weights(model)
+            texts.append(narrowed.text())
         output_folder(str(target.parent))
         onnx.save(model, target)
-    console.print(report.text(), markup=False)
+    for text in texts:
+        console.print(text, markup=False)
     print_wrote(console, [target])
     return 0
 

@@ -123,6 +123,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     sub.add_argument("--scope", choices=("layer", "network"), default="layer", help="rank blocks per layer or overall")
     sub.add_argument("--allow-empty", action="store_true", help="let a row or column of blocks die completely")
+    sub.add_argument(
+        "--weight-bits",
+        type=int,
+        choices=(4, 8),
+        default=8,
+        help="4: also round quantised weights to a coarser scale so that they fit int4; changes values (default: 8)",
+    )
 
     sub = command("compile", "compile a quantised network and print what was placed where")
     _add_model(sub)

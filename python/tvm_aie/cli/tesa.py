@@ -39,18 +39,24 @@ class Gain:
 def tesa_text(
     path: str | Path, target: str, progress: Progress, shapes: Shapes | None = None, masks: str | Path | None = None
 ) -> str:
-    """The propagation report of a quantised network; ``masks``: a file for ``tesa.attach_masks``."""
+    """The propagation report of a quantised network, and how the array executes what is left.
+
+    ``masks``: a file for ``tesa.attach_masks``.
+    """
     service.read_model(path)
     with progress.step("loading TVM"):
         service.load_tvm()
         from tvm_aie.frontend import from_onnx
+        from tvm_aie.report.plans import plan_rows, plan_text
         from tvm_aie.targets import as_target, device_of
         from tvm_aie.tesa import attach_masks
         from tvm_aie.tesa.report import explain_tesa
     device = device_of(as_target(service.as_known_target(target)))
     with progress.step(f"propagating through {Path(path).name}"):
         module = from_onnx(str(path), shapes)
-        return explain_tesa(attach_masks(module, masks) if masks else module, device.rows).text()
+        text = explain_tesa(attach_masks(module, masks) if masks else module, device.rows).text()
+    network = service.compile_network(path, target, progress, shapes)
+    return f"{text}\n{plan_text(list(plan_rows(network.compilation.compiled)))}"
 
 
 def measure(

@@ -12,8 +12,8 @@ import numpy as np
 from tvm_aie.cost import lower_bound
 from tvm_aie.device import Device
 from tvm_aie.emit.program import FlowClass, Push, TileKind, Wait, WriteBd
-from tvm_aie.pipeline import Compiled
-from tvm_aie.plan.graph import Conv
+from tvm_aie.pipeline import Compiled, item_name
+from tvm_aie.plan.graph import Conv, conv_shapes
 from tvm_aie.plan.physical import BLOCK, PhysicalGraph, physical_weight
 from tvm_aie.report.layers import LayerCounters, layer_rows, slices
 from tvm_aie.report.model import (
@@ -30,6 +30,8 @@ from tvm_aie.report.model import (
     Traffic,
 )
 from tvm_aie.runtime.emulator import ItemStats, RunResult
+from tvm_aie.schedule.cover import Cover, walk_cover
+from tvm_aie.schedule.tiling import Tiling
 
 GUARD_BYTES = 256  # behind the A ring (docs/program.md section 1)
 
@@ -60,35 +62,49 @@ class OpRecord(Protocol):
 
 @dataclass(frozen=True)
 class ConvWork:
-    """Logical work of one convolution: blocks, MACs, bytes; *live* leaves out dead blocks."""
+    """Logical work of one convolution: blocks, MACs, bytes; *live* leaves out dead blocks.
+
+    ``planned_macs``: of the taps that the plan keeps, ``int4_macs`` those with int4 weights; ``packed_bytes``: weights,
+    bias and Gamma as the plan stores them once.
+    """
 
     blocks: int
     live_blocks: int
     dense_macs: int
     macs: int
+    planned_macs: int
+    int4_macs: int
     dense_bytes: int
     packed_bytes: int
 
 
-def conv_work(physical: PhysicalGraph, conv: Conv) -> ConvWork:
-    """Count blocks and logical multiply-accumulates of ``conv``; padding channels are no work."""
+def conv_work(physical: PhysicalGraph, conv: Conv, cover: Cover | None = None) -> ConvWork:
+    """Count blocks and logical multiply-accumulates of ``conv`` under a plan; padding channels are no work."""
     source, target = physical.views[conv.input], physical.views[conv.output]
     weight = physical_weight(conv, source, target)
     ob, ib, taps = weight.shape[0] // BLOCK, weight.shape[1] // BLOCK, weight.shape[2] * weight.shape[3]
-    live = weight.reshape(ob, BLOCK, ib, BLOCK, taps).any(axis=(1, 3, 4))
+    live = np.asarray(weight.reshape(ob, BLOCK, ib, BLOCK, taps).any(axis=(1, 3, 4)))
     ones = replace(conv, weight=np.ones((*conv.weight.shape[:2], 1, 1), np.int8))
     pairs = physical_weight(ones, source, target).reshape(ob, BLOCK, ib, BLOCK).sum(axis=(1, 3), dtype=np.int64)
-    out = physical.tensors[conv.output]
-    per_pair = taps * out.height * out.width
-    index_bytes = ob * BLOCK * 4 + 2 * (ob + 1) + 2 * int(live.sum())
+    image = physical.tensors[conv.input]
+    # What the window writes: a pool in the same call may change the size before or after it.
+    _, (height, width), _ = conv_shapes(conv, image.height, image.width)
+    pixels = height * width
+    cover = cover or walk_cover(live, *weight.shape[2:])
+    kept = cover.taps.sum(axis=(2, 3)) + np.where(cover.blocks & live, taps, 0)
+    low = cover.low.sum(axis=(2, 3))
+    pieces = int(cover.blocks.sum()), int(cover.taps.sum()), int(low.sum())
+    index_bytes = ob * BLOCK * 4 + 2 * (ob + 1) + 2 * sum(pieces)
     occupied = pairs > 0
     return ConvWork(
         blocks=int(occupied.sum()),
         live_blocks=int(live.sum()),
-        dense_macs=int(pairs.sum()) * per_pair,
-        macs=int(pairs[live].sum()) * per_pair,
+        dense_macs=int(pairs.sum()) * taps * pixels,
+        macs=int(pairs[live].sum()) * taps * pixels,
+        planned_macs=int((pairs * (kept + low)).sum()) * pixels,
+        int4_macs=int((pairs * low).sum()) * pixels,
         dense_bytes=int(conv.weight.size) + 4 * conv.weight.shape[0],
-        packed_bytes=int(live.sum()) * taps * BLOCK * BLOCK + index_bytes,
+        packed_bytes=(2 * (pieces[0] * taps + pieces[1]) + pieces[2]) * BLOCK * BLOCK // 2 + index_bytes,
     )
 
 
@@ -114,15 +130,19 @@ def build_report(
     measured: Sequence[Time] = (),
 ) -> NetworkReport:
     """The report of one network; ``runs``: one result per compiled region, or none before a run."""
-    works = [{c.name: conv_work(r.physical, c) for c in r.physical.layers if isinstance(c, Conv)} for r in compiled]
-    sparsity = _sparsity([w for region in works for w in region.values()])
+    works = [_works(region) for region in compiled]
+    every = [w for region in works for w in region.values()]
+    sparsity = _sparsity(every)
     memory = _memory(device, compiled)
     compulsory = sparsity.packed_weight_bytes + memory.input_bytes + memory.output_bytes
-    bound = lower_bound(sparsity.macs, compulsory, device)
-    estimate = sum(tiling.cycles for region in compiled for tiling in region.tilings)
+    int4 = sum(w.int4_macs for w in every)
+    planned = sum(w.planned_macs for w in every)
+    int8_equivalent = planned - int4 + int4 * device.macs_per_cycle / device.macs_per_cycle_int4
+    bound = lower_bound(int8_equivalent, compulsory, device)
+    estimate = sum(region.estimate.total for region in compiled)
     times = [
         _time(device, "lower bound max(MACs / peak, compulsory DDR bytes / bandwidth)", Label.ESTIMATED, bound.cycles),
-        _time(device, "sum of the schedule's own estimates", Label.ESTIMATED, estimate),
+        _time(device, "the schedule, message by message, without the launch", Label.ESTIMATED, estimate),
     ]
     layers: tuple[LayerRow, ...] = ()
     if runs:
@@ -144,6 +164,28 @@ def build_report(
         layers=layers,
         commands=_commands(compiled),
     )
+
+
+def _works(region: Compiled) -> dict[str, ConvWork]:
+    """Work of each convolution, under its plan."""
+    plans = layer_plans(region)
+    convs = [layer for layer in region.physical.layers if isinstance(layer, Conv)]
+    return {c.name: conv_work(region.physical, c, plans[c.name][1] if c.name in plans else None) for c in convs}
+
+
+def layer_plans(region: Compiled) -> dict[str, tuple[Tiling, Cover]]:
+    """Tiling of the first item of each convolution, and its share of that item's cover."""
+    plans: dict[str, tuple[Tiling, Cover]] = {}
+    views = region.physical.views
+    for item, tiling in zip(region.placement.items, region.tilings, strict=True):
+        first = 0
+        for member in item.members:
+            layer = region.physical.layers[member]
+            blocks = views[layer.output].blocks
+            if tiling.cover is not None:
+                plans.setdefault(layer.name, (tiling, tiling.cover.part(first, first + blocks)))
+            first += blocks
+    return plans
 
 
 def _commands(compiled: Sequence[Compiled]) -> CommandStream:
@@ -250,18 +292,18 @@ def _counters(
 
 def _item(region: Compiled, works: dict[str, ConvWork], stats: ItemStats, offset: int, cycles: int) -> LayerCounters:
     item = region.placement.items[stats.item]
-    layer = region.physical.layers[item.layer]
-    out = region.physical.tensors[layer.output]
-    work = works.get(layer.name)
+    outs = [region.physical.tensors[region.physical.layers[m].output] for m in item.members]
+    work = [w for m in item.members if (w := works.get(region.physical.layers[m].name))]
     moved: dict[str, Any] = {f"{k.name.lower()}_bytes": stats.bytes[k.name.lower()] for k in FlowClass}
     return LayerCounters(
-        name=layer.name,
+        name=item_name(item, region.physical),
         op=item.geometry.kernel.name.lower(),
-        shape=f"{out.channels}x{out.height}x{out.width}",
+        shape=f"{sum(t.channels for t in outs)}x{outs[0].height}x{outs[0].width}",
         start_cycle=offset + stats.start,
         cycles=cycles,
-        macs=work.macs if work else 0,
-        dense_macs=work.dense_macs if work else 0,
+        estimated_cycles=region.estimate.cycles[stats.item],
+        macs=sum(w.macs for w in work),
+        dense_macs=sum(w.dense_macs for w in work),
         core_busy_cycles=stats.busy_sum,
         control_cycles=stats.command_cycles,
         **moved,
@@ -270,6 +312,12 @@ def _item(region: Compiled, works: dict[str, ConvWork], stats: ItemStats, offset
 
 def _merge(a: LayerCounters, b: LayerCounters) -> LayerCounters:
     """Two items of one layer; the MACs are those of the layer already."""
-    summed = ("cycles", "core_busy_cycles", "control_cycles", *(f"{k.name.lower()}_bytes" for k in FlowClass))
+    summed = (
+        "cycles",
+        "estimated_cycles",
+        "core_busy_cycles",
+        "control_cycles",
+        *(f"{k.name.lower()}_bytes" for k in FlowClass),
+    )
     changes: dict[str, Any] = {name: getattr(a, name) + getattr(b, name) for name in summed}
     return replace(a, start_cycle=min(a.start_cycle, b.start_cycle), **changes)
