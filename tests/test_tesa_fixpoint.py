@@ -253,6 +253,35 @@ def test_scale_along_another_axis_is_not_narrowed() -> None:
     assert_same(integer_function(make, (1, 16, 16, 2)))
 
 
+@pytest.mark.parametrize("kind", ["multiply", "matmul", "where"])
+def test_two_zeros_do_not_excuse_each_other(kind: str) -> None:
+    """Found by seed 21835 of the wide generator: both factors are zero because of their weights, so each seemed not
+    to be needed because of the other, and the weights of both went. A known condition, likewise, must stay known."""
+    off = np.zeros((16, 16, 1, 1), np.int32)
+    low = relax.const(np.full((1, 16, 1, 1), -40, np.int32))
+    high = relax.const(np.full((1, 16, 1, 1), 30, np.int32))
+    one = relax.const(np.int32(1))
+
+    def branch(emit: Any, x: Any) -> Any:
+        """relu(w * 30 - 40 * 16 * 5): a computed zero that is not zero without its weights' sign."""
+        thirty = emit(op.add(conv(emit, x, off), high))
+        return emit(nn.relu(emit(op.subtract(relax.const(np.int32(100)), conv(emit, thirty, filters())))))
+
+    def make(emit: Any, x: Any) -> Any:
+        a, b = branch(emit, x), branch(emit, emit(op.add(x, low)))
+        if kind == "multiply":
+            out = emit(op.multiply(a, b))
+        elif kind == "matmul":
+            out = emit(op.matmul(a, b, out_dtype="int32"))
+        else:
+            out = emit(op.where(emit(op.greater(a, one)), x, emit(op.add(x, one))))
+        return emit(op.add(out, x))
+
+    mod = integer_function(make)
+    assert_same(mod)
+    check_sound(mod["main"], propagate(mod["main"], exempt=False), np.random.default_rng(0), 4)
+
+
 def test_cast_keeps_what_it_reads() -> None:
     """What goes through a ``match_cast`` is not followed, so all of it is needed."""
     x = relax.Var("x", relax.TensorType((1, 8), "int32"))

@@ -161,3 +161,20 @@ def test_operator_that_cannot_be_measured() -> None:
         patch.setattr(scramble, "Scrambler", refuses)
         assert not automatic.forward(node)[0].known.any()
         assert automatic.backward(node, node.top(), [np.ones((2, 6), bool)])[0].all()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda x: op.clip(x, 2**25, 2**26), lambda x: op.right_shift(op.abs(x), relax.const(np.int32(24))),
+     lambda x: op.maximum(x, relax.const(np.int32(2**28)))],
+)  # fmt: skip
+def test_scrambling_reaches_the_whole_range(make: Any) -> None:
+    """What small residues never pass (a high clip, a long shift) is no constant."""
+    x = relax.Var("x", relax.TensorType((2, 6), "int32"))
+    builder = relax.BlockBuilder()
+    with builder.function("main", [x]):
+        builder.emit_func_output(builder.emit(make(x)))
+    node = list(propagate(builder.get()["main"]).nodes.values())[-1]
+    known = Scrambler(node, samples=64).forward()[0][0]
+    assert not known.any()
+    assert Scrambler(node, samples=64).backward([np.ones((2, 6), bool)])[0].any()

@@ -223,7 +223,12 @@ def _binary_needs(node: Node, _outs: Sequence[Fact], live: Sequence[Mask]) -> li
     facts = [o.fact.ranked(rank) for o in node.operands]
     gated = node.name in ("multiply", "bitwise_and", "logical_and")
     for mine, operand in enumerate(node.operands):
-        need = live[0] & ~facts[1 - mine].zero if gated else live[0]
+        need = live[0]
+        if gated:
+            gate = facts[1 - mine].zero
+            if mine == 1 and not node.operands[0].is_constant:
+                gate = gate & ~facts[1].zero  # where both are zero one of them must stay so
+            need = need & ~gate
         masks.append(unbroadcast(need, operand.shape))
     return masks
 
@@ -265,7 +270,8 @@ def _where_needs(node: Node, _outs: Sequence[Fact], live: Sequence[Mask]) -> lis
     c, a, b = (o.fact.ranked(rank) for o in node.operands)
     sure = c.known & c.exact
     same = a.known & b.known & a.exact & b.exact & (a.value == b.value)
-    needs = [live[0] & ~same & ~sure, live[0] & ~(sure & (c.value == 0)), live[0] & ~(sure & (c.value != 0))]
+    # a condition that is known must stay so: whether it may go is for its own fact to say
+    needs = [live[0] & ~same, live[0] & ~(sure & (c.value == 0)), live[0] & ~(sure & (c.value != 0))]
     return [unbroadcast(n, o.shape) for n, o in zip(needs, node.operands, strict=True)]
 
 

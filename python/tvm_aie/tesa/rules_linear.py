@@ -362,6 +362,8 @@ def _matmul_needs(node: Node, outs: Sequence[Fact], live: Sequence[Mask]) -> Seq
         need_b = np.swapaxes(moving_a, -1, -2) & out
     else:
         need_b = np.matmul(np.swapaxes(moving_a, -1, -2).astype(np.float32), hot) > 0
+    if not node.operands[0].is_constant and not node.operands[1].is_constant:
+        need_b = need_b | (any_of(out, -2, True) & ~moving_b)  # of two zeros one must stay so
     return [unbroadcast(need_a, a.shape), unbroadcast(need_b, b.shape)]
 
 

@@ -193,7 +193,8 @@ def _attention_needs(node: Node, _outs: Sequence[Fact], live: Sequence[Mask]) ->
         return [everything(o.shape, bool(live[0].any())) for o in node.operands]
     value = _whole(live[0], (1,), np.any)
     rest = [everything(o.shape, bool(live[0].any())) for o in node.operands[3:]]
-    return [row & ~still[0], head & ~still[1], value, *rest]
+    # of two zeros one must stay so
+    return [row & ~still[0], head & ~(still[1] & ~still[0]), value, *rest]
 
 
 # ------------------------------------------------------------------------------------------- reductions

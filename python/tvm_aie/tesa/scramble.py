@@ -5,7 +5,8 @@ value no live output notices is dead. The repairs of ../shared/reference/tesa.md
 
 * integers are drawn from 2**20 values of both signs and computed exactly: for a polynomial of degree d an accident
   has probability at most d/2**20 per sample (Schwartz-Zippel), so a few samples suffice and nothing is rounded;
-* floats are float64 with both signs at scales from 1e-3 to 1e2, different in each sample: no saturation hides all;
+* floats are float64 with both signs at scales from 1e-3 to 1e2, different in each sample, every second up to 1e8:
+  no saturation hides all, no threshold closes all;
 * results are compared exactly, never against a threshold;
 * backwards no gradient is taken: a set of input elements is changed and each live output compared for itself.
   SparTA's cotangent (the 0/1 mask) adds outputs up, so terms can cancel; here nothing is added. Sets are halved
@@ -32,7 +33,7 @@ from tvm_aie.tesa.ir import Array, op_name
 from tvm_aie.tesa.rules import Node, Operand, Rule, conservative, everything
 
 RESIDUES = 1 << 20
-SAMPLES = 12
+SAMPLES = 24
 MAX_ELEMENTS = 2048
 STEPS = {
     "argmax", "argmin", "argsort", "sort", "topk", "floor", "ceil", "round", "trunc", "sign", "one_hot", "where",
@@ -119,11 +120,12 @@ class Scrambler:
         fact = operand.fact.expanded()
         if is_integer(operand.dtype):
             lo, hi = dtype_range(operand.dtype)
-            reach = min(RESIDUES, int(hi)) if hi < 2**62 else RESIDUES
-            kind = np.int64
-            value = self.rng.integers(max(-reach, int(lo)), reach + 1, operand.shape).astype(kind)
+            # residues, and in turn the whole range of the type, for what shifts and clips away
+            reach = 2**31 - 1 if sample % 2 else RESIDUES
+            reach = min(reach, int(hi)) if hi < 2**62 else reach
+            value = self.rng.integers(max(-reach, int(lo)), reach + 1, operand.shape).astype(np.int64)
         else:
-            scale = 10.0 ** self.rng.uniform(-3, 2)
+            scale = 10.0 ** self.rng.uniform(-3, 8 if sample % 2 else 2)
             value = self.rng.standard_normal(operand.shape) * scale
             if sample % 3 == 2:  # a wide spread inside one sample
                 value = value * 10.0 ** self.rng.uniform(-3, 2, operand.shape)
