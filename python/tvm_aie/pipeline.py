@@ -190,6 +190,7 @@ def describe(physical: PhysicalGraph, placement: Placement, tilings: list[Tiling
     for item, tiling in zip(placement.items, tilings, strict=True):
         layer = physical.layers[item.layer]
         out = physical.tensors[layer.output]
+        tail = layer.tail if isinstance(layer, Conv) else None
         items.append(
             {
                 "name": layer.name,
@@ -197,6 +198,7 @@ def describe(physical: PhysicalGraph, placement: Placement, tilings: list[Tiling
                 "chunk": item.chunk,
                 "shape": [out.channels, out.height, out.width],
                 "estimated_cycles": round(tiling.cycles),
+                **({"tail": "residual" if tail.residual else "bias"} if tail else {}),
             }
         )
     return {

@@ -29,6 +29,8 @@ from tvm_aie.plan.graph import LayerGraph
 Tensor = npt.NDArray[Any]
 DESIGN, WEIGHTS, MANIFEST = "design.mlir", "weights.bin", "manifest.json"
 ARRAY_SOURCES = ("superkernel_main.cc", "superkernel.cc", "kernel_call.cc", "kernels_portable.cc")
+ARRAY_INCLUDES = ("requant_array.inc", "channelwise_array.inc", "conv_kernel.inc")
+ALL_KERNELS = "USED_KERNELS ?= 0x3e"
 LAYOUT = "[row][block of 8 channels][pixel][8], int8; uint8 tensors are xored with 128"
 
 
@@ -54,7 +56,7 @@ def write_design(
     (folder / DESIGN).write_text(text)
     (folder / WEIGHTS).write_bytes(program.const)
     (folder / MANIFEST).write_text(json.dumps(manifest(program, graph), indent=1) + "\n")
-    kernels = _copy_kernels(folder / "kernels")
+    kernels = _copy_kernels(folder / "kernels", program)
     host = Path(__file__).parent / "host"
     shutil.copyfile(host / "run.py", folder / "run.py")
     for kind, tensors in (("input", sample.inputs), ("output", sample.outputs)) if sample else ():
@@ -151,17 +153,19 @@ def kernel_sources() -> Path:
     raise InputError("the kernel sources are not installed with this package")
 
 
-def _copy_kernels(folder: Path) -> Path:
-    """Sources that the array needs, with the makefile on top."""
+def _copy_kernels(folder: Path, program: Program) -> Path:
+    """Sources that the array needs, with the makefile on top; it names the kernels that ``program`` calls."""
     source = kernel_sources()
     (folder / "kernels").mkdir(parents=True, exist_ok=True)
     (folder / "include" / "tvm_aie").mkdir(parents=True, exist_ok=True)
     wanted = [source / "kernels" / name for name in ARRAY_SOURCES]
     wanted += sorted((source / "kernels").glob("*.h"))
-    wanted += [p for p in sorted((source / "kernels").glob("*.inc")) if "host" not in p.name]
+    wanted += [source / "kernels" / name for name in ARRAY_INCLUDES]
     for path in wanted:
         shutil.copyfile(path, folder / "kernels" / path.name)
     header = "superkernel.h"
     shutil.copyfile(source / "include" / "tvm_aie" / header, folder / "include" / "tvm_aie" / header)
-    shutil.copyfile(Path(__file__).parent / "host" / "kernels.mk", folder / "Makefile")
+    makefile = (Path(__file__).parent / "host" / "kernels.mk").read_text()
+    used = sum(1 << int(k) for k in used_kernels(program))
+    (folder / "Makefile").write_text(makefile.replace(ALL_KERNELS, f"USED_KERNELS ?= {used:#x}"))
     return folder
