@@ -77,6 +77,10 @@ def test_manifest(folder, graph, program):
     assert (x["kind"], x["dtype"], x["zero_point"], x["scale"]) == ("input", "uint8", 128, 2.0**-7)
     assert (y["kind"], y["dtype"], y["zero_point"], y["shape"]) == ("output", "int8", 0, [1, 16, 10, 10])
     assert m["commands"] == command_counts(program)
+    configure = m["configure_commands"]
+    assert configure["bd_writes"] == len(program.static_bds)
+    pushes = sum(program.tiles[t.tile].row != 1 for t in program.static_tasks)  # a memtile's is a register write
+    assert configure["pushes"] == pushes and configure["register_writes"] > len(program.lock_init)
     assert m["kernels"]["program_bytes_estimated"] < m["kernels"]["program_bytes"] == 16384
     assert set(m["kernels"]["used"]) <= {"conv", "add"}
 

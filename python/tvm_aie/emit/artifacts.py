@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from tvm_aie.device import load_device
 from tvm_aie.emit.mlir import ir
-from tvm_aie.emit.mlir.build import ARGS, CORE_FUNCTION, CORE_OBJECT, build, program_memory, stack_bytes
+from tvm_aie.emit.mlir.build import ARGS, CONFIGURE, CORE_FUNCTION, CORE_OBJECT, build, program_memory, stack_bytes
 from tvm_aie.emit.mlir.check import verify_text
 from tvm_aie.emit.mlir.parser import parse
 from tvm_aie.emit.mlir.readback import emulator_section, read_back
@@ -55,7 +55,9 @@ def write_design(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / DESIGN).write_text(text)
     (folder / WEIGHTS).write_bytes(program.const)
-    (folder / MANIFEST).write_text(json.dumps(manifest(program, graph), indent=1) + "\n")
+    description = manifest(program, graph)
+    description["configure_commands"] = configure_counts(module)
+    (folder / MANIFEST).write_text(json.dumps(description, indent=1) + "\n")
     kernels = _copy_kernels(folder / "kernels", program)
     host = Path(__file__).parent / "host"
     shutil.copyfile(host / "run.py", folder / "run.py")
@@ -119,6 +121,17 @@ def command_counts(program: Program) -> dict[str, int]:
         "bd_writes": sum(isinstance(c, WriteBd) for c in program.commands),
         "pushes": sum(isinstance(c, Push) for c in program.commands),
         "waits": sum(isinstance(c, Wait) for c in program.commands),
+    }
+
+
+def configure_counts(module: ir.Module) -> dict[str, int]:
+    """Operations of ``@configure``, which precedes each inference and for which the emulator charges nothing."""
+    body = next(op for op in module.body if isinstance(op, ir.SequenceOp) and op.name == CONFIGURE).body
+    writes = [op for op in body if isinstance(op, ir.Write32Op)]
+    return {
+        "bd_writes": sum(isinstance(op, ir.WriteBdOp | ir.BlockWriteOp) for op in body),
+        "register_writes": len(writes),
+        "pushes": sum(isinstance(op, ir.PushQueueOp) for op in body),
     }
 
 
