@@ -82,7 +82,7 @@ def test_manifest(folder, graph, program):
     pushes = sum(program.tiles[t.tile].row != 1 for t in program.static_tasks)  # a memtile's is a register write
     assert configure["pushes"] == pushes and configure["register_writes"] > len(program.lock_init)
     assert m["kernels"]["program_bytes_estimated"] < m["kernels"]["program_bytes"] == 16384
-    assert set(m["kernels"]["used"]) <= {"conv", "add"}
+    assert set(m["kernels"]["used"]) <= {"conv", "conv_dense", "add"}
 
 
 def test_damaged_folder(folder, tmp_path):

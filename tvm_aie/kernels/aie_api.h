@@ -10,10 +10,17 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
+#include <utility>
 
 // Kinds of accumulators, global as in the vendor's compiler.
 struct acc32 {};
 struct acc64 {};
+
+// Two values per byte, the even one in the low half.
+struct int4 {
+  uint8_t bits;
+};
 
 namespace aie {
 
@@ -99,6 +106,46 @@ vector<T, 2 * N> concat(const vector<T, N>& low, const vector<T, N>& high) {
   return v;
 }
 
+template <unsigned N>
+struct vector<int4, N> {
+  uint8_t byte[N / 2] = {};
+
+  int get(unsigned i) const { return static_cast<int8_t>(static_cast<uint8_t>(byte[i / 2] << (i % 2 ? 0 : 4))) >> 4; }
+};
+
+// N values of int4 from 64-byte aligned memory.
+template <unsigned N>
+vector<int4, N> load_v(const int4* p) {
+  vector<int4, N> v;
+  std::memcpy(v.byte, p, sizeof(v.byte));
+  return v;
+}
+
+// Alternating runs of `step` lanes of a and b: the first and the second half of them.
+template <typename T, unsigned N>
+std::pair<vector<T, N>, vector<T, N>> interleave_zip(const vector<T, N>& a, const vector<T, N>& b, unsigned step) {
+  std::pair<vector<T, N>, vector<T, N>> v;
+  for (unsigned i = 0; i < 2 * N; ++i) {
+    const vector<T, N>& from = i / step % 2 == 0 ? a : b;
+    (i < N ? v.first : v.second).lane[i % N] = from.lane[i / (2 * step) * step + i % step];
+  }
+  return v;
+}
+
+// Every other run of `step` lanes, from the first or from the second on.
+template <typename T, unsigned N>
+vector<T, N / 2> filter_even(const vector<T, N>& v, unsigned step) {
+  vector<T, N / 2> out;
+  for (unsigned i = 0; i < N / 2; ++i) out.lane[i] = v.lane[i / step * 2 * step + i % step];
+  return out;
+}
+template <typename T, unsigned N>
+vector<T, N / 2> filter_odd(const vector<T, N>& v, unsigned step) {
+  vector<T, N / 2> out;
+  for (unsigned i = 0; i < N / 2; ++i) out.lane[i] = v.lane[i / step * 2 * step + step + i % step];
+  return out;
+}
+
 // Lanes wrap.
 template <typename T, unsigned N>
 vector<T, N> add(const vector<T, N>& a, const vector<T, N>& b) {
@@ -144,19 +191,25 @@ T Srs(int64_t v, int shift) {
   return static_cast<T>(v > kMax ? kMax : v < -kMax - 1 ? -kMax - 1 : v);
 }
 
-// Accumulators. The host's lanes have 64 bits whatever the tag; the kernels' values fit their tag.
+// Accumulators. Those of 32 bits wrap; what the kernels put in those of 64 fits.
 template <typename Tag, unsigned N>
 struct accum {
-  int64_t lane[N] = {};
+  static constexpr bool kNarrow = std::is_same_v<Tag, acc32>;
+  using Lane = std::conditional_t<kNarrow, uint32_t, int64_t>;
+  Lane lane[N] = {};
 
+  int64_t get(unsigned i) const {
+    if constexpr (kNarrow) return static_cast<int32_t>(lane[i]);
+    else return lane[i];
+  }
   template <typename T>
   void from_vector(const vector<T, N>& v, int shift = 0) {
-    for (unsigned i = 0; i < N; ++i) lane[i] = static_cast<int64_t>(v.lane[i]) * (int64_t{1} << shift);
+    for (unsigned i = 0; i < N; ++i) lane[i] = static_cast<Lane>(static_cast<int64_t>(v.lane[i]) * (int64_t{1} << shift));
   }
   template <typename T>
   vector<T, N> to_vector(int shift = 0) const {
     vector<T, N> out;
-    for (unsigned i = 0; i < N; ++i) out.lane[i] = Srs<T>(lane[i], shift);
+    for (unsigned i = 0; i < N; ++i) out.lane[i] = Srs<T>(get(i), shift);
     return out;
   }
 };
@@ -195,13 +248,16 @@ class mmul {
  public:
   static constexpr unsigned size_A = M * K, size_B = K * N, size_C = M * N;
 
+  using accum_type = accum<acc32, size_C>;
+
   mmul() = default;
+  explicit mmul(const accum_type& acc) : acc_(acc) {}
   explicit mmul(const vector<int32_t, size_C>& v) {
-    for (unsigned i = 0; i < size_C; ++i) acc_[i] = static_cast<uint32_t>(v.lane[i]);
+    for (unsigned i = 0; i < size_C; ++i) acc_.lane[i] = static_cast<uint32_t>(v.lane[i]);
   }
 
   void mul(const vector<TA, size_A>& a, const vector<TB, size_B>& b) {
-    std::memset(acc_, 0, sizeof(acc_));
+    acc_ = {};
     mac(a, b);
   }
 
@@ -209,20 +265,20 @@ class mmul {
     for (unsigned m = 0; m < M; ++m) {
       for (unsigned k = 0; k < K; ++k) {
         const int32_t x = a.lane[m * K + k];
-        for (unsigned n = 0; n < N; ++n) acc_[m * N + n] += static_cast<uint32_t>(x * b.lane[k * N + n]);
+        for (unsigned n = 0; n < N; ++n) acc_.lane[m * N + n] += static_cast<uint32_t>(x * b.get(k * N + n));
       }
     }
   }
 
+  const accum_type& to_accum() const { return acc_; }
+
   template <typename T>
   vector<T, size_C> to_vector(int shift = 0) const {
-    vector<T, size_C> out;
-    for (unsigned i = 0; i < size_C; ++i) out.lane[i] = Srs<T>(static_cast<int32_t>(acc_[i]), shift);
-    return out;
+    return acc_.template to_vector<T>(shift);
   }
 
  private:
-  uint32_t acc_[size_C] = {};
+  accum_type acc_;
 };
 
 }  // namespace aie

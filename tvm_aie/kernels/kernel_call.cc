@@ -100,10 +100,11 @@ bool CheckOutput(const Call& c, Wide bytes) {
   return true;
 }
 
-bool CheckRequant(const Call& c, const Requant& q) {
+bool CheckRequant(const Call& c, const Requant& q, int bits = 8) {
   if (kTrusted) return true;
+  const Wide low = -(Wide{1} << (bits - 1)), high = -low - 1;
   if (!c.Range("acc_shift", q.acc_shift, 0, 30) || !c.Range("out_shift", q.out_shift, -kMaxLeftShift, kMaxOutShift) ||
-      !c.Range("lo", q.lo, -128, 127) || !c.Range("hi", q.hi, q.lo, 127) || !c.Range("neg_mul", q.neg_mul, 0, 65535)) {
+      !c.Range("lo", q.lo, low, high) || !c.Range("hi", q.hi, q.lo, high) || !c.Range("neg_mul", q.neg_mul, 0, 511)) {
     return false;
   }
   // int32 << acc_shift, plus the bias, times the leaky multiplier must fit int64.
@@ -118,12 +119,26 @@ struct Window {
   Wide n_cblk, line_px, kh, kw, sy, sx, dy, dx, wo, band, y0, y_rows, pad_top, h_in;
   Wide first_row = 0;  // message row of tap 0 of band row 0
   Wide rows = 0;       // rows of the message
+  Wide b = 0;          // index of the band
+  Wide elem = 1;       // bytes per element of the message
 };
+
+// First output row of the band; the last band overlaps its predecessor.
+Wide BandStart(const Window& w) { return w.y0 + std::min(w.b * w.band, w.y_rows - w.band); }
+
+// Input rows of output rows [y, y + band); false where the message has none of them.
+bool PlaceBand(Window* w, Wide y) {
+  Wide lo = std::clamp<Wide>(y * w->sy - w->pad_top, 0, w->h_in - 1);
+  Wide end = (y + w->band - 1) * w->sy - w->pad_top + (w->kh - 1) * w->dy + 1;
+  Wide hi = std::clamp<Wide>(end, lo + 1, w->h_in);
+  w->first_row = y * w->sy - w->pad_top - lo;
+  w->rows = hi - lo;
+  return w->band > 0;
+}
 
 bool ReadWindow(const Call& c, Wide max_taps, Wide max_sx, Window* w) {
   const int32_t* p = c.params;
   *w = {p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11], p[12], p[13]};
-  Wide b = 0;
   if (!c.Range("n_cblk", w->n_cblk, 1, kMaxDim) || !c.Range("line_px", w->line_px, 1, kMaxDim) ||
       !c.Range("kh", w->kh, 1, max_taps) || !c.Range("kw", w->kw, 1, max_taps) ||
       !c.Range("sy", w->sy, 1, kMaxStep) || !c.Range("sx", w->sx, 1, max_sx) ||
@@ -131,23 +146,14 @@ bool ReadWindow(const Call& c, Wide max_taps, Wide max_sx, Window* w) {
       !c.Range("wo", w->wo, 1, kMaxDim) || !c.Range("band", w->band, 1, kMaxDim) ||
       !c.Range("y0", w->y0, 0, kMaxImage) || !c.Range("y_rows", w->y_rows, w->band, kMaxImage) ||
       !c.Range("pad_top", w->pad_top, -kMaxImage, kMaxImage) || !c.Range("h_in", w->h_in, 1, kMaxImage) ||
-      !LoopIndex(c, "band_lvl", p[14], &b)) {
+      !LoopIndex(c, "band_lvl", p[14], &w->b)) {
     return false;
   }
-  Wide y = w->y0 + std::min(b * w->band, w->y_rows - w->band);
-  Wide lo = std::clamp<Wide>(y * w->sy - w->pad_top, 0, w->h_in - 1);
-  Wide end = (y + w->band - 1) * w->sy - w->pad_top + (w->kh - 1) * w->dy + 1;
-  Wide hi = std::clamp<Wide>(end, lo + 1, w->h_in);
-  w->first_row = y * w->sy - w->pad_top - lo;
-  w->rows = hi - lo;
-  return true;
+  return PlaceBand(w, BandStart(*w));
 }
 
-Wide InputBytes(const Window& w) { return w.rows * w.n_cblk * w.line_px * 8; }
+Wide InputBytes(const Window& w) { return w.rows * w.n_cblk * w.line_px * 8 * w.elem; }
 
-#ifdef TVM_AIE_ON_ARRAY
-void CountConv(const Window&, Wide, Wide, KernelCall*) {}
-#else
 // Taps ky of band row r that fall inside the image. As a function of r it rises, then falls.
 Wide TapsOfRow(const Window& w, Wide r) {
   Wide begin;
@@ -156,35 +162,12 @@ Wide TapsOfRow(const Window& w, Wide r) {
 
 bool EveryTapValid(const Window& w) { return TapsOfRow(w, 0) == w.kh && TapsOfRow(w, w.band - 1) == w.kh; }
 
+#ifndef TVM_AIE_ON_ARRAY
 Wide SumOfTaps(const Window& w) {
   if (EveryTapValid(w)) return w.kh * w.band;
   Wide sum = 0;
   for (Wide r = 0; r < w.band; ++r) sum += TapsOfRow(w, r);
   return sum;
-}
-
-void CountConv(const Window& w, Wide n_ocb, Wide nnz, KernelCall* call) {
-  constexpr Wide kAcc = 8;
-  Wide per_row = (w.wo + 3) / 4;
-  Wide groups = per_row * w.band;
-  Wide full = groups / kAcc, rest = groups % kAcc;
-  Wide chunks = full + (rest != 0);
-  if (EveryTapValid(w)) {
-    call->trips[kAcc] += full * nnz * w.kh * w.kw;
-    call->trips[static_cast<size_t>(rest)] += rest != 0 ? nnz * w.kh * w.kw : 0;
-  } else {
-    for (Wide chunk = 0; chunk < chunks; ++chunk) {
-      Wide first = chunk * kAcc, n = std::min(kAcc, groups - first);
-      Wide taps = 0;
-      for (Wide r = first / per_row; r <= (first + n - 1) / per_row; ++r) taps = std::max(taps, TapsOfRow(w, r));
-      call->trips[static_cast<size_t>(n)] += nnz * taps * w.kw;
-    }
-  }
-  call->chunks = n_ocb * chunks;
-  call->blocks = nnz * chunks;
-  Wide macs_per_block = w.wo * SumOfTaps(w) * w.kw * 64;
-  call->macs = nnz * macs_per_block;
-  call->dense_macs = n_ocb * w.n_cblk * macs_per_block;
 }
 #endif
 
@@ -200,8 +183,10 @@ struct Tail {
 
 constexpr int kConvParams = 22, kTailParams = 8;
 
+bool HasPoolStage(const Call& c) { return c.n_params > kConvParams + kTailParams; }
+
 bool ReadTail(const Call& c, Tail* t) {
-  if (c.n_params == kConvParams) return true;
+  if (c.n_params == kConvParams || HasPoolStage(c)) return true;
   const int32_t* p = c.params + kConvParams;
   const SuperkernelState::Header& h = c.state.header;
   *t = {p[0], static_cast<Wide>(h.res_blocks), p[2], p[3], Requant{0, p[4], p[5], p[6], p[7]}};
@@ -229,85 +214,13 @@ void CountTail(const Tail& t, const Window& w, Wide n_ocb, KernelCall* call) {
 }
 #endif
 
-#ifdef TVM_AIE_ON_ARRAY
-// Gamma of the weight message, where it lies in HDR: row_ptr begins at a multiple of 32 B.
-struct Gamma {
-  const uint16_t *row_ptr = nullptr, *col = nullptr;
-  const uint16_t* rows() const { return row_ptr; }
-  const uint16_t* columns() const { return col; }
-};
+#include "kernels/gamma.inc"
 
-bool ReadGamma(const Call& c, Wide, int biases, Gamma* gamma) {
-  const SuperkernelState::Header& h = c.state.header;
-  gamma->row_ptr = reinterpret_cast<const uint16_t*>(c.mem + c.config.hdr_base + 64 + h.n_ocb * 32 * static_cast<uint32_t>(biases));
-  gamma->col = gamma->row_ptr + h.n_ocb + 1;
-  return true;
-}
-#else
-// Gamma of the weight message, copied out of HDR (whose alignment on the host is that of `mem`).
-struct Gamma {
-  std::vector<uint16_t> row_ptr, col;
-  const uint16_t* rows() const { return row_ptr.data(); }
-  const uint16_t* columns() const { return col.data(); }
-};
+// Bytes per element of a convolution's output.
+Wide OutputElement(const Call& c) { return (c.state.header.flags & kWideOutput) != 0 ? 2 : 1; }
 
-// `biases`: bias vectors before row_ptr (2 with a bias tail).
-bool ReadGamma(const Call& c, Wide n_cblk, int biases, Gamma* gamma) {
-  const SuperkernelState::Header& h = c.state.header;
-  size_t n_ocb = h.n_ocb, nnz = h.nnz;
-  UWide bias_bytes = UWide{h.n_ocb} * 32 * static_cast<UWide>(biases);
-  UWide need = 64 + bias_bytes + UWide{h.n_ocb} * 2 + 2 + UWide{h.nnz} * 2;
-  if (need > h.hdr_bytes) {
-    return c.Fail("header of %u bytes is too small for n_ocb %u, nnz %u", h.hdr_bytes, h.n_ocb, h.nnz);
-  }
-  const uint8_t* p = c.mem + c.config.hdr_base + 64 + bias_bytes;
-  gamma->row_ptr.resize(n_ocb + 1);
-  gamma->col.resize(nnz);
-  std::memcpy(gamma->row_ptr.data(), p, (n_ocb + 1) * 2);
-  if (nnz != 0) std::memcpy(gamma->col.data(), p + (n_ocb + 1) * 2, nnz * 2);
-  const std::vector<uint16_t>& row_ptr = gamma->row_ptr;
-  if (row_ptr[0] != 0 || row_ptr[n_ocb] != nnz) {
-    return c.Fail("row_ptr runs from %u to %u, expected 0 to %u", row_ptr[0], row_ptr[n_ocb], h.nnz);
-  }
-  for (size_t i = 0; i < n_ocb; ++i) {
-    if (row_ptr[i] > row_ptr[i + 1] || row_ptr[i + 1] > nnz) return c.Fail("row_ptr falls at block row %zu", i);
-    int before = -1;
-    for (size_t j = row_ptr[i]; j < row_ptr[i + 1]; ++j) {
-      int column = gamma->col[j];
-      if (column >= n_cblk) {
-        return c.Fail("column %d of block row %zu >= n_cblk %lld", column, i, static_cast<long long>(n_cblk));
-      }
-      if (column <= before) return c.Fail("column %d of block row %zu does not ascend", column, i);
-      before = column;
-    }
-  }
-  return true;
-}
-
-#endif
-
-// The tiles of the message; they may wrap around the ring.
-bool CheckTiles(const Call& c, const Window& w, uint32_t* first) {
-  const SuperkernelState::Header& h = c.state.header;
-  const CoreConfig& k = c.config;
-  if (!kTrusted && c.state.w_held == 0) return c.Fail("no weight message is held");
-  Wide bytes = static_cast<Wide>(h.nnz) * w.kh * w.kw * 64;
-  Wide held = static_cast<Wide>(c.state.w_held) * k.w_slot;
-  if (!kTrusted && bytes + h.hdr_bytes > held) {
-    return c.Fail("weights of %lld bytes (header included) exceed the message of %lld",
-                  static_cast<long long>(bytes + h.hdr_bytes), static_cast<long long>(held));
-  }
-  Wide ring = static_cast<Wide>(k.w_slots) * k.w_slot;
-  Wide begin = (c.state.w_msg - k.w_base + static_cast<Wide>(h.hdr_bytes)) % ring;
-  *first = static_cast<uint32_t>(begin);
-  Wide straight = std::min(bytes, ring - begin);
-  c.Read(k.w_base + begin, straight);
-  c.Read(k.w_base, bytes - straight);
-  return true;
-}
-
-// Partial sums between the chunks of input channels, and the output after the last one.
-bool CheckConvResults(const Call& c, const Window& w, Wide ck, Wide n_ck) {
+// Partial sums between the chunks of input channels, and the output of `out_bytes` after the last one.
+bool CheckConvResults(const Call& c, const Window& w, Wide ck, Wide n_ck, Wide out_bytes) {
   if (kTrusted) return true;
   Wide lines = static_cast<Wide>(c.state.header.n_ocb) * w.band;
   Wide acc_bytes = lines * ((w.wo + 3) / 4) * 128;
@@ -319,7 +232,7 @@ bool CheckConvResults(const Call& c, const Window& w, Wide ck, Wide n_ck) {
     c.Write(c.config.acc_base, acc_bytes);
     return true;
   }
-  return CheckOutput(c, lines * w.wo * 8);
+  return CheckOutput(c, out_bytes);
 }
 
 // The window fields that convolutions and pools share.
@@ -339,14 +252,57 @@ void SetWindow(const Window& w, Args* args) {
   args->band = static_cast<int>(w.band);
 }
 
+#ifdef TVM_AIE_ON_ARRAY
+bool CheckDivisors(const Call&, const Window&, Wide, const int32_t*, int) { return true; }
+#else
+bool CheckDivisors(const Call& c, const Window& w, Wide pad_left, const int32_t* div, int n_div) {
+  bool any = false;
+  for (int i = 0; i < n_div; ++i) {
+    any = any || div[3 * i] == 0;
+    if (!c.Range("divisor shift", div[3 * i + 2], -kMaxLeftShift, kMaxOutShift)) return false;
+  }
+  if (any) return true;
+  std::vector<Wide> counts_x, counts_y;
+  auto insert = [](std::vector<Wide>* list, Wide v) {
+    if (std::find(list->begin(), list->end(), v) == list->end()) list->push_back(v);
+  };
+  Wide begin;
+  for (Wide px = 0; px < w.wo; ++px) {
+    insert(&counts_x, ValidTaps(px * w.sx - pad_left, w.dx, w.kw, w.line_px, &begin));
+  }
+  for (Wide r = 0; r < w.band; ++r) insert(&counts_y, TapsOfRow(w, r));
+  for (Wide nx : counts_x) {
+    for (Wide ny : counts_y) {
+      bool found = false;
+      for (int i = 0; i < n_div; ++i) found = found || div[3 * i] == nx * ny;
+      if (!found) return c.Fail("no divisor for a window of %lld taps", static_cast<long long>(nx * ny));
+    }
+  }
+  return true;
+}
+
+#endif
+
+#include "kernels/pool_stage.inc"
+
 ConvArgs MakeConvArgs(const Call& c, const Window& w, const Gamma& gamma, uint32_t w_first) {
   ConvArgs a;
   a.a = c.mem + c.state.a_msg;
   SetWindow(w, &a);
   a.n_ocb = static_cast<int>(c.state.header.n_ocb);
   a.bias = c.mem + c.config.hdr_base + 64;
-  a.row_ptr = gamma.rows();
-  a.col = gamma.columns();
+  a.row_ptr = Pointer(gamma.row_ptr);
+  a.col = Pointer(gamma.col);
+  a.a_bytes = static_cast<int>(w.elem);
+  a.out_bytes = static_cast<int>(OutputElement(c));
+  a.dense_rows = (c.state.header.flags & kDenseRows) != 0;
+  a.every_tap = EveryTapValid(w);
+  if (gamma.listed) {
+    a.tap_ptr = Pointer(gamma.tap_ptr);
+    a.tap = Pointer(gamma.tap);
+    a.pair_ptr = Pointer(gamma.pair_ptr);
+    a.pair = Pointer(gamma.pair);
+  }
   a.w_ring = c.mem + c.config.w_base;
   a.w_ring_bytes = c.config.w_slots * c.config.w_slot;
   a.w_first = w_first;
@@ -392,30 +348,51 @@ void ApplyResidualTail(const Call& c, const Tail& t, const Window& w) {
   }
 }
 
+Wide ConvInputBytes(const Window& w, const PoolStage& s) {
+  return s.kind == PoolStage::kBefore ? s.rows * w.n_cblk * s.w * 8 : InputBytes(w);
+}
+
+Wide ConvOutputBytes(const Call& c, const Window& w, const PoolStage& s) {
+  Wide n_ocb = c.state.header.n_ocb;
+  return s.kind == PoolStage::kAfter ? n_ocb * s.band * s.wo * 8 : n_ocb * w.band * w.wo * 8 * OutputElement(c);
+}
+
 // Parameters, messages and bounds of a CONV call; false with a fault.
-bool CheckConv(const Call& c, Window* w, Tail* tail, Requant* q, Wide* ck, Wide* n_ck, Gamma* gamma,
-               uint32_t* w_first) {
+bool CheckConv(const Call& c, Window* w, Tail* tail, PoolStage* stage, Requant* q, Wide* ck, Wide* n_ck,
+               Gamma* gamma, uint32_t* w_first) {
   const int32_t* p = c.params;
-  if (c.n_params != kConvParams + kTailParams && !c.Params(kConvParams)) return false;
+  if (c.n_params < kConvParams + kTailParams && !c.Params(kConvParams)) return false;
   if (!ReadWindow(c, kMaxConvTaps, kMaxConvStride, w) || !LoopIndex(c, "ck_lvl", p[15], ck)) return false;
+  const uint32_t flags = c.state.header.flags;
+  w->elem = (flags & kWideInput) != 0 ? 2 : 1;
+  if (w->elem == 2 && !c.Range("sx of int16", w->sx, 1, kMaxConvStride / 2)) return false;
+  if (!kTrusted && w->elem == 2 && c.state.header.n_pairs != 0) return c.Fail("int4 weights with int16 activations");
   *n_ck = p[16];
   *q = {p[17], p[18], p[19], p[20], p[21]};
-  if (!c.Range("n_ck", *n_ck, 1, kMaxDim) || !c.Range("input chunk", *ck, 0, *n_ck - 1) || !CheckRequant(c, *q) ||
-      !ReadTail(c, tail)) {
+  if (!c.Range("n_ck", *n_ck, 1, kMaxDim) || !c.Range("input chunk", *ck, 0, *n_ck - 1) ||
+      !CheckRequant(c, *q, (flags & kWideOutput) != 0 ? 16 : 8) || !ReadTail(c, tail)) {
     return false;
   }
+  if (!kTrusted && HasPoolStage(c) && (flags & (kWideInput | kWideOutput)) != 0) return c.Fail("a pool inside needs int8");
+  if (HasPoolStage(c)) {
+    if (!c.Range("stage", p[kConvParams], PoolStage::kAfter, PoolStage::kBefore) || !ReadPoolStage(c, stage) ||
+        !ApplyPoolStage(c, stage, w)) {
+      return false;
+    }
+  }
+  if (!kTrusted && tail->kind != Tail::kNone && (flags & kWideOutput) != 0) return c.Fail("a second stage needs int8 outputs");
   if (!kTrusted && tail->kind == Tail::kResidual && *n_ck != 1) return c.Fail("a residual needs all input channels in one message");
   Wide last_px = (w->wo - 1) * w->sx + (w->kw - 1) * w->dx;
   if (!kTrusted && last_px >= w->line_px) {
     return c.Fail("reads pixel %lld of a line of %lld", static_cast<long long>(last_px),
                   static_cast<long long>(w->line_px));
   }
-  if (!ReadGamma(c, w->n_cblk, tail->kind == Tail::kBias ? 2 : 1, gamma) ||
-      !CheckInput(c, InputBytes(*w) + TailBytes(*tail, *w)) || !CheckTiles(c, *w, w_first) ||
-      !CheckConvResults(c, *w, *ck, *n_ck)) {
+  if (!ReadGamma(c, *w, tail->kind == Tail::kBias ? 2 : 1, gamma) ||
+      !CheckInput(c, ConvInputBytes(*w, *stage) + TailBytes(*tail, *w)) || !CheckTiles(c, *w, w_first) ||
+      !CheckStage(c, *stage, *w, *n_ck) || !CheckConvResults(c, *w, *ck, *n_ck, ConvOutputBytes(c, *w, *stage))) {
     return false;
   }
-  if (!kTrusted && c.state.a_msg + InputBytes(*w) + 3 * w->sx * 8 > c.config.mem_bytes) {
+  if (!kTrusted && stage->kind != PoolStage::kBefore && c.state.a_msg + InputBytes(*w) + 3 * w->sx * 8 * w->elem > c.config.mem_bytes) {
     return c.Fail("no room behind the input for the vector load of the last pixels");
   }
   c.Read(c.config.hdr_base, c.state.header.hdr_bytes);
@@ -425,6 +402,7 @@ bool CheckConv(const Call& c, Window* w, Tail* tail, Requant* q, Wide* ck, Wide*
 bool RunConv(const Call& c) {
   Window w;
   Tail tail;
+  PoolStage stage;
   Requant q;
   Wide ck = 0, n_ck = 0;
   uint32_t w_first = 0;
@@ -433,20 +411,29 @@ bool RunConv(const Call& c) {
 #else
   static thread_local Gamma gamma;  // keeps its memory
 #endif
-  if (!CheckConv(c, &w, &tail, &q, &ck, &n_ck, &gamma, &w_first)) return false;
+  if (!CheckConv(c, &w, &tail, &stage, &q, &ck, &n_ck, &gamma, &w_first)) return false;
   if (c.state.header.n_ocb == 0) return true;  // a row of cores may own nothing; then nothing bounds the loops
   bool last = ck == n_ck - 1;
-  CountConv(w, c.state.header.n_ocb, c.state.header.nnz, c.result);
+  CountConv(w, c.state.header, gamma, c.result);
   if (last) CountTail(tail, w, c.state.header.n_ocb, c.result);
+  if (stage.kind == PoolStage::kBefore) CountStage(stage, w.n_cblk, c.result);
+  if (stage.kind == PoolStage::kAfter && last) CountStage(stage, c.state.header.n_ocb, c.result);
   if (!c.functional) return true;
+  uint8_t* between = c.mem + c.config.acc_base + StageOffset(c, w, n_ck);
   ConvArgs args = MakeConvArgs(c, w, gamma, w_first);
   args.first = ck == 0;
   args.last = last;
   args.requant = q;
+  if (stage.kind == PoolStage::kBefore) {
+    PoolBefore(c, stage, w, between);
+    args.a = between;
+  }
+  if (stage.kind == PoolStage::kAfter) args.out = between;
   AttachScratch(&args);
   BestKernels().conv(args);
-  if (last && tail.kind == Tail::kResidual) ApplyResidualTail(c, tail, w);
-  if (last && tail.kind == Tail::kBias) ApplyBiasTail(c, tail, w);
+  if (last && stage.kind == PoolStage::kAfter) PoolAfter(c, stage, w, between);
+  if (kUsedKernels >> kAdd & 1 && last && tail.kind == Tail::kResidual) ApplyResidualTail(c, tail, w);
+  if (kUsedKernels >> kAdd & 1 && last && tail.kind == Tail::kBias) ApplyBiasTail(c, tail, w);
   return true;
 }
 
@@ -507,36 +494,6 @@ bool RunAdd(const Call& c) {
   return true;
 }
 
-#ifdef TVM_AIE_ON_ARRAY
-bool CheckDivisors(const Call&, const Window&, Wide, const int32_t*, int) { return true; }
-#else
-bool CheckDivisors(const Call& c, const Window& w, Wide pad_left, const int32_t* div, int n_div) {
-  bool any = false;
-  for (int i = 0; i < n_div; ++i) {
-    any = any || div[3 * i] == 0;
-    if (!c.Range("divisor shift", div[3 * i + 2], -kMaxLeftShift, kMaxOutShift)) return false;
-  }
-  if (any) return true;
-  std::vector<Wide> counts_x, counts_y;
-  auto insert = [](std::vector<Wide>* list, Wide v) {
-    if (std::find(list->begin(), list->end(), v) == list->end()) list->push_back(v);
-  };
-  Wide begin;
-  for (Wide px = 0; px < w.wo; ++px) {
-    insert(&counts_x, ValidTaps(px * w.sx - pad_left, w.dx, w.kw, w.line_px, &begin));
-  }
-  for (Wide r = 0; r < w.band; ++r) insert(&counts_y, TapsOfRow(w, r));
-  for (Wide nx : counts_x) {
-    for (Wide ny : counts_y) {
-      bool found = false;
-      for (int i = 0; i < n_div; ++i) found = found || div[3 * i] == nx * ny;
-      if (!found) return c.Fail("no divisor for a window of %lld taps", static_cast<long long>(nx * ny));
-    }
-  }
-  return true;
-}
-#endif
-
 bool RunPool(const Call& c, bool average) {
   const int32_t* p = c.params;
   Window w;
@@ -568,7 +525,8 @@ bool RunPool(const Call& c, bool average) {
   a.div = p + 19;
   a.n_div = n_div;
   a.out = c.mem + c.state.o_msg;
-  average ? BestKernels().avg_pool(a) : BestKernels().max_pool(a);
+  if (average) BestKernels().avg_pool(a);
+  else BestKernels().max_pool(a);
   return true;
 }
 

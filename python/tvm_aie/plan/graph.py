@@ -1,8 +1,8 @@
 """``LayerGraph``: what stage 5 (lower) hands to the planner. Integer semantics, all explicit.
 
-Every activation tensor is int8 with zero point 0 and batch 1, logical shape (C, H, W); a vector of N
-features is (N, 1, 1). ``tvm_aie.plan.reference`` evaluates a graph with numpy int64 and is the oracle
-of everything after this stage.
+Every activation tensor is int8 (or int16 between convolutions) with zero point 0 and batch 1, logical shape (C, H, W);
+a vector of N features is (N, 1, 1). ``tvm_aie.plan.reference`` evaluates a graph with numpy int64 and is the oracle of
+everything after this stage.
 """
 
 from __future__ import annotations
@@ -21,13 +21,17 @@ Int64Array = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Tensor:
-    """An activation: logical channels, height, width; int8, zero point 0. ``exponent``: scale is 2**exponent."""
+    """An activation: logical channels, height, width; zero point 0. ``exponent``: scale is 2**exponent.
+
+    ``bits``: 8, or 16, which only convolutions read and write.
+    """
 
     name: str
     channels: int
     height: int
     width: int
     exponent: int
+    bits: int = 8
 
     @property
     def elements(self) -> int:
@@ -84,7 +88,9 @@ class Conv:
     pads: tuple[int, int, int, int] = (0, 0, 0, 0)
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
-    tail: Tail | None = None  # set by plan.fuse
+    tail: Tail | None = None  # these three are set by plan.fuse
+    pool_before: Pool | None = None  # ``input`` is the pool's; the window is 1x1
+    pool_after: Pool | None = None  # ``output`` is the pool's
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -189,11 +195,11 @@ Layer = Union[Conv, Add, Pool, Concat, Permute, Upsample]
 
 @dataclass(frozen=True)
 class GraphIO:
-    """A network input or output as the host sees it: NCHW shape, int8 or uint8 (zero point 128: xor 0x80)."""
+    """A network input or output as the host sees it: NCHW shape, int8, int16 or uint8 (zero point 128: xor 0x80)."""
 
     tensor: str
     shape: tuple[int, ...]
-    dtype: str  # "int8" | "uint8"
+    dtype: str  # "int8" | "uint8" | "int16"
 
 
 @dataclass(frozen=True)
@@ -224,6 +230,26 @@ class LayerGraph:
         for io in self.outputs:
             if io.tensor not in known:
                 raise ProgramError(f"graph {self.name}: output {io.tensor} is never written")
+        self._verify_bits()
+
+    def _verify_bits(self) -> None:
+        """int16 lies between convolutions without a second stage; their sums cannot leave 32 bits."""
+        for io in (*self.inputs, *self.outputs):
+            if (io.dtype == "int16") != (self.tensors[io.tensor].bits == 16):
+                bits = self.tensors[io.tensor].bits
+                raise ProgramError(f"tensor {io.tensor} of {bits} bits is {io.dtype} on the host")
+        for layer in self.layers:
+            wide = [n for n in (*layer.inputs, layer.output) if self.tensors[n].bits != 8]
+            if not wide:
+                continue
+            if not isinstance(layer, Conv):
+                raise ProgramError(f"layer {layer.name}: only convolutions compute on int16 ({wide[0]})")
+            if layer.tail is not None and self.tensors[layer.output].bits != 8:
+                raise ProgramError(f"layer {layer.name}: a second stage writes int8")
+            if self.tensors[layer.input].bits == 16:
+                peak = int(np.abs(layer.weight.astype(np.int64)).reshape(len(layer.weight), -1).sum(axis=1).max()) << 15
+                if peak > 2**31 - 1:
+                    raise ProgramError(f"layer {layer.name}: the sum of products may reach {peak}, beyond 32 bits")
 
 
 def conv_out(size: int, kernel: int, stride: int, before: int, after: int, dilation: int) -> int:
@@ -231,18 +257,32 @@ def conv_out(size: int, kernel: int, stride: int, before: int, after: int, dilat
     return (size + before + after - (kernel - 1) * dilation - 1) // stride + 1
 
 
+def _window_shape(layer: Conv | Pool, kernel: tuple[int, int], height: int, width: int) -> tuple[int, int]:
+    top, left, bottom, right = layer.pads
+    return (
+        conv_out(height, kernel[0], layer.stride[0], top, bottom, layer.dilation[0]),
+        conv_out(width, kernel[1], layer.stride[1], left, right, layer.dilation[1]),
+    )
+
+
+def conv_shapes(conv: Conv, height: int, width: int) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+    """(height, width) that the window reads, that it writes, and that the layer writes, pools included."""
+    read = height, width
+    if conv.pool_before:
+        read = _window_shape(conv.pool_before, conv.pool_before.kernel, *read)
+    kh, kw = conv.weight.shape[2:]
+    written = _window_shape(conv, (kh, kw), *read)
+    pool = conv.pool_after
+    return read, written, _window_shape(pool, pool.kernel, *written) if pool else written
+
+
 def output_shape(layer: Layer, tensors: dict[str, Tensor]) -> tuple[int, int, int]:
     """Logical (C, H, W) that ``layer`` writes, from its inputs' shapes."""
     first = tensors[layer.inputs[0]]
-    if isinstance(layer, Conv | Pool):
-        kh, kw = layer.weight.shape[2:] if isinstance(layer, Conv) else layer.kernel
-        top, left, bottom, right = layer.pads
-        channels = layer.weight.shape[0] if isinstance(layer, Conv) else first.channels
-        return (
-            channels,
-            conv_out(first.height, kh, layer.stride[0], top, bottom, layer.dilation[0]),
-            conv_out(first.width, kw, layer.stride[1], left, right, layer.dilation[1]),
-        )
+    if isinstance(layer, Conv):
+        return (layer.weight.shape[0], *conv_shapes(layer, first.height, first.width)[-1])
+    if isinstance(layer, Pool):
+        return (first.channels, *_window_shape(layer, layer.kernel, first.height, first.width))
     if isinstance(layer, Concat):
         return (sum(tensors[p].channels for p in layer.parts), first.height, first.width)
     if isinstance(layer, Permute):

@@ -3,28 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
 class KernelTerms:
-    """Cycles, words per cycle and MACs per cycle; ``ideal``: a kernel costs its MACs and nothing else."""
+    """Cycles, words per cycle and MACs per cycle; ``ideal``: a kernel costs its MACs and nothing else.
+
+    ``o_link``: words per cycle that the output flows of one column share; infinite where each has its own.
+    """
 
     ideal: bool
     macs_per_cycle: float
+    macs_per_cycle_int4: float
+    macs_per_cycle_int16: float
     call: float
     a: float
     ii_per_acc: float
     ii_min: float
     gamma: float
+    entry: float
+    segment: float
+    int4_per_acc: float
+    int16_per_acc: float
     opcode: float
     add_a: float
     add_ii: float
+    max_pool: tuple[float, float]  # per line, per vector of 32 lanes and tap
+    avg_pool: tuple[float, float]
     push: float
     bd_write: float
     a_rate: float
     w_rate: float
     o_rate: float
+    o_link: float
+
+    def wide(self) -> KernelTerms:
+        """The terms of a convolution with int16 activations."""
+        return replace(self, macs_per_cycle=self.macs_per_cycle_int16, ii_per_acc=self.int16_per_acc)
 
 
 def terms_from_keys(keys: Mapping[str, float]) -> KernelTerms:
@@ -32,17 +48,26 @@ def terms_from_keys(keys: Mapping[str, float]) -> KernelTerms:
     return KernelTerms(
         ideal=bool(keys["core.ideal"]),
         macs_per_cycle=keys["core.macs_per_cycle"],
+        macs_per_cycle_int4=keys["core.macs_per_cycle_int4"],
+        macs_per_cycle_int16=keys["core.macs_per_cycle_int16"],
         call=keys["kernel.conv.call"],
         a=keys["kernel.conv.a"],
         ii_per_acc=keys["kernel.conv.ii_per_acc"],
         ii_min=keys["kernel.conv.ii_min"],
         gamma=keys["kernel.conv.gamma"],
+        entry=keys["kernel.conv.entry"],
+        segment=keys["kernel.conv.segment"],
+        int4_per_acc=keys["kernel.conv.int4_per_acc"],
+        int16_per_acc=keys["kernel.conv.int16_per_acc"],
         opcode=keys["core.opcode_cycles"],
         add_a=keys["kernel.add.a"],
         add_ii=keys["kernel.add.ii"],
+        max_pool=(keys["kernel.maxpool.a"], keys["kernel.maxpool.ii"]),
+        avg_pool=(keys["kernel.avgpool.a"], keys["kernel.avgpool.ii"]),
         push=keys["cmd.push_queued_cycles"],
         bd_write=keys["cmd.bd_write_cycles"],
         a_rate=keys["flow.a.words_per_cycle"],
         w_rate=keys["flow.w.words_per_cycle"],
         o_rate=keys["flow.o.words_per_cycle"],
+        o_link=keys["link.o_bytes_per_cycle"] / 4 or float("inf"),
     )
