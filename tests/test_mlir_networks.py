@@ -16,6 +16,8 @@ from mlir_nets import canonical
 
 tvm_aie._autoload()
 
+from tvm_aie.artifacts import programs as programs_of  # noqa: E402
+from tvm_aie.artifacts import write_designs  # noqa: E402
 from tvm_aie.cli.main import main  # noqa: E402
 from tvm_aie.emit.artifacts import command_counts, manifest, read_design, text_counts  # noqa: E402
 from tvm_aie.emit.mlir import ir  # noqa: E402
@@ -24,6 +26,8 @@ from tvm_aie.emit.mlir.check import check  # noqa: E402
 from tvm_aie.emit.mlir.parser import parse  # noqa: E402
 from tvm_aie.emit.mlir.readback import read_back  # noqa: E402
 from tvm_aie.emit.program import Program  # noqa: E402
+from tvm_aie.emit.program_read import read_program  # noqa: E402
+from tvm_aie.errors import InputError, ProgramError  # noqa: E402
 from tvm_aie.frontend import from_onnx  # noqa: E402
 from tvm_aie.frontend.onnx_zoo import LIGHT_NAMES, light_model  # noqa: E402
 from tvm_aie.quantize.xint8 import quantize  # noqa: E402
@@ -83,3 +87,29 @@ def test_command_line_needs_a_folder_and_npu1(tmp_path, capsys):
     assert "add -o DIR" in capsys.readouterr().err
     assert main([*arguments, "-o", str(tmp_path / "out"), "--target", "aie2/wbs-2x2"]) == 4
     assert "npu1 only" in capsys.readouterr().err
+
+
+def test_designs_of_an_executable(tmp_path):
+    """From ``tvm.compile``'s result, and from the exported library in which no compile state is left."""
+    executable = tvm.compile(from_onnx(quantize(networks.local_norm())), target="aie2")
+    compilation = last_compilation()
+    assert compilation is not None
+    executable.export_library(str(tmp_path / "net.so"))
+    for source in (executable, tvm.runtime.load_module(str(tmp_path / "net.so"))):
+        found = list(programs_of(source).values())
+        assert [p.to_bytes() for p in found] == [c.program.to_bytes() for c in compilation.compiled]
+        assert [str(build(p)) for p in found] == [str(build(c.program)) for c in compilation.compiled]
+    wrote = write_designs(executable, tmp_path / "out")
+    designs = [p.parent for p in wrote if p.name == "design.mlir"]
+    assert len(designs) == 2
+    for folder in designs:
+        p = read_design(folder)
+        result = run_program(p.to_bytes(), [np.load(folder / "sample_input_0.npy")])
+        np.testing.assert_array_equal(result.outputs[0], np.load(folder / "sample_output_0.npy"))
+
+
+def test_an_executable_without_array_parts_has_no_designs(tmp_path):
+    with pytest.raises(InputError, match="nothing in this executable"):
+        write_designs(tvm.compile(from_onnx(networks.conv_relu()), target="llvm"), tmp_path)
+    with pytest.raises(ProgramError):
+        read_program(b"no program")

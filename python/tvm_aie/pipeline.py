@@ -300,6 +300,12 @@ def item_kernels(item: WorkItem) -> frozenset[str]:
     return frozenset(kernels)
 
 
+def has_tail(item: WorkItem, physical: PhysicalGraph) -> bool:
+    """Whether a convolution of the item has a second stage (``plan.fuse``): on a core that is the loop of ADD."""
+    layers = (physical.layers[m] for m in item.members)
+    return any(isinstance(layer, Conv) and layer.tail is not None for layer in layers)
+
+
 def _tile(
     array: Array,
     physical: PhysicalGraph,
@@ -316,6 +322,8 @@ def _tile(
     budget = array.device.instructions
 
     kernels = frozenset().union(*(item_kernels(item) for item in placement.items))
+    if any(has_tail(item, physical) for item in placement.items):
+        kernels |= {"add"}
 
     def fits(variants: frozenset[str]) -> bool:
         return budget.total(kernels | variants) <= array.device.program_budget_bytes
@@ -391,6 +399,8 @@ def describe(plan: Plan, device: Device) -> dict[str, object]:
         if tiling.cover is not None:
             variants = tiling.cover.variants | item_kernels(item) - {entry["op"]}
             entry |= {"plan": tiling.plan, "variants": sorted(variants)}
+        if has_tail(item, physical):
+            entry["tail"] = True
         items.append(entry)
     return {
         "version": 1,

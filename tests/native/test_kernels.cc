@@ -305,6 +305,9 @@ void TestAdd(const std::vector<const KernelTable*>& tables, unsigned seed) {
   std::vector<uint8_t> x = Bytes(rng, size), y = Bytes(rng, size);
   a.x = x.data();
   a.y = Uniform(rng, 0, 1) ? y.data() : nullptr;
+  std::vector<int32_t> bias(static_cast<size_t>(a.n_ocb) * 8);
+  for (int32_t& b : bias) b = Uniform(rng, -100000, 100000);
+  if (Uniform(rng, 0, 1)) a.bias = reinterpret_cast<const uint8_t*>(bias.data());
   for (const KernelTable* table : tables) {
     std::vector<uint8_t> out(static_cast<size_t>(a.n_ocb) * a.band * a.line_px * 8);
     a.out = out.data();
@@ -316,7 +319,8 @@ void TestAdd(const std::vector<const KernelTable*>& tables, unsigned seed) {
       size_t at = (row * a.n_cblk + a.cb0 + ocb) * a.line_px * 8 + lane;
       int64_t v = static_cast<int64_t>(static_cast<int8_t>(x[at])) * (1 << a.x_shift);
       if (a.y != nullptr) v += static_cast<int64_t>(static_cast<int8_t>(y[at])) * (1 << a.y_shift);
-      CHECK(static_cast<int8_t>(out[i]) == RefRequant(v, 0, a.requant), "seed %u, %s: ADD byte %zu", seed, table->name, i);
+      int32_t b = a.bias != nullptr ? bias[ocb * 8 + i % 8] : 0;
+      CHECK(static_cast<int8_t>(out[i]) == RefRequant(v, b, a.requant), "seed %u, %s: ADD byte %zu", seed, table->name, i);
     }
   }
 }

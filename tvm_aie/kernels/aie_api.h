@@ -10,9 +10,12 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
+// Kinds of accumulators, global as in the vendor's compiler.
 struct acc32 {};
+struct acc64 {};
 
 // Two values per byte, the even one in the low half.
 struct int4 {
@@ -36,7 +39,46 @@ struct vector {
     std::memcpy(out.lane, lane, sizeof(lane));
     return out;
   }
+
+  // Part `index` of N / M parts.
+  template <unsigned M>
+  vector<T, M> extract(unsigned index) const {
+    vector<T, M> out;
+    std::memcpy(out.lane, lane + index * M, sizeof(out.lane));
+    return out;
+  }
+  template <unsigned M>
+  vector& insert(unsigned index, const vector<T, M>& part) {
+    std::memcpy(lane + index * M, part.lane, sizeof(part.lane));
+    return *this;
+  }
+
+  // To half the width. The kernels' values fit.
+  vector<int8_t, N> pack() const
+    requires(sizeof(T) == 2)
+  {
+    vector<int8_t, N> out;
+    for (unsigned i = 0; i < N; ++i) out.lane[i] = static_cast<int8_t>(lane[i]);
+    return out;
+  }
 };
+
+template <unsigned N>
+struct mask {
+  bool lane[N] = {};
+};
+
+template <typename T, unsigned N>
+vector<T, N> zeros() {
+  return {};
+}
+
+template <typename T, unsigned N>
+vector<T, N> broadcast(T value) {
+  vector<T, N> v;
+  for (T& lane : v.lane) lane = value;
+  return v;
+}
 
 template <unsigned N, typename T>
 vector<T, N> load_unaligned_v(const T* p, unsigned /*aligned_elems*/ = 1) {
@@ -54,6 +96,14 @@ vector<T, N> load_v(const T* p) {
 template <typename T, unsigned N>
 void store_unaligned_v(T* p, const vector<T, N>& v, unsigned /*aligned_elems*/ = 1) {
   std::memcpy(p, v.lane, sizeof(v.lane));
+}
+
+template <typename T, unsigned N>
+vector<T, 2 * N> concat(const vector<T, N>& low, const vector<T, N>& high) {
+  vector<T, 2 * N> v;
+  v.insert(0, low);
+  v.insert(1, high);
+  return v;
 }
 
 template <unsigned N>
@@ -82,14 +132,6 @@ std::pair<vector<T, N>, vector<T, N>> interleave_zip(const vector<T, N>& a, cons
   return v;
 }
 
-template <typename T, unsigned N>
-vector<T, 2 * N> concat(const vector<T, N>& a, const vector<T, N>& b) {
-  vector<T, 2 * N> v;
-  std::memcpy(v.lane, a.lane, sizeof(a.lane));
-  std::memcpy(v.lane + N, b.lane, sizeof(b.lane));
-  return v;
-}
-
 // Every other run of `step` lanes, from the first or from the second on.
 template <typename T, unsigned N>
 vector<T, N / 2> filter_even(const vector<T, N>& v, unsigned step) {
@@ -104,11 +146,101 @@ vector<T, N / 2> filter_odd(const vector<T, N>& v, unsigned step) {
   return out;
 }
 
-// N accumulators of 32 bits, which wrap.
+// Lanes wrap.
+template <typename T, unsigned N>
+vector<T, N> add(const vector<T, N>& a, const vector<T, N>& b) {
+  vector<T, N> v;
+  for (unsigned i = 0; i < N; ++i) v.lane[i] = static_cast<T>(static_cast<uint32_t>(a.lane[i]) + static_cast<uint32_t>(b.lane[i]));
+  return v;
+}
+
+template <typename T, unsigned N>
+vector<T, N> max(const vector<T, N>& a, const vector<T, N>& b) {
+  vector<T, N> v;
+  for (unsigned i = 0; i < N; ++i) v.lane[i] = a.lane[i] > b.lane[i] ? a.lane[i] : b.lane[i];
+  return v;
+}
+
+template <typename T, unsigned N>
+vector<T, N> min(const vector<T, N>& a, const vector<T, N>& b) {
+  vector<T, N> v;
+  for (unsigned i = 0; i < N; ++i) v.lane[i] = a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i];
+  return v;
+}
+
+template <typename T, unsigned N>
+mask<N> lt(const vector<T, N>& a, const vector<T, N>& b) {
+  mask<N> m;
+  for (unsigned i = 0; i < N; ++i) m.lane[i] = a.lane[i] < b.lane[i];
+  return m;
+}
+
+// Lane of `a` where the mask is 0, of `b` where it is 1.
+template <typename T, unsigned N>
+vector<T, N> select(const vector<T, N>& a, const vector<T, N>& b, const mask<N>& m) {
+  vector<T, N> v;
+  for (unsigned i = 0; i < N; ++i) v.lane[i] = m.lane[i] ? b.lane[i] : a.lane[i];
+  return v;
+}
+
+// Shift-round-saturate, conv_even: shift >= 0.
+template <typename T>
+T Srs(int64_t v, int shift) {
+  constexpr int64_t kMax = (int64_t{1} << (sizeof(T) * 8 - 1)) - 1;
+  if (shift > 0) v = (v + ((int64_t{1} << (shift - 1)) - 1) + ((v >> shift) & 1)) >> shift;
+  return static_cast<T>(v > kMax ? kMax : v < -kMax - 1 ? -kMax - 1 : v);
+}
+
+// Accumulators. Those of 32 bits wrap; what the kernels put in those of 64 fits.
 template <typename Tag, unsigned N>
 struct accum {
-  uint32_t lane[N] = {};
+  static constexpr bool kNarrow = std::is_same_v<Tag, acc32>;
+  using Lane = std::conditional_t<kNarrow, uint32_t, int64_t>;
+  Lane lane[N] = {};
+
+  int64_t get(unsigned i) const {
+    if constexpr (kNarrow) return static_cast<int32_t>(lane[i]);
+    else return lane[i];
+  }
+  template <typename T>
+  void from_vector(const vector<T, N>& v, int shift = 0) {
+    for (unsigned i = 0; i < N; ++i) lane[i] = static_cast<Lane>(static_cast<int64_t>(v.lane[i]) * (int64_t{1} << shift));
+  }
+  template <typename T>
+  vector<T, N> to_vector(int shift = 0) const {
+    vector<T, N> out;
+    for (unsigned i = 0; i < N; ++i) out.lane[i] = Srs<T>(get(i), shift);
+    return out;
+  }
 };
+
+template <typename Tag, typename T, unsigned N>
+accum<Tag, N> add(const accum<Tag, N>& a, const vector<T, N>& v) {
+  accum<Tag, N> out;
+  for (unsigned i = 0; i < N; ++i) out.lane[i] = a.lane[i] + v.lane[i];
+  return out;
+}
+
+template <typename Tag, unsigned N>
+accum<Tag, N> sub(const accum<Tag, N>& a, const accum<Tag, N>& b) {
+  accum<Tag, N> out;
+  for (unsigned i = 0; i < N; ++i) out.lane[i] = a.lane[i] - b.lane[i];
+  return out;
+}
+
+template <typename Tag, typename T, unsigned N>
+accum<Tag, N> mul(const vector<T, N>& a, const vector<T, N>& b) {
+  accum<Tag, N> out;
+  for (unsigned i = 0; i < N; ++i) out.lane[i] = static_cast<int64_t>(a.lane[i]) * b.lane[i];
+  return out;
+}
+
+template <typename Tag, typename T, unsigned N>
+accum<Tag, N> mac(const accum<Tag, N>& acc, const vector<T, N>& a, const vector<T, N>& b) {
+  accum<Tag, N> out;
+  for (unsigned i = 0; i < N; ++i) out.lane[i] = acc.lane[i] + static_cast<int64_t>(a.lane[i]) * b.lane[i];
+  return out;
+}
 
 // C[M][N] += A[M][K] * B[K][N], all row-major. Accumulators are 32 bits and wrap.
 template <unsigned M, unsigned K, unsigned N, typename TA, typename TB>
@@ -140,17 +272,9 @@ class mmul {
 
   const accum_type& to_accum() const { return acc_; }
 
-  // Shift-round-saturate, conv_even. For T = int32_t and shift = 0: the accumulators themselves.
   template <typename T>
   vector<T, size_C> to_vector(int shift = 0) const {
-    constexpr int64_t kMax = (int64_t{1} << (sizeof(T) * 8 - 1)) - 1;
-    vector<T, size_C> out;
-    for (unsigned i = 0; i < size_C; ++i) {
-      int64_t v = static_cast<int32_t>(acc_.lane[i]);
-      if (shift > 0) v = (v + ((int64_t{1} << (shift - 1)) - 1) + ((v >> shift) & 1)) >> shift;
-      out.lane[i] = static_cast<T>(v > kMax ? kMax : v < -kMax - 1 ? -kMax - 1 : v);
-    }
-    return out;
+    return acc_.template to_vector<T>(shift);
   }
 
  private:

@@ -7,6 +7,16 @@
 
 namespace tvm_aie::kernels {
 
+// Sizes and positions. On the host parameters are untrusted and products need 64 bits; on the array they were checked
+// when the program was compiled, fit core memory, and a core has 32-bit registers.
+#ifdef TVM_AIE_ON_ARRAY
+using Wide = int32_t;
+using UWide = uint32_t;
+#else
+using Wide = int64_t;
+using UWide = uint64_t;
+#endif
+
 // out = clip(srs_conv_even(leaky((acc << acc_shift) + bias), out_shift), lo, hi)
 struct Requant {
   int acc_shift = 0;
@@ -17,7 +27,7 @@ struct Requant {
 
 struct ConvArgs {
   const uint8_t* a = nullptr;      // [row][cblk][px][8]
-  int64_t first_row = 0;           // message row of tap ky = 0 of band row 0; may lie outside [0, rows)
+  Wide first_row = 0;           // message row of tap ky = 0 of band row 0; may lie outside [0, rows)
   int rows = 0, n_cblk = 0, line_px = 0;
   int kh = 0, kw = 0, sy = 0, sx = 0, dy = 0, dx = 0;
   int wo = 0, band = 0, n_ocb = 0;
@@ -51,6 +61,7 @@ struct ConvArgs {
 struct AddArgs {
   const uint8_t* x = nullptr;
   const uint8_t* y = nullptr;      // null: one input
+  const uint8_t* bias = nullptr;   // null: none; else int32[n_ocb * 8], unaligned
   int n_cblk = 0, line_px = 0, band = 0, cb0 = 0, n_ocb = 0;
   int x_shift = 0, y_shift = 0;
   Requant requant;
@@ -60,7 +71,7 @@ struct AddArgs {
 
 struct PoolArgs {
   const uint8_t* a = nullptr;
-  int64_t first_row = 0;
+  Wide first_row = 0;
   int rows = 0, n_cblk = 0, line_px = 0;
   int kh = 0, kw = 0, sy = 0, sx = 0, dy = 0, dx = 0;
   int wo = 0, band = 0, cb0 = 0, n_ocb = 0, pad_left = 0;
@@ -92,9 +103,9 @@ const KernelTable* VnniKernels();
 
 // Static: an external inline would be one symbol shared by all instruction sets.
 // Number of taps k in [0, n) with 0 <= first + k * step < size; *begin gets the first of them.
-static inline int64_t ValidTaps(int64_t first, int64_t step, int64_t n, int64_t size, int64_t* begin) {
-  int64_t lo = first < 0 ? (-first + step - 1) / step : 0;
-  int64_t end = first < size ? (size - 1 - first) / step + 1 : 0;
+static inline Wide ValidTaps(Wide first, Wide step, Wide n, Wide size, Wide* begin) {
+  Wide lo = first < 0 ? (-first + step - 1) / step : 0;
+  Wide end = first < size ? (size - 1 - first) / step + 1 : 0;
   if (end > n) end = n;
   *begin = lo;
   return end > lo ? end - lo : 0;

@@ -1,10 +1,12 @@
 #include "kernels/kernel_call.h"
 
 #include <algorithm>
+#include <cstring>
+#ifndef TVM_AIE_ON_ARRAY
 #include <cstdarg>
 #include <cstdio>
-#include <cstring>
 #include <vector>
+#endif
 
 #include "kernels/dispatch.h"
 
@@ -12,13 +14,11 @@ namespace tvm_aie::kernels {
 
 namespace {
 
-#include "kernels/requant.inc"
-
 // Bounds that keep every product below in int64; the message sizes are checked exactly.
-constexpr int64_t kMaxDim = 1 << 16, kMaxImage = 1 << 20, kMaxStep = 1 << 12;
-constexpr int64_t kMaxConvTaps = 256;  // kMaxTaps of conv_host.inc
-constexpr int64_t kMaxConvStride = 10; // 3 pixels further than the last: 240 B, within the guard of 256 B
-constexpr int64_t kMaxOutShift = 40, kMaxLeftShift = 31;
+constexpr Wide kMaxDim = 1 << 16, kMaxImage = 1 << 20, kMaxStep = 1 << 12;
+constexpr Wide kMaxConvTaps = 256;  // kMaxTaps of conv_host.inc
+constexpr Wide kMaxConvStride = 10; // 3 pixels further than the last: 240 B, within the guard of 256 B
+constexpr Wide kMaxOutShift = 40, kMaxLeftShift = 31;
 
 struct Call {
   const SuperkernelState& state;
@@ -31,20 +31,26 @@ struct Call {
   FaultText* fault;
   const char* name;
 
-  __attribute__((format(printf, 2, 3))) bool Fail(const char* format, ...) const {
 #ifdef TVM_AIE_ON_ARRAY
-    (void)format;
+  template <typename... Values>
+  bool Fail(const char*, Values...) const {
+    return false;
+  }
+  bool Range(const char*, Wide, Wide, Wide) const { return true; }
+  bool Params(int) const { return true; }
+  void Read(Wide, Wide) const {}
+  void Write(Wide, Wide) const {}
 #else
+  __attribute__((format(printf, 2, 3))) bool Fail(const char* format, ...) const {
     char text[256];
     va_list list;
     va_start(list, format);
     std::vsnprintf(text, sizeof(text), format, list);
     va_end(list);
     *fault = FaultText(name) + ": " + text;
-#endif
     return false;
   }
-  bool Range(const char* what, int64_t v, int64_t lo, int64_t hi) const {
+  bool Range(const char* what, Wide v, Wide lo, Wide hi) const {
     if (v >= lo && v <= hi) return true;
     return Fail("%s %lld not in %lld..%lld", what, static_cast<long long>(v), static_cast<long long>(lo),
                 static_cast<long long>(hi));
@@ -52,27 +58,29 @@ struct Call {
   bool Params(int n) const {
     return n_params == n || Fail("%d parameter words, expected %d", n_params, n);
   }
-  void Read(int64_t begin, int64_t bytes) const { Add(result->reads.data(), &result->n_reads, begin, bytes); }
-  void Write(int64_t begin, int64_t bytes) const { Add(result->writes.data(), &result->n_writes, begin, bytes); }
+  void Read(Wide begin, Wide bytes) const { Add(result->reads.data(), &result->n_reads, begin, bytes); }
+  void Write(Wide begin, Wide bytes) const { Add(result->writes.data(), &result->n_writes, begin, bytes); }
 
  private:
-  static void Add(MemRange* list, int* n, int64_t begin, int64_t bytes) {
+  static void Add(MemRange* list, int* n, Wide begin, Wide bytes) {
     if (bytes > 0) list[(*n)++] = {static_cast<uint32_t>(begin), static_cast<uint32_t>(begin + bytes)};
   }
+#endif
 };
 
 // The value of the loop at `level`; -1 is the constant 0.
-bool LoopIndex(const Call& c, const char* what, int level, int64_t* index) {
+bool LoopIndex(const Call& c, const char* what, int level, Wide* index) {
   if (!c.Range(what, level, -1, c.state.depth - 1)) return false;
   *index = level < 0 ? 0 : c.state.loops[static_cast<size_t>(level)].index;
   return true;
 }
 
 // The message at the A ring position: `bytes` of it are needed.
-bool CheckInput(const Call& c, int64_t bytes) {
+bool CheckInput(const Call& c, Wide bytes) {
+  if (kTrusted) return true;
   const CoreConfig& k = c.config;
-  int64_t slots = std::min<int64_t>(c.state.a_held, k.a_slots - c.state.a_pos);
-  int64_t held = slots * k.a_slot;
+  Wide slots = std::min<Wide>(c.state.a_held, k.a_slots - c.state.a_pos);
+  Wide held = slots * k.a_slot;
   if (bytes > held) {
     return c.Fail("needs %lld input bytes, the message holds %lld", static_cast<long long>(bytes),
                   static_cast<long long>(held));
@@ -81,8 +89,9 @@ bool CheckInput(const Call& c, int64_t bytes) {
   return true;
 }
 
-bool CheckOutput(const Call& c, int64_t bytes) {
-  int64_t held = static_cast<int64_t>(c.state.o_held) * c.config.o_slot;
+bool CheckOutput(const Call& c, Wide bytes) {
+  if (kTrusted) return true;
+  Wide held = static_cast<Wide>(c.state.o_held) * c.config.o_slot;
   if (bytes > held) {
     return c.Fail("writes %lld output bytes, the message holds %lld", static_cast<long long>(bytes),
                   static_cast<long long>(held));
@@ -92,9 +101,10 @@ bool CheckOutput(const Call& c, int64_t bytes) {
 }
 
 bool CheckRequant(const Call& c, const Requant& q, int bits = 8) {
-  const int64_t low = -(int64_t{1} << (bits - 1)), high = -low - 1;
+  if (kTrusted) return true;
+  const Wide low = -(Wide{1} << (bits - 1)), high = -low - 1;
   if (!c.Range("acc_shift", q.acc_shift, 0, 30) || !c.Range("out_shift", q.out_shift, -kMaxLeftShift, kMaxOutShift) ||
-      !c.Range("lo", q.lo, low, high) || !c.Range("hi", q.hi, q.lo, high) || !c.Range("neg_mul", q.neg_mul, 0, 65535)) {
+      !c.Range("lo", q.lo, low, high) || !c.Range("hi", q.hi, q.lo, high) || !c.Range("neg_mul", q.neg_mul, 0, 511)) {
     return false;
   }
   // int32 << acc_shift, plus the bias, times the leaky multiplier must fit int64.
@@ -106,27 +116,27 @@ bool CheckRequant(const Call& c, const Requant& q, int bits = 8) {
 
 // Parameters 0..14, common to CONV and the pools: the window and the band.
 struct Window {
-  int64_t n_cblk, line_px, kh, kw, sy, sx, dy, dx, wo, band, y0, y_rows, pad_top, h_in;
-  int64_t first_row = 0;  // message row of tap 0 of band row 0
-  int64_t rows = 0;       // rows of the message
-  int64_t b = 0;          // index of the band
-  int64_t elem = 1;       // bytes per element of the message
+  Wide n_cblk, line_px, kh, kw, sy, sx, dy, dx, wo, band, y0, y_rows, pad_top, h_in;
+  Wide first_row = 0;  // message row of tap 0 of band row 0
+  Wide rows = 0;       // rows of the message
+  Wide b = 0;          // index of the band
+  Wide elem = 1;       // bytes per element of the message
 };
 
 // First output row of the band; the last band overlaps its predecessor.
-int64_t BandStart(const Window& w) { return w.y0 + std::min(w.b * w.band, w.y_rows - w.band); }
+Wide BandStart(const Window& w) { return w.y0 + std::min(w.b * w.band, w.y_rows - w.band); }
 
 // Input rows of output rows [y, y + band); false where the message has none of them.
-bool PlaceBand(Window* w, int64_t y) {
-  int64_t lo = std::clamp<int64_t>(y * w->sy - w->pad_top, 0, w->h_in - 1);
-  int64_t end = (y + w->band - 1) * w->sy - w->pad_top + (w->kh - 1) * w->dy + 1;
-  int64_t hi = std::clamp<int64_t>(end, lo + 1, w->h_in);
+bool PlaceBand(Window* w, Wide y) {
+  Wide lo = std::clamp<Wide>(y * w->sy - w->pad_top, 0, w->h_in - 1);
+  Wide end = (y + w->band - 1) * w->sy - w->pad_top + (w->kh - 1) * w->dy + 1;
+  Wide hi = std::clamp<Wide>(end, lo + 1, w->h_in);
   w->first_row = y * w->sy - w->pad_top - lo;
   w->rows = hi - lo;
   return w->band > 0;
 }
 
-bool ReadWindow(const Call& c, int64_t max_taps, int64_t max_sx, Window* w) {
+bool ReadWindow(const Call& c, Wide max_taps, Wide max_sx, Window* w) {
   const int32_t* p = c.params;
   *w = {p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11], p[12], p[13]};
   if (!c.Range("n_cblk", w->n_cblk, 1, kMaxDim) || !c.Range("line_px", w->line_px, 1, kMaxDim) ||
@@ -142,29 +152,31 @@ bool ReadWindow(const Call& c, int64_t max_taps, int64_t max_sx, Window* w) {
   return PlaceBand(w, BandStart(*w));
 }
 
-int64_t InputBytes(const Window& w) { return w.rows * w.n_cblk * w.line_px * 8 * w.elem; }
+Wide InputBytes(const Window& w) { return w.rows * w.n_cblk * w.line_px * 8 * w.elem; }
 
 // Taps ky of band row r that fall inside the image. As a function of r it rises, then falls.
-int64_t TapsOfRow(const Window& w, int64_t r) {
-  int64_t begin;
+Wide TapsOfRow(const Window& w, Wide r) {
+  Wide begin;
   return ValidTaps(w.first_row + r * w.sy, w.dy, w.kh, w.rows, &begin);
 }
 
 bool EveryTapValid(const Window& w) { return TapsOfRow(w, 0) == w.kh && TapsOfRow(w, w.band - 1) == w.kh; }
 
-int64_t SumOfTaps(const Window& w) {
+#ifndef TVM_AIE_ON_ARRAY
+Wide SumOfTaps(const Window& w) {
   if (EveryTapValid(w)) return w.kh * w.band;
-  int64_t sum = 0;
-  for (int64_t r = 0; r < w.band; ++r) sum += TapsOfRow(w, r);
+  Wide sum = 0;
+  for (Wide r = 0; r < w.band; ++r) sum += TapsOfRow(w, r);
   return sum;
 }
+#endif
 
 // The second stage of a fused convolution (docs/program.md): a residual operand or a second bias, and a second
 // rounding, on the output message of the first stage.
 struct Tail {
   enum Kind : int32_t { kNone = 0, kResidual = 1, kBias = 2 };
   int32_t kind = kNone;
-  int64_t res_blocks = 0;
+  Wide res_blocks = 0;
   int x_shift = 0, res_shift = 0;
   Requant requant;
 };
@@ -177,37 +189,42 @@ bool ReadTail(const Call& c, Tail* t) {
   if (c.n_params == kConvParams || HasPoolStage(c)) return true;
   const int32_t* p = c.params + kConvParams;
   const SuperkernelState::Header& h = c.state.header;
-  *t = {p[0], h.res_blocks, p[2], p[3], Requant{0, p[4], p[5], p[6], p[7]}};
+  *t = {p[0], static_cast<Wide>(h.res_blocks), p[2], p[3], Requant{0, p[4], p[5], p[6], p[7]}};
   if (!c.Range("tail kind", t->kind, Tail::kResidual, Tail::kBias) || !c.Range("tail x_shift", t->x_shift, 0, 22) ||
       !c.Range("tail res_shift", t->res_shift, 0, 22) || !CheckRequant(c, t->requant)) {
     return false;
   }
   if (t->kind != Tail::kResidual || h.n_ocb == 0) return true;
   return c.Range("res_blocks", t->res_blocks, 1, kMaxDim) &&
-         c.Range("residual block", static_cast<int64_t>(h.cb0) + h.n_ocb, 0, t->res_blocks);
+         c.Range("residual block", static_cast<Wide>(h.cb0) + h.n_ocb, 0, t->res_blocks);
 }
 
 // Bytes of residual rows behind the input rows: [row][block][px][8].
-int64_t TailBytes(const Tail& t, const Window& w) {
+Wide TailBytes(const Tail& t, const Window& w) {
   return t.kind == Tail::kResidual ? w.band * t.res_blocks * w.wo * 8 : 0;
 }
 
-void CountTail(const Tail& t, const Window& w, int64_t n_ocb, KernelCall* call) {
+#ifdef TVM_AIE_ON_ARRAY
+void CountTail(const Tail&, const Window&, Wide, KernelCall*) {}
+#else
+void CountTail(const Tail& t, const Window& w, Wide n_ocb, KernelCall* call) {
   if (t.kind == Tail::kNone) return;
   call->tail_lines = n_ocb * w.band;
   call->tail_vectors = call->tail_lines * ((w.wo + 3) / 4) * (t.kind == Tail::kResidual ? 2 : 1);
 }
+#endif
 
 #include "kernels/gamma.inc"
 
 // Bytes per element of a convolution's output.
-int64_t OutputElement(const Call& c) { return (c.state.header.flags & kWideOutput) != 0 ? 2 : 1; }
+Wide OutputElement(const Call& c) { return (c.state.header.flags & kWideOutput) != 0 ? 2 : 1; }
 
 // Partial sums between the chunks of input channels, and the output of `out_bytes` after the last one.
-bool CheckConvResults(const Call& c, const Window& w, int64_t ck, int64_t n_ck, int64_t out_bytes) {
-  int64_t lines = static_cast<int64_t>(c.state.header.n_ocb) * w.band;
-  int64_t acc_bytes = lines * ((w.wo + 3) / 4) * 128;
-  if (n_ck > 1 && acc_bytes > c.config.acc_bytes) {
+bool CheckConvResults(const Call& c, const Window& w, Wide ck, Wide n_ck, Wide out_bytes) {
+  if (kTrusted) return true;
+  Wide lines = static_cast<Wide>(c.state.header.n_ocb) * w.band;
+  Wide acc_bytes = lines * ((w.wo + 3) / 4) * 128;
+  if (n_ck > 1 && acc_bytes > static_cast<Wide>(c.config.acc_bytes)) {
     return c.Fail("partial sums of %lld bytes exceed ACC of %u", static_cast<long long>(acc_bytes), c.config.acc_bytes);
   }
   if (ck > 0) c.Read(c.config.acc_base, acc_bytes);
@@ -235,24 +252,27 @@ void SetWindow(const Window& w, Args* args) {
   args->band = static_cast<int>(w.band);
 }
 
-bool CheckDivisors(const Call& c, const Window& w, int64_t pad_left, const int32_t* div, int n_div) {
+#ifdef TVM_AIE_ON_ARRAY
+bool CheckDivisors(const Call&, const Window&, Wide, const int32_t*, int) { return true; }
+#else
+bool CheckDivisors(const Call& c, const Window& w, Wide pad_left, const int32_t* div, int n_div) {
   bool any = false;
   for (int i = 0; i < n_div; ++i) {
     any = any || div[3 * i] == 0;
     if (!c.Range("divisor shift", div[3 * i + 2], -kMaxLeftShift, kMaxOutShift)) return false;
   }
   if (any) return true;
-  std::vector<int64_t> counts_x, counts_y;
-  auto insert = [](std::vector<int64_t>* list, int64_t v) {
+  std::vector<Wide> counts_x, counts_y;
+  auto insert = [](std::vector<Wide>* list, Wide v) {
     if (std::find(list->begin(), list->end(), v) == list->end()) list->push_back(v);
   };
-  int64_t begin;
-  for (int64_t px = 0; px < w.wo; ++px) {
+  Wide begin;
+  for (Wide px = 0; px < w.wo; ++px) {
     insert(&counts_x, ValidTaps(px * w.sx - pad_left, w.dx, w.kw, w.line_px, &begin));
   }
-  for (int64_t r = 0; r < w.band; ++r) insert(&counts_y, TapsOfRow(w, r));
-  for (int64_t nx : counts_x) {
-    for (int64_t ny : counts_y) {
+  for (Wide r = 0; r < w.band; ++r) insert(&counts_y, TapsOfRow(w, r));
+  for (Wide nx : counts_x) {
+    for (Wide ny : counts_y) {
       bool found = false;
       for (int i = 0; i < n_div; ++i) found = found || div[3 * i] == nx * ny;
       if (!found) return c.Fail("no divisor for a window of %lld taps", static_cast<long long>(nx * ny));
@@ -260,6 +280,8 @@ bool CheckDivisors(const Call& c, const Window& w, int64_t pad_left, const int32
   }
   return true;
 }
+
+#endif
 
 #include "kernels/pool_stage.inc"
 
@@ -269,17 +291,17 @@ ConvArgs MakeConvArgs(const Call& c, const Window& w, const Gamma& gamma, uint32
   SetWindow(w, &a);
   a.n_ocb = static_cast<int>(c.state.header.n_ocb);
   a.bias = c.mem + c.config.hdr_base + 64;
-  a.row_ptr = gamma.row_ptr.data();
-  a.col = gamma.col.data();
+  a.row_ptr = Pointer(gamma.row_ptr);
+  a.col = Pointer(gamma.col);
   a.a_bytes = static_cast<int>(w.elem);
   a.out_bytes = static_cast<int>(OutputElement(c));
   a.dense_rows = (c.state.header.flags & kDenseRows) != 0;
   a.every_tap = EveryTapValid(w);
   if (gamma.listed) {
-    a.tap_ptr = gamma.tap_ptr.data();
-    a.tap = gamma.tap.data();
-    a.pair_ptr = gamma.pair_ptr.data();
-    a.pair = gamma.pair.data();
+    a.tap_ptr = Pointer(gamma.tap_ptr);
+    a.tap = Pointer(gamma.tap);
+    a.pair_ptr = Pointer(gamma.pair_ptr);
+    a.pair = Pointer(gamma.pair);
   }
   a.w_ring = c.mem + c.config.w_base;
   a.w_ring_bytes = c.config.w_slots * c.config.w_slot;
@@ -291,19 +313,18 @@ ConvArgs MakeConvArgs(const Call& c, const Window& w, const Gamma& gamma, uint32
 
 // int32 bias2 follows the first bias in HDR.
 void ApplyBiasTail(const Call& c, const Tail& t, const Window& w) {
-  const uint8_t* bias = c.mem + c.config.hdr_base + 64 + size_t{c.state.header.n_ocb} * 32;
-  uint8_t* line = c.mem + c.state.o_msg;
-  AddArgs scratch;
-  scratch.line_px = static_cast<int>(w.wo);
-  AttachScratch(&scratch);
-  int64_t lines = int64_t{c.state.header.n_ocb} * w.band;
-  for (int64_t i = 0; i < lines; ++i, line += w.wo * 8) {
-    int32_t b[8];
-    std::memcpy(b, bias + i / w.band * 32, sizeof(b));
-    for (int64_t k = 0; k < w.wo * 8; ++k) {
-      scratch.scratch_line[k] = static_cast<int8_t>(line[k]) * (1 << t.x_shift);
-    }
-    RequantLine(scratch.scratch_line, b, t.requant, static_cast<int>(w.wo), line);
+  AddArgs a;
+  a.n_cblk = a.n_ocb = 1;
+  a.line_px = static_cast<int>(w.wo);
+  a.band = static_cast<int>(w.band);
+  a.x_shift = t.x_shift;
+  a.requant = t.requant;
+  AttachScratch(&a);
+  a.bias = c.mem + c.config.hdr_base + 64 + size_t{c.state.header.n_ocb} * 32;
+  a.x = a.out = c.mem + c.state.o_msg;
+  for (uint32_t ocb = 0; ocb < c.state.header.n_ocb; ++ocb, a.bias += 32) {
+    BestKernels().add(a);
+    a.x = a.out = a.out + w.wo * w.band * 8;
   }
 }
 
@@ -318,8 +339,8 @@ void ApplyResidualTail(const Call& c, const Tail& t, const Window& w) {
   a.requant = t.requant;
   AttachScratch(&a);
   uint8_t* line = c.mem + c.state.o_msg;
-  for (int64_t ocb = 0; ocb < h.n_ocb; ++ocb) {
-    for (int64_t row = 0; row < w.band; ++row, line += w.wo * 8) {
+  for (Wide ocb = 0; ocb < static_cast<Wide>(h.n_ocb); ++ocb) {
+    for (Wide row = 0; row < w.band; ++row, line += w.wo * 8) {
       a.x = a.out = line;
       a.y = residual + ((row * t.res_blocks) + h.cb0 + ocb) * w.wo * 8;
       BestKernels().add(a);
@@ -327,17 +348,17 @@ void ApplyResidualTail(const Call& c, const Tail& t, const Window& w) {
   }
 }
 
-int64_t ConvInputBytes(const Window& w, const PoolStage& s) {
+Wide ConvInputBytes(const Window& w, const PoolStage& s) {
   return s.kind == PoolStage::kBefore ? s.rows * w.n_cblk * s.w * 8 : InputBytes(w);
 }
 
-int64_t ConvOutputBytes(const Call& c, const Window& w, const PoolStage& s) {
-  int64_t n_ocb = c.state.header.n_ocb;
+Wide ConvOutputBytes(const Call& c, const Window& w, const PoolStage& s) {
+  Wide n_ocb = c.state.header.n_ocb;
   return s.kind == PoolStage::kAfter ? n_ocb * s.band * s.wo * 8 : n_ocb * w.band * w.wo * 8 * OutputElement(c);
 }
 
 // Parameters, messages and bounds of a CONV call; false with a fault.
-bool CheckConv(const Call& c, Window* w, Tail* tail, PoolStage* stage, Requant* q, int64_t* ck, int64_t* n_ck,
+bool CheckConv(const Call& c, Window* w, Tail* tail, PoolStage* stage, Requant* q, Wide* ck, Wide* n_ck,
                Gamma* gamma, uint32_t* w_first) {
   const int32_t* p = c.params;
   if (c.n_params < kConvParams + kTailParams && !c.Params(kConvParams)) return false;
@@ -345,24 +366,24 @@ bool CheckConv(const Call& c, Window* w, Tail* tail, PoolStage* stage, Requant* 
   const uint32_t flags = c.state.header.flags;
   w->elem = (flags & kWideInput) != 0 ? 2 : 1;
   if (w->elem == 2 && !c.Range("sx of int16", w->sx, 1, kMaxConvStride / 2)) return false;
-  if (w->elem == 2 && c.state.header.n_pairs != 0) return c.Fail("int4 weights with int16 activations");
+  if (!kTrusted && w->elem == 2 && c.state.header.n_pairs != 0) return c.Fail("int4 weights with int16 activations");
   *n_ck = p[16];
   *q = {p[17], p[18], p[19], p[20], p[21]};
   if (!c.Range("n_ck", *n_ck, 1, kMaxDim) || !c.Range("input chunk", *ck, 0, *n_ck - 1) ||
       !CheckRequant(c, *q, (flags & kWideOutput) != 0 ? 16 : 8) || !ReadTail(c, tail)) {
     return false;
   }
-  if (HasPoolStage(c) && (flags & (kWideInput | kWideOutput)) != 0) return c.Fail("a pool inside needs int8");
+  if (!kTrusted && HasPoolStage(c) && (flags & (kWideInput | kWideOutput)) != 0) return c.Fail("a pool inside needs int8");
   if (HasPoolStage(c)) {
     if (!c.Range("stage", p[kConvParams], PoolStage::kAfter, PoolStage::kBefore) || !ReadPoolStage(c, stage) ||
         !ApplyPoolStage(c, stage, w)) {
       return false;
     }
   }
-  if (tail->kind != Tail::kNone && (flags & kWideOutput) != 0) return c.Fail("a second stage needs int8 outputs");
-  if (tail->kind == Tail::kResidual && *n_ck != 1) return c.Fail("a residual needs all input channels in one message");
-  int64_t last_px = (w->wo - 1) * w->sx + (w->kw - 1) * w->dx;
-  if (last_px >= w->line_px) {
+  if (!kTrusted && tail->kind != Tail::kNone && (flags & kWideOutput) != 0) return c.Fail("a second stage needs int8 outputs");
+  if (!kTrusted && tail->kind == Tail::kResidual && *n_ck != 1) return c.Fail("a residual needs all input channels in one message");
+  Wide last_px = (w->wo - 1) * w->sx + (w->kw - 1) * w->dx;
+  if (!kTrusted && last_px >= w->line_px) {
     return c.Fail("reads pixel %lld of a line of %lld", static_cast<long long>(last_px),
                   static_cast<long long>(w->line_px));
   }
@@ -371,7 +392,7 @@ bool CheckConv(const Call& c, Window* w, Tail* tail, PoolStage* stage, Requant* 
       !CheckStage(c, *stage, *w, *n_ck) || !CheckConvResults(c, *w, *ck, *n_ck, ConvOutputBytes(c, *w, *stage))) {
     return false;
   }
-  if (stage->kind != PoolStage::kBefore && c.state.a_msg + InputBytes(*w) + 3 * w->sx * 8 * w->elem > c.config.mem_bytes) {
+  if (!kTrusted && stage->kind != PoolStage::kBefore && c.state.a_msg + InputBytes(*w) + 3 * w->sx * 8 * w->elem > c.config.mem_bytes) {
     return c.Fail("no room behind the input for the vector load of the last pixels");
   }
   c.Read(c.config.hdr_base, c.state.header.hdr_bytes);
@@ -383,9 +404,13 @@ bool RunConv(const Call& c) {
   Tail tail;
   PoolStage stage;
   Requant q;
-  int64_t ck = 0, n_ck = 0;
+  Wide ck = 0, n_ck = 0;
   uint32_t w_first = 0;
-  static thread_local Gamma gamma;
+#ifdef TVM_AIE_ON_ARRAY
+  Gamma gamma;
+#else
+  static thread_local Gamma gamma;  // keeps its memory
+#endif
   if (!CheckConv(c, &w, &tail, &stage, &q, &ck, &n_ck, &gamma, &w_first)) return false;
   if (c.state.header.n_ocb == 0) return true;  // a row of cores may own nothing; then nothing bounds the loops
   bool last = ck == n_ck - 1;
@@ -407,28 +432,40 @@ bool RunConv(const Call& c) {
   AttachScratch(&args);
   BestKernels().conv(args);
   if (last && stage.kind == PoolStage::kAfter) PoolAfter(c, stage, w, between);
-  if (last && tail.kind == Tail::kResidual) ApplyResidualTail(c, tail, w);
-  if (last && tail.kind == Tail::kBias) ApplyBiasTail(c, tail, w);
+  if (kUsedKernels >> kAdd & 1 && last && tail.kind == Tail::kResidual) ApplyResidualTail(c, tail, w);
+  if (kUsedKernels >> kAdd & 1 && last && tail.kind == Tail::kBias) ApplyBiasTail(c, tail, w);
   return true;
 }
 
 // The blocks cb0 .. cb0 + n_ocb - 1 that this row of cores owns.
-bool CheckOwned(const Call& c, int64_t n_cblk) {
+bool CheckOwned(const Call& c, Wide n_cblk) {
+  if (kTrusted) return true;
   const SuperkernelState::Header& h = c.state.header;
-  if (static_cast<int64_t>(h.cb0) + h.n_ocb <= n_cblk) return true;
+  if (static_cast<Wide>(h.cb0) + static_cast<Wide>(h.n_ocb) <= n_cblk) return true;
   return c.Fail("owns blocks %u..%u of %lld", h.cb0, h.cb0 + h.n_ocb - 1, static_cast<long long>(n_cblk));
 }
 
-void CountLines(const Call& c, int64_t lines, int64_t line_px, int64_t vectors_per_vector) {
+#ifdef TVM_AIE_ON_ARRAY
+void CountLines(const Call&, Wide, Wide, Wide) {}
+void CountPool(const Call&, const Window&, Wide) {}
+#else
+void CountLines(const Call& c, Wide lines, Wide line_px, Wide vectors_per_vector) {
   c.result->chunks = lines;
   c.result->trips[1] = lines * ((line_px + 3) / 4) * vectors_per_vector;
   c.Read(c.config.hdr_base, 64);
 }
 
+void CountPool(const Call& c, const Window& w, Wide n_ocb) {
+  c.result->chunks = n_ocb * w.band;
+  c.result->trips[1] = n_ocb * ((w.wo + 3) / 4) * SumOfTaps(w) * w.kw;
+  c.Read(c.config.hdr_base, 64);
+}
+#endif
+
 bool RunAdd(const Call& c) {
   const int32_t* p = c.params;
   if (!c.Params(10)) return false;
-  int64_t n_cblk = p[0], line_px = p[1], band = p[2], n_inputs = p[3];
+  Wide n_cblk = p[0], line_px = p[1], band = p[2], n_inputs = p[3];
   Requant q{0, p[6], p[7], p[8], p[9]};
   // |v| <= 2 * 128 << 22 = 2^30 stays in int32.
   if (!c.Range("n_cblk", n_cblk, 1, kMaxDim) || !c.Range("line_px", line_px, 1, kMaxDim) ||
@@ -436,7 +473,7 @@ bool RunAdd(const Call& c) {
       !c.Range("b_shift", p[5], 0, 22) || !CheckRequant(c, q) || !CheckOwned(c, n_cblk)) {
     return false;
   }
-  int64_t n_ocb = c.state.header.n_ocb, input = band * n_cblk * line_px * 8;
+  Wide n_ocb = c.state.header.n_ocb, input = band * n_cblk * line_px * 8;
   if (!CheckInput(c, input * n_inputs) || !CheckOutput(c, n_ocb * band * line_px * 8)) return false;
   CountLines(c, n_ocb * band, line_px, n_inputs);
   if (!c.functional) return true;
@@ -462,7 +499,7 @@ bool RunPool(const Call& c, bool average) {
   Window w;
   int n_div = 0;
   if (average) {
-    if (c.n_params < 19) return c.Fail("%d parameter words, expected 19 at least", c.n_params);
+    if (!kTrusted && c.n_params < 19) return c.Fail("%d parameter words, expected 19 at least", c.n_params);
     n_div = p[18];
     if (!c.Range("n_div", n_div, 1, kMaxDivisors)) return false;
   }
@@ -471,13 +508,11 @@ bool RunPool(const Call& c, bool average) {
       !c.Range("hi", p[17], p[16], 127) || !CheckOwned(c, w.n_cblk)) {
     return false;
   }
-  int64_t n_ocb = c.state.header.n_ocb;
+  Wide n_ocb = c.state.header.n_ocb;
   if (!CheckInput(c, InputBytes(w)) || !CheckOutput(c, n_ocb * w.band * w.wo * 8)) return false;
   if (n_ocb == 0) return true;
-  if (average && !CheckDivisors(c, w, p[15], p + 19, n_div)) return false;
-  c.result->chunks = n_ocb * w.band;
-  c.result->trips[1] = n_ocb * ((w.wo + 3) / 4) * SumOfTaps(w) * w.kw;
-  c.Read(c.config.hdr_base, 64);
+  if (!kTrusted && average && !CheckDivisors(c, w, p[15], p + 19, n_div)) return false;
+  CountPool(c, w, n_ocb);
   if (!c.functional) return true;
   PoolArgs a;
   a.a = c.mem + c.state.a_msg;
@@ -490,20 +525,21 @@ bool RunPool(const Call& c, bool average) {
   a.div = p + 19;
   a.n_div = n_div;
   a.out = c.mem + c.state.o_msg;
-  average ? BestKernels().avg_pool(a) : BestKernels().max_pool(a);
+  if (average) BestKernels().avg_pool(a);
+  else BestKernels().max_pool(a);
   return true;
 }
 
 bool RunUpsample(const Call& c) {
   const int32_t* p = c.params;
   if (!c.Params(5)) return false;
-  int64_t n_cblk = p[0], line_px = p[1], fy = p[2], fx = p[3], band = p[4];
+  Wide n_cblk = p[0], line_px = p[1], fy = p[2], fx = p[3], band = p[4];
   if (!c.Range("n_cblk", n_cblk, 1, kMaxDim) || !c.Range("line_px", line_px, 1, kMaxDim) ||
       !c.Range("fy", fy, 1, 64) || !c.Range("fx", fx, 1, 64) || !c.Range("band", band, 1, kMaxDim) ||
       !CheckOwned(c, n_cblk)) {
     return false;
   }
-  int64_t n_ocb = c.state.header.n_ocb;
+  Wide n_ocb = c.state.header.n_ocb;
   // In this order: the input bounds the product of the output.
   if (!CheckInput(c, band * n_cblk * line_px * 8) || !CheckOutput(c, n_ocb * band * fy * line_px * fx * 8)) {
     return false;
@@ -528,6 +564,7 @@ bool RunUpsample(const Call& c) {
 
 bool PerformKernel(const SuperkernelState& state, const CoreConfig& config, uint8_t* mem, int id,
                    const int32_t* params, int n_params, bool functional, KernelCall* call, FaultText* fault) {
+#ifndef TVM_AIE_ON_ARRAY
   static const char* const kNames[] = {"KERNEL", "CONV", "ADD", "MAXPOOL", "AVGPOOL", "UPSAMPLE"};
   bool known = id >= kConv && id <= kUpsample;
   Call c{state, config, mem, params, n_params, functional, call, fault, kNames[known ? id : 0]};
@@ -535,13 +572,16 @@ bool PerformKernel(const SuperkernelState& state, const CoreConfig& config, uint
   if (!known) return c.Fail("unknown kernel %d", id);
   if (!state.header.valid) return c.Fail("no weight message header has been read");
   if (state.a_held == 0) return c.Fail("no activation message is held");
-  switch (id) {
-    case kConv: return RunConv(c);
-    case kAdd: return RunAdd(c);
-    case kMaxPool: return RunPool(c, false);
-    case kAvgPool: return RunPool(c, true);
-    default: return RunUpsample(c);
-  }
+#else
+  Call c{state, config, mem, params, n_params, functional, call, fault, nullptr};
+#endif
+  // Kernels that the network does not use are not even linked.
+  if (kUsedKernels >> kConv & 1 && id == kConv) return RunConv(c);
+  if (kUsedKernels >> kAdd & 1 && id == kAdd) return RunAdd(c);
+  if (kUsedKernels >> kMaxPool & 1 && id == kMaxPool) return RunPool(c, false);
+  if (kUsedKernels >> kAvgPool & 1 && id == kAvgPool) return RunPool(c, true);
+  if (kUsedKernels >> kUpsample & 1 && id == kUpsample) return RunUpsample(c);
+  return c.Fail("kernel %d was not compiled in", id);
 }
 
 }  // namespace tvm_aie::kernels

@@ -3,9 +3,17 @@
 
 #include <cstdint>
 
+#include "kernels/kernel_args.h"
 #include "tvm_aie/superkernel.h"
 
 namespace tvm_aie::kernels {
+
+// On the array the compiler has proved every bound; a core has no program memory to check it again or to count.
+#ifdef TVM_AIE_ON_ARRAY
+constexpr bool kTrusted = true;
+#else
+constexpr bool kTrusted = false;
+#endif
 
 // Upper bound of the parameter words of any kernel (AVGPOOL with kMaxDivisors rows).
 constexpr int kMaxDivisors = 64;

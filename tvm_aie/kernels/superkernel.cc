@@ -8,6 +8,10 @@ namespace tvm_aie {
 
 namespace {
 
+using kernels::kTrusted;
+using kernels::UWide;
+using kernels::Wide;
+
 constexpr uint32_t kOpMagic = 0x0A1E0001, kWeightMagic = 0x0A1E0002;
 constexpr uint32_t kOpHeaderWords = 6, kWeightHeaderBytes = 64;
 
@@ -90,7 +94,7 @@ class Machine {
     }
   }
 
-  static Step Lock(StepKind kind, int lock, int64_t value, int opcodes) {
+  static Step Lock(StepKind kind, int lock, Wide value, int opcodes) {
     Step step;
     step.kind = kind;
     step.lock = lock;
@@ -111,13 +115,17 @@ class Machine {
     return {};
   }
 
-  bool Region(uint64_t base, uint64_t bytes) const { return base + bytes <= c_.mem_bytes; }
+  bool Region(UWide base, UWide bytes) const { return base + bytes <= c_.mem_bytes; }
 
   Step CheckConfig(bool* done) {
+    if (kTrusted) {
+      s_.phase = kFetch;
+      return Continue(done);
+    }
     auto ring = [&](uint32_t base, uint32_t slot, uint32_t slots, uint32_t unit) {
       constexpr uint32_t kMax = 1u << 24;
       return slot >= unit && slots >= 1 && slot < kMax && slots < kMax && slot % unit == 0 &&
-             Region(base, uint64_t{slot} * slots);
+             Region(base, UWide{slot} * slots);
     };
     if (!ring(c_.a_base, c_.a_slot, c_.a_slots, 4) || c_.a_slot < kOpHeaderWords * 4) {
       return Fault("config: bad A ring");
@@ -132,28 +140,28 @@ class Machine {
     return Continue(done);
   }
 
-  int32_t Word(uint64_t address) const {
+  int32_t Word(UWide address) const {
     int32_t v;
     std::memcpy(&v, mem_ + address, 4);
     return v;
   }
 
   // Copies from a ring, from byte `offset` on, around its end.
-  void CopyFromRing(uint32_t base, uint64_t ring_bytes, uint64_t offset, uint64_t bytes, uint32_t to) {
-    uint64_t straight = ring_bytes - offset < bytes ? ring_bytes - offset : bytes;
+  void CopyFromRing(uint32_t base, UWide ring_bytes, UWide offset, UWide bytes, uint32_t to) {
+    UWide straight = ring_bytes - offset < bytes ? ring_bytes - offset : bytes;
     // memmove: a malformed configuration may lay OPS or HDR over the ring.
     std::memmove(mem_ + to, mem_ + base + offset, straight);
     std::memmove(mem_ + to + straight, mem_ + base, bytes - straight);
   }
 
   Step ReadOpHeader(bool* done) {
-    uint64_t at = c_.a_base + uint64_t{s_.a_pos} * c_.a_slot;
+    UWide at = c_.a_base + UWide{s_.a_pos} * c_.a_slot;
     if (static_cast<uint32_t>(Word(at)) != kOpMagic) {
       return Fault("opcode message: bad magic " + ToText(Word(at)) + " at A slot " + ToText(s_.a_pos));
     }
-    int64_t n_words = Word(at + 4), slots = Word(at + 8);
-    if (slots < 1 || slots > c_.a_slots) return Fault("opcode message: " + ToText(slots) + " slots");
-    if (n_words < kOpHeaderWords || n_words * 4 > slots * c_.a_slot || n_words * 4 > c_.ops_bytes) {
+    Wide n_words = Word(at + 4), slots = Word(at + 8);
+    if (!kTrusted && (slots < 1 || slots > c_.a_slots)) return Fault("opcode message: " + ToText(slots) + " slots");
+    if (!kTrusted && (n_words < kOpHeaderWords || n_words * 4 > slots * c_.a_slot || n_words * 4 > c_.ops_bytes)) {
       return Fault("opcode message: " + ToText(n_words) + " words do not fit " + ToText(slots) +
                    " slots and OPS of " + ToText(c_.ops_bytes) + " bytes");
     }
@@ -166,8 +174,8 @@ class Machine {
   }
 
   Step CopyOps() {
-    uint64_t ring = uint64_t{c_.a_slot} * c_.a_slots;
-    CopyFromRing(c_.a_base, ring, uint64_t{s_.a_pos} * c_.a_slot, uint64_t{s_.n_words} * 4, c_.ops_base);
+    UWide ring = UWide{c_.a_slot} * c_.a_slots;
+    CopyFromRing(c_.a_base, ring, UWide{s_.a_pos} * c_.a_slot, UWide{s_.n_words} * 4, c_.ops_base);
     s_.a_pos = (s_.a_pos + static_cast<uint32_t>(s_.pending)) % c_.a_slots;
     s_.pc = kOpHeaderWords;
     s_.depth = 0;
@@ -175,23 +183,23 @@ class Machine {
     return Lock(StepKind::kRelease, kAFree, s_.pending, 0);
   }
 
-  int32_t Op(uint32_t i) const { return Word(uint64_t{c_.ops_base} + uint64_t{i} * 4); }
+  int32_t Op(uint32_t i) const { return Word(UWide{c_.ops_base} + UWide{i} * 4); }
 
   Step Execute() {
     static constexpr uint32_t kWords[] = {1, 2, 1, 2, 2, 1, 1, 1, 1, 3, 1, 2};
-    if (s_.pc >= s_.n_words) return Fault("opcode message ends without END");
+    if (!kTrusted && s_.pc >= s_.n_words) return Fault("opcode message ends without END");
     int32_t op = Op(s_.pc);
-    if (op < 0 || op > kSkipO) {
+    if (!kTrusted && (op < 0 || op > kSkipO)) {
       return Fault("unknown opcode " + ToText(op) + " at word " + ToText(s_.pc));
     }
-    if (s_.n_words - s_.pc < kWords[op]) return Fault("opcode " + ToText(op) + " is cut off");
+    if (!kTrusted && s_.n_words - s_.pc < kWords[op]) return Fault("opcode " + ToText(op) + " is cut off");
     int32_t operand = kWords[op] > 1 ? Op(s_.pc + 1) : 0;
     uint32_t at = s_.pc;
     s_.pc += kWords[op];
     switch (op) {
       case kEnd:
       case kHaltOp:
-        if (s_.depth != 0) return Fault("message ends inside a loop");
+        if (!kTrusted && s_.depth != 0) return Fault("message ends inside a loop");
         s_.phase = op == kEnd ? kFetch : kHalted;
         return Control(op == kEnd ? StepKind::kControl : StepKind::kHalt, 1);
       case kLoop: return BeginLoop(operand);
@@ -199,7 +207,7 @@ class Machine {
       case kAcqA: return AcquireA(operand);
       case kRelA: return ReleaseA(operand);
       case kAcqW:
-        if (s_.w_held != 0) return Fault("ACQ_W: a weight message is already held");
+        if (!kTrusted && s_.w_held != 0) return Fault("ACQ_W: a weight message is already held");
         s_.phase = kReadWHeader;
         return Lock(StepKind::kAcquire, kWFull, 1, 1);
       case kRelW: return ReleaseW();
@@ -211,14 +219,14 @@ class Machine {
   }
 
   Step BeginLoop(int32_t count) {
-    if (count < 1) return Fault("LOOP: count " + ToText(count));
-    if (s_.depth >= static_cast<int>(s_.loops.size())) return Fault("LOOP: nested deeper than 4");
+    if (!kTrusted && count < 1) return Fault("LOOP: count " + ToText(count));
+    if (!kTrusted && s_.depth >= static_cast<int>(s_.loops.size())) return Fault("LOOP: nested deeper than 4");
     s_.loops[static_cast<size_t>(s_.depth++)] = {s_.pc, count, 0};
     return Control(StepKind::kControl, 1);
   }
 
   Step EndLoop() {
-    if (s_.depth == 0) return Fault("NEXT without LOOP");
+    if (!kTrusted && s_.depth == 0) return Fault("NEXT without LOOP");
     SuperkernelState::Loop& loop = s_.loops[static_cast<size_t>(s_.depth - 1)];
     if (++loop.index < loop.count) {
       s_.pc = loop.body;
@@ -231,7 +239,7 @@ class Machine {
   // A second ACQ_A extends the message; REL_A of a part drops its first slots. A message that does not fit before the
   // end of the ring begins at its start: what is left of the ring holds filler.
   Step AcquireA(int32_t m, int opcodes = 1) {
-    if (m < 1 || m > static_cast<int64_t>(c_.a_slots) - s_.a_held) {
+    if (!kTrusted && (m < 1 || m > static_cast<Wide>(c_.a_slots) - s_.a_held)) {
       return Fault("ACQ_A: " + ToText(m) + " slots, " + ToText(s_.a_held) + " held of a ring of " +
                    ToText(c_.a_slots));
     }
@@ -246,7 +254,7 @@ class Machine {
   }
 
   Step ReleaseA(int32_t m) {
-    if (m < 1 || m > static_cast<int64_t>(s_.a_held)) {
+    if (m < 1 || m > static_cast<Wide>(s_.a_held)) {
       return Fault("REL_A: " + ToText(m) + " slots, " + ToText(s_.a_held) + " held");
     }
     s_.a_held -= static_cast<uint32_t>(m);
@@ -261,8 +269,8 @@ class Machine {
       return Fault("weight message: bad magic " + ToText(Word(s_.w_msg)) + " at W slot " +
                    ToText(s_.w_pos));
     }
-    int64_t slots = Word(uint64_t{s_.w_msg} + 4);
-    if (slots < 1 || slots > c_.w_slots) return Fault("weight message: " + ToText(slots) + " slots");
+    Wide slots = Word(UWide{s_.w_msg} + 4);
+    if (!kTrusted && (slots < 1 || slots > c_.w_slots)) return Fault("weight message: " + ToText(slots) + " slots");
     s_.w_held = static_cast<uint32_t>(slots);
     s_.phase = kCopyHeader;
     if (slots == 1) return Continue(done);
@@ -270,22 +278,22 @@ class Machine {
   }
 
   Step CopyHeader(bool* done) {
-    uint64_t at = s_.w_msg;
-    int64_t bytes = Word(at + 8), n_ocb = Word(at + 12), o_slots = Word(at + 16), nnz = Word(at + 20);
-    int64_t cb0 = Word(at + 24), res_blocks = Word(at + 28);
-    int64_t n_taps = Word(at + 32), n_pairs = Word(at + 36), flags = Word(at + 40);
-    if (bytes < kWeightHeaderBytes || bytes % 64 != 0 || bytes > c_.hdr_bytes ||
-        bytes > static_cast<int64_t>(s_.w_held) * c_.w_slot) {
+    UWide at = s_.w_msg;
+    Wide bytes = Word(at + 8), n_ocb = Word(at + 12), o_slots = Word(at + 16), nnz = Word(at + 20);
+    Wide cb0 = Word(at + 24), res_blocks = Word(at + 28);
+    Wide n_taps = Word(at + 32), n_pairs = Word(at + 36), flags = Word(at + 40);
+    if (!kTrusted && (bytes < kWeightHeaderBytes || bytes % 64 != 0 || bytes > c_.hdr_bytes ||
+        bytes > static_cast<Wide>(s_.w_held) * c_.w_slot)) {
       return Fault("weight message: header of " + ToText(bytes) + " bytes (HDR holds " +
                    ToText(c_.hdr_bytes) + ")");
     }
-    constexpr int64_t kMax = 65535;  // row_ptr is uint16
-    if (n_ocb < 0 || n_ocb > kMax || nnz < 0 || nnz > kMax || cb0 < 0 || cb0 > kMax || res_blocks < 0 || res_blocks > kMax || o_slots < 0 ||
-        o_slots > c_.o_slots) {
+    constexpr Wide kMax = 65535;  // row_ptr is uint16
+    if (!kTrusted && (n_ocb < 0 || n_ocb > kMax || nnz < 0 || nnz > kMax || cb0 < 0 || cb0 > kMax || res_blocks < 0 || res_blocks > kMax || o_slots < 0 ||
+        o_slots > c_.o_slots)) {
       return Fault("weight message: n_ocb " + ToText(n_ocb) + ", nnz " + ToText(nnz) + ", cb0 " +
                    ToText(cb0) + ", o_slots " + ToText(o_slots) + " out of range");
     }
-    if (n_taps < 0 || n_taps > kMax || n_pairs < 0 || n_pairs > kMax || flags < 0 || flags > kAllFlags) {
+    if (!kTrusted && (n_taps < 0 || n_taps > kMax || n_pairs < 0 || n_pairs > kMax || flags < 0 || flags > kAllFlags)) {
       return Fault("weight message: " + ToText(n_taps) + " listed taps, " + ToText(n_pairs) + " pairs, flags " +
                    ToText(flags) + " out of range");
     }
@@ -301,13 +309,13 @@ class Machine {
     h.n_taps = static_cast<uint32_t>(n_taps);
     h.n_pairs = static_cast<uint32_t>(n_pairs);
     h.flags = static_cast<uint32_t>(flags);
-    CopyFromRing(c_.w_base, uint64_t{c_.w_slot} * c_.w_slots, uint64_t{s_.w_pos} * c_.w_slot, h.hdr_bytes, c_.hdr_base);
+    CopyFromRing(c_.w_base, UWide{c_.w_slot} * c_.w_slots, UWide{s_.w_pos} * c_.w_slot, h.hdr_bytes, c_.hdr_base);
     s_.phase = kExecute;
     return Continue(done);
   }
 
   Step ReleaseW() {
-    if (s_.w_held == 0) return Fault("REL_W: no weight message is held");
+    if (!kTrusted && s_.w_held == 0) return Fault("REL_W: no weight message is held");
     uint32_t n = s_.w_held;
     s_.w_pos = (s_.w_pos + n) % c_.w_slots;
     s_.w_held = 0;
@@ -315,7 +323,7 @@ class Machine {
   }
 
   Step AcquireO(int opcodes = 1) {
-    if (!s_.header.valid) return Fault("ACQ_O: no weight message header has been read");
+    if (!kTrusted && !s_.header.valid) return Fault("ACQ_O: no weight message header has been read");
     // One message collects all input channel chunks: acquired with the first, a no-op with the others.
     if (s_.o_held != 0) return Control(StepKind::kControl, opcodes);
     uint32_t n = s_.header.o_slots;
@@ -356,11 +364,15 @@ class Machine {
 
   Step Kernel(uint32_t at) {
     int32_t id = Op(at + 1), n = Op(at + 2);
-    if (n < 0 || n > kernels::kMaxParams || static_cast<uint32_t>(n) > s_.n_words - s_.pc) {
+    if (!kTrusted && (n < 0 || n > kernels::kMaxParams || static_cast<uint32_t>(n) > s_.n_words - s_.pc)) {
       return Fault("KERNEL " + ToText(id) + ": " + ToText(n) + " parameter words");
     }
-    int32_t params[kernels::kMaxParams];
-    std::memcpy(params, mem_ + c_.ops_base + uint64_t{s_.pc} * 4, static_cast<size_t>(n) * 4);
+#ifdef TVM_AIE_ON_ARRAY
+    const auto* params = reinterpret_cast<const int32_t*>(mem_ + c_.ops_base + s_.pc * 4);  // the stack has 2 KB
+#else
+    int32_t params[kernels::kMaxParams];  // `mem` need not be aligned
+    std::memcpy(params, mem_ + c_.ops_base + UWide{s_.pc} * 4, static_cast<size_t>(n) * 4);
+#endif
     s_.pc += static_cast<uint32_t>(n);
     Step step = Control(StepKind::kKernel, 1);
     FaultText fault;

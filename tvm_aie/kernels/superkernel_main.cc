@@ -3,17 +3,7 @@
 
 #include <aie_api/aie.hpp>
 
-#include "kernels/dispatch.h"
 #include "tvm_aie/superkernel.h"
-
-namespace tvm_aie::kernels {
-
-// The array has one implementation and needs no work space beside ACC.
-const KernelTable& BestKernels() { return *PortableKernels(); }
-void AttachScratch(ConvArgs*) {}
-void AttachScratch(AddArgs*) {}
-
-}  // namespace tvm_aie::kernels
 
 namespace {
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from tvm_aie.device import load_device
 from tvm_aie.emit.mlir import ir
-from tvm_aie.emit.mlir.build import ARGS, CORE_FUNCTION, CORE_OBJECT, build, program_memory, stack_bytes
+from tvm_aie.emit.mlir.build import ARGS, CONFIGURE, CORE_FUNCTION, CORE_OBJECT, build, program_memory, stack_bytes
 from tvm_aie.emit.mlir.check import verify_text
 from tvm_aie.emit.mlir.parser import parse
 from tvm_aie.emit.mlir.readback import emulator_section, read_back
@@ -25,10 +25,13 @@ from tvm_aie.emit.program import Program, Push, Wait, WriteBd
 from tvm_aie.emit.verify import used_parts
 from tvm_aie.errors import InputError
 from tvm_aie.plan.graph import LayerGraph
+from tvm_aie.schedule.geometry import KernelId
 
 Tensor = npt.NDArray[Any]
 DESIGN, WEIGHTS, MANIFEST = "design.mlir", "weights.bin", "manifest.json"
 ARRAY_SOURCES = ("superkernel_main.cc", "superkernel.cc", "kernel_call.cc", "kernels_portable.cc")
+ARRAY_INCLUDES = ("requant_array.inc", "channelwise_array.inc", "conv_kernel.inc", "gamma.inc", "pool_stage.inc")
+ALL_KERNELS = "USED_KERNELS ?= 0x3e"
 LAYOUT = "[row][block of 8 channels][pixel][8], int8; uint8 tensors are xored with 128"
 
 
@@ -53,8 +56,10 @@ def write_design(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / DESIGN).write_text(text)
     (folder / WEIGHTS).write_bytes(program.const)
-    (folder / MANIFEST).write_text(json.dumps(manifest(program, graph), indent=1) + "\n")
-    kernels = _copy_kernels(folder / "kernels")
+    description = manifest(program, graph)
+    description["configure_commands"] = configure_counts(module)
+    (folder / MANIFEST).write_text(json.dumps(description, indent=1) + "\n")
+    kernels = _copy_kernels(folder / "kernels", program)
     host = Path(__file__).parent / "host"
     shutil.copyfile(host / "run.py", folder / "run.py")
     for kind, tensors in (("input", sample.inputs), ("output", sample.outputs)) if sample else ():
@@ -120,6 +125,17 @@ def command_counts(program: Program) -> dict[str, int]:
     }
 
 
+def configure_counts(module: ir.Module) -> dict[str, int]:
+    """Operations of ``@configure``, which precedes each inference and for which the emulator charges nothing."""
+    body = next(op for op in module.body if isinstance(op, ir.SequenceOp) and op.name == CONFIGURE).body
+    writes = [op for op in body if isinstance(op, ir.Write32Op)]
+    return {
+        "bd_writes": sum(isinstance(op, ir.WriteBdOp | ir.BlockWriteOp) for op in body),
+        "register_writes": len(writes),
+        "pushes": sum(isinstance(op, ir.PushQueueOp) for op in body),
+    }
+
+
 def text_counts(sequence: ir.SequenceOp) -> dict[str, int]:
     """The same three numbers, counted in the operations of a sequence."""
     body = sequence.body
@@ -151,17 +167,19 @@ def kernel_sources() -> Path:
     raise InputError("the kernel sources are not installed with this package")
 
 
-def _copy_kernels(folder: Path) -> Path:
-    """Sources that the array needs, with the makefile on top."""
+def _copy_kernels(folder: Path, program: Program) -> Path:
+    """Sources that the array needs, with the makefile on top; it names the kernels that ``program`` calls."""
     source = kernel_sources()
     (folder / "kernels").mkdir(parents=True, exist_ok=True)
     (folder / "include" / "tvm_aie").mkdir(parents=True, exist_ok=True)
     wanted = [source / "kernels" / name for name in ARRAY_SOURCES]
     wanted += sorted((source / "kernels").glob("*.h"))
-    wanted += [p for p in sorted((source / "kernels").glob("*.inc")) if "host" not in p.name]
+    wanted += [source / "kernels" / name for name in ARRAY_INCLUDES]
     for path in wanted:
         shutil.copyfile(path, folder / "kernels" / path.name)
     header = "superkernel.h"
     shutil.copyfile(source / "include" / "tvm_aie" / header, folder / "include" / "tvm_aie" / header)
-    shutil.copyfile(Path(__file__).parent / "host" / "kernels.mk", folder / "Makefile")
+    makefile = (Path(__file__).parent / "host" / "kernels.mk").read_text()
+    used = sum(1 << int(k) for k in KernelId if k.name.lower() in used_parts(program))
+    (folder / "Makefile").write_text(makefile.replace(ALL_KERNELS, f"USED_KERNELS ?= {used:#x}"))
     return folder

@@ -277,11 +277,12 @@ def program_memory(ctx: Context) -> Iterator[str]:
 
 
 def used_kernels(program: Program) -> frozenset[KernelId]:
-    """Kernels named by the META section's items."""
+    """Kernels named by the META section's items; the second stage of a fused convolution is the loop of ADD."""
     import json
 
     items = json.loads(program.meta).get("items", [])
-    return frozenset(KernelId[item["op"].upper()] for item in items)
+    fused = {KernelId.ADD for item in items if "tail" in item}
+    return frozenset(KernelId[item["op"].upper()] for item in items) | fused
 
 
 def used_parts(program: Program) -> frozenset[str]:

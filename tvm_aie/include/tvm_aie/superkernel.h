@@ -52,9 +52,10 @@ struct MemRange {
   uint32_t begin = 0, end = 0;
 };
 
-// What one kernel call did: for the cost formula, the statistics and the race checker.
+// What one kernel call did: for the cost formula, the statistics and the race checker. The array only performs it.
 struct KernelCall {
   int id = 0;
+#ifndef TVM_AIE_ON_ARRAY
   int64_t macs = 0;            // true MACs: valid pixels x live blocks x 64 x taps (0 for channel-wise kernels)
   int64_t dense_macs = 0;      // the same with every block live
   int64_t macs_int4 = 0;       // those of `macs` that int4 weights do
@@ -72,6 +73,7 @@ struct KernelCall {
   int n_reads = 0;
   std::array<MemRange, 4> writes{};
   int n_writes = 0;
+#endif
 };
 
 enum class StepKind { kAcquire, kRelease, kKernel, kControl, kHalt, kFault };

@@ -1,0 +1,68 @@
+"""The superkernel as a core compiles it, executing whole designs: every output byte equals the emulator's.
+
+The emulator runs the same sources in their host form (checks, counting, AVX2 kernels); this runs the array's form
+(vector kernels, no checks, 32-bit sizes) of the files in the design folder, on the program read back from the text.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+import mlir_nets
+from array_model import Array, compile_core
+from graphs import GraphBuilder
+from tvm_aie.artifacts import sample
+from tvm_aie.emit.artifacts import read_design, write_design
+from tvm_aie.emit.verify import used_kernels
+from tvm_aie.pipeline import compile_graph
+from tvm_aie.plan.graph import AvgDivisor, LayerGraph
+from tvm_aie.schedule.geometry import KernelId
+
+pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
+
+
+def everything() -> LayerGraph:
+    """Every kernel, both fused second stages, dead blocks, two outputs, odd sizes."""
+    b = GraphBuilder((5, 13, 13), 3, 0.6)
+    a = b.conv("x", 33, 3, lo=-128, negative_mul=26)
+    c = b.constant(b.conv(a, 24, 1, lo=-128), mul=2)
+    r = b.add(b.conv(c, 33, 3, lo=-128), a)
+    p = b.pool(r)
+    q = b.pool(r, divisors=tuple(AvgDivisor(n, 1024 // n, 10) for n in (4, 6, 9)))
+    u = b.upsample(b.conv(b.concat(p, q), 9, 3))
+    return b.graph(b.copy(u), b.global_pool(q))
+
+
+NETS = {**mlir_nets.GRAPHS, "everything": everything}
+
+
+FAST = ("everything", "strided_pool")
+
+
+@pytest.mark.parametrize("name", [n if n in FAST else pytest.param(n, marks=pytest.mark.slow) for n in NETS])
+def test_design_on_the_array_form(name, tmp_path):
+    program = compile_graph(NETS[name](), "npu1").program
+    expected = sample(program)
+    write_design(program, tmp_path, None, expected)
+    spec = importlib.util.spec_from_file_location("run_design", tmp_path / "run.py")
+    assert spec and spec.loader
+    host = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(host)
+    again = read_design(tmp_path)
+    ios = json.loads((tmp_path / "manifest.json").read_text())["tensors"]
+    packed = bytearray(program.ddr_sizes[1])
+    for io, tensor in zip([t for t in ios if t["kind"] == "input"], expected.inputs, strict=True):
+        data = np.ascontiguousarray(host.pack(io, tensor)).tobytes()
+        packed[io["offset"] : io["offset"] + len(data)] = data
+    out = Array(again, compile_core(tmp_path / "kernels", tmp_path / "build")).run(bytes(packed))
+    for io, tensor in zip([t for t in ios if t["kind"] == "output"], expected.outputs, strict=True):
+        raw = np.frombuffer(out, np.uint8)[io["offset"] :]
+        np.testing.assert_array_equal(host.unpack(io, raw), tensor)
+    if name == "everything":
+        assert used_kernels(program) == set(KernelId)
+        assert {"tail" in i for i in json.loads(program.meta)["items"]} == {True, False}
