@@ -5,41 +5,64 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from heapq import heapify, heappop, heappush
+from itertools import islice
 
 from tvm_aie.emit.overlay import Array
-from tvm_aie.emit.program import Bd, Command, Dir, Push, Task, Wait, WriteBd
-from tvm_aie.emit.transfers import BdTemplate
+from tvm_aie.emit.program import Bd, Command, Dir, Mark, Push, Task, Wait, WriteBd
+from tvm_aie.emit.transfers import BdTemplate, merge_filler
 from tvm_aie.errors import ProgramError
 
 Channel = tuple[int, Dir, int]
-# Descriptors of a memtile pool that output tasks pushed ahead of their turn leave free.
-EARLY_RESERVE = 12
-Order = tuple[int, float]
+Position = tuple[int, float]  # item, place in it: -1 its prologue, [0, 1) its messages
+# Waits of a task that is pushed ahead of its turn are for tasks that ended this many items before the frontier.
+SLACK_ITEMS = 1
+
+
+@dataclass(frozen=True)
+class Work:
+    """A task to push: it needs nothing that starts at ``end`` or later, so what starts before ``end`` completes it.
+
+    ``key``: the position at which it is wanted, at most ``start``; ``after``: tasks (channel, number) to wait for.
+    """
+
+    channel: Channel
+    chain: tuple[BdTemplate, ...]
+    repeat: int
+    start: Position
+    end: Position
+    key: Position
+    after: tuple[tuple[Channel, int], ...] = ()
+    item: int = -1  # to which the reports attribute it
 
 
 @dataclass
 class _Flight:
-    """A pushed task: the order after which it is complete, its number on the channel, its descriptors."""
+    """A pushed task: the position before which all must be pushed to complete it, its number, its descriptors."""
 
-    done_by: Order
+    end: Position
     number: int
     bds: tuple[int, ...]
 
 
 @dataclass
 class _Pool:
-    """Free descriptors of a tile's pool, oldest first, and what each still holds."""
+    """Free descriptors of a tile's pool, oldest first, what each still holds, and the channels that share it."""
 
     free: deque[int]
+    size: int
     content: dict[int, Bd] = field(default_factory=dict)
+    members: list[Channel] = field(default_factory=list)
 
 
 class CommandBuilder:
-    """Turns descriptor chains into WRITE_BD, PUSH and WAIT.
+    """Turns the tasks of all channels into WRITE_BD, PUSH and WAIT.
 
-    A task is pushed with the position ``order`` = (item, first message) and ``done_by`` = (item, last message): when
-    everything pushed so far has run, a task whose ``done_by`` lies before the next push can be waited for without
-    deadlock. Tasks must be pushed in ascending ``order``.
+    ``add`` takes the tasks of each channel in the order in which it runs them; ``schedule`` interleaves the channels.
+    The frontier is the earliest ``start`` of a task that is not pushed. Everything before it is pushed, so a task
+    whose ``end`` is not beyond it completes: such tasks, and no others, are waited for (for a place in a queue, or
+    for descriptors). The task at the frontier can always be pushed: earlier tasks of its channel have ended, and a
+    task that is pushed ahead of the frontier leaves to each other channel of its pool the descriptors of one task.
     """
 
     def __init__(self, array: Array, reserved: Sequence[Bd]) -> None:
@@ -48,59 +71,116 @@ class CommandBuilder:
         self.bds: list[Bd] = []
         self.commands: list[Command] = []
         self._rows: dict[Bd, int] = {}
-        self._channels: dict[Channel, deque[_Flight]] = {}
-        self._pushed: dict[Channel, int] = {}
+        self._work: dict[Channel, list[Work]] = {}
+        self._next: dict[Channel, int] = {}
+        self._flights: dict[Channel, deque[_Flight]] = {}
         self._pools: dict[tuple[int, range], _Pool] = {}
-        self._members: dict[tuple[int, range], set[Channel]] = {}
+        self._pool_of: dict[Channel, _Pool] = {}
         self._taken = {(b.tile, b.bd_id) for b in reserved}
+        self._marked = -1
 
-    def push(self, channel: Channel, chain: Sequence[BdTemplate], repeat: int, order: Order, done_by: Order) -> int:
-        """Write what is not already there, push, and return the task's number on the channel (from 1)."""
-        tile, direction, ch = channel
-        flights = self._channels.setdefault(channel, deque())
-        while len(flights) >= self.array.device.queue_depth:
-            self._retire(channel)
-        key = (tile, self.array.pool(tile, ch))
-        pool = self._pools.setdefault(key, self._new_pool(*key))
-        self._members.setdefault(key, set()).add(channel)
-        while len(pool.free) < len(chain):
-            self._retire(self._victim(key, order, len(chain)))
-        ids: list[int] = []
-        following = -1
-        for template in reversed(chain):
-            following = self._write(tile, pool, template, following)
-            ids.append(following)
-        number = self._pushed.get(channel, 0) + 1
-        self._pushed[channel] = number
-        flights.append(_Flight(done_by, number, tuple(ids)))
-        self.commands.append(Push(Task(tile, direction, ch, following, repeat), order[0]))
-        return number
+    def add(self, work: Work) -> int:
+        """Append a task to its channel; returns its number there (from 1)."""
+        tasks = self._work.setdefault(work.channel, [])
+        tasks.append(work)
+        return len(tasks)
 
-    def fits(self, channel: Channel, length: int, order: Order) -> bool:
-        """Whether a chain of ``length`` can be pushed at ``order`` waiting only for tasks that are done by then."""
-        tile, _, ch = channel
-        flights = self._channels.get(channel, deque())
-        if sum(1 for f in flights if f.done_by >= order) >= self.array.device.queue_depth:
-            return False
-        key = (tile, self.array.pool(tile, ch))
-        held = sum(
-            len(f.bds)
-            for member in self._members.get(key, set())
-            for f in self._channels.get(member, deque())
-            if f.done_by >= order
-        )
-        usable = sum(1 for i in key[1] if (tile, i) not in self._taken)
-        # Room for what must still be pushed before these tasks can run: a prologue and its messages.
-        return held + length + EARLY_RESERVE <= usable
+    def schedule(self) -> None:
+        """Issue all commands, by ``key``; a task that is wanted early is left for later while it would not fit."""
+        for channel in self._work:
+            self._flights[channel] = deque()
+            self._next[channel] = 0
+            tile, _, ch = channel
+            key = (tile, self.array.pool(tile, ch))
+            pool = self._pools.setdefault(key, self._new_pool(*key))
+            pool.members.append(channel)
+            self._pool_of[channel] = pool
+        wanted = [(tasks[0].key, i, channel) for i, (channel, tasks) in enumerate(self._work.items())]
+        starts = [(tasks[0].start, i, channel) for i, (channel, tasks) in enumerate(self._work.items())]
+        heapify(wanted)
+        heapify(starts)
+        while wanted:
+            frontier = starts[0][0]
+            blocked = []
+            while True:
+                if not wanted:
+                    raise ProgramError(f"item {frontier[0]}: no task fits the descriptors that are free")
+                entry = heappop(wanted)
+                _, i, channel = entry
+                work = self._work[channel][self._next[channel]]
+                limit = frontier if work.start <= frontier else (frontier[0] - SLACK_ITEMS, -2.0)
+                if self._fits(work, limit, work.start > frontier):
+                    break
+                blocked.append(entry)
+            self._push(work, limit)
+            at = self._next[channel] = self._next[channel] + 1
+            if at < len(self._work[channel]):
+                following = self._work[channel][at]
+                heappush(wanted, (following.key, i, channel))
+                heappush(starts, (following.start, i, channel))
+            while starts and self._is_pushed(starts[0]):
+                heappop(starts)
+            for entry in blocked:
+                heappush(wanted, entry)
 
     def wait(self, channel: Channel, number: int) -> None:
         """Wait until task ``number`` of the channel is complete."""
-        flights = self._channels.get(channel, deque())
+        flights = self._flights[channel]
         while flights and flights[0].number <= number:
             self._retire(channel)
 
+    def _is_pushed(self, entry: tuple[Position, int, Channel]) -> bool:
+        start, _, channel = entry
+        at = self._next[channel]
+        return at >= len(self._work[channel]) or self._work[channel][at].start > start
+
+    def _fits(self, work: Work, limit: Position, ahead: bool) -> bool:
+        """Whether the task can be pushed after waiting only for tasks that end by ``limit``."""
+        busy = sum(1 for f in self._flights[work.channel] if f.end > limit)
+        if busy >= self.array.device.queue_depth:
+            return False
+        pool = self._pool_of[work.channel]
+        needed = len(work.chain)
+        for member in pool.members:
+            needed += sum(len(f.bds) for f in self._flights[member] if f.end > limit)
+            if ahead and member != work.channel:
+                needed += self._longest(member, work.end)
+        return needed <= pool.size
+
+    def _longest(self, channel: Channel, end: Position) -> int:
+        """Most descriptors of a task of the channel that is not pushed and starts before ``end``."""
+        most = 0
+        for work in islice(self._work[channel], self._next[channel], None):
+            if work.start >= end:
+                break
+            most = max(most, len(work.chain))
+        return most
+
+    def _push(self, work: Work, limit: Position) -> None:
+        """Wait for what must be complete, write what is not already there, push."""
+        while self._marked < work.start[0]:
+            self._marked += 1
+            self.commands.append(Mark(self._marked))
+        for channel, number in work.after:
+            self.wait(channel, number)
+        flights = self._flights[work.channel]
+        while len(flights) >= self.array.device.queue_depth:
+            self._retire(work.channel)
+        pool = self._pool_of[work.channel]
+        while len(pool.free) < len(work.chain):
+            self._retire(self._victim(pool, limit))
+        tile, direction, ch = work.channel
+        ids: list[int] = []
+        following = -1
+        for template in reversed(work.chain):
+            following = self._write(tile, pool, template, following)
+            ids.append(following)
+        flights.append(_Flight(work.end, self._next[work.channel] + 1, tuple(ids)))
+        self.commands.append(Push(Task(tile, direction, ch, following, work.repeat), work.item))
+
     def _new_pool(self, tile: int, ids: range) -> _Pool:
-        return _Pool(deque(i for i in ids if (tile, i) not in self._taken))
+        free = deque(i for i in ids if (tile, i) not in self._taken)
+        return _Pool(free, len(free))
 
     def _write(self, tile: int, pool: _Pool, t: BdTemplate, following: int) -> int:
         """Number of a descriptor with this content; written unless a free one still holds it."""
@@ -133,21 +213,43 @@ class CommandBuilder:
         self.commands.append(WriteBd(row))
         return number
 
-    def _victim(self, key: tuple[int, range], order: Order, needed: int) -> Channel:
-        """The channel of the pool whose oldest task completes first and does not depend on later pushes."""
-        heads = [(flights[0].done_by, c) for c in self._members[key] if (flights := self._channels.get(c))]
-        heads = [h for h in heads if h[0] < order]
-        if not heads:
-            raise ProgramError(
-                f"tile {key[0]}: {needed} descriptors wanted for item {order[0]}, pool {key[1].start}.."
-                f"{key[1].stop - 1} is held by tasks that cannot complete before"
-            )
-        return min(heads)[1]
+    def _victim(self, pool: _Pool, limit: Position) -> Channel:
+        """The channel of the pool whose oldest task completes first."""
+        heads = [(flights[0].end, c) for c in pool.members if (flights := self._flights[c])]
+        end, channel = min(heads)
+        if end > limit:
+            raise ProgramError(f"tile {channel[0]}: descriptors are held by tasks that cannot complete before {limit}")
+        return channel
 
     def _retire(self, channel: Channel) -> None:
         """Wait for the oldest task in flight on a channel and free its descriptors."""
-        flight = self._channels[channel].popleft()
+        flight = self._flights[channel].popleft()
         tile, direction, ch = channel
         self.commands.append(Wait(tile, direction, ch, flight.number))
-        pool = self._pools[(tile, self.array.pool(tile, ch))]
-        pool.free.extend(reversed(flight.bds))
+        self._pool_of[channel].free.extend(reversed(flight.bds))
+
+
+# Items of one chain start within this many estimated cycles: a chain's descriptors are free only when all of it ran.
+CHAIN_CYCLES = 30000.0
+
+
+def join(tasks: Sequence[Work], body: Sequence[float], longest: int, region: int) -> list[Work]:
+    """Chain neighbouring tasks of a channel that run once, across items too: one push instead of several.
+
+    ``body``: estimated cycles of each item; ``longest``: most descriptors of a joined chain; ``region``: base of the
+    opcode region, from which fillers read.
+    """
+    out: list[Work] = []
+    for work in tasks:
+        before = out[-1] if out else None
+        if (
+            before
+            and before.repeat == work.repeat == 1
+            and len(before.chain) + len(work.chain) <= longest
+            and sum(body[before.start[0] : work.start[0]]) <= CHAIN_CYCLES
+        ):
+            chain = (*before.chain[:-1], *merge_filler(before.chain[-1], work.chain[0], region), *work.chain[1:])
+            out[-1] = replace(before, chain=chain, end=work.end, item=work.item)
+        else:
+            out.append(work)
+    return out

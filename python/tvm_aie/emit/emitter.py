@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from tvm_aie.emit import opcodes, weights
-from tvm_aie.emit.commands import Channel, CommandBuilder
+from tvm_aie.emit.commands import Channel, CommandBuilder, Position, Work, join
 from tvm_aie.emit.overlay import (
     LOAD_DONE,
     LOAD_GO,
@@ -20,7 +20,7 @@ from tvm_aie.emit.overlay import (
     OverlayParts,
     build_overlay,
 )
-from tvm_aie.emit.program import Arg, Dir, LockUse, Mark, Program, ProgramIO
+from tvm_aie.emit.program import Arg, Dir, LockUse, Program, ProgramIO
 from tvm_aie.emit.transfers import (
     FILLER_WORDS,
     BdTemplate,
@@ -31,8 +31,8 @@ from tvm_aie.emit.transfers import (
     compress,
     input_messages,
     merge_dims,
-    merge_single,
     output_messages,
+    unroll,
 )
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import Placement, WorkItem
@@ -40,11 +40,14 @@ from tvm_aie.plan.graph import Conv
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.schedule.tiling import Tiling
 
-LATE = float("inf")
 # Items shorter than this (estimated cycles) end before the next item's outputs are pushed; those go ahead of them.
 # About the time of a push and two descriptors for each of 16 output channels. Chosen by emulation on npu1.
 AHEAD_BELOW = 30000.0
 ALIGN = 64
+# Most descriptors of a chain that serves several items, by channel. Chosen by emulation on npu1.
+A_CHAIN, O_CHAIN = 10, 4
+# A task of few messages is unrolled into a chain if that takes at most so many more descriptors.
+UNROLL = 2
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ class _Column:
     a_pos: int = 0
     o_pos: list[int] = field(default_factory=list)
     opcode_offset: int = 0
+    opcode_end: int = 0  # what descriptors read of the opcode region
     messages: list[bytes] = field(default_factory=list)
     o_done: dict[int, int] = field(default_factory=dict)
     stores_acquired: int = 0
@@ -80,22 +84,13 @@ class _Column:
     store_go: int = 0
 
 
-@dataclass(frozen=True)
-class _Pending:
-    """A task to push: where in its item it starts and ends (0..1), outputs (rank 0) before inputs (rank 1)."""
-
-    item: int
-    start: float
-    rank: int
-    end: float
-    channel: Channel
-    task: DmaTask
-
-
 def opcode_bytes_estimate(n_items: int) -> int:
     """Upper bound of the opcode region: a message is at most 6 + ~20 + 25 words and pools carry divisor tables."""
-    return max(FILLER_WORDS * 4, 320 * (n_items + 1))
+    return max(FILLER_WORDS * 4, 320 * (n_items + 1) + OVERREAD_WORDS * 4)
 
+
+# A descriptor of an opcode message reads up to this many words, with what follows as filler.
+OVERREAD_WORDS = 256
 
 # Output messages are whole slots; what exceeds the data sinks here, in pieces of at most this many bytes.
 JUNK_BYTES = 2048
@@ -136,6 +131,7 @@ class Emitter:
         self.homes, self.ddr_sizes = self._ddr_homes()
         self.loads_at: dict[int, list[tuple[int, int]]] = {}
         self.store_tasks: dict[str, dict[int, int]] = {}
+        self.tasks: dict[Channel, list[Work]] = {}
         self.streams: list[list[bytes]] = [[] for _ in range(array.rows)]
         for item in placement.items:
             for operand, place in enumerate(item.inputs):
@@ -187,26 +183,18 @@ class Emitter:
         """The whole program, in item order."""
         items = self.placement.items
         self._start()
-        outputs = self._output_tasks(items[0], self.tilings[0])
         for item, tiling in zip(items, self.tilings, strict=True):
-            self.commands.commands.append(Mark(item.index))
             self._emit_weights(item, tiling)
-            following: list[_Pending] = []
-            if item.index + 1 < len(items):
-                following = self._output_tasks(items[item.index + 1], self.tilings[item.index + 1])
-            rest = outputs + following
-            if tiling.body < AHEAD_BELOW:
-                rest = self._push_ahead(rest, item.index)
-            outputs = [p for p in rest if p.item == item.index]
-            following = [p for p in rest if p.item != item.index]
-            pending = self._emit_prologues(item, tiling)
-            # Before the item's own tasks: waiting for one of those may mean waiting for these.
+            self._emit_inputs(item, tiling)
+            self._emit_outputs(item, tiling)
             if item.index > 0:
                 self._emit_stores(items[item.index - 1], item.index)
                 self._emit_loads(item.index)
-            self._emit_item(item, outputs + pending)
-            outputs = following
-        self._finish(len(items))
+        last_stores = self._finish(len(items))
+        self._add_memtile_tasks()
+        self.commands.schedule()
+        for shim, number in last_stores:
+            self.commands.wait((shim, Dir.S2MM, 0), number)
         const, offsets = self._const()
         return self._program(const, offsets, meta)
 
@@ -220,8 +208,9 @@ class Emitter:
         for r in range(self.array.rows):
             c, ring = self.array.w_home(r)
             placeholder = BdTemplate(Shape(int(Arg.CONST), ((1, 1),)), -1001 - r, control=True)
-            self.commands.push(
-                (self.array.shim(c), Dir.MM2S, 1 + ring), (placeholder,), 1, (0, -2), (len(self.tilings), LATE)
+            start, end = (0, -1.5), (len(self.tilings) + 1, 0.0)
+            self.commands.add(
+                Work((self.array.shim(c), Dir.MM2S, 1 + ring), (placeholder,), 1, start, end, start, item=0)
             )
 
     def _emit_weights(self, item: WorkItem, tiling: Tiling) -> None:
@@ -233,69 +222,73 @@ class Emitter:
             else:
                 self.streams[r].append(weights.channelwise_message(tiling, r, slot))
 
-    def _emit_prologues(self, item: WorkItem, tiling: Tiling) -> list[_Pending]:
-        """The opcode messages of all columns, which carry the barrier; what follows on their channels is returned.
-
-        Messages that are sent once are chained behind the prologue: one task less.
-        """
+    def _emit_inputs(self, item: WorkItem, tiling: Tiling) -> None:
+        """The opcode messages of all columns, which carry the barrier, and the activation messages behind them."""
         layer = self.graph.layers[item.layer]
-        rest: list[_Pending] = []
         for c in range(self.array.cols):
             words = opcodes.item_opcodes(item, layer, tiling, c)
-            chain = self._prologue(item.index, c, words, tiling.a_slots if _height(item.out_rows[c]) else 1)
-            tasks = [DmaTask(-1, -1, chain, 1)]
-            n = 1
+            tasks: list[DmaTask] = []
+            a_slots, n = 1, 1
             if _height(item.out_rows[c]):
                 operands = [Operand(p, self.graph.storages[p.storage]) for p in item.inputs]
                 messages = input_messages(self.array, item, tiling, operands, c)
-                column, n = self.columns[c], len(messages)
-                column.a_pos = (column.a_pos + n * tiling.a_slots) % self.array.overlay.a_slots
-                tasks += self._compress(messages)
+                tasks, a_slots, n = self._compress(messages), tiling.a_slots, len(messages)
+            head, acquire = self._prologue(item.index, c, words, a_slots, bool(tasks) and tasks[0].repeat == 1)
+            if acquire:
+                chain = tasks[0].chain
+                tasks[0] = replace(tasks[0], chain=(replace(chain[0], acquire=acquire), *chain[1:]))
+            self.columns[c].a_pos += n * tiling.a_slots if tasks else 0
             channel = (self.array.memtile(c), Dir.MM2S, self.array.a_mm2s)
+            at = item.index
+            self._add(channel, at, DmaTask(0, 0, head, 1), (at, -1.0), (at, -0.4))
             # Positions are shares of the item: columns may cut it into different numbers of messages.
-            first, *others = merge_single(tasks)
-            self.commands.push(channel, first.chain, 1, (item.index, -1), (item.index, first.last / n))
-            rest += [_Pending(item.index, t.first / n, 1, t.last / n, channel, t) for t in others]
-        return rest
+            for t in tasks:
+                self._add(channel, at, t, (at, t.first / n), (at, (t.last + 1) / n))
 
-    def _push_ahead(self, tasks: list[_Pending], item: int) -> list[_Pending]:
-        """Push output tasks of this item and the next before this item can start; returns those that must wait.
+    def _add(self, channel: Channel, item: int, task: DmaTask, start: Position, end: Position) -> None:
+        """Append a task of the activation or output channels, which ``_add_memtile_tasks`` joins and hands over."""
+        work = Work(channel, task.chain, task.repeat, start, end, start, item=item)
+        self.tasks.setdefault(channel, []).append(work)
+
+    def _add_memtile_tasks(self) -> None:
+        """Join the tasks of each channel into chains; output tasks are wanted before the item ahead of theirs starts.
 
         A push onto an idle channel costs six times a push onto a busy one (command processor, docs/device-keys.md).
-        While this item's outputs wait on the same channels, these are busy.
+        While an item's outputs wait on the same channels, these are busy.
         """
-        blocked: set[Channel] = set()
-        rest = []
-        for p in sorted(tasks, key=lambda t: (t.item, t.start)):
-            order = (item, -2.0)
-            if p.channel in blocked or not self.commands.fits(p.channel, len(p.task.chain), order):
-                blocked.add(p.channel)
-                rest.append(p)
-                continue
-            self.commands.push(p.channel, p.task.chain, p.task.repeat, order, (p.item, p.end))
-        return rest
-
-    def _emit_item(self, item: WorkItem, pending: list[_Pending]) -> None:
-        """Output and activation tasks of all columns, in an order in which any prefix can run."""
+        body = [t.body for t in self.tilings]
         for c in range(self.array.cols):
-            if _height(item.out_rows[c]) and item.output.store:
-                self.columns[c].store_go += 1
-                self.columns[c].store_deaths.append(item.output.last_use)
-        for p in sorted(pending, key=lambda p: (p.start, p.rank)):
-            self.commands.push(p.channel, p.task.chain, p.task.repeat, (item.index, p.start), (item.index, p.end))
+            a_channel = (self.array.memtile(c), Dir.MM2S, self.array.a_mm2s)
+            chains = join(self.tasks.pop(a_channel), body, A_CHAIN, self.mt.opcode_base)
+            begins: dict[int, int] = {}  # item -> item with which the chain that starts it begins
+            for work in chains:
+                for item in range(work.start[0] + (work.start[1] >= 0), work.end[0] + 1):
+                    begins.setdefault(item, work.start[0])
+                self.commands.add(work)
+            for r in range(self.array.rows):
+                channel = (self.array.memtile(c), Dir.S2MM, self.array.o_s2mm(r))
+                for work in join(self.tasks.pop(channel, []), body, O_CHAIN, self.mt.opcode_base):
+                    before = work.start[0] - 1
+                    if before >= 0 and body[before] < AHEAD_BELOW:
+                        work = replace(work, key=(begins[before], -2.0))
+                    self.commands.add(work)
 
     def _compress(self, messages: Sequence[Message]) -> list[DmaTask]:
         dev = self.array.device
-        return compress(messages, dev.repeat_max, dev.iteration_wrap_max, dev.memtile_bd.iteration_step_max_words)
+        tasks = compress(messages, dev.repeat_max, dev.iteration_wrap_max, dev.memtile_bd.iteration_step_max_words)
+        return [unroll(t, UNROLL) for t in tasks]
 
-    def _output_tasks(self, item: WorkItem, tiling: Tiling) -> list[_Pending]:
+    def _emit_outputs(self, item: WorkItem, tiling: Tiling) -> None:
         """Output tasks of all columns, in order of the ring positions that they keep."""
-        return [p for c in range(self.array.cols) for p in self._column_outputs(item, tiling, c)]
+        for c in range(self.array.cols):
+            if _height(item.out_rows[c]):
+                self._column_outputs(item, tiling, c)
+                if item.output.store:
+                    self.columns[c].store_go += 1
+                    self.columns[c].store_deaths.append(item.output.last_use)
 
-    def _column_outputs(self, item: WorkItem, tiling: Tiling, c: int) -> list[_Pending]:
+    def _column_outputs(self, item: WorkItem, tiling: Tiling, c: int) -> None:
         """Output tasks of a column. The last task of each row releases O_DONE, per message while that fits a lock."""
-        if not _height(item.out_rows[c]):
-            return []
         storage = self.graph.storages[item.output.storage]
         column = self.columns[c]
         mt = self.array.memtile(c)
@@ -309,7 +302,7 @@ class Emitter:
             tasks = self._compress(messages)
             skip = -column.o_pos[r] % tiling.o_slots
             if skip:
-                tasks.insert(0, DmaTask(0, 0, self._junk_chain(c, r, skip * self.array.overlay.o_slot // 4), 1))
+                tasks.insert(0, DmaTask(0, -1, self._junk_chain(c, r, skip * self.array.overlay.o_slot // 4), 1))
             column.o_pos[r] = (column.o_pos[r] + skip + len(messages) * tiling.o_slots) % self.array.overlay.o_slots
             rows.append((r, tasks))
             n = max(n, len(messages))
@@ -317,11 +310,11 @@ class Emitter:
         single = o_done > self.array.device.lock_max
         column.o_done[item.index] = len(rows) if single else o_done
         done = LockUse(mt, O_DONE, 1)
-        out: list[_Pending] = []
+        at = item.index
         for r, tasks in rows:
-            for task in merge_single(_release_at_end(tasks, done, single)):
-                out.append(_Pending(item.index, task.first / n, 0, task.last / n, (mt, Dir.S2MM, r), task))
-        return out
+            for t in _release_at_end(tasks, done, single):
+                start, end = (at, t.first / n), (at, (t.last + 1) / n)
+                self._add((mt, Dir.S2MM, self.array.o_s2mm(r)), at, t, start, end)
 
     def _junk_chain(self, c: int, r: int, words: int) -> tuple[BdTemplate, ...]:
         junk = self.mt.junk_base + r * self.mt.junk_bytes
@@ -334,8 +327,15 @@ class Emitter:
 
     # ------------------------------------------------------------------ prologue and barriers
 
-    def _prologue(self, item: int, c: int, words: Sequence[int], a_slots: int) -> tuple[BdTemplate, ...]:
-        """The opcode message of ``item``, cut into descriptors that carry the barrier's acquires and releases."""
+    def _prologue(
+        self, item: int, c: int, words: Sequence[int], a_slots: int, ride: bool
+    ) -> tuple[tuple[BdTemplate, ...], LockUse | None]:
+        """The opcode message of ``item``, and the barrier: what the first activation message has to acquire, or None.
+
+        The opcodes travel while the previous item still computes. Then come the barrier's descriptors, of one filler
+        word each; the last acquire is left to the first descriptor of the activations if that is not repeated
+        (``ride``).
+        """
         column, ov, mt = self.columns[c], self.array.overlay, self.array.memtile(c)
         n_words = opcodes.HEADER_WORDS + len(words)
         if n_words * 4 > ov.ops_bytes:
@@ -351,16 +351,27 @@ class Emitter:
         column.messages.append(data)
         column.opcode_offset += len(data)
         locks = self._barrier(item, c)
-        chain = []
-        for i, (acquire, release) in enumerate(locks):
-            n = 1 if i + 1 < len(locks) else n_words - i
-            chain.append(BdTemplate(Shape(mt, ((n, 1),)), address + 4 * i, 1, 0, acquire, release, True))
-        rest = slots * ov.a_slot // 4 - n_words
+        first = None
+        if item == 0:  # the opcodes themselves are still being loaded
+            first, locks = locks[0][0], []
+        riding = None
+        if ride and locks and locks[-1][1] is None:
+            riding = locks.pop()[0]
+        total = slots * ov.a_slot // 4
+        if n_words + len(locks) > total:
+            raise InfeasibleError(f"opcode message of item {item}", n_words, total - len(locks), "words", ("a slot",))
+        # What follows the message in the opcode region serves as its filler.
+        n = min(total - len(locks), max(n_words, OVERREAD_WORDS))
+        chain = [BdTemplate(Shape(mt, ((n, 1),)), address, 1, 0, first, None, True)]
+        column.opcode_end = max(column.opcode_end, column.opcode_offset - len(data) + 4 * n)
+        rest = total - len(locks) - n
         while rest > 0:
             n = min(rest, FILLER_WORDS)
             chain.append(BdTemplate(Shape(mt, ((n, 1),)), self.mt.opcode_base))
             rest -= n
-        return tuple(chain)
+        word = Shape(mt, ((1, 1),))
+        chain += [BdTemplate(word, self.mt.opcode_base, 1, 0, acquire, release) for acquire, release in locks]
+        return tuple(chain), riding
 
     def _barrier(self, item: int, c: int) -> list[tuple[LockUse | None, LockUse | None]]:
         """Acquires and releases at the start of an item: the previous item is complete here and next door.
@@ -409,17 +420,25 @@ class Emitter:
     # ------------------------------------------------------------------ DDR traffic
 
     def _push_load_pair(
-        self, c: int, ddr: Shape, ddr_base: int, local: Shape, base: int, item: int, control: bool = False
+        self,
+        c: int,
+        ddr: Shape,
+        ddr_base: int,
+        local: Shape,
+        base: int,
+        item: int,
+        control: bool = False,
+        after: tuple[tuple[Channel, int], ...] = (),
     ) -> None:
         mt = self.array.memtile(c)
         shape = Shape(mt, local.dims)
         acquire, release = LockUse(mt, LOAD_GO, 1), LockUse(mt, LOAD_DONE, 1)
         into = BdTemplate(shape, base, 1, 0, acquire, release, control)
-        order, done = (item, -0.9), (item, -0.5)
-        self.commands.push((mt, Dir.S2MM, self.array.load_s2mm), (into,), 1, order, done)
-        self.commands.push(
-            (self.array.shim(c), Dir.MM2S, 0), (BdTemplate(ddr, ddr_base, control=control),), 1, order, done
-        )
+        start, end = (item, -0.7), (item, -0.5)
+        channel = (mt, Dir.S2MM, self.array.load_s2mm)
+        self.commands.add(Work(channel, (into,), 1, start, end, start, item=item))
+        source = BdTemplate(ddr, ddr_base, control=control)
+        self.commands.add(Work((self.array.shim(c), Dir.MM2S, 0), (source,), 1, start, end, start, after, item))
 
     def _emit_loads(self, at: int) -> None:
         """Loads that may start with item ``at``; first wait for stores of the same data."""
@@ -427,8 +446,8 @@ class Emitter:
             place = self.placement.items[index].inputs[operand]
             home = self.homes[place.storage]
             storage = self.graph.storages[place.storage]
-            for channel, number in self.store_tasks.get(place.storage, {}).items():
-                self.commands.wait((channel, Dir.S2MM, 0), number)
+            stored = self.store_tasks.get(place.storage, {})
+            after = tuple(((shim, Dir.S2MM, 0), number) for shim, number in stored.items())
             for c in range(self.array.cols):
                 lo, hi = place.rows[c]
                 if hi <= lo:
@@ -437,7 +456,8 @@ class Emitter:
                 dims = merge_dims(((hi - lo, storage.row_bytes // 4), (place.blocks, line), (line, 1)))
                 base = home.offset + lo * storage.row_bytes + place.first * line * 4
                 size = (hi - lo) * place.blocks * line
-                self._push_load_pair(c, Shape(int(home.arg), dims), base, Shape(0, ((size, 1),)), place.address, at)
+                local = Shape(0, ((size, 1),))
+                self._push_load_pair(c, Shape(int(home.arg), dims), base, local, place.address, at, after=after)
 
     def _emit_stores(self, item: WorkItem, at: int) -> None:
         """Stores of ``item``'s output, pushed with the next item, whose prologue lets them go."""
@@ -457,29 +477,24 @@ class Emitter:
             base = out.address + (lo - out.rows[c][0]) * buffer_row * 4 + offset * line * 4
             remote = merge_dims(((hi - lo, storage.row_bytes // 4), (out.blocks, line), (line, 1)))
             ddr_base = home.offset + lo * storage.row_bytes + out.first * line * 4
-            order, complete = (at, -0.9), (at, -0.5)
+            start, end = (at, -0.9), (at, -0.8)
             into = BdTemplate(Shape(int(home.arg), remote), ddr_base)
-            number = self.commands.push((shim, Dir.S2MM, 0), (into,), 1, order, complete)
+            number = self.commands.add(Work((shim, Dir.S2MM, 0), (into,), 1, start, end, start, item=at))
             go, done = LockUse(mt, STORE_GO, 1), LockUse(mt, STORE_DONE, 1)
-            self.commands.push(
-                (mt, Dir.MM2S, self.array.store_mm2s),
-                (BdTemplate(Shape(mt, local), base, 1, 0, go, done),),
-                1,
-                order,
-                complete,
-            )
+            source = BdTemplate(Shape(mt, local), base, 1, 0, go, done)
+            channel = (mt, Dir.MM2S, self.array.store_mm2s)
+            self.commands.add(Work(channel, (source,), 1, start, end, start, item=at))
             self.store_tasks.setdefault(out.storage, {})[shim] = number
 
-    def _finish(self, n: int) -> None:
-        """The HALT messages, the last stores, and the wait for them."""
+    def _finish(self, n: int) -> list[tuple[int, int]]:
+        """The HALT messages and the last stores; returns the (shim, number) of the stores to wait for at the end."""
         last = self.placement.items[-1]
         for c in range(self.array.cols):
-            chain = self._prologue(n, c, [opcodes.HALT], 1)
-            self.commands.push((self.array.memtile(c), Dir.MM2S, self.array.a_mm2s), chain, 1, (n, -1), (n, -0.5))
+            chain, _ = self._prologue(n, c, [opcodes.HALT], 1, False)
+            channel = (self.array.memtile(c), Dir.MM2S, self.array.a_mm2s)
+            self._add(channel, n, DmaTask(0, 0, chain, 1), (n, -1.0), (n, -0.4))
         self._emit_stores(last, n)
-        for tasks in self.store_tasks.values():
-            for shim, number in tasks.items():
-                self.commands.wait((shim, Dir.S2MM, 0), number)
+        return [(shim, number) for tasks in self.store_tasks.values() for shim, number in tasks.items()]
 
     # ------------------------------------------------------------------ assembly
 
@@ -488,7 +503,7 @@ class Emitter:
         blob = bytearray()
         offsets: dict[int, tuple[int, int]] = {}
         for c, column in enumerate(self.columns):
-            data = b"".join(column.messages).ljust(FILLER_WORDS * 4, b"\0")
+            data = b"".join(column.messages).ljust(max(FILLER_WORDS * 4, column.opcode_end), b"\0")
             if len(data) > self.mt.opcode_bytes:
                 raise InfeasibleError(
                     "opcode region of a memtile", len(data), self.mt.opcode_bytes, "bytes", ("a larger region",)

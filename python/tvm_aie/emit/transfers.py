@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.program import LockUse
@@ -79,20 +79,29 @@ def compress(messages: Sequence[Message], repeat_max: int, wrap_max: int, step_m
     return tasks
 
 
-# Descriptors of a merged chain: half a memtile pool of 24 stays free for the tasks around it.
-MAX_CHAIN = 10
+def unroll(task: DmaTask, extra: int) -> DmaTask:
+    """A task of few messages as a chain that runs once, if that takes at most ``extra`` more descriptors."""
+    if task.repeat == 1 or (task.repeat - 1) * len(task.chain) > extra or any(t.acquire or t.release for t in task.chain):
+        return task
+    chain = tuple(
+        replace(t, base=t.base + (k % t.wrap) * t.step * 4, wrap=1, step=0) for k in range(task.repeat) for t in task.chain
+    )
+    return DmaTask(task.first, task.last, chain, 1)
 
 
-def merge_single(tasks: Sequence[DmaTask]) -> list[DmaTask]:
-    """Chain neighbouring tasks that run once: one push instead of several."""
-    out: list[DmaTask] = []
-    for task in tasks:
-        before = out[-1] if out else None
-        if before and before.repeat == task.repeat == 1 and len(before.chain) + len(task.chain) <= MAX_CHAIN:
-            out[-1] = DmaTask(before.first, task.last, before.chain + task.chain, 1)
-        else:
-            out.append(task)
-    return out
+def merge_filler(before: BdTemplate, after: BdTemplate, region: int) -> tuple[BdTemplate, ...]:
+    """Filler words and the opcode message behind them as one descriptor, where the opcode region goes back far enough.
+
+    A filler reads from the region's start, but any words of the region do.
+    """
+    linear = all(len(t.shape.dims) == 1 and t.shape.dims[0][1] == 1 and not t.shape.pads for t in (before, after))
+    filler = before.base == region and not before.control
+    plain = filler and before.acquire is None and before.release is None and after.acquire is None
+    base = after.base - 4 * before.shape.words
+    if not (linear and plain and after.control and before.wrap == after.wrap == 1 and base >= region):
+        return before, after
+    words = before.shape.words + after.shape.words
+    return (replace(after, shape=Shape(after.shape.mem, ((words, 1),)), base=base),)
 
 
 def _run(
