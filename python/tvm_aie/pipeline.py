@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 from tvm_aie.device import Device, load_device
 from tvm_aie.emit.emitter import Emitter, MemtileMap, memtile_map, opcode_bytes_estimate
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.program import Program
-from tvm_aie.emit.weights import PackedConv, pack_conv
+from tvm_aie.emit.weights import PackedConv, item_weights, pack_conv
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import Placement, WorkItem, plan_memory
 from tvm_aie.plan.fuse import fuse
 from tvm_aie.plan.graph import Conv, LayerGraph
 from tvm_aie.plan.physical import PhysicalGraph, assign_channels
+from tvm_aie.plan.siblings import Groups, sibling_groups, single_groups
 from tvm_aie.schedule.geometry import IDEAL_OVERLAYS, Geometry, Overlay
 from tvm_aie.schedule.terms import terms_from_keys
 from tvm_aie.schedule.tiling import Mask, Tiling, search
@@ -88,7 +90,7 @@ def _pack(physical: PhysicalGraph) -> dict[str, PackedConv]:
     }
 
 
-def _place(array: Array, physical: PhysicalGraph) -> tuple[Array, Placement, MemtileMap]:
+def _place(array: Array, physical: PhysicalGraph, groups: Groups) -> tuple[Array, Placement, MemtileMap]:
     """Give every tensor a home, then what memory is left to the weight rings.
 
     The opcode region grows with the number of items, which depends on the placement: repeat until it holds.
@@ -97,7 +99,7 @@ def _place(array: Array, physical: PhysicalGraph) -> tuple[Array, Placement, Mem
     while True:
         layout = memtile_map(array, opcode)
         capacity = array.device.memtile_col_bytes - layout.heap_base
-        placement = plan_memory(physical, array.cols, capacity)
+        placement = plan_memory(physical, array.cols, capacity, groups)
         needed = opcode_bytes_estimate(len(placement.items))
         if needed <= opcode:
             break
@@ -114,17 +116,19 @@ def _schedule(
     packed: dict[str, PackedConv],
     chooser: Chooser | None,
 ) -> tuple[Array, Placement, MemtileMap, list[Tiling]]:
-    """Placement and tilings under the given overlay, or under the best by estimate of those for the device."""
+    """Placement and tilings under the best by estimate of the overlays for the device, siblings merged or not."""
     if overlay is not None:
         options: tuple[Overlay, ...] = (overlay,)
     else:
         options = IDEAL_OVERLAYS if device.core_ideal else (Overlay(),)
     best: tuple[Array, Placement, MemtileMap, list[Tiling]] | None = None
     failure: InfeasibleError | None = None
-    for option in options:
+    caches: dict[Overlay, _TilingCache] = {}
+    merged, single = sibling_groups(physical), single_groups(physical)
+    for option, groups in product(options, (merged, single) if merged != single else (single,)):
         try:
-            array, placement, layout = _place(Array(device, option), physical)
-            tilings = _tile(array, physical, packed, placement, chooser)
+            array, placement, layout = _place(Array(device, option), physical, groups)
+            tilings = _tile(array, physical, packed, placement, chooser, caches.setdefault(option, {}))
         except InfeasibleError as error:
             failure = error
             continue
@@ -150,24 +154,34 @@ def grow_weight_rings(array: Array, spare: int) -> Overlay:
 MAX_W_SLOT = 8192
 
 
+_TilingCache = dict[tuple[tuple[int, ...], tuple[int, ...], bool], Tiling]
+
+
+def item_name(item: WorkItem, physical: PhysicalGraph) -> str:
+    """Names of the layers that an item executes."""
+    return " + ".join(physical.layers[m].name for m in item.members)
+
+
 def _tile(
     array: Array,
     physical: PhysicalGraph,
     packed: dict[str, PackedConv],
     placement: Placement,
     chooser: Chooser | None,
+    cache: _TilingCache,
 ) -> list[Tiling]:
-    """Cut every item so that each piece fits a core."""
+    """Cut every item so that each piece fits a core. ``cache``: what is known of this overlay."""
     terms = terms_from_keys(array.device.keys())
-    cache: dict[tuple[int, tuple[int, ...], bool], Tiling] = {}
     tilings = []
     for item in placement.items:
-        layer = physical.layers[item.layer]
         rows = tuple(max(0, b - a) for a, b in item.out_rows)
-        key = (item.layer, rows, item.in_place)
+        key = (item.members, rows, item.in_place)
         if key not in cache:
-            live = packed[layer.name].live if isinstance(layer, Conv) else None
-            work = Workload(layer.name, array.device.name, item.geometry, rows, array.rows, item.in_place, live)
+            weights = item_weights(item, physical, packed)
+            live = weights.live if weights else None
+            work = Workload(
+                item_name(item, physical), array.device.name, item.geometry, rows, array.rows, item.in_place, live
+            )
             chosen = chooser(work) if chooser else None
             cache[key] = chosen or search(item.geometry, live, rows, array.rows, array.overlay, terms, item.in_place)
         tilings.append(cache[key])
@@ -179,7 +193,8 @@ def _offset(placement: Placement, base: int) -> Placement:
 
     def moved(item: WorkItem) -> WorkItem:
         inputs = tuple(replace(p, address=p.address + base) for p in item.inputs)
-        return replace(item, inputs=inputs, output=replace(item.output, address=item.output.address + base))
+        outputs = tuple(replace(p, address=p.address + base) for p in item.outputs)
+        return replace(item, inputs=inputs, outputs=outputs)
 
     return replace(placement, items=tuple(moved(i) for i in placement.items))
 
@@ -188,14 +203,13 @@ def describe(physical: PhysicalGraph, placement: Placement, tilings: list[Tiling
     """What a report needs to name items after the compile state is gone (META section)."""
     items = []
     for item, tiling in zip(placement.items, tilings, strict=True):
-        layer = physical.layers[item.layer]
-        out = physical.tensors[layer.output]
+        outs = [physical.tensors[physical.layers[m].output] for m in item.members]
         items.append(
             {
-                "name": layer.name,
+                "name": item_name(item, physical),
                 "op": item.geometry.kernel.name.lower(),
                 "chunk": item.chunk,
-                "shape": [out.channels, out.height, out.width],
+                "shape": [sum(t.channels for t in outs), outs[0].height, outs[0].width],
                 "estimated_cycles": round(tiling.cycles),
             }
         )

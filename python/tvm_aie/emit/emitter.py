@@ -35,8 +35,7 @@ from tvm_aie.emit.transfers import (
     unroll,
 )
 from tvm_aie.errors import InfeasibleError
-from tvm_aie.memory.placement import Placement, WorkItem
-from tvm_aie.plan.graph import Conv
+from tvm_aie.memory.placement import OutputPlace, Placement, WorkItem
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.schedule.tiling import Tiling
 
@@ -214,11 +213,11 @@ class Emitter:
             )
 
     def _emit_weights(self, item: WorkItem, tiling: Tiling) -> None:
-        layer = self.graph.layers[item.layer]
         slot = self.array.overlay.w_slot
+        packed = weights.item_weights(item, self.graph, self.packed)
         for r in range(self.array.rows):
-            if isinstance(layer, Conv):
-                self.streams[r].extend(weights.conv_messages(self.packed[layer.name], tiling, r, slot))
+            if packed is not None:
+                self.streams[r].extend(weights.conv_messages(packed, tiling, r, slot))
             else:
                 self.streams[r].append(weights.channelwise_message(tiling, r, slot))
 
@@ -283,20 +282,21 @@ class Emitter:
         for c in range(self.array.cols):
             if _height(item.out_rows[c]):
                 self._column_outputs(item, tiling, c)
-                if item.output.store:
-                    self.columns[c].store_go += 1
-                    self.columns[c].store_deaths.append(item.output.last_use)
+                for out in item.outputs:
+                    if out.store:
+                        self.columns[c].store_go += 1
+                        self.columns[c].store_deaths.append(out.last_use)
 
     def _column_outputs(self, item: WorkItem, tiling: Tiling, c: int) -> None:
         """Output tasks of a column. The last task of each row releases O_DONE, per message while that fits a lock."""
-        storage = self.graph.storages[item.output.storage]
+        storages = [self.graph.storages[out.storage] for out in item.outputs]
         column = self.columns[c]
         mt = self.array.memtile(c)
         rows: list[tuple[int, list[DmaTask]]] = []
         n = 0  # messages of the busiest row; a row with fewer blocks lacks the last passes
         for r in range(self.array.rows):
             junk = self.mt.junk_base + r * self.mt.junk_bytes
-            messages = output_messages(self.array, item, tiling, storage, c, r, junk, self.mt.junk_bytes)
+            messages = output_messages(self.array, item, tiling, storages, c, r, junk, self.mt.junk_bytes)
             if not messages:
                 continue
             tasks = self._compress(messages)
@@ -454,16 +454,19 @@ class Emitter:
                     continue
                 line = storage.width * 2
                 dims = merge_dims(((hi - lo, storage.row_bytes // 4), (place.blocks, line), (line, 1)))
-                base = home.offset + lo * storage.row_bytes + place.first * line * 4
+                first = place.first + c * place.block_step
+                base = home.offset + lo * storage.row_bytes + first * line * 4
                 size = (hi - lo) * place.blocks * line
                 local = Shape(0, ((size, 1),))
                 self._push_load_pair(c, Shape(int(home.arg), dims), base, local, place.address, at, after=after)
 
     def _emit_stores(self, item: WorkItem, at: int) -> None:
-        """Stores of ``item``'s output, pushed with the next item, whose prologue lets them go."""
-        out = item.output
-        if not out.store:
-            return
+        """Stores of ``item``'s outputs, pushed with the next item, whose prologue lets them go."""
+        for out in item.outputs:
+            if out.store:
+                self._emit_store(item, out, at)
+
+    def _emit_store(self, item: WorkItem, out: OutputPlace, at: int) -> None:
         storage, home = self.graph.storages[out.storage], self.homes[out.storage]
         line = storage.width * 2
         buffer_row = out.buffer_blocks * line
@@ -476,7 +479,7 @@ class Emitter:
             local = merge_dims(((hi - lo, buffer_row), (out.blocks, line), (line, 1)))
             base = out.address + (lo - out.rows[c][0]) * buffer_row * 4 + offset * line * 4
             remote = merge_dims(((hi - lo, storage.row_bytes // 4), (out.blocks, line), (line, 1)))
-            ddr_base = home.offset + lo * storage.row_bytes + out.first * line * 4
+            ddr_base = home.offset + lo * storage.row_bytes + (out.first + c * out.block_step) * line * 4
             start, end = (at, -0.9), (at, -0.8)
             into = BdTemplate(Shape(int(home.arg), remote), ddr_base)
             number = self.commands.add(Work((shim, Dir.S2MM, 0), (into,), 1, start, end, start, item=at))

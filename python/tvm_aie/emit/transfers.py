@@ -283,21 +283,21 @@ def output_messages(
     array: Array,
     item: WorkItem,
     tiling: Tiling,
-    storage: Storage,
+    storages: Sequence[Storage],
     column: int,
     row: int,
     junk: int,
     junk_bytes: int,
 ) -> list[Message]:
-    """The output messages of core (column, row); what a message has beyond its data sinks at address ``junk``."""
-    geo, out = item.geometry, item.output
+    """The output messages of core (column, row); what a message has beyond its data sinks at address ``junk``.
+
+    ``storages``: of the item's outputs.
+    """
+    geo = item.geometry
     first, last = item.out_rows[column]
     band, n_b = tiling.bands[column]
     conv = geo.kernel == KernelId.CONV
     block_first, block_last = tiling.block_rows[row]
-    row_words = out.buffer_blocks * storage.width * 2
-    line_words = storage.width * 2
-    offset = 0 if out.buffer_blocks == out.blocks else out.first
     size = tiling.o_slots * array.overlay.o_slot // 4
     messages: list[Message] = []
     for p in range(tiling.n_pass):
@@ -312,15 +312,36 @@ def output_messages(
             x0 = min(x * tiling.width, geo.w_out - tiling.width)
             for b in range(n_b):
                 y = first + min(b * band, last - first - band)
-                base = (
-                    out.address + (y - out.rows[column][0]) * row_words * 4 + (offset + begin) * line_words * 4 + x0 * 8
-                )
-                dims = merge_dims(((end - begin, line_words), (band, row_words), (2 * tiling.width, 1)))
-                pieces: list[Piece] = [(Shape(array.memtile(column), dims), base)]
-                rest = size - pieces[0][0].words
+                pieces = _output_pieces(array, item, storages, column, (begin, end), (y, band), (x0, tiling.width))
+                rest = size - sum(shape.words for shape, _ in pieces)
                 while rest:
                     n = min(rest, junk_bytes // 4)
                     pieces.append((Shape(array.memtile(column), ((n, 1),)), junk))
                     rest -= n
                 messages.append(tuple(pieces))
     return messages
+
+
+def _output_pieces(
+    array: Array,
+    item: WorkItem,
+    storages: Sequence[Storage],
+    column: int,
+    blocks: tuple[int, int],
+    rows: tuple[int, int],
+    pixels: tuple[int, int],
+) -> list[Piece]:
+    """Output blocks [first, last) of rows (first, count), pixels (first, count), by the tensor that they belong to."""
+    pieces: list[Piece] = []
+    start = 0
+    for out, storage in zip(item.outputs, storages, strict=True):
+        begin, end = max(blocks[0], start), min(blocks[1], start + out.blocks)
+        if begin < end:
+            line_words = storage.width * 2
+            row_words = out.buffer_blocks * line_words
+            block = begin - start + (0 if out.buffer_blocks == out.blocks else out.first)
+            base = out.address + ((rows[0] - out.rows[column][0]) * row_words + block * line_words) * 4 + pixels[0] * 8
+            dims = merge_dims(((end - begin, line_words), (rows[1], row_words), (2 * pixels[1], 1)))
+            pieces.append((Shape(array.memtile(column), dims), base))
+        start += out.blocks
+    return pieces

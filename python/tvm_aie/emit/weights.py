@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from tvm_aie.errors import ProgramError
+from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.graph import Conv
-from tvm_aie.plan.physical import BLOCK, View, physical_weight
+from tvm_aie.plan.physical import BLOCK, PhysicalGraph, View, physical_weight
 from tvm_aie.schedule.tiling import HEADER_BYTES, Mask, Tiling, active_rows, header_bytes
 
 W_MAGIC = 0x0A1E0002
@@ -45,6 +46,16 @@ def pack_conv(conv: Conv, source: View, target: View) -> PackedConv:
     tiles = np.ascontiguousarray(tiles)
     live: Mask = np.asarray(tiles.reshape(ob, ib, -1).any(axis=2), dtype=np.bool_)
     return PackedConv(tiles, live, bias.astype(np.int32), len(conv.inputs) == 2)
+
+
+def item_weights(item: WorkItem, graph: PhysicalGraph, packed: Mapping[str, PackedConv]) -> PackedConv | None:
+    """The weights of an item: those of its members, one after the other; None for channel-wise layers."""
+    parts = [packed[graph.layers[m].name] for m in item.members if isinstance(graph.layers[m], Conv)]
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    tiles = np.concatenate([p.tiles for p in parts])
+    live = np.concatenate([p.live for p in parts])
+    return PackedConv(tiles, live, np.concatenate([p.bias for p in parts], axis=1))
 
 
 def conv_messages(packed: PackedConv, tiling: Tiling, row: int, slot: int) -> Iterator[bytes]:

@@ -8,23 +8,24 @@ that are loaded, computed and stored one after the other.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.allocator import DoesNotFit, Interval, allocate
-from tvm_aie.plan.graph import Add, Conv, Upsample
-from tvm_aie.plan.physical import PhysicalGraph, Storage
+from tvm_aie.memory.partition import EVEN, Relation, Rows, Splits, choose_splits, near, split_rows
+from tvm_aie.plan.graph import Add, Conv, Pool, Upsample
+from tvm_aie.plan.physical import PhysicalGraph, View
+from tvm_aie.plan.siblings import Groups, single_groups
 from tvm_aie.schedule.geometry import Geometry, geometry_of
 from tvm_aie.schedule.tiling import split_even
-
-Rows = tuple[tuple[int, int], ...]  # per column [first, last)
 
 
 @dataclass(frozen=True)
 class InputPlace:
     """Where an item reads one operand. ``rows``: storage rows that each column finds in its buffer.
 
-    Resident: the storage's own partition, neighbours readable. Loaded: a private copy of the view's blocks only.
+    Resident: the storage's own partition, neighbours readable. Loaded: a private copy of the view's blocks only, in
+    column c from block ``first + c * block_step`` on.
     """
 
     storage: str
@@ -35,11 +36,12 @@ class InputPlace:
     rows: Rows
     buffer_blocks: int
     load_at: int = -1
+    block_step: int = 0
 
 
 @dataclass(frozen=True)
 class OutputPlace:
-    """Where an item writes. ``rows``: storage rows of the buffer in each column."""
+    """Where an item writes. ``rows``: storage rows of the buffer in each column; ``block_step`` as for inputs."""
 
     storage: str
     first: int
@@ -49,20 +51,29 @@ class OutputPlace:
     buffer_blocks: int
     store: bool
     last_use: int
+    block_step: int = 0
 
 
 @dataclass(frozen=True)
 class WorkItem:
-    """A layer, or a row chunk of it. ``out_rows``: output rows of each column."""
+    """A layer or sibling convolutions, or a row chunk of them. ``out_rows``: output rows of each column.
+
+    ``outputs``: one for each member; the geometry's output blocks are theirs, one after the other.
+    """
 
     index: int
-    layer: int
+    members: tuple[int, ...]
     chunk: int
     geometry: Geometry
     out_rows: Rows
     inputs: tuple[InputPlace, ...]
-    output: OutputPlace
+    outputs: tuple[OutputPlace, ...]
     in_place: bool
+
+    @property
+    def layer(self) -> int:
+        """The first member; all have its inputs and window."""
+        return self.members[0]
 
 
 @dataclass(frozen=True)
@@ -80,24 +91,29 @@ class _State:
     """What the search decides: storages in DDR only, storages also written to DDR, chunks per layer."""
 
     graph: PhysicalGraph
+    groups: dict[int, tuple[int, ...]]  # first member -> all members
     geometries: list[Geometry]
     columns: int
     evicted: set[str]
     stored: set[str]
     chunks: list[int]
     units: dict[str, int]  # rows of these storages are split in multiples (upsampling)
+    splits: Splits = field(default_factory=dict)
+    spread: dict[int, int] = field(default_factory=dict)  # layers whose channels are split over so many columns
+
+    def targets(self, leader: int) -> list[View]:
+        """Where the members of a group write."""
+        return [self.graph.views[self.graph.layers[m].output] for m in self.groups[leader]]
 
     def partition(self, storage: str) -> Rows:
-        return split_rows(self.graph.storages[storage], self.columns, self.units.get(storage, 1))
+        height = self.graph.storages[storage].height
+        return split_rows(height, self.columns, self.units.get(storage, 1), self.splits.get(height, EVEN))
 
 
-def split_rows(storage: Storage, columns: int, unit: int) -> Rows:
-    """Rows of each column, in multiples of ``unit``."""
-    return tuple((a * unit, b * unit) for a, b in split_even(storage.height // unit, columns))
-
-
-def plan_memory(graph: PhysicalGraph, columns: int, capacity: int) -> Placement:
+def plan_memory(graph: PhysicalGraph, columns: int, capacity: int, groups: Groups | None = None) -> Placement:
     """Decide residency, chunks and addresses. ``capacity``: bytes of each memtile for tensors.
+
+    ``groups``: sibling convolutions that share an item (default: none).
 
     Raises ``InfeasibleError`` when one row of an item does not fit.
     """
@@ -107,7 +123,10 @@ def plan_memory(graph: PhysicalGraph, columns: int, capacity: int) -> Placement:
     outputs = {views[io.tensor].storage for io in graph.graph.outputs}
     units = {views[layer.output].storage: layer.factors[0] for layer in graph.layers if isinstance(layer, Upsample)}
     chunks = [1] * len(graph.layers)
-    state = _State(graph, geometries, columns, set(inputs), inputs | outputs, chunks, units)
+    leaders = {group[0]: group for group in groups or single_groups(graph)}
+    state = _State(graph, leaders, geometries, columns, set(inputs), inputs | outputs, chunks, units)
+    state.splits = choose_splits(_relations(state), columns)
+    _spread_channels(state)
     _require_ddr_where_far(state)
     while True:
         attempt = _attempt(state, capacity)
@@ -131,25 +150,59 @@ def _reads(state: _State, layer: int, operand: int, rows: Rows) -> Rows:
     return tuple(out)
 
 
-def _near(needed: Rows, owned: Rows) -> bool:
-    """Every column finds its rows in its own memtile or a neighbour's."""
-    for c, (lo, hi) in enumerate(needed):
-        if hi <= lo:
-            continue
-        around = [owned[k] for k in (c - 1, c, c + 1) if 0 <= k < len(owned) and owned[k][1] > owned[k][0]]
-        if not around or lo < around[0][0] or hi > around[-1][1]:
-            return False
-    return True
+def _relations(state: _State) -> list[Relation]:
+    """Which image heights are read for which, layers of one geometry together."""
+    merged: dict[tuple[Geometry, bool, int, int], Relation] = {}
+    for index, layer in enumerate(state.graph.layers):
+        target = state.graph.views[layer.output].storage
+        for operand, name in enumerate(layer.inputs):
+            storage = state.graph.storages[state.graph.views[name].storage]
+            units = state.units.get(storage.name, 1), state.units.get(target, 1)
+            geo = replace(state.geometries[index], in_blocks=1, out_blocks=1)
+            key = (geo, operand == 1, *units)
+            old = merged.get(key)
+
+            def reads(rows: Rows, layer: int = index, operand: int = operand) -> Rows:
+                return _reads(state, layer, operand, rows)
+
+            height = state.graph.storages[target].height
+            total = storage.bytes + (old.bytes if old else 0)
+            merged[key] = Relation(storage.height, units[0], height, units[1], reads, total)
+    return list(merged.values())
+
+
+def _spread_channels(state: _State) -> None:
+    """Pools to one row (global pools) that read from far: each column takes a share of the channels instead.
+
+    Before: one column loads and pools the whole image. After: as many columns as divide the channel blocks evenly, each
+    with its blocks of all rows. The result is in DDR only: its row is in pieces.
+    """
+    for index, name in _far_reads(state):
+        layer = state.graph.layers[index]
+        target = state.graph.views[layer.output]
+        blocks = state.graph.views[name].blocks
+        share = max(k for k in range(1, state.columns + 1) if blocks % k == 0)
+        if isinstance(layer, Pool) and state.graph.storages[target.storage].height == 1 and share > 1:
+            state.spread[index] = share
+            state.evicted.add(target.storage)
+            state.stored.add(target.storage)
+
+
+def _far_reads(state: _State) -> list[tuple[int, str]]:
+    """(layer, tensor) of operands whose rows some column needs from beyond its neighbour."""
+    far = []
+    for index, layer in enumerate(state.graph.layers):
+        out = state.partition(state.graph.views[layer.output].storage)
+        for operand, name in enumerate(layer.inputs):
+            owned = state.partition(state.graph.views[name].storage)
+            if not near(_reads(state, index, operand, out), owned):
+                far.append((index, name))
+    return far
 
 
 def _require_ddr_where_far(state: _State) -> None:
     """A storage whose rows some consumer needs from beyond the neighbour column also gets a home in DDR."""
-    for index, layer in enumerate(state.graph.layers):
-        out = state.partition(state.graph.views[layer.output].storage)
-        for operand, name in enumerate(layer.inputs):
-            storage = state.graph.views[name].storage
-            if not _near(_reads(state, index, operand, out), state.partition(storage)):
-                state.stored.add(storage)
+    state.stored.update(state.graph.views[name].storage for _, name in _far_reads(state))
 
 
 @dataclass(frozen=True)
@@ -163,10 +216,13 @@ class _Draft:
 
 def _drafts(state: _State) -> list[_Draft]:
     out = []
-    for layer, op in enumerate(state.graph.layers):
+    for layer in state.groups:
+        op = state.graph.layers[layer]
         storage = state.graph.views[op.output].storage
         owned = state.partition(storage)
         n = state.chunks[layer]
+        if share := state.spread.get(layer):
+            owned = tuple((0, 1) if c < share else (0, 0) for c in range(state.columns))
         unit = state.units.get(storage, 1) if isinstance(op, Upsample) else 1
         for chunk in range(n):
             rows = []
@@ -198,13 +254,14 @@ def _attempt(state: _State, capacity: int) -> Placement | _Failure:
     loaded: dict[tuple[int, int], Rows] = {}
     for i, d in enumerate(drafts):
         op = state.graph.layers[d.layer]
-        target = views[op.output].storage
-        written.setdefault(target, i)
-        last_write[target] = i
+        for target in state.targets(d.layer):
+            written.setdefault(target.storage, i)
+            last_write[target.storage] = i
         for operand, name in enumerate(op.inputs):
             storage = views[name].storage
             needed = _reads(state, d.layer, operand, d.out_rows)
-            if storage in state.evicted or not _near(needed, state.partition(storage)):
+            far = d.layer in state.spread or not near(needed, state.partition(storage))
+            if storage in state.evicted or far:
                 loaded[(i, operand)] = needed
             else:
                 last_read[storage] = i
@@ -213,10 +270,11 @@ def _attempt(state: _State, capacity: int) -> Placement | _Failure:
     addresses = allocate(list(intervals.values()), capacity)
     if isinstance(addresses, DoesNotFit):
         t = addresses.item
-        op = state.graph.layers[drafts[min(t, len(drafts) - 1)].layer]
-        touched = frozenset(views[n].storage for n in (*op.inputs, op.output))
+        layer = drafts[min(t, len(drafts) - 1)].layer
+        inputs = (views[n].storage for n in state.graph.layers[layer].inputs)
+        touched = frozenset([*inputs, *(v.storage for v in state.targets(layer))])
         live = tuple(n for n, v in intervals.items() if v.first <= t <= v.last)
-        return _Failure(t, drafts[min(t, len(drafts) - 1)].layer, live, touched, addresses.demand)
+        return _Failure(t, layer, live, touched, addresses.demand)
     return _finish(state, drafts, loaded, alias, intervals, addresses)
 
 
@@ -276,15 +334,17 @@ def _intervals(
         out[root] = Interval(root, min(first, old.first) if old else first, max(last, old.last) if old else last, size)
     for i, d in enumerate(drafts):
         op = state.graph.layers[d.layer]
-        target = state.graph.views[op.output]
-        if target.storage in state.evicted:
-            size = max(b - a for a, b in d.out_rows) * target.blocks * state.graph.storages[target.storage].width * 8
-            out[f"out@{i}"] = Interval(f"out@{i}", i, i + 1, size)
+        for k, target in enumerate(state.targets(d.layer)):
+            if target.storage in state.evicted:
+                blocks = target.blocks // state.spread.get(d.layer, 1)
+                size = max(b - a for a, b in d.out_rows) * blocks * state.graph.storages[target.storage].width * 8
+                out[f"out{k}@{i}"] = Interval(f"out{k}@{i}", i, i + 1, size)
         for operand, name in enumerate(op.inputs):
             if (i, operand) in loaded:
                 view = state.graph.views[name]
                 width = state.graph.storages[view.storage].width
-                size = max(b - a for a, b in loaded[(i, operand)]) * view.blocks * width * 8
+                blocks = view.blocks // state.spread.get(d.layer, 1)
+                size = max(b - a for a, b in loaded[(i, operand)]) * blocks * width * 8
                 at = _load_at(state, i, view.storage, last_write)
                 out[f"in{operand}@{i}"] = Interval(f"in{operand}@{i}", at, i, size)
     return out
@@ -309,21 +369,24 @@ def _finish(
     items = []
     for i, d in enumerate(drafts):
         op = state.graph.layers[d.layer]
+        share = state.spread.get(d.layer, 1)
         inputs = []
         for operand, name in enumerate(op.inputs):
             view = views[name]
             key = f"in{operand}@{i}"
             if (i, operand) in loaded:
+                blocks = view.blocks // share
                 inputs.append(
                     InputPlace(
                         view.storage,
                         view.first,
-                        view.blocks,
+                        blocks,
                         False,
                         addresses[key],
                         loaded[(i, operand)],
-                        view.blocks,
+                        blocks,
                         intervals[key].first,
+                        blocks if share > 1 else 0,
                     )
                 )
             else:
@@ -339,36 +402,55 @@ def _finish(
                         storages[view.storage].blocks,
                     )
                 )
-        target = views[op.output]
-        evicted = target.storage in state.evicted
-        key = f"out@{i}" if evicted else _root(alias, target.storage)
-        output = OutputPlace(
-            target.storage,
-            target.first,
-            target.blocks,
-            addresses[key],
-            d.out_rows if evicted else state.partition(target.storage),
-            target.blocks if evicted else storages[target.storage].blocks,
-            target.storage in state.stored,
-            intervals[key].last,
+        outputs = tuple(
+            _output_place(state, d, i, k, target, alias, intervals, addresses)
+            for k, target in enumerate(state.targets(d.layer))
         )
+        geo = state.geometries[d.layer]
+        geo = replace(geo, in_blocks=geo.in_blocks // share, out_blocks=sum(o.blocks for o in outputs))
         items.append(
             WorkItem(
                 i,
-                d.layer,
+                state.groups[d.layer],
                 d.chunk,
-                state.geometries[d.layer],
+                geo,
                 d.out_rows,
                 tuple(inputs),
-                output,
-                target.storage in alias,
+                outputs,
+                outputs[0].storage in alias,
             )
         )
     top = max((addresses[n] + v.size for n, v in intervals.items()), default=0)
-    outputs = {views[io.tensor].storage for io in state.graph.graph.outputs}
-    inputs_ = {views[io.tensor].storage for io in state.graph.graph.inputs}
-    spilled = frozenset(state.stored - outputs - inputs_)
+    ends = {views[io.tensor].storage for io in (*state.graph.graph.outputs, *state.graph.graph.inputs)}
+    spilled = frozenset(state.stored - ends)
     return Placement(tuple(items), frozenset(state.stored), spilled, top)
+
+
+def _output_place(
+    state: _State,
+    draft: _Draft,
+    item: int,
+    k: int,
+    target: View,
+    alias: dict[str, str],
+    intervals: dict[str, Interval],
+    addresses: dict[str, int],
+) -> OutputPlace:
+    """Where member ``k`` of an item writes."""
+    share = state.spread.get(draft.layer, 1)
+    evicted = target.storage in state.evicted
+    key = f"out{k}@{item}" if evicted else _root(alias, target.storage)
+    return OutputPlace(
+        target.storage,
+        target.first,
+        target.blocks // share,
+        addresses[key],
+        draft.out_rows if evicted else state.partition(target.storage),
+        target.blocks // share if evicted else state.graph.storages[target.storage].blocks,
+        target.storage in state.stored,
+        intervals[key].last,
+        target.blocks // share if share > 1 else 0,
+    )
 
 
 def _make_room(state: _State, failure: _Failure, capacity: int) -> None:

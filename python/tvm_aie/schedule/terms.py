@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class KernelTerms:
-    """Cycles, words per cycle and MACs per cycle; ``ideal``: a kernel costs its MACs and nothing else."""
+    """Cycles, words per cycle and MACs per cycle; ``ideal``: a kernel costs its MACs and nothing else.
+
+    ``o_link``: words per cycle that the output flows of one column share; infinite where each has its own.
+    """
 
     ideal: bool
     macs_per_cycle: float
@@ -25,6 +28,7 @@ class KernelTerms:
     a_rate: float
     w_rate: float
     o_rate: float
+    o_link: float
 
 
 def terms_from_keys(keys: Mapping[str, float]) -> KernelTerms:
@@ -45,4 +49,5 @@ def terms_from_keys(keys: Mapping[str, float]) -> KernelTerms:
         a_rate=keys["flow.a.words_per_cycle"],
         w_rate=keys["flow.w.words_per_cycle"],
         o_rate=keys["flow.o.words_per_cycle"],
+        o_link=keys["link.o_bytes_per_cycle"] / 4 or float("inf"),
     )

@@ -291,7 +291,8 @@ def _conv_tiling(
     steps = n_x * n_b
     messages = n_pass * steps * n_ck
     t_a = (1 if resident else messages) * a * ov.a_slot / WORD / terms.a_rate
-    t_o = n_pass * steps * o * ov.o_slot / WORD / terms.o_rate
+    passes = sum(ceil_div(last - first, nob) for first, last in block_rows)
+    t_o = steps * o * ov.o_slot / WORD * max(n_pass / terms.o_rate, passes / terms.o_link)
     t_w = weights[1] * (steps if n_ck > 1 else 1) / WORD / terms.w_rate
     if terms.ideal:
         t_c = steps * band * width * live_row * geo.taps * 64 / terms.macs_per_cycle
@@ -398,7 +399,7 @@ def _channelwise_candidates(
                 continue
             messages = n_pass * max(n for _, n in bands)
             t_a = messages * a * ov.a_slot / WORD / terms.a_rate
-            t_o = messages * o * ov.o_slot / WORD / terms.o_rate
+            t_o = messages * o * ov.o_slot / WORD * max(1 / terms.o_rate, min(ckb, n_rows) / terms.o_link)
             taps = geo.n_inputs if geo.kernel == KernelId.ADD else geo.taps
             t_c = 0.0 if terms.ideal else messages * own * band * -(-geo.w_out // 4) * taps * 2.0
             body = max(t_a, t_o, t_c) if 2 * a <= ov.a_slots else max(t_a + t_c, t_o)
