@@ -95,12 +95,12 @@ def _place(array: Array, physical: PhysicalGraph, groups: Groups) -> tuple[Array
 
     The opcode region grows with the number of items, which depends on the placement: repeat until it holds.
     """
-    opcode = opcode_bytes_estimate(len(physical.layers))
+    opcode = opcode_bytes_estimate(len(physical.layers), array.overlay.a_slot)
     while True:
         layout = memtile_map(array, opcode)
         capacity = array.device.memtile_col_bytes - layout.heap_base
         placement = plan_memory(physical, array.cols, capacity, groups)
-        needed = opcode_bytes_estimate(len(placement.items))
+        needed = opcode_bytes_estimate(len(placement.items), array.overlay.a_slot)
         if needed <= opcode:
             break
         opcode = needed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 
 from tvm_aie.emit import opcodes, weights
 from tvm_aie.emit.commands import Channel, CommandBuilder, Position, Work, join
@@ -29,6 +30,8 @@ from tvm_aie.emit.transfers import (
     Operand,
     Shape,
     compress,
+    filler_dims,
+    fold,
     input_messages,
     merge_dims,
     output_messages,
@@ -83,13 +86,13 @@ class _Column:
     store_go: int = 0
 
 
-def opcode_bytes_estimate(n_items: int) -> int:
-    """Upper bound of the opcode region: a message is at most 6 + ~20 + 25 words and pools carry divisor tables."""
-    return max(FILLER_WORDS * 4, 320 * (n_items + 1) + OVERREAD_WORDS * 4)
+def opcode_bytes_estimate(n_items: int, a_slot: int) -> int:
+    """Upper bound of the opcode region: a message is at most 6 + ~20 + 25 words and pools carry divisor tables.
 
+    The last message is read up to the end of its slot of ``a_slot`` bytes.
+    """
+    return max(FILLER_WORDS * 4, 320 * (n_items + 1) + a_slot)
 
-# A descriptor of an opcode message reads up to this many words, with what follows as filler.
-OVERREAD_WORDS = 256
 
 # Output messages are whole slots; what exceeds the data sinks here, in pieces of at most this many bytes.
 JUNK_BYTES = 2048
@@ -274,8 +277,13 @@ class Emitter:
 
     def _compress(self, messages: Sequence[Message]) -> list[DmaTask]:
         dev = self.array.device
-        tasks = compress(messages, dev.repeat_max, dev.iteration_wrap_max, dev.memtile_bd.iteration_step_max_words)
-        return [unroll(t, UNROLL) for t in tasks]
+        limits = dev.memtile_bd
+        folded = fold(messages, limits.dims, limits.length_max_words, limits.step_max_words)
+        tasks = compress(
+            [m for _, m in folded], dev.repeat_max, dev.iteration_wrap_max, limits.iteration_step_max_words
+        )
+        begins = [0, *accumulate(n for n, _ in folded)]
+        return [unroll(replace(t, first=begins[t.first], last=begins[t.last + 1] - 1), UNROLL) for t in tasks]
 
     def _emit_outputs(self, item: WorkItem, tiling: Tiling) -> None:
         """Output tasks of all columns, in order of the ring positions that they keep."""
@@ -342,14 +350,6 @@ class Emitter:
             raise InfeasibleError(
                 f"opcode message of item {item}", n_words * 4, ov.ops_bytes, "bytes", ("a larger OPS area",)
             )
-        slots = -(-n_words * 4 // ov.a_slot)
-        while (column.a_pos + slots) % a_slots:
-            slots += 1
-        column.a_pos = (column.a_pos + slots) % ov.a_slots
-        data = opcodes.opcode_message(words, item, slots)
-        address = self.mt.opcode_base + column.opcode_offset
-        column.messages.append(data)
-        column.opcode_offset += len(data)
         locks = self._barrier(item, c)
         first = None
         if item == 0:  # the opcodes themselves are still being loaded
@@ -357,18 +357,20 @@ class Emitter:
         riding = None
         if ride and locks and locks[-1][1] is None:
             riding = locks.pop()[0]
-        total = slots * ov.a_slot // 4
-        if n_words + len(locks) > total:
-            raise InfeasibleError(f"opcode message of item {item}", n_words, total - len(locks), "words", ("a slot",))
+        slots = -(-(n_words + len(locks)) * 4 // ov.a_slot)
+        while (column.a_pos + slots) % a_slots:
+            slots += 1
+        column.a_pos = (column.a_pos + slots) % ov.a_slots
+        data = opcodes.opcode_message(words, item, slots)
+        address = self.mt.opcode_base + column.opcode_offset
+        column.messages.append(data)
+        column.opcode_offset += len(data)
+        total = slots * ov.a_slot // 4 - len(locks)
         # What follows the message in the opcode region serves as its filler.
-        n = min(total - len(locks), max(n_words, OVERREAD_WORDS))
+        n = max(n_words, min(total, ov.a_slot // 4 - len(locks)))
         chain = [BdTemplate(Shape(mt, ((n, 1),)), address, 1, 0, first, None, True)]
         column.opcode_end = max(column.opcode_end, column.opcode_offset - len(data) + 4 * n)
-        rest = total - len(locks) - n
-        while rest > 0:
-            n = min(rest, FILLER_WORDS)
-            chain.append(BdTemplate(Shape(mt, ((n, 1),)), self.mt.opcode_base))
-            rest -= n
+        chain += [BdTemplate(Shape(mt, dims), self.mt.opcode_base) for dims in filler_dims(total - n)]
         word = Shape(mt, ((1, 1),))
         chain += [BdTemplate(word, self.mt.opcode_base, 1, 0, acquire, release) for acquire, release in locks]
         return tuple(chain), riding

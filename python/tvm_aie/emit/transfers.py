@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import gcd
 
+from tvm_aie.device import BdLimits
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.program import LockUse
 from tvm_aie.memory.placement import InputPlace, WorkItem
@@ -79,6 +81,33 @@ def compress(messages: Sequence[Message], repeat_max: int, wrap_max: int, step_m
     return tasks
 
 
+def fold(messages: Sequence[Message], dims_max: int, length_max: int, step_max: int) -> list[tuple[int, Message]]:
+    """(number of messages, pieces): runs of single-piece messages at a constant step become one piece, a dimension more.
+
+    A stream has no message borders, so one descriptor can carry several messages if nothing lies between them.
+    """
+    out: list[tuple[int, Message]] = []
+    i = 0
+    while i < len(messages):
+        shape, base = messages[i][0]
+        n = 1
+        if len(messages[i]) == 1 and i + 1 < len(messages):
+            step = messages[i + 1][0][1] - base
+            linear = len(shape.dims) == 1 and shape.dims[0][1] == 1 and not shape.pads and step == 4 * shape.words
+            possible = step > 0 and step % 4 == 0 and step // 4 <= step_max and (linear or len(shape.dims) < dims_max)
+            while possible and i + n < len(messages) and (n + 1) * shape.words <= length_max:
+                if messages[i + n] != ((shape, base + n * step),):
+                    break
+                n += 1
+            if n > 1:
+                dims = ((n * shape.words, 1),) if linear else ((n, step // 4), *shape.dims)
+                out.append((n, ((Shape(shape.mem, dims, shape.pads), base),)))
+        if n == 1:
+            out.append((1, messages[i]))
+        i += n
+    return out
+
+
 def unroll(task: DmaTask, extra: int) -> DmaTask:
     """A task of few messages as a chain that runs once, if that takes at most ``extra`` more descriptors."""
     if task.repeat == 1 or (task.repeat - 1) * len(task.chain) > extra or any(t.acquire or t.release for t in task.chain):
@@ -149,10 +178,11 @@ def input_messages(
     first, last = item.out_rows[column]
     band, n_b = tiling.bands[column]
     conv = geo.kernel == KernelId.CONV
+    line = tiling.line or geo.line_px(tiling.width)
     if tiling.a_resident:
         lo, hi = geo.rows_in(first, last - first)
         (operand,) = operands
-        pieces = _rows_pieces(array, item, operand, column, lo, hi, 0, 0, geo.in_blocks, geo.w_out)
+        pieces = _rows_pieces(array, item, operand, column, lo, hi, 0, 0, geo.in_blocks, line)
         return [_fill(array, column, pieces, tiling.a_slots * array.overlay.a_slot)]
     one_pass: list[Message] = []
     same_passes = conv and not geo.residual
@@ -167,7 +197,7 @@ def input_messages(
                     block = min((ck if conv else p) * tiling.ckb, geo.in_blocks - tiling.ckb)
                     parts: list[Piece] = []
                     for operand in operands[:1] if geo.residual else operands:
-                        parts += _rows_pieces(array, item, operand, column, lo, hi, x0, block, tiling.ckb, tiling.width)
+                        parts += _rows_pieces(array, item, operand, column, lo, hi, x0, block, tiling.ckb, line)
                     if geo.residual:
                         parts += _residual_pieces(array, operands[1], tiling, column, p, y, band, x0)
                     one_pass.append(_fill(array, column, parts, tiling.a_slots * array.overlay.a_slot))
@@ -184,15 +214,15 @@ def _rows_pieces(
     x0: int,
     block: int,
     blocks: int,
-    width: int,
+    line: int,
 ) -> list[Piece]:
-    """Input rows [lo, hi) of ``blocks`` channel blocks for ``width`` output pixels, by the memtile that holds them."""
+    """Input rows [lo, hi) of ``blocks`` channel blocks ``line`` pixels wide, by the memtile that holds them."""
     geo, place, storage = item.geometry, operand.place, operand.storage
     line_words = storage.width * 2
     row_bytes = place.buffer_blocks * storage.width * 8
     if geo.kernel == KernelId.CONV:
         x_first = x0 * geo.sx - geo.pad_left
-        x_count = geo.line_px(width)
+        x_count = line
     else:
         x_first, x_count = 0, geo.w_in
     begin = max(x_first, 0)
@@ -265,14 +295,48 @@ def merge_dims(dims: Sequence[tuple[int, int]], pads: Pads = ()) -> Dims:
 
 
 def _fill(array: Array, column: int, pieces: list[Piece], size: int) -> Message:
-    """Append filler words up to ``size`` bytes: any initialised memory; the opcode region's start serves."""
+    """Up to ``size`` bytes: zero padding at the end of the last piece, else filler words (any initialised memory)."""
     words = size // 4 - sum(s.words for s, _ in pieces)
-    region = array.w_ring_bytes
-    while words > 0:
-        n = min(words, FILLER_WORDS)
-        pieces.append((Shape(array.memtile(column), ((n, 1),)), region))
-        words -= n
-    return tuple(pieces)
+    if words:
+        shape, base = pieces[-1]
+        padded = pad_end(shape, words, array.device.memtile_bd)
+        if padded is not None:
+            return (*pieces[:-1], (padded, base))
+    mt, region = array.memtile(column), array.w_ring_bytes
+    return (*pieces, *((Shape(mt, dims), region) for dims in filler_dims(words)))
+
+
+def filler_dims(words: int) -> list[Dims]:
+    """``words`` words out of the first FILLER_WORDS of the opcode region; more than those are read repeatedly."""
+    if words <= 0:
+        return []
+    if words <= FILLER_WORDS:
+        return [((words, 1),)]
+    most = FILLER_WORDS // 2
+    times = next((k for k in range(2, most) if words % k == 0 and words // k <= most), 0)
+    if times:
+        return [((times, 1), (words // times, 1))]
+    return [((words // most, 1), (most, 1)), ((words % most, 1),)]
+
+
+def pad_end(shape: Shape, words: int, limits: BdLimits) -> Shape | None:
+    """The piece with ``words`` zeros behind it from its descriptor's own padding; None where that cannot be done."""
+    if len(shape.dims) == 1 and shape.dims[0][1] == 1 and not shape.pads:
+        total = shape.words
+        if total <= limits.wrap_max(0) and words <= limits.pad_max(0):
+            return Shape(shape.mem, shape.dims, ((0, words),))
+        inner = gcd(total, words)
+        while inner > limits.wrap_max(0):
+            inner //= next(k for k in range(2, inner + 1) if inner % k == 0)
+        if inner % 2 == 0 and words // inner <= limits.pad_max(1) and total // inner <= limits.wrap_max(1):
+            return Shape(shape.mem, ((total // inner, inner), (inner, 1)), ((0, words // inner), (0, 0)))
+        return None
+    inner = shape.words // shape.dims[0][0] if len(shape.pads) < len(shape.dims) else 0
+    depth = len(shape.dims) - 1
+    if not inner or words % inner or not 0 < depth < 3 or words // inner > limits.pad_max(depth):
+        return None
+    pads = ((0, words // inner), *[(0, 0)] * (depth - len(shape.pads)), *shape.pads)
+    return Shape(shape.mem, shape.dims, pads)
 
 
 # The opcode region starts with this many written words, so that a filler has something to read.

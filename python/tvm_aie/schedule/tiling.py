@@ -39,6 +39,7 @@ class Tiling:
     cycles: float
     body: float = 0.0  # estimated cycles without the command processor
     a_resident: bool = False  # the column's whole input stays in the core; ckb then cuts the weights only
+    line: int = 0  # pixels of an input line as sent, with zeros that make messages whole slots; 0: just what is needed
 
     @property
     def weights_per_band(self) -> bool:
