@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 from itertools import islice
 
+from tvm_aie.device import Device
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.program import Bd, Command, Dir, Mark, Push, Task, Wait, WriteBd
 from tvm_aie.emit.transfers import BdTemplate, merge_filler
@@ -15,9 +16,6 @@ from tvm_aie.errors import ProgramError
 
 Channel = tuple[int, Dir, int]
 Position = tuple[int, float]  # item, place in it: -1 its prologue, [0, 1) its messages
-# Waits of a task that is pushed ahead of its turn are for tasks that ended this many items before the frontier.
-SLACK_ITEMS = 1
-
 
 @dataclass(frozen=True)
 class Work:
@@ -45,6 +43,50 @@ class _Flight:
     bds: tuple[int, ...]
 
 
+class _Clock:
+    """Estimated time: of the command processor, and at which items are complete. It decides what is worth waiting for.
+
+    An item runs when the one before is complete and its tasks are pushed.
+    """
+
+    def __init__(self, device: Device, body: Sequence[float]) -> None:
+        self.device, self.body = device, body
+        self.now = 0.0
+        self._done: list[float] = []
+        self._complete = 0
+
+    def write(self) -> None:
+        """A descriptor is written."""
+        self.now += self.device.bd_write_cycles
+
+    def push(self, idle: bool) -> None:
+        """A task is pushed."""
+        self.now += self.device.push_idle_cycles if idle else self.device.push_queued_cycles
+
+    def pushed(self, items: int) -> None:
+        """All tasks of the first ``items`` items are pushed."""
+        while len(self._done) < min(items, len(self.body)):
+            body = self.body[len(self._done)]
+            before = self._done[-1] if self._done else 0.0
+            self._done.append(max(before + body, self.now + min(body, LAST_TASK_CYCLES)))
+
+    def wait(self, end: Position) -> None:
+        """The command processor waits for a task that ends at ``end``."""
+        item = min(end[0], len(self._done) - 1)
+        if item >= 0 and end[1] >= 0:
+            self.now = max(self.now, self._done[item])
+
+    def complete(self) -> Position:
+        """The position up to which all tasks are complete by now."""
+        while self._complete < len(self._done) and self._done[self._complete] <= self.now:
+            self._complete += 1
+        return (self._complete, -0.5)
+
+
+# What remains of an item when its last task has been pushed: about one message.
+LAST_TASK_CYCLES = 3000.0
+
+
 @dataclass
 class _Pool:
     """Free descriptors of a tile's pool, oldest first, what each still holds, and the channels that share it."""
@@ -65,9 +107,10 @@ class CommandBuilder:
     task that is pushed ahead of the frontier leaves to each other channel of its pool the descriptors of one task.
     """
 
-    def __init__(self, array: Array, reserved: Sequence[Bd]) -> None:
-        """``reserved``: the overlay's static descriptors, which stay what they are."""
+    def __init__(self, array: Array, reserved: Sequence[Bd], body: Sequence[float]) -> None:
+        """``reserved``: the overlay's static descriptors, which stay what they are; ``body``: cycles of each item."""
         self.array = array
+        self._clock = _Clock(array.device, body)
         self.bds: list[Bd] = []
         self.commands: list[Command] = []
         self._rows: dict[Bd, int] = {}
@@ -108,7 +151,9 @@ class CommandBuilder:
                 entry = heappop(wanted)
                 _, i, channel = entry
                 work = self._work[channel][self._next[channel]]
-                limit = frontier if work.start <= frontier else (frontier[0] - SLACK_ITEMS, -2.0)
+                limit = min(frontier, self._clock.complete())
+                if work.start <= frontier and not self._fits(work, limit, False):
+                    limit = frontier
                 if self._fits(work, limit, work.start > frontier):
                     break
                 blocked.append(entry)
@@ -120,6 +165,7 @@ class CommandBuilder:
                 heappush(starts, (following.start, i, channel))
             while starts and self._is_pushed(starts[0]):
                 heappop(starts)
+            self._clock.pushed(starts[0][0][0] if starts else len(self._clock.body))
             for entry in blocked:
                 heappush(wanted, entry)
 
@@ -175,6 +221,7 @@ class CommandBuilder:
         for template in reversed(work.chain):
             following = self._write(tile, pool, template, following)
             ids.append(following)
+        self._clock.push(sum(1 for f in flights if f.end > self._clock.complete()) == 0)
         flights.append(_Flight(work.end, self._next[work.channel] + 1, tuple(ids)))
         self.commands.append(Push(Task(tile, direction, ch, following, work.repeat), work.item))
 
@@ -211,6 +258,7 @@ class CommandBuilder:
             row = self._rows[final] = len(self.bds)
             self.bds.append(final)
         self.commands.append(WriteBd(row))
+        self._clock.write()
         return number
 
     def _victim(self, pool: _Pool, limit: Position) -> Channel:
@@ -226,6 +274,7 @@ class CommandBuilder:
         flight = self._flights[channel].popleft()
         tile, direction, ch = channel
         self.commands.append(Wait(tile, direction, ch, flight.number))
+        self._clock.wait(flight.end)
         self._pool_of[channel].free.extend(reversed(flight.bds))
 
 

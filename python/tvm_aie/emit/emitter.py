@@ -128,7 +128,7 @@ class Emitter:
             mt,
         )
         self.parts: OverlayParts = build_overlay(array)
-        self.commands = CommandBuilder(array, self.parts.bds)
+        self.commands = CommandBuilder(array, self.parts.bds, [t.body for t in tilings])
         self.columns = [_Column(o_pos=[0] * array.rows) for _ in range(array.cols)]
         self.homes, self.ddr_sizes = self._ddr_homes()
         self.loads_at: dict[int, list[tuple[int, int]]] = {}
