@@ -11,7 +11,7 @@ from itertools import islice
 from tvm_aie.device import Device
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.program import Bd, Command, Dir, Mark, Push, Task, Wait, WriteBd
-from tvm_aie.emit.transfers import BdTemplate, merge_filler
+from tvm_aie.emit.transfers import BdTemplate, merge_unused
 from tvm_aie.errors import ProgramError
 
 Channel = tuple[int, Dir, int]
@@ -282,11 +282,11 @@ class CommandBuilder:
 CHAIN_CYCLES = 30000.0
 
 
-def join(tasks: Sequence[Work], body: Sequence[float], longest: int, region: int) -> list[Work]:
+def join(tasks: Sequence[Work], body: Sequence[float], longest: int, area: tuple[int, int]) -> list[Work]:
     """Chain neighbouring tasks of a channel that run once, across items too: one push instead of several.
 
-    ``body``: estimated cycles of each item; ``longest``: most descriptors of a joined chain; ``region``: base of the
-    opcode region, from which fillers read.
+    ``body``: estimated cycles of each item; ``longest``: most descriptors of a joined chain; ``area``: base (bytes) and
+    words of the memory that fillers read or junk goes to.
     """
     out: list[Work] = []
     for work in tasks:
@@ -297,7 +297,7 @@ def join(tasks: Sequence[Work], body: Sequence[float], longest: int, region: int
             and len(before.chain) + len(work.chain) <= longest
             and sum(body[before.start[0] : work.start[0]]) <= CHAIN_CYCLES
         ):
-            chain = (*before.chain[:-1], *merge_filler(before.chain[-1], work.chain[0], region), *work.chain[1:])
+            chain = (*before.chain[:-1], *merge_unused(before.chain[-1], work.chain[0], *area), *work.chain[1:])
             out[-1] = replace(before, chain=chain, end=work.end, item=work.item)
         else:
             out.append(work)

@@ -30,11 +30,11 @@ from tvm_aie.emit.transfers import (
     Operand,
     Shape,
     compress,
-    filler_dims,
     fold,
     input_messages,
     merge_dims,
     output_messages,
+    repeated_dims,
     unroll,
 )
 from tvm_aie.errors import InfeasibleError
@@ -49,7 +49,7 @@ ALIGN = 64
 # Most descriptors of a chain that serves several items, by channel. Chosen by emulation on npu1.
 A_CHAIN, O_CHAIN = 10, 4
 # A task of few messages is unrolled into a chain if that takes at most so many more descriptors.
-UNROLL = 2
+UNROLL_A, UNROLL_O = 8, 2
 
 
 @dataclass(frozen=True)
@@ -234,7 +234,7 @@ class Emitter:
             if _height(item.out_rows[c]):
                 operands = [Operand(p, self.graph.storages[p.storage]) for p in item.inputs]
                 messages = input_messages(self.array, item, tiling, operands, c)
-                tasks, a_slots, n = self._compress(messages), tiling.a_slots, len(messages)
+                tasks, a_slots, n = self._compress(messages, UNROLL_A), tiling.a_slots, len(messages)
             head, acquire = self._prologue(item.index, c, words, a_slots, bool(tasks) and tasks[0].repeat == 1)
             if acquire:
                 chain = tasks[0].chain
@@ -261,7 +261,7 @@ class Emitter:
         body = [t.body for t in self.tilings]
         for c in range(self.array.cols):
             a_channel = (self.array.memtile(c), Dir.MM2S, self.array.a_mm2s)
-            chains = join(self.tasks.pop(a_channel), body, A_CHAIN, self.mt.opcode_base)
+            chains = join(self.tasks.pop(a_channel), body, A_CHAIN, (self.mt.opcode_base, FILLER_WORDS))
             begins: dict[int, int] = {}  # item -> item with which the chain that starts it begins
             for work in chains:
                 for item in range(work.start[0] + (work.start[1] >= 0), work.end[0] + 1):
@@ -269,13 +269,14 @@ class Emitter:
                 self.commands.add(work)
             for r in range(self.array.rows):
                 channel = (self.array.memtile(c), Dir.S2MM, self.array.o_s2mm(r))
-                for work in join(self.tasks.pop(channel, []), body, O_CHAIN, self.mt.opcode_base):
+                area = (self._junk(r), self.mt.junk_bytes // 4)
+                for work in join(self.tasks.pop(channel, []), body, O_CHAIN, area):
                     before = work.start[0] - 1
-                    if before >= 0 and body[before] < AHEAD_BELOW:
+                    if before >= 0:
                         work = replace(work, key=(begins[before], -2.0))
                     self.commands.add(work)
 
-    def _compress(self, messages: Sequence[Message]) -> list[DmaTask]:
+    def _compress(self, messages: Sequence[Message], extra: int) -> list[DmaTask]:
         dev = self.array.device
         limits = dev.memtile_bd
         folded = fold(messages, limits.dims, limits.length_max_words, limits.step_max_words)
@@ -283,7 +284,7 @@ class Emitter:
             [m for _, m in folded], dev.repeat_max, dev.iteration_wrap_max, limits.iteration_step_max_words
         )
         begins = [0, *accumulate(n for n, _ in folded)]
-        return [unroll(replace(t, first=begins[t.first], last=begins[t.last + 1] - 1), UNROLL) for t in tasks]
+        return [unroll(replace(t, first=begins[t.first], last=begins[t.last + 1] - 1), extra) for t in tasks]
 
     def _emit_outputs(self, item: WorkItem, tiling: Tiling) -> None:
         """Output tasks of all columns, in order of the ring positions that they keep."""
@@ -303,11 +304,10 @@ class Emitter:
         rows: list[tuple[int, list[DmaTask]]] = []
         n = 0  # messages of the busiest row; a row with fewer blocks lacks the last passes
         for r in range(self.array.rows):
-            junk = self.mt.junk_base + r * self.mt.junk_bytes
-            messages = output_messages(self.array, item, tiling, storages, c, r, junk, self.mt.junk_bytes)
+            messages = output_messages(self.array, item, tiling, storages, c, r, self._junk(r), self.mt.junk_bytes)
             if not messages:
                 continue
-            tasks = self._compress(messages)
+            tasks = self._compress(messages, UNROLL_O)
             skip = -column.o_pos[r] % tiling.o_slots
             if skip:
                 tasks.insert(0, DmaTask(0, -1, self._junk_chain(c, r, skip * self.array.overlay.o_slot // 4), 1))
@@ -320,18 +320,19 @@ class Emitter:
         done = LockUse(mt, O_DONE, 1)
         at = item.index
         for r, tasks in rows:
-            for t in _release_at_end(tasks, done, single):
+            for t in _release_at_end(tasks, done, single, self._junk(r)):
                 start, end = (at, t.first / n), (at, (t.last + 1) / n)
                 self._add((mt, Dir.S2MM, self.array.o_s2mm(r)), at, t, start, end)
 
+    def _junk(self, r: int) -> int:
+        """Address of the junk area of core row ``r``."""
+        return self.mt.junk_base + r * self.mt.junk_bytes
+
     def _junk_chain(self, c: int, r: int, words: int) -> tuple[BdTemplate, ...]:
-        junk = self.mt.junk_base + r * self.mt.junk_bytes
-        chain = []
-        while words > 0:
-            n = min(words, self.mt.junk_bytes // 4)
-            chain.append(BdTemplate(Shape(self.array.memtile(c), ((n, 1),)), junk))
-            words -= n
-        return tuple(chain)
+        mt = self.array.memtile(c)
+        return tuple(
+            BdTemplate(Shape(mt, dims), self._junk(r)) for dims in repeated_dims(words, self.mt.junk_bytes // 4)
+        )
 
     # ------------------------------------------------------------------ prologue and barriers
 
@@ -370,7 +371,7 @@ class Emitter:
         n = max(n_words, min(total, ov.a_slot // 4 - len(locks)))
         chain = [BdTemplate(Shape(mt, ((n, 1),)), address, 1, 0, first, None, True)]
         column.opcode_end = max(column.opcode_end, column.opcode_offset - len(data) + 4 * n)
-        chain += [BdTemplate(Shape(mt, dims), self.mt.opcode_base) for dims in filler_dims(total - n)]
+        chain += [BdTemplate(Shape(mt, dims), self.mt.opcode_base) for dims in repeated_dims(total - n, FILLER_WORDS)]
         word = Shape(mt, ((1, 1),))
         chain += [BdTemplate(word, self.mt.opcode_base, 1, 0, acquire, release) for acquire, release in locks]
         return tuple(chain), riding
@@ -560,13 +561,16 @@ def _height(rows: tuple[int, int]) -> int:
     return max(0, rows[1] - rows[0])
 
 
-def _release_at_end(tasks: list[DmaTask], use: LockUse, single: bool) -> list[DmaTask]:
-    """The last task releases ``use`` with each of its messages, or, if ``single``, with the very last one only."""
+def _release_at_end(tasks: list[DmaTask], use: LockUse, single: bool, junk: int) -> list[DmaTask]:
+    """The last task releases ``use`` with each of its messages, or, if ``single``, with the very last one only.
+
+    The release is at the end of the data; what follows goes to ``junk``.
+    """
     last = tasks[-1]
     if single and last.repeat > 1:
         before, end = _split_last(last)
-        return [*tasks[:-1], before, _with_release(end, use)]
-    return [*tasks[:-1], _with_release(last, use)]
+        return [*tasks[:-1], before, _with_release(end, use, junk)]
+    return [*tasks[:-1], _with_release(last, use, junk)]
 
 
 def _split_last(task: DmaTask) -> tuple[DmaTask, DmaTask]:
@@ -576,6 +580,7 @@ def _split_last(task: DmaTask) -> tuple[DmaTask, DmaTask]:
     return DmaTask(task.first, task.last - 1, task.chain, k), DmaTask(task.last, task.last, chain, 1)
 
 
-def _with_release(task: DmaTask, use: LockUse) -> DmaTask:
-    """The task whose chain's last descriptor releases ``use``."""
-    return replace(task, chain=(*task.chain[:-1], replace(task.chain[-1], release=use)))
+def _with_release(task: DmaTask, use: LockUse, junk: int) -> DmaTask:
+    """The task whose chain's last descriptor of data releases ``use``."""
+    at = max(i for i, t in enumerate(task.chain) if t.base != junk)
+    return replace(task, chain=(*task.chain[:at], replace(task.chain[at], release=use), *task.chain[at + 1 :]))

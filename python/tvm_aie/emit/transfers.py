@@ -118,19 +118,22 @@ def unroll(task: DmaTask, extra: int) -> DmaTask:
     return DmaTask(task.first, task.last, chain, 1)
 
 
-def merge_filler(before: BdTemplate, after: BdTemplate, region: int) -> tuple[BdTemplate, ...]:
-    """Filler words and the opcode message behind them as one descriptor, where the opcode region goes back far enough.
+def merge_unused(before: BdTemplate, after: BdTemplate, area: int, words: int) -> tuple[BdTemplate, ...]:
+    """Two neighbours of a chain as one descriptor where the first one's words do not matter.
 
-    A filler reads from the region's start, but any words of the region do.
+    They are fillers from, or junk to, the ``words`` words at ``area``. The second is of the same kind, or an opcode
+    message: it has fillers before it, as the opcode region begins at ``area``.
     """
-    linear = all(len(t.shape.dims) == 1 and t.shape.dims[0][1] == 1 and not t.shape.pads for t in (before, after))
-    filler = before.base == region and not before.control
-    plain = filler and before.acquire is None and before.release is None and after.acquire is None
-    base = after.base - 4 * before.shape.words
-    if not (linear and plain and after.control and before.wrap == after.wrap == 1 and base >= region):
+    if before.base != area or before.control or any((before.acquire, before.release, after.acquire, after.release)):
         return before, after
-    words = before.shape.words + after.shape.words
-    return (replace(after, shape=Shape(after.shape.mem, ((words, 1),)), base=base),)
+    total = before.shape.words + after.shape.words
+    base = after.base - 4 * before.shape.words
+    if after.control and base >= area:
+        return (replace(after, shape=Shape(after.shape.mem, ((total, 1),)), base=base),)
+    dims = repeated_dims(total, words)
+    if after.base == area and not after.control and len(dims) == 1:
+        return (replace(after, shape=Shape(after.shape.mem, dims[0])),)
+    return before, after
 
 
 def _run(
@@ -303,16 +306,16 @@ def _fill(array: Array, column: int, pieces: list[Piece], size: int) -> Message:
         if padded is not None:
             return (*pieces[:-1], (padded, base))
     mt, region = array.memtile(column), array.w_ring_bytes
-    return (*pieces, *((Shape(mt, dims), region) for dims in filler_dims(words)))
+    return (*pieces, *((Shape(mt, dims), region) for dims in repeated_dims(words, FILLER_WORDS)))
 
 
-def filler_dims(words: int) -> list[Dims]:
-    """``words`` words out of the first FILLER_WORDS of the opcode region; more than those are read repeatedly."""
+def repeated_dims(words: int, area: int) -> list[Dims]:
+    """``words`` words from or to an area of ``area`` words whose content does not matter; rows may overlap."""
     if words <= 0:
         return []
-    if words <= FILLER_WORDS:
+    if words <= area:
         return [((words, 1),)]
-    most = FILLER_WORDS // 2
+    most = area // 2
     times = next((k for k in range(2, most) if words % k == 0 and words // k <= most), 0)
     if times:
         return [((times, 1), (words // times, 1))]
@@ -378,10 +381,7 @@ def output_messages(
                 y = first + min(b * band, last - first - band)
                 pieces = _output_pieces(array, item, storages, column, (begin, end), (y, band), (x0, tiling.width))
                 rest = size - sum(shape.words for shape, _ in pieces)
-                while rest:
-                    n = min(rest, junk_bytes // 4)
-                    pieces.append((Shape(array.memtile(column), ((n, 1),)), junk))
-                    rest -= n
+                pieces += [(Shape(array.memtile(column), dims), junk) for dims in repeated_dims(rest, junk_bytes // 4)]
                 messages.append(tuple(pieces))
     return messages
 
