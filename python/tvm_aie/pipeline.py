@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 
 from tvm_aie.device import Device, load_device
+from tvm_aie.emit.counting import ItemCounter
 from tvm_aie.emit.emitter import Emitter, MemtileMap, memtile_map, opcode_bytes_estimate
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.program import Program
@@ -183,7 +184,10 @@ def _tile(
                 item_name(item, physical), array.device.name, item.geometry, rows, array.rows, item.in_place, live
             )
             chosen = chooser(work) if chooser else None
-            cache[key] = chosen or search(item.geometry, live, rows, array.rows, array.overlay, terms, item.in_place)
+            counter = None if array.device.core_ideal else ItemCounter(array, item, physical.storages)
+            cache[key] = chosen or search(
+                item.geometry, live, rows, array.rows, array.overlay, terms, item.in_place, counter
+            )
         tilings.append(cache[key])
     return tilings
 

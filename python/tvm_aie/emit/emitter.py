@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import accumulate
 
 from tvm_aie.emit import opcodes, weights
 from tvm_aie.emit.commands import Channel, CommandBuilder, Position, Work, join
@@ -24,18 +23,17 @@ from tvm_aie.emit.overlay import (
 from tvm_aie.emit.program import Arg, Dir, LockUse, Program, ProgramIO
 from tvm_aie.emit.transfers import (
     FILLER_WORDS,
+    UNROLL_A,
+    UNROLL_O,
     BdTemplate,
     DmaTask,
-    Message,
     Operand,
     Shape,
-    compress,
-    fold,
     input_messages,
     merge_dims,
     output_messages,
     repeated_dims,
-    unroll,
+    tasks_of,
 )
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import OutputPlace, Placement, WorkItem
@@ -48,8 +46,6 @@ AHEAD_BELOW = 30000.0
 ALIGN = 64
 # Most descriptors of a chain that serves several items, by channel. Chosen by emulation on npu1.
 A_CHAIN, O_CHAIN = 10, 4
-# A task of few messages is unrolled into a chain if that takes at most so many more descriptors.
-UNROLL_A, UNROLL_O = 8, 2
 
 
 @dataclass(frozen=True)
@@ -234,7 +230,7 @@ class Emitter:
             if _height(item.out_rows[c]):
                 operands = [Operand(p, self.graph.storages[p.storage]) for p in item.inputs]
                 messages = input_messages(self.array, item, tiling, operands, c)
-                tasks, a_slots, n = self._compress(messages, UNROLL_A), tiling.a_slots, len(messages)
+                tasks, a_slots, n = tasks_of(messages, self.array.device, UNROLL_A), tiling.a_slots, len(messages)
             head, acquire = self._prologue(item.index, c, words, a_slots, bool(tasks) and tasks[0].repeat == 1)
             if acquire:
                 chain = tasks[0].chain
@@ -276,16 +272,6 @@ class Emitter:
                         work = replace(work, key=(begins[before], -2.0))
                     self.commands.add(work)
 
-    def _compress(self, messages: Sequence[Message], extra: int) -> list[DmaTask]:
-        dev = self.array.device
-        limits = dev.memtile_bd
-        folded = fold(messages, limits.dims, limits.length_max_words, limits.step_max_words)
-        tasks = compress(
-            [m for _, m in folded], dev.repeat_max, dev.iteration_wrap_max, limits.iteration_step_max_words
-        )
-        begins = [0, *accumulate(n for n, _ in folded)]
-        return [unroll(replace(t, first=begins[t.first], last=begins[t.last + 1] - 1), extra) for t in tasks]
-
     def _emit_outputs(self, item: WorkItem, tiling: Tiling) -> None:
         """Output tasks of all columns, in order of the ring positions that they keep."""
         for c in range(self.array.cols):
@@ -307,7 +293,7 @@ class Emitter:
             messages = output_messages(self.array, item, tiling, storages, c, r, self._junk(r), self.mt.junk_bytes)
             if not messages:
                 continue
-            tasks = self._compress(messages, UNROLL_O)
+            tasks = tasks_of(messages, self.array.device, UNROLL_O)
             skip = -column.o_pos[r] % tiling.o_slots
             if skip:
                 tasks.insert(0, DmaTask(0, -1, self._junk_chain(c, r, skip * self.array.overlay.o_slot // 4), 1))

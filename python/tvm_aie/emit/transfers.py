@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from math import gcd
 
-from tvm_aie.device import BdLimits
+from tvm_aie.device import BdLimits, Device
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.program import LockUse
 from tvm_aie.memory.placement import InputPlace, WorkItem
@@ -61,6 +62,20 @@ class DmaTask:
     last: int
     chain: tuple[BdTemplate, ...]
     repeat: int
+
+
+# A task of few messages is unrolled into a chain if that takes at most so many more descriptors.
+UNROLL_A, UNROLL_O = 8, 2
+
+
+def tasks_of(messages: Sequence[Message], device: Device, extra: int) -> list[DmaTask]:
+    """The tasks of a channel that carry these messages; ``extra``: see ``unroll``."""
+    limits = device.memtile_bd
+    folded = fold(messages, limits.dims, limits.length_max_words, limits.step_max_words)
+    groups = [m for _, m in folded]
+    tasks = compress(groups, device.repeat_max, device.iteration_wrap_max, limits.iteration_step_max_words)
+    begins = [0, *accumulate(n for n, _ in folded)]
+    return [unroll(replace(t, first=begins[t.first], last=begins[t.last + 1] - 1), extra) for t in tasks]
 
 
 def compress(messages: Sequence[Message], repeat_max: int, wrap_max: int, step_max: int) -> list[DmaTask]:

@@ -6,9 +6,10 @@ chunks of the input channels (only when the weights of a pass do not fit, accumu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -74,6 +75,17 @@ def header_bytes(n_ocb: int, nnz: int, biases: int = 1) -> int:
     return ceil_div(HEADER_BYTES + 32 * n_ocb * biases + 2 * (n_ocb + 1) + 2 * nnz, 64) * 64
 
 
+class Counter(Protocol):
+    """Command processor cycles of the tilings of an item."""
+
+    @property
+    def least(self) -> float:
+        """A lower bound."""
+
+    def cycles(self, t: Tiling) -> float:
+        """Of one tiling."""
+
+
 def search(
     geo: Geometry,
     live: Mask | None,
@@ -82,14 +94,19 @@ def search(
     overlay: Overlay,
     terms: KernelTerms,
     in_place: bool,
+    counter: Counter | None = None,
 ) -> Tiling:
     """Best tiling by estimated cycles.
 
     ``live``: Gamma (out_blocks, in_blocks) of a convolution. ``rows``: output rows of each column. ``in_place``: no
-    output row or channel may be computed twice. Raises ``InfeasibleError`` when nothing fits a core.
+    output row or channel may be computed twice. ``counter``: command processor cycles by counting, in place of the
+    closed form. Raises ``InfeasibleError`` when nothing fits a core.
     """
     candidates = tilings(geo, live, rows, n_rows, overlay, terms, in_place)
-    best = min(candidates, key=lambda t: t.cycles, default=None)
+    if counter is None:
+        best = min(candidates, key=lambda t: t.cycles, default=None)
+    else:
+        best = _best_by(candidates, counter)
     if best is None:
         line = geo.line_px(geo.w_out if geo.kernel != KernelId.CONV else 1) * 8 * geo.max_rows_in(1)
         raise InfeasibleError(
@@ -100,6 +117,22 @@ def search(
             ("use a smaller window or image width",),
         )
     return best
+
+
+def _best_by(candidates: Iterable[Tiling], counter: Counter) -> Tiling | None:
+    """The best tiling under counted control costs, which are asked for only while they can matter."""
+    best: Tiling | None = None
+    least = counter.least
+    for n, t in enumerate(sorted(candidates, key=lambda t: t.body)):
+        if best is not None and (combined(t.body, least) >= best.cycles or n >= MOST_COUNTED):
+            break
+        cycles = combined(t.body, counter.cycles(t))
+        if best is None or cycles < best.cycles:
+            best = replace(t, cycles=cycles)
+    return best
+
+
+MOST_COUNTED = 200
 
 
 def tilings(
@@ -286,7 +319,9 @@ def _conv_tiling(
     a_blocks = geo.in_blocks if resident else ckb
     n_pass = -(-(block_rows[0][1] - block_rows[0][0]) // nob)
     band, n_b = max(b for b, _ in bands), max(n for _, n in bands)
-    a = ring_share(ceil_div(_input_bytes(geo, a_blocks, len(block_rows) * nob, width, band), ov.a_slot), ov.a_slots)
+    n_rows = len(block_rows)
+    a_bytes = _input_bytes(geo, a_blocks, n_rows * nob, width, band)
+    a = ring_share(ceil_div(a_bytes, ov.a_slot), ov.a_slots)
     o = ring_share(-(-nob * band * width * 8 // ov.o_slot), ov.o_slots)
     most = block_rows[0][1] - block_rows[0][0]
     steps = n_x * n_b
@@ -308,6 +343,7 @@ def _conv_tiling(
     body = max(t_a, t_c, t_o, t_w) if double_a else max(t_a + t_c, t_o, t_w)
     if not double_w and n_pass * n_ck > 1:
         body = max(body, t_w + max(t_c, t_a))
+    line = 0 if resident or geo.px_step > 1 else exact_line(geo, a * ov.a_slot, a_blocks, width, band, n_rows * nob)
     control = control_cycles(
         geo,
         rows,
@@ -323,7 +359,24 @@ def _conv_tiling(
         terms,
     )
     cycles = combined(body + first, control)
-    return Tiling(block_rows, nob, n_pass, width, n_x, bands, ckb, n_ck, a, o, cycles, body + first, resident)
+    return Tiling(block_rows, nob, n_pass, width, n_x, bands, ckb, n_ck, a, o, cycles, body + first, resident, line)
+
+
+def exact_line(geo: Geometry, size: int, blocks: int, width: int, band: int, res_blocks: int) -> int:
+    """Pixels of an input line with which a message has just ``size`` bytes, whole rows of zeros included; 0 if none.
+
+    The memtile's DMA adds up to 31 pixels to a line and 15 rows to a message (docs/program.md section 3).
+    """
+    residual = band * res_blocks * width * 8 if geo.residual else 0
+    rows, line = geo.max_rows_in(band), geo.line_px(width)
+    data = size - residual
+    for px in range(line, line + 32):
+        extra, rest = divmod(data, px * blocks * 8)
+        if extra < rows:
+            break
+        if rest == 0 and (extra == rows or (extra - rows <= 12 and not geo.residual and geo.row_step == 1)):
+            return px
+    return 0
 
 
 def combined(body: float, control: float) -> float:
