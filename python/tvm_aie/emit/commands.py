@@ -68,7 +68,7 @@ class _Clock:
         while len(self._done) < min(items, len(self.body)):
             body = self.body[len(self._done)]
             before = self._done[-1] if self._done else 0.0
-            self._done.append(max(before + body, self.now + min(body, LAST_TASK_CYCLES)))
+            self._done.append(max(before + MARGIN * body, self.now + min(body, LAST_TASK_CYCLES)))
 
     def wait(self, end: Position) -> None:
         """The command processor waits for a task that ends at ``end``."""
@@ -83,6 +83,8 @@ class _Clock:
         return (self._complete, -0.5)
 
 
+# Estimated cycles of an item are taken this many times: a wait that was thought to be over costs a bubble.
+MARGIN = 1.0
 # What remains of an item when its last task has been pushed: about one message.
 LAST_TASK_CYCLES = 3000.0
 
@@ -291,14 +293,17 @@ def join(tasks: Sequence[Work], body: Sequence[float], longest: int, area: tuple
     out: list[Work] = []
     for work in tasks:
         before = out[-1] if out else None
-        if (
-            before
-            and before.repeat == work.repeat == 1
-            and len(before.chain) + len(work.chain) <= longest
-            and sum(body[before.start[0] : work.start[0]]) <= CHAIN_CYCLES
-        ):
-            chain = (*before.chain[:-1], *merge_unused(before.chain[-1], work.chain[0], *area), *work.chain[1:])
-            out[-1] = replace(before, chain=chain, end=work.end, item=work.item)
-        else:
-            out.append(work)
+        if before and before.repeat == work.repeat == 1:
+            # A barrier goes with what is before it: its channel is then busy until the previous item is complete.
+            most = longest + BARRIER if work.start[1] < 0 else longest
+            fits = len(before.chain) + len(work.chain) <= most
+            if fits and sum(body[before.start[0] : work.start[0]]) <= CHAIN_CYCLES:
+                chain = (*before.chain[:-1], *merge_unused(before.chain[-1], work.chain[0], *area), *work.chain[1:])
+                out[-1] = replace(before, chain=chain, end=work.end, item=work.item)
+                continue
+        out.append(work)
     return out
+
+
+# Descriptors of a prologue that may exceed the limit of a chain.
+BARRIER = 4
