@@ -188,21 +188,27 @@ class CommandBuilder:
         if busy >= self.array.device.queue_depth:
             return False
         pool = self._pool_of[work.channel]
-        needed = len(work.chain)
-        for member in pool.members:
-            needed += sum(len(f.bds) for f in self._flights[member] if f.end > limit)
-            if ahead and member != work.channel:
-                needed += self._longest(member, work.end)
-        return needed <= pool.size
+        held = [(f.end, len(f.bds)) for m in pool.members for f in self._flights[m]]
+        if sum(n for end, n in held if end > limit) + len(work.chain) > pool.size:
+            return False
+        return not ahead or self._leaves_room(pool, work, held)
 
-    def _longest(self, channel: Channel, end: Position) -> int:
-        """Most descriptors of a task of the channel that is not pushed and starts before ``end``."""
-        most = 0
-        for work in islice(self._work[channel], self._next[channel], None):
-            if work.start >= end:
-                break
-            most = max(most, len(work.chain))
-        return most
+    def _leaves_room(self, pool: _Pool, work: Work, held: list[tuple[Position, int]]) -> bool:
+        """Whether the tasks that come before the ends of those in flight fit the pool when the frontier reaches them."""
+        held.append((work.end, len(work.chain)))
+        horizon = max(held)[0]
+        coming: list[tuple[Position, Position, int]] = []
+        for member in pool.members:
+            first = self._next[member] + (member == work.channel)
+            for task in islice(self._work[member], first, None):
+                if task.start >= horizon:
+                    break
+                coming.append((task.start, task.end, len(task.chain)))
+        for start, end, n in sorted(coming):
+            if sum(m for e, m in held if e > start) + n > pool.size:
+                return False
+            held.append((end, n))
+        return True
 
     def _push(self, work: Work, limit: Position) -> None:
         """Wait for what must be complete, write what is not already there, push."""
@@ -284,18 +290,19 @@ class CommandBuilder:
 CHAIN_CYCLES = 30000.0
 
 
-def join(tasks: Sequence[Work], body: Sequence[float], longest: int, area: tuple[int, int]) -> list[Work]:
+def join(tasks: Sequence[Work], body: Sequence[float], longest: int, area: tuple[int, int], first: int = 0) -> list[Work]:
     """Chain neighbouring tasks of a channel that run once, across items too: one push instead of several.
 
     ``body``: estimated cycles of each item; ``longest``: most descriptors of a joined chain; ``area``: base (bytes) and
-    words of the memory that fillers read or junk goes to.
+    words of the memory that fillers read or junk goes to; ``first``:
+    as ``longest``, of the first chain.
     """
     out: list[Work] = []
     for work in tasks:
         before = out[-1] if out else None
         if before and before.repeat == work.repeat == 1:
             # A barrier goes with what is before it: its channel is then busy until the previous item is complete.
-            most = longest + BARRIER if work.start[1] < 0 else longest
+            most = (first if first and len(out) == 1 else longest) + (BARRIER if work.start[1] < 0 else 0)
             fits = len(before.chain) + len(work.chain) <= most
             if fits and sum(body[before.start[0] : work.start[0]]) <= CHAIN_CYCLES:
                 chain = (*before.chain[:-1], *merge_unused(before.chain[-1], work.chain[0], *area), *work.chain[1:])

@@ -42,10 +42,11 @@ from tvm_aie.schedule.tiling import Tiling
 
 # Items shorter than this (estimated cycles) end before the next item's outputs are pushed; those go ahead of them.
 # About the time of a push and two descriptors for each of 16 output channels. Chosen by emulation on npu1.
-AHEAD_BELOW = 30000.0
+AHEAD_BELOW = 20000.0
 ALIGN = 64
+EPSILON = 1e-6
 # Most descriptors of a chain that serves several items, by channel. Chosen by emulation on npu1.
-A_CHAIN, O_CHAIN = 10, 4
+A_CHAIN, O_CHAIN = 10, 6
 
 
 @dataclass(frozen=True)
@@ -258,18 +259,20 @@ class Emitter:
         for c in range(self.array.cols):
             a_channel = (self.array.memtile(c), Dir.MM2S, self.array.a_mm2s)
             chains = join(self.tasks.pop(a_channel), body, A_CHAIN, (self.mt.opcode_base, FILLER_WORDS))
-            begins: dict[int, int] = {}  # item -> item with which the chain that starts it begins
+            gates: dict[int, Position] = {}  # item -> start of the task that brings its first activations
             for work in chains:
-                for item in range(work.start[0] + (work.start[1] >= 0), work.end[0] + 1):
-                    begins.setdefault(item, work.start[0])
+                for item in range(work.start[0] + (work.start[1] > 0), work.end[0] + (work.end[1] > 0)):
+                    gates.setdefault(item, work.start)
                 self.commands.add(work)
             for r in range(self.array.rows):
                 channel = (self.array.memtile(c), Dir.S2MM, self.array.o_s2mm(r))
                 area = (self._junk(r), self.mt.junk_bytes // 4)
-                for work in join(self.tasks.pop(channel, []), body, O_CHAIN, area):
+                for work in join(self.tasks.pop(channel, []), body, O_CHAIN, area, O_CHAIN * (r + 1) // self.array.rows):
                     before = work.start[0] - 1
-                    if before >= 0:
-                        work = replace(work, key=(begins[before], -2.0))
+                    if before in gates:
+                        item, place = gates[before]
+                        key = (item, place + (-EPSILON if body[before] < AHEAD_BELOW else EPSILON))
+                        work = replace(work, key=min(key, work.start))
                     self.commands.add(work)
 
     def _emit_outputs(self, item: WorkItem, tiling: Tiling) -> None:
