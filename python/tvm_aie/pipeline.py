@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import product
+from math import inf
 
 from tvm_aie.device import Device, load_device
 from tvm_aie.emit.counting import ItemCounter
@@ -14,10 +14,10 @@ from tvm_aie.emit.program import Program
 from tvm_aie.emit.weights import PackedConv, item_weights, pack_conv
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import Placement, WorkItem, plan_memory
-from tvm_aie.plan.fuse import fuse
+from tvm_aie.plan.fuse import PoolPair, fuse, fuse_pools, pool_pairs
 from tvm_aie.plan.graph import Conv, LayerGraph
 from tvm_aie.plan.physical import PhysicalGraph, assign_channels
-from tvm_aie.plan.siblings import Groups, sibling_groups, single_groups
+from tvm_aie.plan.siblings import Groups, sibling_groups
 from tvm_aie.schedule.geometry import IDEAL_OVERLAYS, Geometry, Overlay
 from tvm_aie.schedule.terms import terms_from_keys
 from tvm_aie.schedule.tiling import Mask, Tiling, search
@@ -52,34 +52,122 @@ class Workload:
 Chooser = Callable[[Workload], Tiling | None]
 
 
+@dataclass(frozen=True)
+class Moves:
+    """Which moves the schedule may make.
+
+    ``tails``: adds and constants in a convolution's epilogue (``plan.fuse``); ``pools``: pools in a convolution's call
+    (``plan.fuse``); ``siblings``: convolutions of one input share an item (``plan.siblings``); ``splits``: rows of an
+    image are packed into columns so that few reads are far (``memory.partition``); ``spread``: channels of a global
+    pool over the columns (``memory.placement``). ``always``: pools and siblings without asking the estimate.
+    """
+
+    tails: bool = True
+    pools: bool = True
+    siblings: bool = True
+    splits: bool = True
+    spread: bool = True
+    always: bool = False
+
+
 def compile_graph(
     graph: LayerGraph,
     device: Device | str = "npu1",
     overlay: Overlay | None = None,
     chooser: Chooser | None = None,
+    moves: Moves = Moves(),
 ) -> Compiled:
     """Compile a layer graph for a device. ``chooser`` may overrule the sub-volume search (tuned records).
+
+    ``moves``: what the schedule may do; for ablations.
 
     Raises ``InfeasibleError`` when a layer cannot be cut to fit, ``ProgramError`` when a hardware limit is violated.
     """
     dev = load_device(device) if isinstance(device, str) else device
     graph.verify()
     # residual adds and per-channel constants run in the epilogue of the convolution before them
-    fused = fuse(graph)
+    fused = fuse(graph) if moves.tails else graph
     fused.verify()
-    # channels have places in blocks of 8; concatenations, shuffles and groups are absorbed
-    physical = assign_channels(fused)
-    physical.verify()
-    # weights are mmul tiles; Gamma says which blocks are live
-    packed = _pack(physical)
-    # each tensor has a home, each item an address for what it reads and writes, and each item fits its cores
-    array, placement, layout, tilings = _schedule(dev, overlay, physical, packed, chooser)
+    # pools run inside convolutions and siblings share an item where that is faster by estimate; channels have places
+    # in blocks of 8, weights are mmul tiles, each tensor has a home, and each item fits its cores
+    plan = _schedule(dev, overlay, fused, chooser, moves)
+    physical, placement, tilings = plan.physical, plan.placement, plan.tilings
     # descriptors, locks, opcode and weight streams, commands
-    emitter = Emitter(array, physical, placement, tilings, packed, layout)
+    emitter = Emitter(plan.array, physical, placement, tilings, plan.packed, plan.layout)
     program = emitter.emit(describe(physical, placement, tilings, dev))
     # every hardware limit of the device file is satisfied
     program.verify(dev)
-    return Compiled(graph, physical, placement, tuple(tilings), program, dev)
+    return Compiled(graph, physical, placement, tilings, program, dev)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One way to schedule a network: pools inside convolutions, siblings that share an item, and what follows."""
+
+    pools: tuple[PoolPair, ...]
+    array: Array
+    physical: PhysicalGraph
+    packed: dict[str, PackedConv]
+    placement: Placement
+    layout: MemtileMap
+    tilings: tuple[Tiling, ...]
+
+    @property
+    def cycles(self) -> float:
+        """Estimated."""
+        return sum(t.cycles for t in self.tilings)
+
+    def costs(self) -> dict[str, float]:
+        """Estimated cycles by item name."""
+        out: dict[str, float] = {}
+        for item, tiling in zip(self.placement.items, self.tilings, strict=True):
+            name = item_name(item, self.physical)
+            out[name] = out.get(name, 0.0) + tiling.cycles
+        return out
+
+
+class _Planner:
+    """Makes plans of one network for one division of core memory; keeps what they have in common."""
+
+    def __init__(
+        self, device: Device, overlay: Overlay, fused: LayerGraph, chooser: Chooser | None, moves: Moves
+    ) -> None:
+        self.device, self.overlay, self.fused, self.chooser, self.moves = device, overlay, fused, chooser, moves
+        self.tilings: _TilingCache = {}
+        self.graphs: dict[tuple[PoolPair, ...], tuple[PhysicalGraph, dict[str, PackedConv]]] = {}
+
+    def plan(self, pools: tuple[PoolPair, ...], wanted: Callable[[str], bool]) -> Plan:
+        """``wanted``: whether the siblings of an item name share it."""
+        if pools not in self.graphs:
+            graph = fuse_pools(self.fused, pools)
+            graph.verify()
+            physical = assign_channels(graph)
+            physical.verify()
+            self.graphs[pools] = physical, _pack(physical)
+        physical, packed = self.graphs[pools]
+        groups: list[tuple[int, ...]] = []
+        for group in sibling_groups(physical):
+            joint = self.moves.siblings and wanted(group_name(group, physical))
+            groups += [group] if joint else [(m,) for m in group]
+        array = Array(self.device, self.overlay)
+        array, placement, layout = _place(array, physical, tuple(sorted(groups)), self.moves)
+        tilings = _tile(array, physical, packed, placement, self.chooser, self.tilings)
+        return Plan(pools, array, physical, packed, placement, layout, tuple(tilings))
+
+
+def _plans(planner: _Planner) -> Iterator[Plan]:
+    """Every pool and sibling by itself; all of them together; those together that are faster so."""
+    pairs = pool_pairs(planner.fused) if planner.moves.pools else ()
+    together = planner.plan(pairs, lambda _: True)
+    yield together
+    if planner.moves.always:
+        return
+    apart = planner.plan((), lambda _: False)
+    yield apart
+    single, joint = apart.costs(), together.costs()
+    gain = {n: sum(single.get(m, inf) for m in n.split(JOIN)) - cost for n, cost in joint.items()}
+    kept = tuple(p for p in pairs if gain.get(p.conv, inf) + single.get(p.pool, 0.0) > 0)
+    yield planner.plan(kept, lambda name: gain.get(name, 0.0) > 0)
 
 
 def _pack(physical: PhysicalGraph) -> dict[str, PackedConv]:
@@ -91,7 +179,7 @@ def _pack(physical: PhysicalGraph) -> dict[str, PackedConv]:
     }
 
 
-def _place(array: Array, physical: PhysicalGraph, groups: Groups) -> tuple[Array, Placement, MemtileMap]:
+def _place(array: Array, physical: PhysicalGraph, groups: Groups, moves: Moves) -> tuple[Array, Placement, MemtileMap]:
     """Give every tensor a home, then what memory is left to the weight rings.
 
     The opcode region grows with the number of items, which depends on the placement: repeat until it holds.
@@ -100,7 +188,14 @@ def _place(array: Array, physical: PhysicalGraph, groups: Groups) -> tuple[Array
     while True:
         layout = memtile_map(array, opcode)
         capacity = array.device.memtile_col_bytes - layout.heap_base
-        placement = plan_memory(physical, array.cols, capacity, groups)
+        placement = plan_memory(
+            physical,
+            array.cols,
+            capacity,
+            groups,
+            array.device.keys()["cmd.push_idle_cycles"] if moves.spread else None,
+            moves.splits,
+        )
         needed = opcode_bytes_estimate(len(placement.items), array.overlay.a_slot)
         if needed <= opcode:
             break
@@ -111,30 +206,22 @@ def _place(array: Array, physical: PhysicalGraph, groups: Groups) -> tuple[Array
 
 
 def _schedule(
-    device: Device,
-    overlay: Overlay | None,
-    physical: PhysicalGraph,
-    packed: dict[str, PackedConv],
-    chooser: Chooser | None,
-) -> tuple[Array, Placement, MemtileMap, list[Tiling]]:
-    """Placement and tilings under the best by estimate of the overlays for the device, siblings merged or not."""
+    device: Device, overlay: Overlay | None, fused: LayerGraph, chooser: Chooser | None, moves: Moves
+) -> Plan:
+    """The best plan by estimate, over the divisions of core memory; the first failure if there is none."""
     if overlay is not None:
         options: tuple[Overlay, ...] = (overlay,)
     else:
         options = IDEAL_OVERLAYS if device.core_ideal else (Overlay(),)
-    best: tuple[Array, Placement, MemtileMap, list[Tiling]] | None = None
+    best: Plan | None = None
     failure: InfeasibleError | None = None
-    caches: dict[Overlay, _TilingCache] = {}
-    merged, single = sibling_groups(physical), single_groups(physical)
-    for option, groups in product(options, (merged, single) if merged != single else (single,)):
+    for option in options:
         try:
-            array, placement, layout = _place(Array(device, option), physical, groups)
-            tilings = _tile(array, physical, packed, placement, chooser, caches.setdefault(option, {}))
+            for plan in _plans(_Planner(device, option, fused, chooser, moves)):
+                if best is None or plan.cycles < best.cycles:
+                    best = plan
         except InfeasibleError as error:
-            failure = error
-            continue
-        if best is None or sum(t.cycles for t in tilings) < sum(t.cycles for t in best[3]):
-            best = array, placement, layout, tilings
+            failure = failure or error
     if best is None:
         assert failure is not None
         raise failure
@@ -155,12 +242,20 @@ def grow_weight_rings(array: Array, spare: int) -> Overlay:
 MAX_W_SLOT = 8192
 
 
-_TilingCache = dict[tuple[tuple[int, ...], tuple[int, ...], bool], Tiling]
+_TilingCache = dict[tuple[str, Geometry, tuple[int, ...], bool], Tiling]
+
+
+JOIN = " + "
+
+
+def group_name(members: tuple[int, ...], physical: PhysicalGraph) -> str:
+    """Names of the layers that share an item."""
+    return JOIN.join(physical.layers[m].name for m in members)
 
 
 def item_name(item: WorkItem, physical: PhysicalGraph) -> str:
     """Names of the layers that an item executes."""
-    return " + ".join(physical.layers[m].name for m in item.members)
+    return group_name(item.members, physical)
 
 
 def _tile(
@@ -176,7 +271,7 @@ def _tile(
     tilings = []
     for item in placement.items:
         rows = tuple(max(0, b - a) for a, b in item.out_rows)
-        key = (item.members, rows, item.in_place)
+        key = (item_name(item, physical), item.geometry, rows, item.in_place)
         if key not in cache:
             weights = item_weights(item, physical, packed)
             live = weights.live if weights else None
@@ -203,7 +298,9 @@ def _offset(placement: Placement, base: int) -> Placement:
     return replace(placement, items=tuple(moved(i) for i in placement.items))
 
 
-def describe(physical: PhysicalGraph, placement: Placement, tilings: list[Tiling], device: Device) -> dict[str, object]:
+def describe(
+    physical: PhysicalGraph, placement: Placement, tilings: Sequence[Tiling], device: Device
+) -> dict[str, object]:
     """What a report needs to name items after the compile state is gone (META section)."""
     items = []
     for item, tiling in zip(placement.items, tilings, strict=True):

@@ -238,8 +238,8 @@ def _rows_pieces(
     geo, place, storage = item.geometry, operand.place, operand.storage
     line_words = storage.width * 2
     row_bytes = place.buffer_blocks * storage.width * 8
-    if geo.kernel == KernelId.CONV:
-        x_first = x0 * geo.sx - geo.pad_left
+    if geo.kernel == KernelId.CONV and not geo.pool_before:
+        x_first = geo.conv_x(x0) * geo.sx - geo.pad_left
         x_count = line
     else:
         x_first, x_count = 0, geo.w_in

@@ -110,11 +110,18 @@ class _State:
         return split_rows(height, self.columns, self.units.get(storage, 1), self.splits.get(height, EVEN))
 
 
-def plan_memory(graph: PhysicalGraph, columns: int, capacity: int, groups: Groups | None = None) -> Placement:
+def plan_memory(
+    graph: PhysicalGraph,
+    columns: int,
+    capacity: int,
+    groups: Groups | None = None,
+    push_cycles: float | None = 0.0,
+    packed: bool = True,
+) -> Placement:
     """Decide residency, chunks and addresses. ``capacity``: bytes of each memtile for tensors.
 
-    ``groups``: sibling convolutions that share an item (default: none).
-
+    ``groups``: sibling convolutions that share an item (default: none). ``push_cycles``: of a task on an idle channel;
+    None: no pool is spread over the columns. ``packed``: rows may be split unevenly (``memory.partition``).
     Raises ``InfeasibleError`` when one row of an item does not fit.
     """
     geometries = [geometry_of(layer, graph) for layer in graph.layers]
@@ -125,8 +132,10 @@ def plan_memory(graph: PhysicalGraph, columns: int, capacity: int, groups: Group
     chunks = [1] * len(graph.layers)
     leaders = {group[0]: group for group in groups or single_groups(graph)}
     state = _State(graph, leaders, geometries, columns, set(inputs), inputs | outputs, chunks, units)
-    state.splits = choose_splits(_relations(state), columns)
-    _spread_channels(state)
+    if packed:
+        state.splits = choose_splits(_relations(state), columns)
+    if push_cycles is not None:
+        _spread_channels(state, push_cycles)
     _require_ddr_where_far(state)
     while True:
         attempt = _attempt(state, capacity)
@@ -171,17 +180,24 @@ def _relations(state: _State) -> list[Relation]:
     return list(merged.values())
 
 
-def _spread_channels(state: _State) -> None:
+# Tasks on idle channels that a column adds to a spread pool: load and store, each on shim and memtile, and the input.
+SPREAD_TASKS = 5
+
+
+def _spread_channels(state: _State, push_cycles: float) -> None:
     """Pools to one row (global pools) that read from far: each column takes a share of the channels instead.
 
     Before: one column loads and pools the whole image. After: as many columns as divide the channel blocks evenly, each
-    with its blocks of all rows. The result is in DDR only: its row is in pieces.
+    with its blocks of all rows. The result is in DDR only: its row is in pieces. The number of columns weighs their
+    commands against the bytes that each loads and streams to its cores at a word per cycle.
     """
     for index, name in _far_reads(state):
         layer = state.graph.layers[index]
         target = state.graph.views[layer.output]
-        blocks = state.graph.views[name].blocks
-        share = max(k for k in range(1, state.columns + 1) if blocks % k == 0)
+        view = state.graph.views[name]
+        words = state.graph.storages[view.storage].bytes / state.graph.storages[view.storage].blocks * view.blocks / 4
+        divisors = [k for k in range(1, state.columns + 1) if view.blocks % k == 0]
+        share = min(divisors, key=lambda k: 2 * words / k + SPREAD_TASKS * k * push_cycles)
         if isinstance(layer, Pool) and state.graph.storages[target.storage].height == 1 and share > 1:
             state.spread[index] = share
             state.evicted.add(target.storage)

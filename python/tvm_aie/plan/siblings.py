@@ -36,7 +36,7 @@ def sibling_groups(graph: PhysicalGraph) -> Groups:
 
 def _key(index: int, layer: ArrayLayer, graph: PhysicalGraph) -> Hashable:
     """Layers with equal keys may share an item; an index is equal to nothing else."""
-    if not isinstance(layer, Conv) or layer.tail is not None:
+    if not isinstance(layer, Conv) or layer.tail or layer.pool_before or layer.pool_after:
         return index
     window = (layer.weight.shape[2:], layer.stride, layer.pads, layer.dilation)
     return (layer.input, window, layer.acc_shift, layer.requant)

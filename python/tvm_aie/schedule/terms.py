@@ -23,6 +23,8 @@ class KernelTerms:
     opcode: float
     add_a: float
     add_ii: float
+    max_pool: tuple[float, float]  # per line, per vector of 32 lanes and tap
+    avg_pool: tuple[float, float]
     push: float
     bd_write: float
     a_rate: float
@@ -44,6 +46,8 @@ def terms_from_keys(keys: Mapping[str, float]) -> KernelTerms:
         opcode=keys["core.opcode_cycles"],
         add_a=keys["kernel.add.a"],
         add_ii=keys["kernel.add.ii"],
+        max_pool=(keys["kernel.maxpool.a"], keys["kernel.maxpool.ii"]),
+        avg_pool=(keys["kernel.avgpool.a"], keys["kernel.avgpool.ii"]),
         push=keys["cmd.push_queued_cycles"],
         bd_write=keys["cmd.bd_write_cycles"],
         a_rate=keys["flow.a.words_per_cycle"],

@@ -226,7 +226,7 @@ def _shared_candidates(
                 )
             fits_o = nob * most_rows * geo.w_out * 8 <= ov.o_slot * ov.o_slots
             fits_acc = n_ck == 1 or nob * most_rows * ceil_div(geo.w_out, 4) * 128 <= ov.acc_bytes
-            if whole <= a_ring and fits_o and fits_acc and not geo.residual:
+            if whole <= a_ring and fits_o and fits_acc and not geo.residual and not geo.pool:
                 bands = band_counts(rows, most_rows, False)
                 yield _conv_tiling(
                     geo,
@@ -274,6 +274,8 @@ def _pixel_candidates(
     most_rows = max(rows)
     for n_x in sorted({-(-geo.w_out // w) for w in range(1, geo.w_out + 1)}):
         width = -(-geo.w_out // n_x)
+        if n_x > 1 and geo.whole_lines:
+            break
         if n_x > 1 and width > 4:
             width = min(-(-width // 4) * 4, geo.w_out)  # whole accumulators
             n_x = -(-geo.w_out // width)
@@ -284,7 +286,7 @@ def _pixel_candidates(
                 continue
             if nob * band * width * 8 > ov.o_slot * ov.o_slots:
                 continue
-            if n_ck > 1 and nob * band * (-(-width // 4) * 4) * 32 > ov.acc_bytes:
+            if _acc_bytes(geo, ckb, nob, n_ck, width, band) > ov.acc_bytes:
                 continue
             yield width, n_x, band
             fits += 1
@@ -292,6 +294,15 @@ def _pixel_candidates(
                 break
         if width <= 4 or (fits and n_x >= 16):
             break
+
+
+def _acc_bytes(geo: Geometry, ckb: int, nob: int, n_ck: int, width: int, band: int) -> int:
+    """Bytes of ACC: partial sums between chunks of input channels, and the tensor between a window and a pool."""
+    rows, px = geo.conv_rows(band), geo.conv_px(width)
+    partial = nob * rows * ceil_div(px, 4) * 128 if n_ck > 1 else 0
+    if geo.pool is None:
+        return partial
+    return partial + rows * px * 8 * (ckb if geo.pool.before else nob)
 
 
 def _input_bytes(geo: Geometry, in_blocks: int, res_blocks: int, width: int, band: int) -> int:
@@ -330,20 +341,25 @@ def _conv_tiling(
     passes = sum(ceil_div(last - first, nob) for first, last in block_rows)
     t_o = steps * o * ov.o_slot / WORD * max(n_pass / terms.o_rate, passes / terms.o_link)
     t_w = weights[1] * (steps if n_ck > 1 else 1) / WORD / terms.w_rate
+    conv_rows, conv_px = geo.conv_rows(band), geo.conv_px(width)
     if terms.ideal:
-        t_c = steps * band * width * live_row * geo.taps * 64 / terms.macs_per_cycle
+        t_c = steps * conv_rows * conv_px * live_row * geo.taps * 64 / terms.macs_per_cycle
     else:
-        chunks, ii = _ii(terms, band * -(-width // 4))
+        chunks, ii = _ii(terms, conv_rows * -(-conv_px // 4))
         per_step = most * n_ck * chunks * terms.a + live_row * (geo.taps * ii + chunks * terms.gamma)
         t_c = steps * per_step + messages * (terms.call + 6 * terms.opcode)
         if geo.residual:
             t_c += steps * most * band * (terms.add_a + 2 * ceil_div(width, 4) * terms.add_ii)
+        if geo.pool:
+            lines = steps * band * (n_pass * geo.in_blocks if geo.pool.before else most)
+            per_line, per_vector = terms.avg_pool if geo.pool.average else terms.max_pool
+            t_c += lines * (per_line + ceil_div(width, 4) * geo.pool.kh * geo.pool.kw * per_vector)
     first = a * ov.a_slot / WORD + o * ov.o_slot / WORD + t_c / messages
     double_a, double_w = 2 * a <= ov.a_slots, 2 * weights[0] <= ov.w_slot * ov.w_slots
     body = max(t_a, t_c, t_o, t_w) if double_a else max(t_a + t_c, t_o, t_w)
     if not double_w and n_pass * n_ck > 1:
         body = max(body, t_w + max(t_c, t_a))
-    line = 0 if resident or geo.px_step > 1 else exact_line(geo, a * ov.a_slot, a_blocks, width, band, n_rows * nob)
+    line = 0 if resident or geo.px_step > 1 or geo.pool_before else exact_line(geo, a * ov.a_slot, a_blocks, width, band, n_rows * nob)
     control = control_cycles(
         geo,
         rows,
@@ -409,7 +425,8 @@ def control_cycles(
     """
     columns = sum(1 for r in rows if r)
     ragged_band = any(r % max(1, -(-r // n_b)) for r in rows if r)
-    y_runs = 1 if n_b == 1 else min(n_b, (3 if geo.kh > 1 else 1) + ragged_band)
+    halo = geo.kh > 1 or (geo.pool is not None and geo.pool.kh > 1)
+    y_runs = 1 if n_b == 1 else min(n_b, (3 if halo else 1) + ragged_band)
     x_ragged = n_x > 1 and geo.w_out % width != 0
     x_runs = 1 if n_x == 1 else min(n_x, (3 if geo.kw > 1 else 1) + x_ragged)
     if n_ck > 1:

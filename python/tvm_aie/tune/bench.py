@@ -37,7 +37,7 @@ from tvm_aie.plan.graph import (
 )
 from tvm_aie.plan.graph import output_shape as shape_of
 from tvm_aie.runtime.emulator import RunOptions, run_program
-from tvm_aie.schedule.geometry import Geometry, KernelId
+from tvm_aie.schedule.geometry import Geometry, KernelId, PoolStage
 from tvm_aie.schedule.tiling import Tiling
 
 REPEATS, FROM, TO = 6, 2, 3  # repetitions, and those between whose ends the time is taken
@@ -93,11 +93,15 @@ def _height_in(geo: Geometry, rows: int) -> int:
         return rows // geo.kh
     if rows == geo.h_out:
         return (geo.h_in - 1) * geo.row_step + 1
+    if geo.pool is not None:  # the image as low as the window at its last row allows
+        return geo.rows_in(0, rows)[1]
     return (max((rows - 1) * geo.sy + (geo.kh - 1) * geo.dy + 1 - geo.pad_top, 1) - 1) * geo.row_step + 1
 
 
 def _layer(work: Workload, name: str, source: str, second: str, height: int) -> Layer:
     geo = work.geometry
+    if geo.pool is not None:
+        return _pooled_layer(work, geo.pool, name, source)
     if geo.kernel == KernelId.ADD:
         return Add(name, source, second or None, name, 0, 0, Requant(1))
     if geo.kernel == KernelId.UPSAMPLE:
@@ -114,6 +118,23 @@ def _layer(work: Workload, name: str, source: str, second: str, height: int) -> 
         return Conv(name, source, name, weight, bias, 0, Requant(8), stride, pads, dilation, tail=tail)
     divisors = (AvgDivisor(0, 21, 10),) if geo.kernel == KernelId.AVGPOOL else ()
     return Pool(name, source, name, (geo.kh, geo.kw), stride, pads, divisors, dilation=dilation)
+
+
+def _pooled_layer(work: Workload, stage: PoolStage, name: str, source: str) -> Conv:
+    """A convolution with a pool inside its call, padded below and on the right as far as its output needs."""
+    geo, rows = work.geometry, sum(work.rows)
+    bottom = max(0, (rows - 1) * stage.sy + stage.kh - stage.pad_top - stage.h)
+    right = max(0, (geo.w_out - 1) * stage.sx + stage.kw - stage.pad_left - stage.w)
+    divisors = (AvgDivisor(0, 21, 10),) if stage.average else ()
+    pads = (stage.pad_top, stage.pad_left, bottom, right)
+    pool = Pool(f"{name}:pool", source, name, (stage.kh, stage.kw), (stage.sy, stage.sx), pads, divisors)
+    weight, bias = _weights(work)
+    conv = Conv(name, source, name, weight, bias, 0, Requant(8), (geo.sy, geo.sx), dilation=(geo.dy, geo.dx))
+    if stage.before:
+        return replace(conv, pool_before=pool)
+    below = max(0, (stage.h - 1) * geo.sy + (geo.kh - 1) * geo.dy + 1 - geo.pad_top - geo.h_in)
+    beside = max(0, (stage.w - 1) * geo.sx + (geo.kw - 1) * geo.dx + 1 - geo.pad_left - geo.w_in)
+    return replace(conv, pool_after=pool, pads=(geo.pad_top, geo.pad_left, below, beside))
 
 
 def _weights(work: Workload) -> tuple[Int8Array, Int64Array]:
