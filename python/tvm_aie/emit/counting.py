@@ -75,5 +75,7 @@ class ItemCounter:
         return counts.descriptors * dev.bd_write_cycles + counts.pushes * push
 
     def _o_cycles(self, descriptors: float, pushes: float) -> float:
+        """Output tasks wait behind those of the item before, except those of the first item."""
         dev = self.array.device
-        return descriptors * dev.bd_write_cycles + pushes * dev.push_queued_cycles
+        push = dev.push_queued_cycles if self.item.index else dev.push_idle_cycles
+        return descriptors * dev.bd_write_cycles + pushes * push

@@ -35,7 +35,7 @@ from tvm_aie.emit.transfers import (
     repeated_dims,
     tasks_of,
 )
-from tvm_aie.errors import InfeasibleError
+from tvm_aie.errors import InfeasibleError, ProgramError
 from tvm_aie.memory.placement import OutputPlace, Placement, WorkItem
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.schedule.tiling import Tiling
@@ -45,8 +45,9 @@ from tvm_aie.schedule.tiling import Tiling
 AHEAD_BELOW = 20000.0
 ALIGN = 64
 EPSILON = 1e-6
-# Most descriptors of a chain that serves several items, by channel. Chosen by emulation on npu1.
-A_CHAIN, O_CHAIN = 10, 6
+# Most descriptors of a chain that serves several items: of activations, of outputs. Chosen by emulation on npu1;
+# where the descriptors do not suffice, the next choice is tried.
+CHAINS = ((10, 6), (7, 4), (0, 0))
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,8 @@ class Emitter:
             mt,
         )
         self.parts: OverlayParts = build_overlay(array)
-        self.commands = CommandBuilder(array, self.parts.bds, [t.body for t in tilings])
+        outputs = {array.o_s2mm(r) for r in range(array.rows)}
+        self.joined = {Dir.S2MM: outputs, Dir.MM2S: {array.a_mm2s}}  # memtile channels whose tasks become chains
         self.columns = [_Column(o_pos=[0] * array.rows) for _ in range(array.cols)]
         self.homes, self.ddr_sizes = self._ddr_homes()
         self.loads_at: dict[int, list[tuple[int, int]]] = {}
@@ -190,8 +192,7 @@ class Emitter:
                 self._emit_stores(items[item.index - 1], item.index)
                 self._emit_loads(item.index)
         last_stores = self._finish(len(items))
-        self._add_memtile_tasks()
-        self.commands.schedule()
+        self.commands = self._commands()
         for shim, number in last_stores:
             self.commands.wait((shim, Dir.S2MM, 0), number)
         const, offsets = self._const()
@@ -208,7 +209,7 @@ class Emitter:
             c, ring = self.array.w_home(r)
             placeholder = BdTemplate(Shape(int(Arg.CONST), ((1, 1),)), -1001 - r, control=True)
             start, end = (0, -1.5), (len(self.tilings) + 1, 0.0)
-            self.commands.add(
+            self._queue(
                 Work((self.array.shim(c), Dir.MM2S, 1 + ring), (placeholder,), 1, start, end, start, item=0)
             )
 
@@ -246,10 +247,32 @@ class Emitter:
 
     def _add(self, channel: Channel, item: int, task: DmaTask, start: Position, end: Position) -> None:
         """Append a task of the activation or output channels, which ``_add_memtile_tasks`` joins and hands over."""
-        work = Work(channel, task.chain, task.repeat, start, end, start, item=item)
-        self.tasks.setdefault(channel, []).append(work)
+        self._queue(Work(channel, task.chain, task.repeat, start, end, start, item=item))
 
-    def _add_memtile_tasks(self) -> None:
+    def _queue(self, work: Work) -> int:
+        """Append a task to its channel; returns its number there (from 1)."""
+        tasks = self.tasks.setdefault(work.channel, [])
+        tasks.append(work)
+        return len(tasks)
+
+    def _commands(self) -> CommandBuilder:
+        """The command stream, with chains as long as the descriptors allow."""
+        body = [t.body for t in self.tilings]
+        for a_chain, o_chain in CHAINS:
+            commands = CommandBuilder(self.array, self.parts.bds, body)
+            for channel, tasks in self.tasks.items():
+                if channel[0] in range(self.array.cols) or channel[2] not in self.joined[channel[1]]:
+                    for work in tasks:
+                        commands.add(work)
+            self._add_memtile_tasks(commands, a_chain, o_chain)
+            try:
+                commands.schedule()
+                return commands
+            except ProgramError as error:
+                failure = error
+        raise failure
+
+    def _add_memtile_tasks(self, commands: CommandBuilder, a_chain: int, o_chain: int) -> None:
         """Join the tasks of each channel into chains; output tasks are wanted before the item ahead of theirs starts.
 
         A push onto an idle channel costs six times a push onto a busy one (command processor, docs/device-keys.md).
@@ -258,22 +281,22 @@ class Emitter:
         body = [t.body for t in self.tilings]
         for c in range(self.array.cols):
             a_channel = (self.array.memtile(c), Dir.MM2S, self.array.a_mm2s)
-            chains = join(self.tasks.pop(a_channel), body, A_CHAIN, (self.mt.opcode_base, FILLER_WORDS))
+            chains = join(self.tasks[a_channel], body, a_chain, (self.mt.opcode_base, FILLER_WORDS))
             gates: dict[int, Position] = {}  # item -> start of the task that brings its first activations
             for work in chains:
                 for item in range(work.start[0] + (work.start[1] > 0), work.end[0] + (work.end[1] > 0)):
                     gates.setdefault(item, work.start)
-                self.commands.add(work)
+                commands.add(work)
             for r in range(self.array.rows):
                 channel = (self.array.memtile(c), Dir.S2MM, self.array.o_s2mm(r))
                 area = (self._junk(r), self.mt.junk_bytes // 4)
-                for work in join(self.tasks.pop(channel, []), body, O_CHAIN, area, O_CHAIN * (r + 1) // self.array.rows):
+                for work in join(self.tasks.get(channel, []), body, o_chain, area, o_chain * (r + 1) // self.array.rows):
                     before = work.start[0] - 1
                     if before in gates:
                         item, place = gates[before]
                         key = (item, place + (-EPSILON if body[before] < AHEAD_BELOW else EPSILON))
                         work = replace(work, key=min(key, work.start))
-                    self.commands.add(work)
+                    commands.add(work)
 
     def _emit_outputs(self, item: WorkItem, tiling: Tiling) -> None:
         """Output tasks of all columns, in order of the ring positions that they keep."""
@@ -428,9 +451,9 @@ class Emitter:
         into = BdTemplate(shape, base, 1, 0, acquire, release, control)
         start, end = (item, -0.7), (item, -0.5)
         channel = (mt, Dir.S2MM, self.array.load_s2mm)
-        self.commands.add(Work(channel, (into,), 1, start, end, start, item=item))
+        self._queue(Work(channel, (into,), 1, start, end, start, item=item))
         source = BdTemplate(ddr, ddr_base, control=control)
-        self.commands.add(Work((self.array.shim(c), Dir.MM2S, 0), (source,), 1, start, end, start, after, item))
+        self._queue(Work((self.array.shim(c), Dir.MM2S, 0), (source,), 1, start, end, start, after, item))
 
     def _emit_loads(self, at: int) -> None:
         """Loads that may start with item ``at``; first wait for stores of the same data."""
@@ -474,11 +497,11 @@ class Emitter:
             ddr_base = home.offset + lo * storage.row_bytes + (out.first + c * out.block_step) * line * 4
             start, end = (at, -0.9), (at, -0.8)
             into = BdTemplate(Shape(int(home.arg), remote), ddr_base)
-            number = self.commands.add(Work((shim, Dir.S2MM, 0), (into,), 1, start, end, start, item=at))
+            number = self._queue(Work((shim, Dir.S2MM, 0), (into,), 1, start, end, start, item=at))
             go, done = LockUse(mt, STORE_GO, 1), LockUse(mt, STORE_DONE, 1)
             source = BdTemplate(Shape(mt, local), base, 1, 0, go, done)
             channel = (mt, Dir.MM2S, self.array.store_mm2s)
-            self.commands.add(Work(channel, (source,), 1, start, end, start, item=at))
+            self._queue(Work(channel, (source,), 1, start, end, start, item=at))
             self.store_tasks.setdefault(out.storage, {})[shim] = number
 
     def _finish(self, n: int) -> list[tuple[int, int]]:
