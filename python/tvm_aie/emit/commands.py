@@ -55,6 +55,11 @@ class _Clock:
         self._done: list[float] = []
         self._complete = 0
 
+    @property
+    def end(self) -> float:
+        """When the last item is complete."""
+        return max(self.now, self._done[-1] if self._done else 0.0)
+
     def write(self) -> None:
         """A descriptor is written."""
         self.now += self.device.bd_write_cycles
@@ -80,7 +85,7 @@ class _Clock:
         """The position up to which all tasks are complete by now."""
         while self._complete < len(self._done) and self._done[self._complete] <= self.now:
             self._complete += 1
-        return (self._complete, -0.5)
+        return (self._complete, -0.55)
 
 
 # Estimated cycles of an item are taken this many times: a wait that was thought to be over costs a bubble.
@@ -170,6 +175,11 @@ class CommandBuilder:
             self._clock.pushed(starts[0][0][0] if starts else len(self._clock.body))
             for entry in blocked:
                 heappush(wanted, entry)
+
+    @property
+    def end(self) -> float:
+        """Estimated cycles until all is complete."""
+        return self._clock.end
 
     def wait(self, channel: Channel, number: int) -> None:
         """Wait until task ``number`` of the channel is complete."""
@@ -288,29 +298,41 @@ class CommandBuilder:
 
 # Items of one chain start within this many estimated cycles: a chain's descriptors are free only when all of it ran.
 CHAIN_CYCLES = 30000.0
+# Descriptors of a prologue that may exceed the limit of a chain, and of a chain that is cut where others are.
+BARRIER, EXCESS = 4, 4
 
 
-def join(tasks: Sequence[Work], body: Sequence[float], longest: int, area: tuple[int, int], first: int = 0) -> list[Work]:
-    """Chain neighbouring tasks of a channel that run once, across items too: one push instead of several.
-
-    ``body``: estimated cycles of each item; ``longest``: most descriptors of a joined chain; ``area``: base (bytes) and
-    words of the memory that fillers read or junk goes to; ``first``:
-    as ``longest``, of the first chain.
+@dataclass(frozen=True)
+class Joining:
+    """How tasks are joined. ``body``: estimated cycles of each item; ``longest``: most descriptors of a chain,
+    ``first``: of the first chain; ``area``: base (bytes) and words of the memory that fillers read or junk goes to;
+    ``cuts``: where chains begin, if that is given.
     """
+
+    body: Sequence[float]
+    longest: int
+    first: int
+    area: tuple[int, int]
+    cuts: frozenset[Position] | None = None
+
+
+def join(tasks: Sequence[Work], how: Joining) -> list[Work]:
+    """Chain neighbouring tasks of a channel that run once, across items too: one push instead of several."""
     out: list[Work] = []
     for work in tasks:
         before = out[-1] if out else None
-        if before and before.repeat == work.repeat == 1:
-            # A barrier goes with what is before it: its channel is then busy until the previous item is complete.
-            most = (first if first and len(out) == 1 else longest) + (BARRIER if work.start[1] < 0 else 0)
-            fits = len(before.chain) + len(work.chain) <= most
-            if fits and sum(body[before.start[0] : work.start[0]]) <= CHAIN_CYCLES:
-                chain = (*before.chain[:-1], *merge_unused(before.chain[-1], work.chain[0], *area), *work.chain[1:])
-                out[-1] = replace(before, chain=chain, end=work.end, item=work.item)
-                continue
-        out.append(work)
+        if before and before.repeat == work.repeat == 1 and _joins(before, work, len(out) == 1, how):
+            chain = (*before.chain[:-1], *merge_unused(before.chain[-1], work.chain[0], *how.area), *work.chain[1:])
+            out[-1] = replace(before, chain=chain, end=work.end, item=work.item)
+        else:
+            out.append(work)
     return out
 
 
-# Descriptors of a prologue that may exceed the limit of a chain.
-BARRIER = 4
+def _joins(before: Work, work: Work, first: bool, how: Joining) -> bool:
+    # A barrier goes with what is before it: its channel is then busy until the previous item is complete.
+    most = (how.first if first else how.longest) + (BARRIER if work.start[1] < 0 else 0)
+    if how.cuts is not None:
+        most = 0 if work.start in how.cuts else most + EXCESS
+    span = sum(how.body[before.start[0] : work.start[0]])
+    return len(before.chain) + len(work.chain) <= most and span <= CHAIN_CYCLES

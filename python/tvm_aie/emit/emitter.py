@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from tvm_aie.emit import opcodes, weights
-from tvm_aie.emit.commands import Channel, CommandBuilder, Position, Work, join
+from tvm_aie.emit.commands import Channel, CommandBuilder, Joining, Position, Work, join
 from tvm_aie.emit.overlay import (
     LOAD_DONE,
     LOAD_GO,
@@ -45,9 +45,9 @@ from tvm_aie.schedule.tiling import Tiling
 AHEAD_BELOW = 20000.0
 ALIGN = 64
 EPSILON = 1e-6
-# Most descriptors of a chain that serves several items: of activations, of outputs. Chosen by emulation on npu1;
-# where the descriptors do not suffice, the next choice is tried.
-CHAINS = ((10, 6), (7, 4), (0, 0))
+# Most descriptors of a chain that serves several items: of activations, of outputs. Short chains free their
+# descriptors earlier, long ones are fewer.
+CHAINS = ((10, 6), (14, 6), (8, 6), (6, 4))
 
 
 @dataclass(frozen=True)
@@ -240,7 +240,7 @@ class Emitter:
             self.columns[c].a_pos += n * tiling.a_slots if tasks else 0
             channel = (self.array.memtile(c), Dir.MM2S, self.array.a_mm2s)
             at = item.index
-            self._add(channel, at, DmaTask(0, 0, head, 1), (at, -1.0), (at, -0.4))
+            self._add(channel, at, DmaTask(0, 0, head, 1), (at, -1.0), (at, -0.55))
             # Positions are shares of the item: columns may cut it into different numbers of messages.
             for t in tasks:
                 self._add(channel, at, t, (at, t.first / n), (at, (t.last + 1) / n))
@@ -256,9 +256,12 @@ class Emitter:
         return len(tasks)
 
     def _commands(self) -> CommandBuilder:
-        """The command stream, with chains as long as the descriptors allow."""
+        """The command stream: of those with chains of several lengths, the first to end by the scheduler's clock."""
         body = [t.body for t in self.tilings]
-        for a_chain, o_chain in CHAINS:
+        best: CommandBuilder | None = None
+        for a_chain, o_chain in (*CHAINS, (0, 0)):
+            if best and (not a_chain or not self.array.device.push_idle_cycles):
+                break
             commands = CommandBuilder(self.array, self.parts.bds, body)
             for channel, tasks in self.tasks.items():
                 if channel[0] in range(self.array.cols) or channel[2] not in self.joined[channel[1]]:
@@ -267,10 +270,13 @@ class Emitter:
             self._add_memtile_tasks(commands, a_chain, o_chain)
             try:
                 commands.schedule()
-                return commands
             except ProgramError as error:
                 failure = error
-        raise failure
+            else:
+                best = commands if best is None or commands.end < best.end else best
+        if best is None:
+            raise failure
+        return best
 
     def _add_memtile_tasks(self, commands: CommandBuilder, a_chain: int, o_chain: int) -> None:
         """Join the tasks of each channel into chains; output tasks are wanted before the item ahead of theirs starts.
@@ -279,9 +285,13 @@ class Emitter:
         While an item's outputs wait on the same channels, these are busy.
         """
         body = [t.body for t in self.tilings]
-        for c in range(self.array.cols):
-            a_channel = (self.array.memtile(c), Dir.MM2S, self.array.a_mm2s)
-            chains = join(self.tasks[a_channel], body, a_chain, (self.mt.opcode_base, FILLER_WORDS))
+        a_channels = [(self.array.memtile(c), Dir.MM2S, self.array.a_mm2s) for c in range(self.array.cols)]
+        # The column with the most descriptors decides where chains are cut: columns run in step, as weights are shared.
+        busiest = max(a_channels, key=lambda channel: sum(len(w.chain) for w in self.tasks[channel]))
+        how = Joining(body, a_chain, a_chain, (self.mt.opcode_base, FILLER_WORDS))
+        cuts = frozenset(w.start for w in join(self.tasks[busiest], how))
+        for c, a_channel in enumerate(a_channels):
+            chains = join(self.tasks[a_channel], replace(how, cuts=cuts) if a_chain else how)
             gates: dict[int, Position] = {}  # item -> start of the task that brings its first activations
             for work in chains:
                 for item in range(work.start[0] + (work.start[1] > 0), work.end[0] + (work.end[1] > 0)):
@@ -289,8 +299,9 @@ class Emitter:
                 commands.add(work)
             for r in range(self.array.rows):
                 channel = (self.array.memtile(c), Dir.S2MM, self.array.o_s2mm(r))
-                area = (self._junk(r), self.mt.junk_bytes // 4)
-                for work in join(self.tasks.get(channel, []), body, o_chain, area, o_chain * (r + 1) // self.array.rows):
+                first = o_chain * (r + 1) // self.array.rows  # staggered: not all chains of a pool end together
+                joining = Joining(body, o_chain, first, (self._junk(r), self.mt.junk_bytes // 4))
+                for work in join(self.tasks.get(channel, []), joining):
                     before = work.start[0] - 1
                     if before in gates:
                         item, place = gates[before]
@@ -510,7 +521,7 @@ class Emitter:
         for c in range(self.array.cols):
             chain, _ = self._prologue(n, c, [opcodes.HALT], 1, False)
             channel = (self.array.memtile(c), Dir.MM2S, self.array.a_mm2s)
-            self._add(channel, n, DmaTask(0, 0, chain, 1), (n, -1.0), (n, -0.4))
+            self._add(channel, n, DmaTask(0, 0, chain, 1), (n, -1.0), (n, -0.55))
         self._emit_stores(last, n)
         return [(shim, number) for tasks in self.store_tasks.values() for shim, number in tasks.items()]
 
