@@ -153,16 +153,18 @@ class CommandBuilder:
             frontier = starts[0][0]
             blocked = []
             while True:
-                if not wanted:
-                    raise ProgramError(f"item {frontier[0]}: no task fits the descriptors that are free")
                 entry = heappop(wanted)
                 _, i, channel = entry
                 work = self._work[channel][self._next[channel]]
+                ahead = work.start > frontier
                 limit = min(frontier, self._clock.complete())
-                if work.start <= frontier and not self._fits(work, limit, False):
-                    limit = frontier
-                if self._fits(work, limit, work.start > frontier):
+                if self._fits(work, limit, ahead):
                     break
+                if not ahead:
+                    limit = frontier
+                    if self._fits(work, limit, ahead):
+                        break
+                    raise ProgramError(f"item {frontier[0]}: {len(work.chain)} descriptors are not to be had")
                 blocked.append(entry)
             self._push(work, limit)
             at = self._next[channel] = self._next[channel] + 1

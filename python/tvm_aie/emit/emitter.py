@@ -44,6 +44,7 @@ from tvm_aie.schedule.tiling import Tiling
 # About the time of a push and two descriptors for each of 16 output channels. Chosen by emulation on npu1.
 AHEAD_BELOW = 20000.0
 ALIGN = 64
+# Positions within an item that are just before or after another.
 EPSILON = 1e-6
 # Most descriptors of a chain that serves several items: of activations, of outputs. Short chains free their
 # descriptors earlier, long ones are fewer.
@@ -344,7 +345,9 @@ class Emitter:
         at = item.index
         for r, tasks in rows:
             for t in _release_at_end(tasks, done, single, self._junk(r)):
-                start, end = (at, t.first / n), (at, (t.last + 1) / n)
+                # The junk that realigns the ring needs the first activations, where the core takes those first.
+                begin, end = t.first / n + 2 * EPSILON, (t.last + 1) / n
+                start, end = ((at, begin), (at, end)) if t.last >= 0 else ((at, 0.0), (at, EPSILON))
                 self._add((mt, Dir.S2MM, self.array.o_s2mm(r)), at, t, start, end)
 
     def _junk(self, r: int) -> int:
