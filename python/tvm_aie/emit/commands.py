@@ -91,7 +91,7 @@ class _Clock:
 # Estimated cycles of an item are taken this many times: a wait that was thought to be over costs a bubble.
 MARGIN = 1.0
 # What remains of an item when its last task has been pushed: about one message.
-LAST_TASK_CYCLES = 3000.0
+LAST_TASK_CYCLES = 6000.0
 
 
 @dataclass

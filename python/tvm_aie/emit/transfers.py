@@ -65,7 +65,7 @@ class DmaTask:
 
 
 # A task of few messages is unrolled into a chain if that takes at most so many more descriptors.
-UNROLL_A, UNROLL_O = 8, 2
+UNROLL_A, UNROLL_O = 4, 1
 
 
 def tasks_of(messages: Sequence[Message], device: Device, extra: int) -> list[DmaTask]:
