@@ -23,7 +23,10 @@ AVERAGE = tuple(AvgDivisor(c, 1024 // c, 10) for c in (1, 2, 3, 4, 6, 9))
 NO_PADS = (0, 0, 0, 0)
 
 
-def run(graph, device, moves=Moves(always=True), seed=0):
+ALWAYS = Moves(always=True)
+
+
+def run(graph, device, moves=ALWAYS, seed=0):
     compiled = compile_graph(graph, device, moves=moves)
     x = np.random.default_rng(seed).integers(-128, 128, graph.inputs[0].shape).astype(np.int8)
     result = run_program(compiled.program.to_bytes(), [x], RunOptions(check=True))

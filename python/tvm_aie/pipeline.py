@@ -59,7 +59,8 @@ class Moves:
     ``tails``: adds and constants in a convolution's epilogue (``plan.fuse``); ``pools``: pools in a convolution's call
     (``plan.fuse``); ``siblings``: convolutions of one input share an item (``plan.siblings``); ``splits``: rows of an
     image are packed into columns so that few reads are far (``memory.partition``); ``spread``: channels of a global
-    pool over the columns (``memory.placement``). ``always``: pools and siblings without asking the estimate.
+    pool over the columns (``memory.placement``); ``runs``: layers depth-first where what lies between them does not fit
+    (``memory.depth_first``). ``always``: pools and siblings without asking the estimate.
     """
 
     tails: bool = True
@@ -67,6 +68,7 @@ class Moves:
     siblings: bool = True
     splits: bool = True
     spread: bool = True
+    runs: bool = True
     always: bool = False
 
 
@@ -195,6 +197,7 @@ def _place(array: Array, physical: PhysicalGraph, groups: Groups, moves: Moves) 
             groups,
             array.device.keys()["cmd.push_idle_cycles"] if moves.spread else None,
             moves.splits,
+            array.rows if moves.runs else None,
         )
         needed = opcode_bytes_estimate(len(placement.items), array.overlay.a_slot)
         if needed <= opcode:

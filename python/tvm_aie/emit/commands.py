@@ -17,6 +17,7 @@ from tvm_aie.errors import ProgramError
 Channel = tuple[int, Dir, int]
 Position = tuple[int, float]  # item, place in it: -1 its prologue, [0, 1) its messages
 
+
 @dataclass(frozen=True)
 class Work:
     """A task to push: it needs nothing that starts at ``end`` or later, so what starts before ``end`` completes it.
@@ -206,7 +207,7 @@ class CommandBuilder:
         return not ahead or self._leaves_room(pool, work, held)
 
     def _leaves_room(self, pool: _Pool, work: Work, held: list[tuple[Position, int]]) -> bool:
-        """Whether the tasks that come before the ends of those in flight fit the pool when the frontier reaches them."""
+        """Whether the tasks that come before the ends of those in flight will fit the pool when it is their turn."""
         held.append((work.end, len(work.chain)))
         horizon = max(held)[0]
         coming: list[tuple[Position, Position, int]] = []

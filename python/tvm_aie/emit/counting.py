@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.transfers import UNROLL_A, UNROLL_O, DmaTask, Operand, input_messages, output_messages, tasks_of
@@ -32,7 +33,7 @@ def count(tasks: Sequence[DmaTask], more: int = 0) -> Counts:
     descriptors = more + sum(len(t.chain) for t in tasks)
     repeated = sum(1 for t in tasks if t.repeat > 1)
     once = descriptors - sum(len(t.chain) for t in tasks if t.repeat > 1)
-    between = sum(1 for a, b in zip(tasks, tasks[1:], strict=False) if a.repeat > 1 and b.repeat == 1)
+    between = sum(1 for a, b in pairwise(tasks) if a.repeat > 1 and b.repeat == 1)
     return Counts(descriptors, repeated + max(between, once / CHAIN))
 
 
@@ -40,6 +41,7 @@ class ItemCounter:
     """Estimated command processor cycles of an item's tilings, from a column inside and its first core row."""
 
     def __init__(self, array: Array, item: WorkItem, storages: Mapping[str, Storage]) -> None:
+        """``item``: placed; ``storages``: of the graph, by name."""
         self.array, self.item = array, item
         self.columns = [c for c in range(array.cols) if item.out_rows[c][1] > item.out_rows[c][0]]
         self.operands = [Operand(p, storages[p.storage]) for p in item.inputs]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from tvm_aie.emit import opcodes, weights
 from tvm_aie.emit.commands import Channel, CommandBuilder, Joining, Position, Work, join
@@ -27,11 +28,14 @@ from tvm_aie.emit.transfers import (
     UNROLL_O,
     BdTemplate,
     DmaTask,
+    Message,
     Operand,
     Shape,
+    filler,
     input_messages,
     merge_dims,
     output_messages,
+    place_in_ring,
     repeated_dims,
     tasks_of,
 )
@@ -137,7 +141,7 @@ class Emitter:
         self.streams: list[list[bytes]] = [[] for _ in range(array.rows)]
         for item in placement.items:
             for operand, place in enumerate(item.inputs):
-                if not place.resident:
+                if place.loaded:
                     self.loads_at.setdefault(place.load_at, []).append((item.index, operand))
 
     # ------------------------------------------------------------------ DDR
@@ -210,18 +214,16 @@ class Emitter:
             c, ring = self.array.w_home(r)
             placeholder = BdTemplate(Shape(int(Arg.CONST), ((1, 1),)), -1001 - r, control=True)
             start, end = (0, -1.5), (len(self.tilings) + 1, 0.0)
-            self._queue(
-                Work((self.array.shim(c), Dir.MM2S, 1 + ring), (placeholder,), 1, start, end, start, item=0)
-            )
+            self._queue(Work((self.array.shim(c), Dir.MM2S, 1 + ring), (placeholder,), 1, start, end, start, item=0))
 
     def _emit_weights(self, item: WorkItem, tiling: Tiling) -> None:
         slot = self.array.overlay.w_slot
         packed = weights.item_weights(item, self.graph, self.packed)
         for r in range(self.array.rows):
             if packed is not None:
-                self.streams[r].extend(weights.conv_messages(packed, tiling, r, slot))
+                self.streams[r].extend(weights.conv_messages(packed, tiling, r, slot, self.array.overlay.o_slot))
             else:
-                self.streams[r].append(weights.channelwise_message(tiling, r, slot))
+                self.streams[r].append(weights.channelwise_message(tiling, r, slot, self.array.overlay.o_slot))
 
     def _emit_inputs(self, item: WorkItem, tiling: Tiling) -> None:
         """The opcode messages of all columns, which carry the barrier, and the activation messages behind them."""
@@ -229,16 +231,27 @@ class Emitter:
         for c in range(self.array.cols):
             words = opcodes.item_opcodes(item, layer, tiling, c)
             tasks: list[DmaTask] = []
-            a_slots, n = 1, 1
+            acquire: LockUse | None = None
+            n = 1
             if _height(item.out_rows[c]):
                 operands = [Operand(p, self.graph.storages[p.storage]) for p in item.inputs]
                 messages = input_messages(self.array, item, tiling, operands, c)
-                tasks, a_slots, n = tasks_of(messages, self.array.device, UNROLL_A), tiling.a_slots, len(messages)
-            head, acquire = self._prologue(item.index, c, words, a_slots, bool(tasks) and tasks[0].repeat == 1)
+                n = len(messages)
+                if tiling.aligned:  # behind the prologue every message finds its place
+                    tasks = tasks_of(messages, self.array.device, UNROLL_A)
+                    head, acquire = self._prologue(item.index, c, words, tiling.a_slots, tasks[0].repeat == 1)
+                    self.columns[c].a_pos += n * tiling.a_slots
+                else:
+                    head, _ = self._prologue(item.index, c, words, 1, False)
+                    column, ov = self.columns[c], self.array.overlay
+                    junk = partial(filler, self.array, c)
+                    messages, column.a_pos = place_in_ring(messages, column.a_pos, ov.a_slots, ov.a_slot, junk)
+                    tasks = tasks_of(messages, self.array.device, UNROLL_A)
+            else:
+                head, _ = self._prologue(item.index, c, words, 1, False)
             if acquire:
                 chain = tasks[0].chain
                 tasks[0] = replace(tasks[0], chain=(replace(chain[0], acquire=acquire), *chain[1:]))
-            self.columns[c].a_pos += n * tiling.a_slots if tasks else 0
             channel = (self.array.memtile(c), Dir.MM2S, self.array.a_mm2s)
             at = item.index
             self._add(channel, at, DmaTask(0, 0, head, 1), (at, -1.0), (at, -0.55))
@@ -331,11 +344,15 @@ class Emitter:
             messages = output_messages(self.array, item, tiling, storages, c, r, self._junk(r), self.mt.junk_bytes)
             if not messages:
                 continue
+            ov = self.array.overlay
+            sink = partial(self._sink, c, r)
+            skip = -column.o_pos[r] % tiling.o_slots if tiling.aligned else 0
+            position = (column.o_pos[r] + skip) % ov.o_slots
+            messages, column.o_pos[r] = place_in_ring(messages, position, ov.o_slots, ov.o_slot, sink)
             tasks = tasks_of(messages, self.array.device, UNROLL_O)
-            skip = -column.o_pos[r] % tiling.o_slots
             if skip:
-                tasks.insert(0, DmaTask(0, -1, self._junk_chain(c, r, skip * self.array.overlay.o_slot // 4), 1))
-            column.o_pos[r] = (column.o_pos[r] + skip + len(messages) * tiling.o_slots) % self.array.overlay.o_slots
+                chain = tuple(BdTemplate(*piece) for piece in sink(skip * ov.o_slot // 4))
+                tasks.insert(0, DmaTask(0, -1, chain, 1))
             rows.append((r, tasks))
             n = max(n, len(messages))
         o_done = sum(tasks[-1].repeat for _, tasks in rows)
@@ -347,18 +364,17 @@ class Emitter:
             for t in _release_at_end(tasks, done, single, self._junk(r)):
                 # The junk that realigns the ring needs the first activations, where the core takes those first.
                 begin, end = t.first / n + 2 * EPSILON, (t.last + 1) / n
-                start, end = ((at, begin), (at, end)) if t.last >= 0 else ((at, 0.0), (at, EPSILON))
-                self._add((mt, Dir.S2MM, self.array.o_s2mm(r)), at, t, start, end)
+                start, end_at = ((at, begin), (at, end)) if t.last >= 0 else ((at, 0.0), (at, EPSILON))
+                self._add((mt, Dir.S2MM, self.array.o_s2mm(r)), at, t, start, end_at)
 
     def _junk(self, r: int) -> int:
         """Address of the junk area of core row ``r``."""
         return self.mt.junk_base + r * self.mt.junk_bytes
 
-    def _junk_chain(self, c: int, r: int, words: int) -> tuple[BdTemplate, ...]:
+    def _sink(self, c: int, r: int, words: int) -> Message:
+        """Where what a core sends beyond its data sinks."""
         mt = self.array.memtile(c)
-        return tuple(
-            BdTemplate(Shape(mt, dims), self._junk(r)) for dims in repeated_dims(words, self.mt.junk_bytes // 4)
-        )
+        return tuple((Shape(mt, dims), self._junk(r)) for dims in repeated_dims(words, self.mt.junk_bytes // 4))
 
     # ------------------------------------------------------------------ prologue and barriers
 
@@ -444,7 +460,7 @@ class Emitter:
     def _loads_of(self, item: int) -> list[tuple[int, int]]:
         if item >= len(self.placement.items):
             return []
-        return [(item, k) for k, p in enumerate(self.placement.items[item].inputs) if not p.resident]
+        return [(item, k) for k, p in enumerate(self.placement.items[item].inputs) if p.loaded]
 
     # ------------------------------------------------------------------ DDR traffic
 

@@ -38,6 +38,11 @@ class _Writer:
         self.levels += 1
         return self.levels - 1
 
+    def skip(self, tiling: Tiling) -> None:
+        """Align the O ring's position, where messages do not find their place by themselves."""
+        if tiling.aligned:
+            self.op(SKIP_O, 0)
+
     def close(self, level: int) -> None:
         if level >= 0:
             self.op(NEXT)
@@ -68,13 +73,13 @@ def item_opcodes(item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int)
     per_band = conv and tiling.weights_per_band
     if not conv:
         w.op(ACQ_W)
-        w.op(SKIP_O, 0)
+        w.skip(tiling)
     if tiling.a_resident:
         w.op(ACQ_A, tiling.a_slots)
     l_pass = w.open(tiling.n_pass)
     if conv and not per_band:
         w.op(ACQ_W)
-        w.op(SKIP_O, 0)
+        w.skip(tiling)
     l_x = w.open(tiling.n_x)
     l_band = w.open(n_b)
     l_ck = w.open(tiling.n_ck)
@@ -82,7 +87,7 @@ def item_opcodes(item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int)
         w.op(ACQ_A, tiling.a_slots)
     if per_band:
         w.op(ACQ_W)
-        w.op(SKIP_O, 0)
+        w.skip(tiling)
     w.op(ACQ_O)  # acquires once: nothing while a message is held (input channel chunks after the first)
     params = kernel_params(item, layer, tiling, column, (l_x, l_band, l_ck))
     w.op(KERNEL, int(item.geometry.kernel), len(params), *params)

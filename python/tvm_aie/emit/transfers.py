@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from math import gcd
@@ -97,7 +97,7 @@ def compress(messages: Sequence[Message], repeat_max: int, wrap_max: int, step_m
 
 
 def fold(messages: Sequence[Message], dims_max: int, length_max: int, step_max: int) -> list[tuple[int, Message]]:
-    """(number of messages, pieces): runs of single-piece messages at a constant step become one piece, a dimension more.
+    """(number of messages, pieces): a run of single-piece messages at a constant step becomes one, a dimension more.
 
     A stream has no message borders, so one descriptor can carry several messages if nothing lies between them.
     """
@@ -125,10 +125,13 @@ def fold(messages: Sequence[Message], dims_max: int, length_max: int, step_max: 
 
 def unroll(task: DmaTask, extra: int) -> DmaTask:
     """A task of few messages as a chain that runs once, if that takes at most ``extra`` more descriptors."""
-    if task.repeat == 1 or (task.repeat - 1) * len(task.chain) > extra or any(t.acquire or t.release for t in task.chain):
+    locks = any(t.acquire or t.release for t in task.chain)
+    if task.repeat == 1 or (task.repeat - 1) * len(task.chain) > extra or locks:
         return task
     chain = tuple(
-        replace(t, base=t.base + (k % t.wrap) * t.step * 4, wrap=1, step=0) for k in range(task.repeat) for t in task.chain
+        replace(t, base=t.base + (k % t.wrap) * t.step * 4, wrap=1, step=0)
+        for k in range(task.repeat)
+        for t in task.chain
     )
     return DmaTask(task.first, task.last, chain, 1)
 
@@ -320,8 +323,7 @@ def _fill(array: Array, column: int, pieces: list[Piece], size: int) -> Message:
         padded = pad_end(shape, words, array.device.memtile_bd)
         if padded is not None:
             return (*pieces[:-1], (padded, base))
-    mt, region = array.memtile(column), array.w_ring_bytes
-    return (*pieces, *((Shape(mt, dims), region) for dims in repeated_dims(words, FILLER_WORDS)))
+    return (*pieces, *filler(array, column, words))
 
 
 def repeated_dims(words: int, area: int) -> list[Dims]:
@@ -357,6 +359,30 @@ def pad_end(shape: Shape, words: int, limits: BdLimits) -> Shape | None:
     return Shape(shape.mem, shape.dims, pads)
 
 
+def place_in_ring(
+    messages: Sequence[Message], position: int, slots: int, slot: int, junk: Callable[[int], Message]
+) -> tuple[list[Message], int]:
+    """Messages whole in a ring of ``slots`` slots of ``slot`` bytes, from ``position`` on; and the position after them.
+
+    One that does not fit before the ring's end is preceded by ``junk(words)`` up to there.
+    """
+    out = []
+    for message in messages:
+        size = sum(shape.words for shape, _ in message) * 4 // slot
+        if position + size > slots:
+            message = (*junk((slots - position) * slot // 4), *message)
+            position = 0
+        out.append(message)
+        position = (position + size) % slots
+    return out, position
+
+
+def filler(array: Array, column: int, words: int) -> Message:
+    """Words from the start of the opcode region."""
+    mt, region = array.memtile(column), array.w_ring_bytes
+    return tuple((Shape(mt, dims), region) for dims in repeated_dims(words, FILLER_WORDS))
+
+
 # The opcode region starts with this many written words, so that a filler has something to read.
 FILLER_WORDS = 1024
 
@@ -380,7 +406,7 @@ def output_messages(
     band, n_b = tiling.bands[column]
     conv = geo.kernel == KernelId.CONV
     block_first, block_last = tiling.block_rows[row]
-    size = tiling.o_slots * array.overlay.o_slot // 4
+    o_slot = array.overlay.o_slot
     messages: list[Message] = []
     for p in range(tiling.n_pass):
         if conv:
@@ -395,7 +421,7 @@ def output_messages(
             for b in range(n_b):
                 y = first + min(b * band, last - first - band)
                 pieces = _output_pieces(array, item, storages, column, (begin, end), (y, band), (x0, tiling.width))
-                rest = size - sum(shape.words for shape, _ in pieces)
+                rest = tiling.o_slots_of(end - begin, o_slot) * o_slot // 4 - sum(shape.words for shape, _ in pieces)
                 pieces += [(Shape(array.memtile(column), dims), junk) for dims in repeated_dims(rest, junk_bytes // 4)]
                 messages.append(tuple(pieces))
     return messages

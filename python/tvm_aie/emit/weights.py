@@ -58,7 +58,7 @@ def item_weights(item: WorkItem, graph: PhysicalGraph, packed: Mapping[str, Pack
     return PackedConv(tiles, live, np.concatenate([p.bias for p in parts], axis=1))
 
 
-def conv_messages(packed: PackedConv, tiling: Tiling, row: int, slot: int) -> Iterator[bytes]:
+def conv_messages(packed: PackedConv, tiling: Tiling, row: int, slot: int, o_slot: int) -> Iterator[bytes]:
     """The messages of core row ``row`` in stream order (per pass, then per input channel chunk).
 
     With split input channels the sequence of a pass is repeated for each width chunk and band.
@@ -69,13 +69,14 @@ def conv_messages(packed: PackedConv, tiling: Tiling, row: int, slot: int) -> It
         begin, end = min(first + p * tiling.nob, last), min(first + (p + 1) * tiling.nob, last)
         # Where this row's share of the residual begins, and how many blocks the message carries.
         share = (row * tiling.nob, active_rows(tiling, p) * tiling.nob) if packed.residual else (0, 0)
-        chunks = [_conv_message(packed, tiling, begin, end, ck, slot, share) for ck in range(tiling.n_ck)]
+        o_slots = tiling.o_slots_of(end - begin, o_slot)
+        chunks = [_conv_message(packed, tiling, begin, end, ck, slot, o_slots, share) for ck in range(tiling.n_ck)]
         for _ in range(steps):
             yield from chunks
 
 
 def _conv_message(
-    packed: PackedConv, tiling: Tiling, begin: int, end: int, ck: int, slot: int, share: tuple[int, int]
+    packed: PackedConv, tiling: Tiling, begin: int, end: int, ck: int, slot: int, o_slots: int, share: tuple[int, int]
 ) -> bytes:
     in_blocks = packed.live.shape[1]
     c_lo, c_hi = ck * tiling.ckb, min((ck + 1) * tiling.ckb, in_blocks)
@@ -90,7 +91,7 @@ def _conv_message(
     extra = packed.bias[:, begin * BLOCK : end * BLOCK].astype("<i4").tobytes()
     extra += row_ptr.tobytes() + (cols + c_lo - base).astype("<u2").tobytes()
     tiles = packed.tiles[rows + begin, cols + c_lo].tobytes()
-    return message(slot, n_ocb, tiling.o_slots, len(rows), share[0], extra, tiles, len(packed.bias), share[1])
+    return message(slot, n_ocb, o_slots, len(rows), share[0], extra, tiles, len(packed.bias), share[1])
 
 
 def message(
@@ -104,8 +105,8 @@ def message(
     return data.ljust(n_slots * slot, b"\0")
 
 
-def channelwise_message(tiling: Tiling, row: int, slot: int) -> bytes:
+def channelwise_message(tiling: Tiling, row: int, slot: int, o_slot: int) -> bytes:
     """Which channel blocks of each chunk core row ``row`` owns."""
     first, last = tiling.block_rows[row]
     n = last - first
-    return message(slot, n, tiling.o_slots if n else 0, 0, first if n else 0, b"", b"")
+    return message(slot, n, tiling.o_slots_of(n, o_slot), 0, first if n else 0, b"", b"")

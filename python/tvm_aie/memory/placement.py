@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.allocator import DoesNotFit, Interval, allocate
+from tvm_aie.memory.depth_first import MAX_CHUNKS, WORD, Run, chunk_rows, extend, recomputed, row_cycles
 from tvm_aie.memory.partition import EVEN, Relation, Rows, Splits, choose_splits, near, split_rows
 from tvm_aie.plan.graph import Add, Conv, Pool, Upsample
 from tvm_aie.plan.physical import PhysicalGraph, View
@@ -37,6 +38,12 @@ class InputPlace:
     buffer_blocks: int
     load_at: int = -1
     block_step: int = 0
+    private: bool = False  # written by the item before, for this one alone; not loaded
+
+    @property
+    def loaded(self) -> bool:
+        """A load from DDR brings it."""
+        return not self.resident and not self.private
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,9 @@ class _State:
     units: dict[str, int]  # rows of these storages are split in multiples (upsampling)
     splits: Splits = field(default_factory=dict)
     spread: dict[int, int] = field(default_factory=dict)  # layers whose channels are split over so many columns
+    runs: tuple[Run, ...] = ()
+    layerwise: set[int] = field(default_factory=set)  # layers whose run did not fit
+    core_rows: int = 1
 
     def targets(self, leader: int) -> list[View]:
         """Where the members of a group write."""
@@ -117,11 +127,13 @@ def plan_memory(
     groups: Groups | None = None,
     push_cycles: float | None = 0.0,
     packed: bool = True,
+    core_rows: int | None = None,
 ) -> Placement:
     """Decide residency, chunks and addresses. ``capacity``: bytes of each memtile for tensors.
 
     ``groups``: sibling convolutions that share an item (default: none). ``push_cycles``: of a task on an idle channel;
     None: no pool is spread over the columns. ``packed``: rows may be split unevenly (``memory.partition``).
+    ``core_rows``: rows of cores, to weigh depth-first runs (``memory.depth_first``); None: there are none.
     Raises ``InfeasibleError`` when one row of an item does not fit.
     """
     geometries = [geometry_of(layer, graph) for layer in graph.layers]
@@ -132,6 +144,7 @@ def plan_memory(
     chunks = [1] * len(graph.layers)
     leaders = {group[0]: group for group in groups or single_groups(graph)}
     state = _State(graph, leaders, geometries, columns, set(inputs), inputs | outputs, chunks, units)
+    state.core_rows = core_rows or 0
     if packed:
         state.splits = choose_splits(_relations(state), columns)
     if push_cycles is not None:
@@ -228,11 +241,29 @@ class _Draft:
     layer: int
     chunk: int
     out_rows: Rows
+    reads_private: bool = False  # its input is the private output of the draft before
+    private: bool = False
+
+
+def _run_drafts(state: _State, run: Run) -> list[_Draft]:
+    owned = state.partition(state.targets(run.layers[-1])[0].storage)
+    out = []
+    for k, rows in enumerate(chunk_rows(run, owned, lambda layer, rows: _reads(state, layer, 0, rows))):
+        if any(b > a for a, b in rows[-1]):
+            last = len(rows) - 1
+            out += [_Draft(m, k, rows[i], i > 0, i < last) for i, m in enumerate(run.layers)]
+    return out
 
 
 def _drafts(state: _State) -> list[_Draft]:
     out = []
+    runs = {run.layers[0]: run for run in state.runs}
+    inside = {m for run in state.runs for m in run.layers}
     for layer in state.groups:
+        if layer in runs:
+            out += _run_drafts(state, runs[layer])
+        if layer in inside:
+            continue
         op = state.graph.layers[layer]
         storage = state.graph.views[op.output].storage
         owned = state.partition(storage)
@@ -270,9 +301,11 @@ def _attempt(state: _State, capacity: int) -> Placement | _Failure:
     loaded: dict[tuple[int, int], Rows] = {}
     for i, d in enumerate(drafts):
         op = state.graph.layers[d.layer]
-        for target in state.targets(d.layer):
+        for target in () if d.private else state.targets(d.layer):
             written.setdefault(target.storage, i)
             last_write[target.storage] = i
+        if d.reads_private:
+            continue
         for operand, name in enumerate(op.inputs):
             storage = views[name].storage
             needed = _reads(state, d.layer, operand, d.out_rows)
@@ -306,7 +339,7 @@ def _in_place(
     for i, d in enumerate(drafts):
         op = state.graph.layers[d.layer]
         fused = isinstance(op, Conv) and op.tail is not None and op.tail.residual is not None
-        if not (isinstance(op, Add) or fused) or state.chunks[d.layer] > 1:
+        if not (isinstance(op, Add) or fused) or state.chunks[d.layer] > 1 or d.private or d.chunk:
             continue
         target = state.graph.views[op.output].storage
         for operand, name in enumerate(op.inputs):
@@ -351,7 +384,7 @@ def _intervals(
     for i, d in enumerate(drafts):
         op = state.graph.layers[d.layer]
         for k, target in enumerate(state.targets(d.layer)):
-            if target.storage in state.evicted:
+            if target.storage in state.evicted or d.private:
                 blocks = target.blocks // state.spread.get(d.layer, 1)
                 size = max(b - a for a, b in d.out_rows) * blocks * state.graph.storages[target.storage].width * 8
                 out[f"out{k}@{i}"] = Interval(f"out{k}@{i}", i, i + 1, size)
@@ -390,7 +423,13 @@ def _finish(
         for operand, name in enumerate(op.inputs):
             view = views[name]
             key = f"in{operand}@{i}"
-            if (i, operand) in loaded:
+            if d.reads_private:
+                address = addresses[f"out0@{i - 1}"]
+                rows = drafts[i - 1].out_rows
+                inputs.append(
+                    InputPlace(view.storage, view.first, view.blocks, False, address, rows, view.blocks, private=True)
+                )
+            elif (i, operand) in loaded:
                 blocks = view.blocks // share
                 inputs.append(
                     InputPlace(
@@ -454,7 +493,7 @@ def _output_place(
 ) -> OutputPlace:
     """Where member ``k`` of an item writes."""
     share = state.spread.get(draft.layer, 1)
-    evicted = target.storage in state.evicted
+    evicted = target.storage in state.evicted or draft.private
     key = f"out{k}@{item}" if evicted else _root(alias, target.storage)
     return OutputPlace(
         target.storage,
@@ -463,7 +502,7 @@ def _output_place(
         addresses[key],
         draft.out_rows if evicted else state.partition(target.storage),
         target.blocks // share if evicted else state.graph.storages[target.storage].blocks,
-        target.storage in state.stored,
+        target.storage in state.stored and not draft.private,
         intervals[key].last,
         target.blocks // share if share > 1 else 0,
     )
@@ -477,8 +516,12 @@ def _make_room(state: _State, failure: _Failure, capacity: int) -> None:
     candidates = idle or homes
     if candidates:
         victim = max(candidates, key=lambda n: (sizes[n], n))
+        if _run_through(state, victim) or _shorten_run(state, failure.layer):
+            return
         state.evicted.add(victim)
         state.stored.add(victim)
+        return
+    if _give_up_run(state, failure):
         return
     best = failure.layer
     # Buffers of neighbouring items (prefetch, pending stores) may be what is too large.
@@ -498,3 +541,74 @@ def _make_room(state: _State, failure: _Failure, capacity: int) -> None:
             ("use a device with larger memtiles", "reduce the image size"),
         )
     state.chunks[best] *= 2
+
+
+def _run_through(state: _State, storage: str) -> bool:
+    """Execute the layer that writes ``storage`` and the one that reads it depth-first, if that is cheaper than DDR."""
+    leaders = list(state.groups)
+    made = [m for m in leaders if storage in {v.storage for v in state.targets(m)}]
+    readers = [m for m in leaders if storage in {state.graph.views[n].storage for n in state.graph.layers[m].inputs}]
+    ends = {state.graph.views[io.tensor].storage for io in state.graph.graph.outputs}
+    if (
+        not state.core_rows
+        or state.layerwise & {*made, *readers}
+        or len(made) != 1
+        or len(readers) != 1
+        or storage in ends
+    ):
+        return False
+    producer, consumer = made[0], readers[0]
+    pair = [state.graph.layers[producer], state.graph.layers[consumer]]
+    whole = state.graph.views[pair[1].inputs[0]].blocks == state.graph.storages[storage].blocks
+    plain = all(isinstance(op, Conv | Pool) and len(op.inputs) == 1 for op in pair) and consumer not in state.spread
+    alone = len(state.groups[producer]) == len(state.groups[consumer]) == 1
+    adjacent = leaders.index(consumer) == leaders.index(producer) + 1
+    if not (whole and plain and alone and adjacent):
+        return False
+    runs = extend(state.runs, producer, consumer)
+    if not _run_pays(state, runs[-1]):
+        return False
+    state.runs = runs
+    state.evicted.discard(storage)
+    state.stored.discard(storage)
+    return True
+
+
+def _shorten_run(state: _State, layer: int) -> bool:
+    """Cut the run that holds ``layer`` into twice as many chunks, while that is cheaper than DDR."""
+    for run in state.runs:
+        longer = Run(run.layers, run.chunks * 2)
+        if layer in run.layers and longer.chunks <= MAX_CHUNKS and _run_pays(state, longer):
+            state.runs = tuple(longer if r is run else r for r in state.runs)
+            return True
+    return False
+
+
+def _give_up_run(state: _State, failure: _Failure) -> bool:
+    """The buffers of a run are too large even alone: more chunks while there are rows, else no run."""
+    drafts = _drafts(state)
+    around = {failure.layer} | {drafts[int(n.split("@")[1])].layer for n in failure.live if "@" in n}
+    for run in state.runs:
+        if around & set(run.layers):
+            owned = state.partition(state.targets(run.layers[-1])[0].storage)
+            longer = Run(run.layers, run.chunks * 2)
+            rest = tuple(r for r in state.runs if r is not run)
+            if max(b - a for a, b in owned) >= longer.chunks:
+                state.runs = (*rest, longer)
+            else:
+                state.runs = rest
+                state.layerwise |= set(run.layers)
+            return True
+    return False
+
+
+def _run_pays(state: _State, run: Run) -> bool:
+    """Rows computed again cost less than storing and loading what lies between the layers, a word per cycle each."""
+    owned = state.partition(state.targets(run.layers[-1])[0].storage)
+
+    def reads(layer: int, rows: Rows) -> Rows:
+        return _reads(state, layer, 0, rows)
+
+    again = recomputed(run, owned, reads, lambda m: row_cycles(state.geometries[m], state.core_rows))
+    between = [state.graph.storages[state.targets(m)[0].storage].bytes for m in run.layers[:-1]]
+    return max(b - a for a, b in owned) >= run.chunks and again < 2 * sum(between) / state.columns / WORD

@@ -40,7 +40,14 @@ class Tiling:
     cycles: float
     body: float = 0.0  # estimated cycles without the command processor
     a_resident: bool = False  # the column's whole input stays in the core; ckb then cuts the weights only
+    aligned: bool = True  # ring positions are multiples of the message; else a message begins anew at the ring's end
     line: int = 0  # pixels of an input line as sent, with zeros that make messages whole slots; 0: just what is needed
+
+    def o_slots_of(self, blocks: int, o_slot: int) -> int:
+        """Output slots of a message of ``blocks`` channel blocks: exact, unless all messages are alike (aligned)."""
+        if self.aligned or not blocks:
+            return self.o_slots if blocks else 0
+        return ceil_div(blocks * max(b for b, _ in self.bands) * self.width * 8, o_slot)
 
     @property
     def weights_per_band(self) -> bool:
@@ -217,7 +224,7 @@ def _shared_candidates(
             w_max, w_sum = _weight_bytes(prefix, block_rows, nob, ckb, n_ck, geo.taps, ov.w_slot)
             if w_max > w_ring:
                 continue
-            for width, n_x, band in _pixel_candidates(geo, rows, nob, ckb, n_ck, n_rows, ov):
+            for width, n_x, band in _pixel_candidates(geo, rows, nob, ckb, n_ck, n_rows, ov, terms.ideal):
                 if in_place and geo.w_out % width:
                     continue
                 bands = band_counts(rows, band, in_place)
@@ -268,7 +275,7 @@ def _weight_bytes(
 
 
 def _pixel_candidates(
-    geo: Geometry, rows: tuple[int, ...], nob: int, ckb: int, n_ck: int, n_rows: int, ov: Overlay
+    geo: Geometry, rows: tuple[int, ...], nob: int, ckb: int, n_ck: int, n_rows: int, ov: Overlay, ideal: bool
 ) -> Iterator[tuple[int, int, int]]:
     """(width, chunks of the width, band) that fit A, O and ACC."""
     most_rows = max(rows)
@@ -276,7 +283,7 @@ def _pixel_candidates(
         width = -(-geo.w_out // n_x)
         if n_x > 1 and geo.whole_lines:
             break
-        if n_x > 1 and width > 4:
+        if n_x > 1 and width > 4 and not ideal:
             width = min(-(-width // 4) * 4, geo.w_out)  # whole accumulators
             n_x = -(-geo.w_out // width)
         fits = 0
@@ -331,15 +338,17 @@ def _conv_tiling(
     n_pass = -(-(block_rows[0][1] - block_rows[0][0]) // nob)
     band, n_b = max(b for b, _ in bands), max(n for _, n in bands)
     n_rows = len(block_rows)
-    a_bytes = _input_bytes(geo, a_blocks, n_rows * nob, width, band)
-    a = ring_share(ceil_div(a_bytes, ov.a_slot), ov.a_slots)
-    o = ring_share(-(-nob * band * width * 8 // ov.o_slot), ov.o_slots)
+    aligned = terms.push > 0
+    a = ceil_div(_input_bytes(geo, a_blocks, n_rows * nob, width, band), ov.a_slot)
+    o = ceil_div(nob * band * width * 8, ov.o_slot)
+    if aligned:
+        a, o = ring_share(a, ov.a_slots), ring_share(o, ov.o_slots)
     most = block_rows[0][1] - block_rows[0][0]
     steps = n_x * n_b
     messages = n_pass * steps * n_ck
     t_a = (1 if resident else messages) * a * ov.a_slot / WORD / terms.a_rate
-    passes = sum(ceil_div(last - first, nob) for first, last in block_rows)
-    t_o = steps * o * ov.o_slot / WORD * max(n_pass / terms.o_rate, passes / terms.o_link)
+    sent = _output_slots(block_rows, nob, band * width * 8, o, ov.o_slot, aligned)
+    t_o = steps * ov.o_slot / WORD * max(n_pass * o / terms.o_rate, sent / terms.o_link)
     t_w = weights[1] * (steps if n_ck > 1 else 1) / WORD / terms.w_rate
     conv_rows, conv_px = geo.conv_rows(band), geo.conv_px(width)
     if terms.ideal:
@@ -359,7 +368,9 @@ def _conv_tiling(
     body = max(t_a, t_c, t_o, t_w) if double_a else max(t_a + t_c, t_o, t_w)
     if not double_w and n_pass * n_ck > 1:
         body = max(body, t_w + max(t_c, t_a))
-    line = 0 if resident or geo.px_step > 1 or geo.pool_before else exact_line(geo, a * ov.a_slot, a_blocks, width, band, n_rows * nob)
+    line = 0
+    if aligned and not (resident or geo.px_step > 1 or geo.pool_before):
+        line = exact_line(geo, a * ov.a_slot, a_blocks, width, band, n_rows * nob)
     control = control_cycles(
         geo,
         rows,
@@ -375,7 +386,20 @@ def _conv_tiling(
         terms,
     )
     cycles = combined(body + first, control)
-    return Tiling(block_rows, nob, n_pass, width, n_x, bands, ckb, n_ck, a, o, cycles, body + first, resident, line)
+    return Tiling(
+        block_rows, nob, n_pass, width, n_x, bands, ckb, n_ck, a, o, cycles, body + first, resident, aligned, line
+    )
+
+
+def _output_slots(
+    block_rows: tuple[tuple[int, int], ...], nob: int, block_bytes: int, o: int, slot: int, aligned: bool
+) -> int:
+    """Output slots that the cores of a column send for one piece of the image, all passes."""
+    total = 0
+    for first, last in block_rows:
+        full, rest = divmod(last - first, nob)
+        total += full * o + ((o if aligned else ceil_div(rest * block_bytes, slot)) if rest else 0)
+    return total
 
 
 def exact_line(geo: Geometry, size: int, blocks: int, width: int, band: int, res_blocks: int) -> int:
@@ -464,13 +488,17 @@ def _channelwise_candidates(
         for n_b in range(1, max(rows) + 1):
             band = ceil_div(ceil_div(max(rows), n_b), unit) * unit
             bands = band_counts(rows, band, in_place, unit)
-            a = ring_share(-(-geo.max_rows_in(band) * ckb * geo.line_px(0) * 8 * geo.n_inputs // ov.a_slot), ov.a_slots)
-            o = ring_share(-(-own * band * geo.w_out * 8 // ov.o_slot), ov.o_slots)
-            if not a or not o:
+            aligned = terms.push > 0
+            a = -(-geo.max_rows_in(band) * ckb * geo.line_px(0) * 8 * geo.n_inputs // ov.a_slot)
+            o = -(-own * band * geo.w_out * 8 // ov.o_slot)
+            if aligned:
+                a, o = ring_share(a, ov.a_slots), ring_share(o, ov.o_slots)
+            if not 0 < a <= ov.a_slots or not 0 < o <= ov.o_slots:
                 continue
             messages = n_pass * max(n for _, n in bands)
             t_a = messages * a * ov.a_slot / WORD / terms.a_rate
-            t_o = messages * o * ov.o_slot / WORD * max(1 / terms.o_rate, min(ckb, n_rows) / terms.o_link)
+            sent = _output_slots(split_even(ckb, n_rows), own, band * geo.w_out * 8, o, ov.o_slot, aligned)
+            t_o = messages * ov.o_slot / WORD * max(o / terms.o_rate, sent / terms.o_link)
             taps = geo.n_inputs if geo.kernel == KernelId.ADD else geo.taps
             t_c = 0.0 if terms.ideal else messages * own * band * -(-geo.w_out // 4) * taps * 2.0
             body = max(t_a, t_o, t_c) if 2 * a <= ov.a_slots else max(t_a + t_c, t_o)
@@ -492,6 +520,7 @@ def _channelwise_candidates(
             )
             body += (a * ov.a_slot + o * ov.o_slot) / WORD + messages * 30
             cycles = combined(body, control)
-            yield Tiling(split_even(ckb, n_rows), own, n_pass, geo.w_out, 1, bands, ckb, 1, a, o, cycles, body)
+            rows_of = split_even(ckb, n_rows)
+            yield Tiling(rows_of, own, n_pass, geo.w_out, 1, bands, ckb, 1, a, o, cycles, body, False, aligned)
             if 2 * a <= ov.a_slots:
                 break

@@ -31,8 +31,20 @@ KNOBS: dict[str, Callable[[Tiling], int]] = {
     "bands": lambda t: max(count for _, count in t.bands),
     "resident_input": lambda t: int(t.a_resident),
 }
-_SEEN = {"block_rows", "nob", "n_pass", "width", "n_x", "bands", "ckb", "n_ck", "a_slots", "o_slots", "a_resident",
-    "line"}
+_SEEN = {
+    "block_rows",
+    "nob",
+    "n_pass",
+    "width",
+    "n_x",
+    "bands",
+    "ckb",
+    "n_ck",
+    "a_slots",
+    "o_slots",
+    "a_resident",
+    "line",
+}
 
 
 @dataclass(frozen=True, eq=False)
