@@ -60,7 +60,8 @@ class Moves:
     (``plan.fuse``); ``siblings``: convolutions of one input share an item (``plan.siblings``); ``splits``: rows of an
     image are packed into columns so that few reads are far (``memory.partition``); ``spread``: channels of a global
     pool over the columns (``memory.placement``); ``runs``: layers depth-first where what lies between them does not fit
-    (``memory.depth_first``). ``always``: pools and siblings without asking the estimate.
+    (``memory.depth_first``); ``chains``: messages and items share descriptors and tasks (``emit.transfers``,
+    ``emit.commands``). ``always``: pools and siblings without asking the estimate.
     """
 
     tails: bool = True
@@ -69,6 +70,7 @@ class Moves:
     splits: bool = True
     spread: bool = True
     runs: bool = True
+    chains: bool = True
     always: bool = False
 
 
@@ -95,7 +97,7 @@ def compile_graph(
     plan = _schedule(dev, overlay, fused, chooser, moves)
     physical, placement, tilings = plan.physical, plan.placement, plan.tilings
     # descriptors, locks, opcode and weight streams, commands
-    emitter = Emitter(plan.array, physical, placement, tilings, plan.packed, plan.layout)
+    emitter = Emitter(plan.array, physical, placement, tilings, plan.packed, plan.layout, moves.chains)
     program = emitter.emit(describe(physical, placement, tilings, dev))
     # every hardware limit of the device file is satisfied
     program.verify(dev)

@@ -62,7 +62,9 @@ class ItemCounter:
         sent = (*pixels, t.ckb, t.a_slots, t.a_resident, t.line, t.nob if self.item.geometry.residual else 0)
         if sent not in self._known:
             messages = input_messages(self.array, self.item, t, self.operands, column)
-            self._known[sent] = self._a_cycles(count(tasks_of(messages, self.array.device, UNROLL_A), PROLOGUE))
+            # Opcodes fill one slot; a message of several slots begins at a multiple of its length.
+            prologue = PROLOGUE + (t.a_slots > 1)
+            self._known[sent] = self._a_cycles(count(tasks_of(messages, self.array.device, UNROLL_A), prologue))
         received = (*pixels, t.nob, t.o_slots, t.block_rows[0])
         if received not in self._known:
             messages = output_messages(self.array, self.item, t, self.outputs, column, 0, NOWHERE, JUNK)

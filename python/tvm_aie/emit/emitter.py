@@ -120,8 +120,9 @@ class Emitter:
         tilings: Sequence[Tiling],
         packed: dict[str, weights.PackedConv],
         mt: MemtileMap,
+        chains: bool = True,
     ) -> None:
-        """All stages' results; nothing is changed."""
+        """All stages' results; nothing is changed. ``chains``: messages and items may share descriptors and tasks."""
         self.array, self.graph, self.placement, self.tilings, self.packed, self.mt = (
             array,
             graph,
@@ -130,6 +131,8 @@ class Emitter:
             packed,
             mt,
         )
+        self.chains = CHAINS if chains else ()
+        self.unroll_a, self.unroll_o = (UNROLL_A, UNROLL_O) if chains else (-1, -1)
         self.parts: OverlayParts = build_overlay(array)
         outputs = {array.o_s2mm(r) for r in range(array.rows)}
         self.joined = {Dir.S2MM: outputs, Dir.MM2S: {array.a_mm2s}}  # memtile channels whose tasks become chains
@@ -238,7 +241,7 @@ class Emitter:
                 messages = input_messages(self.array, item, tiling, operands, c)
                 n = len(messages)
                 if tiling.aligned:  # behind the prologue every message finds its place
-                    tasks = tasks_of(messages, self.array.device, UNROLL_A)
+                    tasks = tasks_of(messages, self.array.device, self.unroll_a)
                     head, acquire = self._prologue(item.index, c, words, tiling.a_slots, tasks[0].repeat == 1)
                     self.columns[c].a_pos += n * tiling.a_slots
                 else:
@@ -246,7 +249,7 @@ class Emitter:
                     column, ov = self.columns[c], self.array.overlay
                     junk = partial(filler, self.array, c)
                     messages, column.a_pos = place_in_ring(messages, column.a_pos, ov.a_slots, ov.a_slot, junk)
-                    tasks = tasks_of(messages, self.array.device, UNROLL_A)
+                    tasks = tasks_of(messages, self.array.device, self.unroll_a)
             else:
                 head, _ = self._prologue(item.index, c, words, 1, False)
             if acquire:
@@ -273,7 +276,7 @@ class Emitter:
         """The command stream: of those with chains of several lengths, the first to end by the scheduler's clock."""
         body = [t.body for t in self.tilings]
         best: CommandBuilder | None = None
-        for a_chain, o_chain in (*CHAINS, (0, 0)):
+        for a_chain, o_chain in (*self.chains, (0, 0)):
             if best and (not a_chain or not self.array.device.push_idle_cycles):
                 break
             commands = CommandBuilder(self.array, self.parts.bds, body)
@@ -349,7 +352,7 @@ class Emitter:
             skip = -column.o_pos[r] % tiling.o_slots if tiling.aligned else 0
             position = (column.o_pos[r] + skip) % ov.o_slots
             messages, column.o_pos[r] = place_in_ring(messages, position, ov.o_slots, ov.o_slot, sink)
-            tasks = tasks_of(messages, self.array.device, UNROLL_O)
+            tasks = tasks_of(messages, self.array.device, self.unroll_o)
             if skip:
                 chain = tuple(BdTemplate(*piece) for piece in sink(skip * ov.o_slot // 4))
                 tasks.insert(0, DmaTask(0, -1, chain, 1))

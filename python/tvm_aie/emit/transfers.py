@@ -69,8 +69,10 @@ UNROLL_A, UNROLL_O = 4, 1
 
 
 def tasks_of(messages: Sequence[Message], device: Device, extra: int) -> list[DmaTask]:
-    """The tasks of a channel that carry these messages; ``extra``: see ``unroll``."""
+    """The tasks of a channel that carry these messages; ``extra``: see ``unroll``, below 0: neither folds nor unrolls."""
     limits = device.memtile_bd
+    if extra < 0:
+        return compress(messages, device.repeat_max, device.iteration_wrap_max, limits.iteration_step_max_words)
     folded = fold(messages, limits.dims, limits.length_max_words, limits.step_max_words)
     groups = [m for _, m in folded]
     tasks = compress(groups, device.repeat_max, device.iteration_wrap_max, limits.iteration_step_max_words)
