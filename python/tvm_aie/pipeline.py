@@ -118,8 +118,8 @@ class Plan:
 
     @property
     def cycles(self) -> float:
-        """Estimated."""
-        return sum(t.cycles for t in self.tilings)
+        """Estimated: the items one after the other, and what of their loads and stores does not hide behind them."""
+        return sum(t.cycles for t in self.tilings) + ddr_exposed(self)
 
     def costs(self) -> dict[str, float]:
         """Estimated cycles by item name."""
@@ -128,6 +128,32 @@ class Plan:
             name = item_name(item, self.physical)
             out[name] = out.get(name, 0.0) + tiling.cycles
         return out
+
+
+def ddr_exposed(plan: Plan) -> float:
+    """Cycles that items wait for DDR (estimated).
+
+    A load is issued one item ahead unless its data is being stored then; loads and stores have a channel each.
+    """
+    rate = 4 * plan.array.device.keys()["flow.load.words_per_cycle"]
+    storages = plan.physical.storages
+    loads, stores = [0.0] * (len(plan.tilings) + 1), [0.0] * (len(plan.tilings) + 1)
+    waits = 0.0
+    for item in plan.placement.items:
+        for place in item.inputs:
+            if place.loaded:
+                most = max(b - a for a, b in place.rows)
+                cycles = most * place.blocks * storages[place.storage].width * 8 / rate
+                if place.load_at == item.index:
+                    waits += cycles + (stores[item.index] if item.index else 0.0)
+                else:
+                    loads[place.load_at] += cycles
+        for out in item.outputs:
+            if out.store:
+                most = max(b - a for a, b in item.out_rows)
+                stores[item.index + 1] += most * out.blocks * storages[out.storage].width * 8 / rate
+    hidden = (t.cycles for t in plan.tilings)
+    return waits + sum(max(0.0, max(load, store) - t) for load, store, t in zip(loads, stores, hidden, strict=False))
 
 
 class _Planner:
@@ -140,8 +166,8 @@ class _Planner:
         self.tilings: _TilingCache = {}
         self.graphs: dict[tuple[PoolPair, ...], tuple[PhysicalGraph, dict[str, PackedConv]]] = {}
 
-    def plan(self, pools: tuple[PoolPair, ...], wanted: Callable[[str], bool]) -> Plan:
-        """``wanted``: whether the siblings of an item name share it."""
+    def plan(self, pools: tuple[PoolPair, ...], wanted: Callable[[str], bool], runs: bool = True) -> Plan:
+        """``wanted``: whether the siblings of an item name share it; ``runs``: layers may run depth-first."""
         if pools not in self.graphs:
             graph = fuse_pools(self.fused, pools)
             graph.verify()
@@ -154,24 +180,42 @@ class _Planner:
             joint = self.moves.siblings and wanted(group_name(group, physical))
             groups += [group] if joint else [(m,) for m in group]
         array = Array(self.device, self.overlay)
-        array, placement, layout = _place(array, physical, tuple(sorted(groups)), self.moves)
+        array, placement, layout = _place(
+            array, physical, tuple(sorted(groups)), replace(self.moves, runs=runs and self.moves.runs)
+        )
         tilings = _tile(array, physical, packed, placement, self.chooser, self.tilings)
         return Plan(pools, array, physical, packed, placement, layout, tuple(tilings))
 
 
 def _plans(planner: _Planner) -> Iterator[Plan]:
-    """Every pool and sibling by itself; all of them together; those together that are faster so."""
+    """All pools and siblings together, depth-first or not; each by itself; those together that are faster so.
+
+    Raises the first ``InfeasibleError`` when no plan fits.
+    """
+    failures: list[InfeasibleError] = []
+
+    def attempt(pools: tuple[PoolPair, ...], wanted: Callable[[str], bool], runs: bool = True) -> Iterator[Plan]:
+        try:
+            yield planner.plan(pools, wanted, runs)
+        except InfeasibleError as error:
+            failures.append(error)
+
     pairs = pool_pairs(planner.fused) if planner.moves.pools else ()
-    together = planner.plan(pairs, lambda _: True)
-    yield together
-    if planner.moves.always:
+    together = list(attempt(pairs, lambda _: True))
+    yield from together
+    if not together or together[0].placement.runs:
+        yield from attempt(pairs, lambda _: True, False)
+    if planner.moves.always and together:
         return
-    apart = planner.plan((), lambda _: False)
-    yield apart
-    single, joint = apart.costs(), together.costs()
-    gain = {n: sum(single.get(m, inf) for m in n.split(JOIN)) - cost for n, cost in joint.items()}
-    kept = tuple(p for p in pairs if gain.get(p.conv, inf) + single.get(p.pool, 0.0) > 0)
-    yield planner.plan(kept, lambda name: gain.get(name, 0.0) > 0)
+    apart = list(attempt((), lambda _: False))
+    yield from apart
+    if together and apart:
+        single, joint = apart[0].costs(), together[0].costs()
+        gain = {n: sum(single.get(m, inf) for m in n.split(JOIN)) - cost for n, cost in joint.items()}
+        kept = tuple(p for p in pairs if gain.get(p.conv, inf) + single.get(p.pool, 0.0) > 0)
+        yield from attempt(kept, lambda name: gain.get(name, 0.0) > 0)
+    elif not together and not apart:
+        raise failures[0]
 
 
 def _pack(physical: PhysicalGraph) -> dict[str, PackedConv]:

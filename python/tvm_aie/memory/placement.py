@@ -8,17 +8,17 @@ that are loaded, computed and stored one after the other.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.allocator import DoesNotFit, Interval, allocate
-from tvm_aie.memory.depth_first import MAX_CHUNKS, WORD, Run, chunk_rows, extend, recomputed, row_cycles
-from tvm_aie.memory.partition import EVEN, Relation, Rows, Splits, choose_splits, near, split_rows
+from tvm_aie.memory.depth_first import Run
+from tvm_aie.memory.partition import Relation, Rows, choose_splits, near
+from tvm_aie.memory.room import make_room
+from tvm_aie.memory.state import Draft, Failure, State, drafts_of, reads
 from tvm_aie.plan.graph import Add, Conv, Pool, Upsample
 from tvm_aie.plan.physical import PhysicalGraph, View
 from tvm_aie.plan.siblings import Groups, single_groups
 from tvm_aie.schedule.geometry import Geometry, geometry_of
-from tvm_aie.schedule.tiling import split_even
 
 
 @dataclass(frozen=True)
@@ -91,33 +91,7 @@ class Placement:
     in_ddr: frozenset[str]
     spilled: frozenset[str]
     peak_bytes: int
-
-
-@dataclass
-class _State:
-    """What the search decides: storages in DDR only, storages also written to DDR, chunks per layer."""
-
-    graph: PhysicalGraph
-    groups: dict[int, tuple[int, ...]]  # first member -> all members
-    geometries: list[Geometry]
-    columns: int
-    evicted: set[str]
-    stored: set[str]
-    chunks: list[int]
-    units: dict[str, int]  # rows of these storages are split in multiples (upsampling)
-    splits: Splits = field(default_factory=dict)
-    spread: dict[int, int] = field(default_factory=dict)  # layers whose channels are split over so many columns
     runs: tuple[Run, ...] = ()
-    layerwise: set[int] = field(default_factory=set)  # layers whose run did not fit
-    core_rows: int = 1
-
-    def targets(self, leader: int) -> list[View]:
-        """Where the members of a group write."""
-        return [self.graph.views[self.graph.layers[m].output] for m in self.groups[leader]]
-
-    def partition(self, storage: str) -> Rows:
-        height = self.graph.storages[storage].height
-        return split_rows(height, self.columns, self.units.get(storage, 1), self.splits.get(height, EVEN))
 
 
 def plan_memory(
@@ -143,7 +117,7 @@ def plan_memory(
     units = {views[layer.output].storage: layer.factors[0] for layer in graph.layers if isinstance(layer, Upsample)}
     chunks = [1] * len(graph.layers)
     leaders = {group[0]: group for group in groups or single_groups(graph)}
-    state = _State(graph, leaders, geometries, columns, set(inputs), inputs | outputs, chunks, units)
+    state = State(graph, leaders, geometries, columns, set(inputs), inputs | outputs, chunks, units)
     state.core_rows = core_rows or 0
     if packed:
         state.splits = choose_splits(_relations(state), columns)
@@ -154,25 +128,10 @@ def plan_memory(
         attempt = _attempt(state, capacity)
         if isinstance(attempt, Placement):
             return attempt
-        _make_room(state, attempt, capacity)
+        make_room(state, attempt, capacity)
 
 
-def _reads(state: _State, layer: int, operand: int, rows: Rows) -> Rows:
-    """Storage rows that each column needs of an operand for its output rows."""
-    geo = state.geometries[layer]
-    if operand == 1 and geo.residual:
-        return tuple(r if r[1] > r[0] else (0, 0) for r in rows)
-    out = []
-    for first, last in rows:
-        if last <= first:
-            out.append((0, 0))
-            continue
-        lo, hi = geo.rows_in(first, last - first)
-        out.append((lo * geo.row_step, (hi - 1) * geo.row_step + 1))
-    return tuple(out)
-
-
-def _relations(state: _State) -> list[Relation]:
+def _relations(state: State) -> list[Relation]:
     """Which image heights are read for which, layers of one geometry together."""
     merged: dict[tuple[Geometry, bool, int, int], Relation] = {}
     for index, layer in enumerate(state.graph.layers):
@@ -184,12 +143,12 @@ def _relations(state: _State) -> list[Relation]:
             key = (geo, operand == 1, *units)
             old = merged.get(key)
 
-            def reads(rows: Rows, layer: int = index, operand: int = operand) -> Rows:
-                return _reads(state, layer, operand, rows)
+            def rows_in(rows: Rows, layer: int = index, operand: int = operand) -> Rows:
+                return reads(state, layer, operand, rows)
 
             height = state.graph.storages[target].height
             total = storage.bytes + (old.bytes if old else 0)
-            merged[key] = Relation(storage.height, units[0], height, units[1], reads, total)
+            merged[key] = Relation(storage.height, units[0], height, units[1], rows_in, total)
     return list(merged.values())
 
 
@@ -197,7 +156,7 @@ def _relations(state: _State) -> list[Relation]:
 SPREAD_TASKS = 5
 
 
-def _spread_channels(state: _State, push_cycles: float) -> None:
+def _spread_channels(state: State, push_cycles: float) -> None:
     """Pools to one row (global pools) that read from far: each column takes a share of the channels instead.
 
     Before: one column loads and pools the whole image. After: as many columns as divide the channel blocks evenly, each
@@ -217,83 +176,25 @@ def _spread_channels(state: _State, push_cycles: float) -> None:
             state.stored.add(target.storage)
 
 
-def _far_reads(state: _State) -> list[tuple[int, str]]:
+def _far_reads(state: State) -> list[tuple[int, str]]:
     """(layer, tensor) of operands whose rows some column needs from beyond its neighbour."""
     far = []
     for index, layer in enumerate(state.graph.layers):
         out = state.partition(state.graph.views[layer.output].storage)
         for operand, name in enumerate(layer.inputs):
             owned = state.partition(state.graph.views[name].storage)
-            if not near(_reads(state, index, operand, out), owned):
+            if not near(reads(state, index, operand, out), owned):
                 far.append((index, name))
     return far
 
 
-def _require_ddr_where_far(state: _State) -> None:
+def _require_ddr_where_far(state: State) -> None:
     """A storage whose rows some consumer needs from beyond the neighbour column also gets a home in DDR."""
     state.stored.update(state.graph.views[name].storage for _, name in _far_reads(state))
 
 
-@dataclass(frozen=True)
-class _Draft:
-    """An item before addresses are known."""
-
-    layer: int
-    chunk: int
-    out_rows: Rows
-    reads_private: bool = False  # its input is the private output of the draft before
-    private: bool = False
-
-
-def _run_drafts(state: _State, run: Run) -> list[_Draft]:
-    owned = state.partition(state.targets(run.layers[-1])[0].storage)
-    out = []
-    for k, rows in enumerate(chunk_rows(run, owned, lambda layer, rows: _reads(state, layer, 0, rows))):
-        if any(b > a for a, b in rows[-1]):
-            last = len(rows) - 1
-            out += [_Draft(m, k, rows[i], i > 0, i < last) for i, m in enumerate(run.layers)]
-    return out
-
-
-def _drafts(state: _State) -> list[_Draft]:
-    out = []
-    runs = {run.layers[0]: run for run in state.runs}
-    inside = {m for run in state.runs for m in run.layers}
-    for layer in state.groups:
-        if layer in runs:
-            out += _run_drafts(state, runs[layer])
-        if layer in inside:
-            continue
-        op = state.graph.layers[layer]
-        storage = state.graph.views[op.output].storage
-        owned = state.partition(storage)
-        n = state.chunks[layer]
-        if share := state.spread.get(layer):
-            owned = tuple((0, 1) if c < share else (0, 0) for c in range(state.columns))
-        unit = state.units.get(storage, 1) if isinstance(op, Upsample) else 1
-        for chunk in range(n):
-            rows = []
-            for first, last in owned:
-                a, b = split_even((last - first) // unit, n)[chunk]
-                rows.append((first + a * unit, first + b * unit))
-            if any(b > a for a, b in rows):
-                out.append(_Draft(layer, chunk, tuple(rows)))
-    return out
-
-
-@dataclass(frozen=True)
-class _Failure:
-    """Allocation failed at ``item``: what was live, and what that item touches."""
-
-    item: int
-    layer: int
-    live: tuple[str, ...]
-    touched: frozenset[str]
-    demand: int
-
-
-def _attempt(state: _State, capacity: int) -> Placement | _Failure:
-    drafts = _drafts(state)
+def _attempt(state: State, capacity: int) -> Placement | Failure:
+    drafts = drafts_of(state)
     views = state.graph.views
     written: dict[str, int] = {}
     last_write: dict[str, int] = {}
@@ -308,7 +209,7 @@ def _attempt(state: _State, capacity: int) -> Placement | _Failure:
             continue
         for operand, name in enumerate(op.inputs):
             storage = views[name].storage
-            needed = _reads(state, d.layer, operand, d.out_rows)
+            needed = reads(state, d.layer, operand, d.out_rows)
             far = d.layer in state.spread or not near(needed, state.partition(storage))
             if storage in state.evicted or far:
                 loaded[(i, operand)] = needed
@@ -323,13 +224,13 @@ def _attempt(state: _State, capacity: int) -> Placement | _Failure:
         inputs = (views[n].storage for n in state.graph.layers[layer].inputs)
         touched = frozenset([*inputs, *(v.storage for v in state.targets(layer))])
         live = tuple(n for n, v in intervals.items() if v.first <= t <= v.last)
-        return _Failure(t, layer, live, touched, addresses.demand)
+        return Failure(t, layer, live, touched, addresses.demand)
     return _finish(state, drafts, loaded, alias, intervals, addresses)
 
 
 def _in_place(
-    state: _State,
-    drafts: Sequence[_Draft],
+    state: State,
+    drafts: Sequence[Draft],
     written: dict[str, int],
     last_read: dict[str, int],
     loaded: dict[tuple[int, int], Rows],
@@ -364,8 +265,8 @@ def _root(alias: dict[str, str], name: str) -> str:
 
 
 def _intervals(
-    state: _State,
-    drafts: Sequence[_Draft],
+    state: State,
+    drafts: Sequence[Draft],
     written: dict[str, int],
     last_write: dict[str, int],
     last_read: dict[str, int],
@@ -399,7 +300,7 @@ def _intervals(
     return out
 
 
-def _load_at(state: _State, item: int, storage: str, last_write: dict[str, int]) -> int:
+def _load_at(state: State, item: int, storage: str, last_write: dict[str, int]) -> int:
     """Item at which a load may start: one ahead, unless the data is still being stored then."""
     if item == 0 or last_write.get(storage, -2) >= item - 1:
         return item
@@ -407,8 +308,8 @@ def _load_at(state: _State, item: int, storage: str, last_write: dict[str, int])
 
 
 def _finish(
-    state: _State,
-    drafts: Sequence[_Draft],
+    state: State,
+    drafts: Sequence[Draft],
     loaded: dict[tuple[int, int], Rows],
     alias: dict[str, str],
     intervals: dict[str, Interval],
@@ -478,12 +379,12 @@ def _finish(
     top = max((addresses[n] + v.size for n, v in intervals.items()), default=0)
     ends = {views[io.tensor].storage for io in (*state.graph.graph.outputs, *state.graph.graph.inputs)}
     spilled = frozenset(state.stored - ends)
-    return Placement(tuple(items), frozenset(state.stored), spilled, top)
+    return Placement(tuple(items), frozenset(state.stored), spilled, top, state.runs)
 
 
 def _output_place(
-    state: _State,
-    draft: _Draft,
+    state: State,
+    draft: Draft,
     item: int,
     k: int,
     target: View,
@@ -506,109 +407,3 @@ def _output_place(
         intervals[key].last,
         target.blocks // share if share > 1 else 0,
     )
-
-
-def _make_room(state: _State, failure: _Failure, capacity: int) -> None:
-    """One step towards fitting: evict what the item does not touch, then its operands, then cut the item."""
-    sizes = {n: s.bytes for n, s in state.graph.storages.items()}
-    homes = [n for n in failure.live if n in state.graph.storages and n not in state.evicted]
-    idle = [n for n in homes if n not in failure.touched]
-    candidates = idle or homes
-    if candidates:
-        victim = max(candidates, key=lambda n: (sizes[n], n))
-        if _run_through(state, victim) or _shorten_run(state, failure.layer):
-            return
-        state.evicted.add(victim)
-        state.stored.add(victim)
-        return
-    if _give_up_run(state, failure):
-        return
-    best = failure.layer
-    # Buffers of neighbouring items (prefetch, pending stores) may be what is too large.
-    for name in failure.live:
-        if "@" in name:
-            layer = _drafts(state)[int(name.split("@")[1])].layer
-            if state.chunks[layer] < state.chunks[best]:
-                best = layer
-    height = state.graph.storages[state.graph.views[state.graph.layers[best].output].storage].height
-    if state.chunks[best] * state.columns >= height * 2:
-        name = state.graph.layers[best].name
-        raise InfeasibleError(
-            f"layer {name}: rows of its operands in a memtile",
-            failure.demand,
-            capacity,
-            "bytes",
-            ("use a device with larger memtiles", "reduce the image size"),
-        )
-    state.chunks[best] *= 2
-
-
-def _run_through(state: _State, storage: str) -> bool:
-    """Execute the layer that writes ``storage`` and the one that reads it depth-first, if that is cheaper than DDR."""
-    leaders = list(state.groups)
-    made = [m for m in leaders if storage in {v.storage for v in state.targets(m)}]
-    readers = [m for m in leaders if storage in {state.graph.views[n].storage for n in state.graph.layers[m].inputs}]
-    ends = {state.graph.views[io.tensor].storage for io in state.graph.graph.outputs}
-    if (
-        not state.core_rows
-        or state.layerwise & {*made, *readers}
-        or len(made) != 1
-        or len(readers) != 1
-        or storage in ends
-    ):
-        return False
-    producer, consumer = made[0], readers[0]
-    pair = [state.graph.layers[producer], state.graph.layers[consumer]]
-    whole = state.graph.views[pair[1].inputs[0]].blocks == state.graph.storages[storage].blocks
-    plain = all(isinstance(op, Conv | Pool) and len(op.inputs) == 1 for op in pair) and consumer not in state.spread
-    alone = len(state.groups[producer]) == len(state.groups[consumer]) == 1
-    adjacent = leaders.index(consumer) == leaders.index(producer) + 1
-    if not (whole and plain and alone and adjacent):
-        return False
-    runs = extend(state.runs, producer, consumer)
-    if not _run_pays(state, runs[-1]):
-        return False
-    state.runs = runs
-    state.evicted.discard(storage)
-    state.stored.discard(storage)
-    return True
-
-
-def _shorten_run(state: _State, layer: int) -> bool:
-    """Cut the run that holds ``layer`` into twice as many chunks, while that is cheaper than DDR."""
-    for run in state.runs:
-        longer = Run(run.layers, run.chunks * 2)
-        if layer in run.layers and longer.chunks <= MAX_CHUNKS and _run_pays(state, longer):
-            state.runs = tuple(longer if r is run else r for r in state.runs)
-            return True
-    return False
-
-
-def _give_up_run(state: _State, failure: _Failure) -> bool:
-    """The buffers of a run are too large even alone: more chunks while there are rows, else no run."""
-    drafts = _drafts(state)
-    around = {failure.layer} | {drafts[int(n.split("@")[1])].layer for n in failure.live if "@" in n}
-    for run in state.runs:
-        if around & set(run.layers):
-            owned = state.partition(state.targets(run.layers[-1])[0].storage)
-            longer = Run(run.layers, run.chunks * 2)
-            rest = tuple(r for r in state.runs if r is not run)
-            if max(b - a for a, b in owned) >= longer.chunks:
-                state.runs = (*rest, longer)
-            else:
-                state.runs = rest
-                state.layerwise |= set(run.layers)
-            return True
-    return False
-
-
-def _run_pays(state: _State, run: Run) -> bool:
-    """Rows computed again cost less than storing and loading what lies between the layers, a word per cycle each."""
-    owned = state.partition(state.targets(run.layers[-1])[0].storage)
-
-    def reads(layer: int, rows: Rows) -> Rows:
-        return _reads(state, layer, 0, rows)
-
-    again = recomputed(run, owned, reads, lambda m: row_cycles(state.geometries[m], state.core_rows))
-    between = [state.graph.storages[state.targets(m)[0].storage].bytes for m in run.layers[:-1]]
-    return max(b - a for a, b in owned) >= run.chunks and again < 2 * sum(between) / state.columns / WORD
