@@ -1,5 +1,7 @@
 """The command scheduler: chains of random channels never deadlock, and messages become the descriptors they mean."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -133,11 +135,15 @@ def programs(draw):
     for item in range(draw(st.integers(1, 12))):
         n_a, n_o = draw(st.integers(1, 4)), draw(st.integers(1, 4))
         out.append(("a", (item, -1.0), (item, -0.55), draw(st.integers(1, 5)), 1))
-        out += [("a", (item, k / n_a), (item, (k + 1) / n_a), draw(st.integers(1, 4)), draw(st.sampled_from([1, 3])))
-                for k in range(n_a)]
+        out += [
+            ("a", (item, k / n_a), (item, (k + 1) / n_a), draw(st.integers(1, 4)), draw(st.sampled_from([1, 3])))
+            for k in range(n_a)
+        ]
         for r in range(4):
-            out += [(r, (item, k / n_o), (item, (k + 1) / n_o), draw(st.integers(1, 3)), draw(st.sampled_from([1, 3])))
-                    for k in range(n_o)]
+            out += [
+                (r, (item, k / n_o), (item, (k + 1) / n_o), draw(st.integers(1, 3)), draw(st.sampled_from([1, 3])))
+                for k in range(n_o)
+            ]
     return out
 
 
@@ -176,8 +182,6 @@ def test_no_wait_is_for_work_that_needs_what_comes_later(tasks, limits, body):
 
 
 def replace_key(work: Work) -> Work:
-    from dataclasses import replace
-
     return replace(work, key=min(work.start, (max(0, work.start[0] - 1), -2.0)))
 
 

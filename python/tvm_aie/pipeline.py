@@ -20,7 +20,7 @@ from tvm_aie.plan.physical import PhysicalGraph, assign_channels
 from tvm_aie.plan.siblings import Groups, sibling_groups
 from tvm_aie.schedule.geometry import IDEAL_OVERLAYS, Geometry, Overlay
 from tvm_aie.schedule.terms import terms_from_keys
-from tvm_aie.schedule.tiling import Mask, Tiling, search
+from tvm_aie.schedule.tiling import Counter, Mask, Tiling, search
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class Workload:
     n_rows: int
     in_place: bool
     live: Mask | None = field(compare=False)
+    counter: Counter | None = field(default=None, compare=False)  # of commands; None where they cost nothing
 
 
 # Returns the tiling to use for a workload, or None for the default (the best by estimate).
@@ -324,11 +325,9 @@ def _tile(
         if key not in cache:
             weights = item_weights(item, physical, packed)
             live = weights.live if weights else None
-            work = Workload(
-                item_name(item, physical), array.device.name, item.geometry, rows, array.rows, item.in_place, live
-            )
-            chosen = chooser(work) if chooser else None
+            name, shape = item_name(item, physical), (item.geometry, rows, array.rows, item.in_place)
             counter = None if array.device.core_ideal else ItemCounter(array, item, physical.storages)
+            chosen = chooser(Workload(name, array.device.name, *shape, live, counter)) if chooser else None
             cache[key] = chosen or search(
                 item.geometry, live, rows, array.rows, array.overlay, terms, item.in_place, counter
             )

@@ -69,7 +69,7 @@ UNROLL_A, UNROLL_O = 4, 1
 
 
 def tasks_of(messages: Sequence[Message], device: Device, extra: int) -> list[DmaTask]:
-    """The tasks of a channel that carry these messages; ``extra``: see ``unroll``, below 0: neither folds nor unrolls."""
+    """The tasks of a channel that carry these messages; ``extra``: as for ``unroll``, below 0: no folding either."""
     limits = device.memtile_bd
     if extra < 0:
         return compress(messages, device.repeat_max, device.iteration_wrap_max, limits.iteration_step_max_words)
