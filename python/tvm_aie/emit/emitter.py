@@ -182,6 +182,7 @@ class Emitter:
                         cmap,
                         io.dtype == "uint8",
                         len(io.shape) == 2,
+                        storage.elem,
                     )
                 )
         return tuple(out)
@@ -224,7 +225,8 @@ class Emitter:
         packed = weights.item_weights(item, self.graph, self.packed)
         for r in range(self.array.rows):
             if packed is not None:
-                self.streams[r].extend(weights.conv_messages(packed, tiling, r, slot, self.array.overlay.o_slot))
+                o_slot = self.array.overlay.o_slot
+                self.streams[r].extend(weights.conv_messages(packed, tiling, item.geometry, r, slot, o_slot))
             else:
                 self.streams[r].append(weights.channelwise_message(tiling, r, slot, self.array.overlay.o_slot))
 
@@ -500,7 +502,7 @@ class Emitter:
                 lo, hi = place.rows[c]
                 if hi <= lo:
                     continue
-                line = storage.width * 2
+                line = storage.block_bytes // 4
                 dims = merge_dims(((hi - lo, storage.row_bytes // 4), (place.blocks, line), (line, 1)))
                 first = place.first + c * place.block_step
                 base = home.offset + lo * storage.row_bytes + first * line * 4
@@ -516,7 +518,7 @@ class Emitter:
 
     def _emit_store(self, item: WorkItem, out: OutputPlace, at: int) -> None:
         storage, home = self.graph.storages[out.storage], self.homes[out.storage]
-        line = storage.width * 2
+        line = storage.block_bytes // 4
         buffer_row = out.buffer_blocks * line
         offset = 0 if out.buffer_blocks == out.blocks else out.first
         for c in range(self.array.cols):
