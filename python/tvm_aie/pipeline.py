@@ -8,6 +8,7 @@ from math import inf
 
 from tvm_aie.cost.estimate import Estimate, estimate
 from tvm_aie.device import Device, load_device
+from tvm_aie.emit.counting import ItemCounter
 from tvm_aie.emit.emitter import Emitter, MemtileMap, memtile_map, opcode_bytes_estimate
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.program import Program
@@ -21,7 +22,7 @@ from tvm_aie.plan.siblings import Groups, sibling_groups
 from tvm_aie.schedule.cover import DENSE, INT4, INT16, LIST, VARIANTS, Blocks, Mask
 from tvm_aie.schedule.geometry import IDEAL_OVERLAYS, Geometry, Overlay
 from tvm_aie.schedule.terms import terms_from_keys
-from tvm_aie.schedule.tiling import Tiling, search
+from tvm_aie.schedule.tiling import Counter, Tiling, search
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Workload:
     in_place: bool
     live: Mask | None = field(compare=False)
     blocks: Blocks | None = field(compare=False, default=None)
+    counter: Counter | None = field(default=None, compare=False)  # of commands; None where they cost nothing
 
 
 # Returns the tiling to use for a workload, or None for the default (the best by estimate).
@@ -66,7 +68,8 @@ class Moves:
     (``plan.fuse``); ``siblings``: convolutions of one input share an item (``plan.siblings``); ``splits``: rows of an
     image are packed into columns so that few reads are far (``memory.partition``); ``spread``: channels of a global
     pool over the columns (``memory.placement``); ``runs``: layers depth-first where what lies between them does not fit
-    (``memory.depth_first``). ``always``: pools and siblings without asking the estimate.
+    (``memory.depth_first``); ``chains``: messages and items share descriptors and tasks (``emit.transfers``,
+    ``emit.commands``). ``always``: pools and siblings without asking the estimate.
     """
 
     tails: bool = True
@@ -75,6 +78,7 @@ class Moves:
     splits: bool = True
     spread: bool = True
     runs: bool = True
+    chains: bool = True
     always: bool = False
 
 
@@ -101,7 +105,7 @@ def compile_graph(
     plan = _schedule(dev, overlay, fused, chooser, moves)
     physical, placement, tilings = plan.physical, plan.placement, plan.tilings
     # descriptors, locks, opcode and weight streams, commands
-    emitter = Emitter(plan.array, physical, placement, tilings, plan.packed, plan.layout)
+    emitter = Emitter(plan.array, physical, placement, tilings, plan.packed, plan.layout, moves.chains)
     program = emitter.emit(describe(plan, dev))
     # every hardware limit of the device file is satisfied
     program.verify(dev)
@@ -214,7 +218,7 @@ def _place(array: Array, physical: PhysicalGraph, groups: Groups, moves: Moves) 
 
     The opcode region grows with the number of items, which depends on the placement: repeat until it holds.
     """
-    opcode = opcode_bytes_estimate(len(physical.layers))
+    opcode = opcode_bytes_estimate(len(physical.layers), array.overlay.a_slot)
     while True:
         layout = memtile_map(array, opcode)
         capacity = array.device.memtile_col_bytes - layout.heap_base
@@ -227,7 +231,7 @@ def _place(array: Array, physical: PhysicalGraph, groups: Groups, moves: Moves) 
             moves.splits,
             array.rows if moves.runs else None,
         )
-        needed = opcode_bytes_estimate(len(placement.items))
+        needed = opcode_bytes_estimate(len(placement.items), array.overlay.a_slot)
         if needed <= opcode:
             break
         opcode = needed
@@ -361,12 +365,22 @@ def _tile_with(
             live = blocks.live if blocks else None
             fine = None if blocks is None or blocks.plain else blocks
             shape = item.geometry, rows, array.rows, item.in_place
-            work = Workload(item_name(item, physical), array.device.name, *shape, live, fine)
+            counter = None if array.device.core_ideal else ItemCounter(array, item, physical.storages)
+            work = Workload(item_name(item, physical), array.device.name, *shape, live, fine, counter)
             chosen = chooser(work) if chooser else None
             if chosen and chosen.cover and not chosen.cover.variants <= variants:
                 chosen = None
             cache[key] = chosen or search(
-                item.geometry, live, rows, array.rows, array.overlay, terms, item.in_place, fine, variants
+                item.geometry,
+                live,
+                rows,
+                array.rows,
+                array.overlay,
+                terms,
+                item.in_place,
+                fine,
+                variants,
+                counter,
             )
         tilings.append(cache[key])
     return tilings

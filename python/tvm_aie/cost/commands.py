@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tvm_aie.emit.counting import PROLOGUE, count
 from tvm_aie.emit.overlay import Array
-from tvm_aie.emit.transfers import Message, Operand, compress, input_messages, merge_single, output_messages
+from tvm_aie.emit.transfers import UNROLL_A, UNROLL_O, Message, Operand, input_messages, output_messages, tasks_of
 from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.schedule.tiling import Tiling
 
 JUNK_BYTES = 2048
-# Descriptors of an opcode message: up to six carry the barrier, one the rest, one a filler.
-PROLOGUE_BDS = 7
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Costs:
 
     def prologue(self) -> float:
         """An opcode message; the channel still has the item before."""
-        return self.queued + PROLOGUE_BDS * self.bd
+        return self.queued + PROLOGUE * self.bd
 
 
 def costs_of(array: Array) -> Costs:
@@ -52,21 +51,17 @@ def message_commands(
     """
     if not costs.any:
         return 0.0, 0.0
-    total, tasks = 0.0, 0
+    descriptors, pushes = 0.0, 0.0
     inputs = [Operand(p, physical.storages[p.storage]) for p in item.inputs]
     outputs = [physical.storages[out.storage] for out in item.outputs]
     for c, (first, last) in enumerate(item.out_rows):
         if last <= first:
             continue
-        lists = [output_messages(array, item, tiling, outputs, c, r, 0, JUNK_BYTES) for r in range(array.rows)]
-        for messages in (input_messages(array, item, tiling, inputs, c), *lists):
-            n, cycles = _tasks(array, messages, costs)
-            total, tasks = total + cycles, tasks + n
-    return total, total + tasks * (costs.idle - costs.queued)
-
-
-def _tasks(array: Array, messages: list[Message], costs: Costs) -> tuple[int, float]:
-    dev = array.device
-    step = dev.memtile_bd.iteration_step_max_words
-    tasks = merge_single(compress(messages, dev.repeat_max, dev.iteration_wrap_max, step))
-    return len(tasks), sum(costs.queued + costs.bd * len(t.chain) for t in tasks)
+        lists: list[tuple[list[Message], int]] = [(input_messages(array, item, tiling, inputs, c), UNROLL_A)]
+        for r in range(array.rows):
+            lists.append((output_messages(array, item, tiling, outputs, c, r, 0, JUNK_BYTES), UNROLL_O))
+        for messages, extra in lists:
+            found = count(tasks_of(messages, array.device, extra))
+            descriptors, pushes = descriptors + found.descriptors, pushes + found.pushes
+    written = descriptors * costs.bd
+    return written + pushes * costs.queued, written + pushes * costs.idle

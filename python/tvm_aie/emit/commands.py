@@ -5,113 +5,250 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from heapq import heapify, heappop, heappush
+from itertools import islice
 
+from tvm_aie.device import Device
 from tvm_aie.emit.overlay import Array
-from tvm_aie.emit.program import Bd, Command, Dir, Push, Task, Wait, WriteBd
-from tvm_aie.emit.transfers import BdTemplate
+from tvm_aie.emit.program import Bd, Command, Dir, Mark, Push, Task, Wait, WriteBd
+from tvm_aie.emit.transfers import BdTemplate, merge_unused
 from tvm_aie.errors import ProgramError
 
 Channel = tuple[int, Dir, int]
-# Descriptors of a memtile pool that output tasks pushed ahead of their turn leave free.
-EARLY_RESERVE = 12
-Order = tuple[int, float]
+Position = tuple[int, float]  # item, place in it: -1 its prologue, [0, 1) its messages
+
+
+@dataclass(frozen=True)
+class Work:
+    """A task to push: it needs nothing that starts at ``end`` or later, so what starts before ``end`` completes it.
+
+    ``key``: the position at which it is wanted, at most ``start``; ``after``: tasks (channel, number) to wait for.
+    """
+
+    channel: Channel
+    chain: tuple[BdTemplate, ...]
+    repeat: int
+    start: Position
+    end: Position
+    key: Position
+    after: tuple[tuple[Channel, int], ...] = ()
+    item: int = -1  # to which the reports attribute it
 
 
 @dataclass
 class _Flight:
-    """A pushed task: the order after which it is complete, its number on the channel, its descriptors."""
+    """A pushed task: the position before which all must be pushed to complete it, its number, its descriptors."""
 
-    done_by: Order
+    end: Position
     number: int
     bds: tuple[int, ...]
 
 
+class _Clock:
+    """Estimated time: of the command processor, and at which items are complete. It decides what is worth waiting for.
+
+    An item runs when the one before is complete and its tasks are pushed.
+    """
+
+    def __init__(self, device: Device, body: Sequence[float]) -> None:
+        self.device, self.body = device, body
+        self.now = 0.0
+        self._done: list[float] = []
+        self._complete = 0
+
+    @property
+    def end(self) -> float:
+        """When the last item is complete."""
+        return max(self.now, self._done[-1] if self._done else 0.0)
+
+    def write(self) -> None:
+        """A descriptor is written."""
+        self.now += self.device.bd_write_cycles
+
+    def push(self, idle: bool) -> None:
+        """A task is pushed."""
+        self.now += self.device.push_idle_cycles if idle else self.device.push_queued_cycles
+
+    def pushed(self, items: int) -> None:
+        """All tasks of the first ``items`` items are pushed."""
+        while len(self._done) < min(items, len(self.body)):
+            body = self.body[len(self._done)]
+            before = self._done[-1] if self._done else 0.0
+            self._done.append(max(before + MARGIN * body, self.now + min(body, LAST_TASK_CYCLES)))
+
+    def wait(self, end: Position) -> None:
+        """The command processor waits for a task that ends at ``end``."""
+        item = min(end[0], len(self._done) - 1)
+        if item >= 0 and end[1] >= 0:
+            self.now = max(self.now, self._done[item])
+
+    def complete(self) -> Position:
+        """The position up to which all tasks are complete by now."""
+        while self._complete < len(self._done) and self._done[self._complete] <= self.now:
+            self._complete += 1
+        return (self._complete, -0.55)
+
+
+# Estimated cycles of an item are taken this many times: a wait that was thought to be over costs a bubble.
+MARGIN = 1.0
+# What remains of an item when its last task has been pushed: about one message.
+LAST_TASK_CYCLES = 6000.0
+
+
 @dataclass
 class _Pool:
-    """Free descriptors of a tile's pool, oldest first, and what each still holds."""
+    """Free descriptors of a tile's pool, oldest first, what each still holds, and the channels that share it."""
 
     free: deque[int]
+    size: int
     content: dict[int, Bd] = field(default_factory=dict)
+    members: list[Channel] = field(default_factory=list)
 
 
 class CommandBuilder:
-    """Turns descriptor chains into WRITE_BD, PUSH and WAIT.
+    """Turns the tasks of all channels into WRITE_BD, PUSH and WAIT.
 
-    A task is pushed with the position ``order`` = (item, first message) and ``done_by`` = (item, last message): when
-    everything pushed so far has run, a task whose ``done_by`` lies before the next push can be waited for without
-    deadlock. Tasks must be pushed in ascending ``order``.
+    ``add`` takes the tasks of each channel in the order in which it runs them; ``schedule`` interleaves the channels.
+    The frontier is the earliest ``start`` of a task that is not pushed. Everything before it is pushed, so a task
+    whose ``end`` is not beyond it completes: such tasks, and no others, are waited for (for a place in a queue, or
+    for descriptors). The task at the frontier can always be pushed: earlier tasks of its channel have ended, and a
+    task that is pushed ahead of the frontier leaves to each other channel of its pool the descriptors of one task.
     """
 
-    def __init__(self, array: Array, reserved: Sequence[Bd]) -> None:
-        """``reserved``: the overlay's static descriptors, which stay what they are."""
+    def __init__(self, array: Array, reserved: Sequence[Bd], body: Sequence[float]) -> None:
+        """``reserved``: the overlay's static descriptors, which stay what they are; ``body``: cycles of each item."""
         self.array = array
+        self._clock = _Clock(array.device, body)
         self.bds: list[Bd] = []
         self.commands: list[Command] = []
         self._rows: dict[Bd, int] = {}
-        self._channels: dict[Channel, deque[_Flight]] = {}
-        self._pushed: dict[Channel, int] = {}
+        self._work: dict[Channel, list[Work]] = {}
+        self._next: dict[Channel, int] = {}
+        self._flights: dict[Channel, deque[_Flight]] = {}
         self._pools: dict[tuple[int, range], _Pool] = {}
-        self._members: dict[tuple[int, range], set[Channel]] = {}
+        self._pool_of: dict[Channel, _Pool] = {}
         self._taken = {(b.tile, b.bd_id) for b in reserved}
+        self._marked = -1
 
-    def push(
-        self,
-        channel: Channel,
-        chain: Sequence[BdTemplate],
-        repeat: int,
-        order: Order,
-        done_by: Order,
-        item: int | None = None,
-    ) -> int:
-        """Write what is not already there, push, and return the task's number on the channel (from 1).
+    def add(self, work: Work) -> int:
+        """Append a task to its channel; returns its number there (from 1)."""
+        tasks = self._work.setdefault(work.channel, [])
+        tasks.append(work)
+        return len(tasks)
 
-        ``item``: whose task it is in the statistics; by default the item at whose turn it is pushed.
-        """
-        tile, direction, ch = channel
-        flights = self._channels.setdefault(channel, deque())
-        while len(flights) >= self.array.device.queue_depth:
-            self._retire(channel)
-        key = (tile, self.array.pool(tile, ch))
-        pool = self._pools.setdefault(key, self._new_pool(*key))
-        self._members.setdefault(key, set()).add(channel)
-        while len(pool.free) < len(chain):
-            self._retire(self._victim(key, order, len(chain)))
-        ids: list[int] = []
-        following = -1
-        for template in reversed(chain):
-            following = self._write(tile, pool, template, following)
-            ids.append(following)
-        number = self._pushed.get(channel, 0) + 1
-        self._pushed[channel] = number
-        flights.append(_Flight(done_by, number, tuple(ids)))
-        self.commands.append(Push(Task(tile, direction, ch, following, repeat), order[0] if item is None else item))
-        return number
+    def schedule(self) -> None:
+        """Issue all commands, by ``key``; a task that is wanted early is left for later while it would not fit."""
+        for channel in self._work:
+            self._flights[channel] = deque()
+            self._next[channel] = 0
+            tile, _, ch = channel
+            key = (tile, self.array.pool(tile, ch))
+            pool = self._pools.setdefault(key, self._new_pool(*key))
+            pool.members.append(channel)
+            self._pool_of[channel] = pool
+        wanted = [(tasks[0].key, i, channel) for i, (channel, tasks) in enumerate(self._work.items())]
+        starts = [(tasks[0].start, i, channel) for i, (channel, tasks) in enumerate(self._work.items())]
+        heapify(wanted)
+        heapify(starts)
+        while wanted:
+            frontier = starts[0][0]
+            blocked = []
+            while True:
+                entry = heappop(wanted)
+                _, i, channel = entry
+                work = self._work[channel][self._next[channel]]
+                ahead = work.start > frontier
+                limit = min(frontier, self._clock.complete())
+                if self._fits(work, limit, ahead):
+                    break
+                if not ahead:
+                    limit = frontier
+                    if self._fits(work, limit, ahead):
+                        break
+                    raise ProgramError(f"item {frontier[0]}: {len(work.chain)} descriptors are not to be had")
+                blocked.append(entry)
+            self._push(work, limit)
+            at = self._next[channel] = self._next[channel] + 1
+            if at < len(self._work[channel]):
+                following = self._work[channel][at]
+                heappush(wanted, (following.key, i, channel))
+                heappush(starts, (following.start, i, channel))
+            while starts and self._is_pushed(starts[0]):
+                heappop(starts)
+            self._clock.pushed(starts[0][0][0] if starts else len(self._clock.body))
+            for entry in blocked:
+                heappush(wanted, entry)
 
-    def fits(self, channel: Channel, length: int, order: Order) -> bool:
-        """Whether a chain of ``length`` can be pushed at ``order`` waiting only for tasks that are done by then."""
-        tile, _, ch = channel
-        flights = self._channels.get(channel, deque())
-        if sum(1 for f in flights if f.done_by >= order) >= self.array.device.queue_depth:
-            return False
-        key = (tile, self.array.pool(tile, ch))
-        held = sum(
-            len(f.bds)
-            for member in self._members.get(key, set())
-            for f in self._channels.get(member, deque())
-            if f.done_by >= order
-        )
-        usable = sum(1 for i in key[1] if (tile, i) not in self._taken)
-        # Room for what must still be pushed before these tasks can run: a prologue and its messages.
-        return held + length + EARLY_RESERVE <= usable
+    @property
+    def end(self) -> float:
+        """Estimated cycles until all is complete."""
+        return self._clock.end
 
     def wait(self, channel: Channel, number: int) -> None:
         """Wait until task ``number`` of the channel is complete."""
-        flights = self._channels.get(channel, deque())
+        flights = self._flights[channel]
         while flights and flights[0].number <= number:
             self._retire(channel)
 
+    def _is_pushed(self, entry: tuple[Position, int, Channel]) -> bool:
+        start, _, channel = entry
+        at = self._next[channel]
+        return at >= len(self._work[channel]) or self._work[channel][at].start > start
+
+    def _fits(self, work: Work, limit: Position, ahead: bool) -> bool:
+        """Whether the task can be pushed after waiting only for tasks that end by ``limit``."""
+        busy = sum(1 for f in self._flights[work.channel] if f.end > limit)
+        if busy >= self.array.device.queue_depth:
+            return False
+        pool = self._pool_of[work.channel]
+        held = [(f.end, len(f.bds)) for m in pool.members for f in self._flights[m]]
+        if sum(n for end, n in held if end > limit) + len(work.chain) > pool.size:
+            return False
+        return not ahead or self._leaves_room(pool, work, held)
+
+    def _leaves_room(self, pool: _Pool, work: Work, held: list[tuple[Position, int]]) -> bool:
+        """Whether the tasks that come before the ends of those in flight will fit the pool when it is their turn."""
+        held.append((work.end, len(work.chain)))
+        horizon = max(held)[0]
+        coming: list[tuple[Position, Position, int]] = []
+        for member in pool.members:
+            first = self._next[member] + (member == work.channel)
+            for task in islice(self._work[member], first, None):
+                if task.start >= horizon:
+                    break
+                coming.append((task.start, task.end, len(task.chain)))
+        for start, end, n in sorted(coming):
+            if sum(m for e, m in held if e > start) + n > pool.size:
+                return False
+            held.append((end, n))
+        return True
+
+    def _push(self, work: Work, limit: Position) -> None:
+        """Wait for what must be complete, write what is not already there, push."""
+        while self._marked < work.start[0]:
+            self._marked += 1
+            self.commands.append(Mark(self._marked))
+        for channel, number in work.after:
+            self.wait(channel, number)
+        flights = self._flights[work.channel]
+        while len(flights) >= self.array.device.queue_depth:
+            self._retire(work.channel)
+        pool = self._pool_of[work.channel]
+        while len(pool.free) < len(work.chain):
+            self._retire(self._victim(pool, limit))
+        tile, direction, ch = work.channel
+        ids: list[int] = []
+        following = -1
+        for template in reversed(work.chain):
+            following = self._write(tile, pool, template, following)
+            ids.append(following)
+        self._clock.push(sum(1 for f in flights if f.end > self._clock.complete()) == 0)
+        flights.append(_Flight(work.end, self._next[work.channel] + 1, tuple(ids)))
+        self.commands.append(Push(Task(tile, direction, ch, following, work.repeat), work.item))
+
     def _new_pool(self, tile: int, ids: range) -> _Pool:
-        return _Pool(deque(i for i in ids if (tile, i) not in self._taken))
+        free = deque(i for i in ids if (tile, i) not in self._taken)
+        return _Pool(free, len(free))
 
     def _write(self, tile: int, pool: _Pool, t: BdTemplate, following: int) -> int:
         """Number of a descriptor with this content; written unless a free one still holds it."""
@@ -142,23 +279,63 @@ class CommandBuilder:
             row = self._rows[final] = len(self.bds)
             self.bds.append(final)
         self.commands.append(WriteBd(row))
+        self._clock.write()
         return number
 
-    def _victim(self, key: tuple[int, range], order: Order, needed: int) -> Channel:
-        """The channel of the pool whose oldest task completes first and does not depend on later pushes."""
-        heads = [(flights[0].done_by, c) for c in self._members[key] if (flights := self._channels.get(c))]
-        heads = [h for h in heads if h[0] < order]
-        if not heads:
-            raise ProgramError(
-                f"tile {key[0]}: {needed} descriptors wanted for item {order[0]}, pool {key[1].start}.."
-                f"{key[1].stop - 1} is held by tasks that cannot complete before"
-            )
-        return min(heads)[1]
+    def _victim(self, pool: _Pool, limit: Position) -> Channel:
+        """The channel of the pool whose oldest task completes first."""
+        heads = [(flights[0].end, c) for c in pool.members if (flights := self._flights[c])]
+        end, channel = min(heads)
+        if end > limit:
+            raise ProgramError(f"tile {channel[0]}: descriptors are held by tasks that cannot complete before {limit}")
+        return channel
 
     def _retire(self, channel: Channel) -> None:
         """Wait for the oldest task in flight on a channel and free its descriptors."""
-        flight = self._channels[channel].popleft()
+        flight = self._flights[channel].popleft()
         tile, direction, ch = channel
         self.commands.append(Wait(tile, direction, ch, flight.number))
-        pool = self._pools[(tile, self.array.pool(tile, ch))]
-        pool.free.extend(reversed(flight.bds))
+        self._clock.wait(flight.end)
+        self._pool_of[channel].free.extend(reversed(flight.bds))
+
+
+# Items of one chain start within this many estimated cycles: a chain's descriptors are free only when all of it ran.
+CHAIN_CYCLES = 30000.0
+# Descriptors of a prologue that may exceed the limit of a chain, and of a chain that is cut where others are.
+BARRIER, EXCESS = 4, 4
+
+
+@dataclass(frozen=True)
+class Joining:
+    """How tasks are joined. ``body``: estimated cycles of each item; ``longest``: most descriptors of a chain,
+    ``first``: of the first chain; ``area``: base (bytes) and words of the memory that fillers read or junk goes to;
+    ``cuts``: where chains begin, if that is given.
+    """
+
+    body: Sequence[float]
+    longest: int
+    first: int
+    area: tuple[int, int]
+    cuts: frozenset[Position] | None = None
+
+
+def join(tasks: Sequence[Work], how: Joining) -> list[Work]:
+    """Chain neighbouring tasks of a channel that run once, across items too: one push instead of several."""
+    out: list[Work] = []
+    for work in tasks:
+        before = out[-1] if out else None
+        if before and before.repeat == work.repeat == 1 and _joins(before, work, len(out) == 1, how):
+            chain = (*before.chain[:-1], *merge_unused(before.chain[-1], work.chain[0], *how.area), *work.chain[1:])
+            out[-1] = replace(before, chain=chain, end=work.end, item=work.item)
+        else:
+            out.append(work)
+    return out
+
+
+def _joins(before: Work, work: Work, first: bool, how: Joining) -> bool:
+    # A barrier goes with what is before it: its channel is then busy until the previous item is complete.
+    most = (how.first if first else how.longest) + (BARRIER if work.start[1] < 0 else 0)
+    if how.cuts is not None:
+        most = 0 if work.start in how.cuts else most + EXCESS
+    span = sum(how.body[before.start[0] : work.start[0]])
+    return len(before.chain) + len(work.chain) <= most and span <= CHAIN_CYCLES

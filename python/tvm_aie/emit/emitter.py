@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from tvm_aie.emit import opcodes, weights
-from tvm_aie.emit.commands import Channel, CommandBuilder
+from tvm_aie.emit.commands import Channel, CommandBuilder, Joining, Position, Work, join
 from tvm_aie.emit.overlay import (
     LOAD_DONE,
     LOAD_GO,
@@ -21,36 +21,39 @@ from tvm_aie.emit.overlay import (
     OverlayParts,
     build_overlay,
 )
-from tvm_aie.emit.program import Arg, Dir, LockUse, Mark, Program, ProgramIO
+from tvm_aie.emit.program import Arg, Dir, LockUse, Program, ProgramIO
 from tvm_aie.emit.transfers import (
     FILLER_WORDS,
+    UNROLL_A,
+    UNROLL_O,
     BdTemplate,
     DmaTask,
     Message,
     Operand,
     Shape,
-    compress,
-    cut,
     filler,
     input_messages,
     merge_dims,
-    merge_single,
     output_messages,
     place_in_ring,
+    repeated_dims,
+    tasks_of,
 )
-from tvm_aie.errors import InfeasibleError
+from tvm_aie.errors import InfeasibleError, ProgramError
 from tvm_aie.memory.partition import Rows
 from tvm_aie.memory.placement import OutputPlace, Placement, WorkItem
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.schedule.tiling import Tiling
 
-LATE = float("inf")
 # Items shorter than this (estimated cycles) end before the next item's outputs are pushed; those go ahead of them.
 # About the time of a push and two descriptors for each of 16 output channels. Chosen by emulation on npu1.
-AHEAD_BELOW = 30000.0
+AHEAD_BELOW = 20000.0
 ALIGN = 64
-# A message is complete just before its successor begins.
-COMPLETE = 0.999
+# Positions within an item that are just before or after another.
+EPSILON = 1e-6
+# Most descriptors of a chain that serves several items: of activations, of outputs. Short chains free their
+# descriptors earlier, long ones are fewer.
+CHAINS = ((10, 6), (14, 6), (8, 6), (6, 4))
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ class _Column:
     a_pos: int = 0
     o_pos: list[int] = field(default_factory=list)
     opcode_offset: int = 0
+    opcode_end: int = 0  # what descriptors read of the opcode region
     messages: list[bytes] = field(default_factory=list)
     o_done: dict[int, int] = field(default_factory=dict)
     stores_acquired: int = 0
@@ -86,21 +90,12 @@ class _Column:
     store_go: int = 0
 
 
-@dataclass(frozen=True)
-class _Pending:
-    """A task to push: where in its item it starts and ends (0..1), outputs (rank 0) before inputs (rank 1)."""
+def opcode_bytes_estimate(n_items: int, a_slot: int) -> int:
+    """Upper bound of the opcode region: a message is at most 6 + ~20 + 25 words and pools carry divisor tables.
 
-    item: int
-    start: float
-    rank: int
-    end: float
-    channel: Channel
-    task: DmaTask
-
-
-def opcode_bytes_estimate(n_items: int) -> int:
-    """Upper bound of the opcode region: a message is at most 6 + ~20 + 25 words and pools carry divisor tables."""
-    return max(FILLER_WORDS * 4, 320 * (n_items + 1))
+    The last message is read up to the end of its slot of ``a_slot`` bytes.
+    """
+    return max(FILLER_WORDS * 4, 320 * (n_items + 1) + a_slot)
 
 
 # Output messages are whole slots; what exceeds the data sinks here, in pieces of at most this many bytes.
@@ -126,8 +121,9 @@ class Emitter:
         tilings: Sequence[Tiling],
         packed: dict[str, weights.PackedConv],
         mt: MemtileMap,
+        chains: bool = True,
     ) -> None:
-        """All stages' results; nothing is changed."""
+        """All stages' results; nothing is changed. ``chains``: messages and items may share descriptors and tasks."""
         self.array, self.graph, self.placement, self.tilings, self.packed, self.mt = (
             array,
             graph,
@@ -136,13 +132,17 @@ class Emitter:
             packed,
             mt,
         )
+        self.chains = CHAINS if chains else ()
+        self.unroll_a, self.unroll_o = (UNROLL_A, UNROLL_O) if chains else (-1, -1)
         self.parts: OverlayParts = build_overlay(array)
-        self.commands = CommandBuilder(array, self.parts.bds)
+        outputs = {array.o_s2mm(r) for r in range(array.rows)}
+        self.joined = {Dir.S2MM: outputs, Dir.MM2S: {array.a_mm2s}}  # memtile channels whose tasks become chains
         self.columns = [_Column(o_pos=[0] * array.rows) for _ in range(array.cols)]
         self.homes, self.ddr_sizes = self._ddr_homes()
         self.loads_at: dict[int, list[tuple[int, int]]] = {}
         self.store_tasks: dict[str, dict[int, int]] = {}  # the last one of each shim
         self.stored_rows: dict[str, list[tuple[int, int, tuple[int, int]]]] = {}  # (shim, task, rows)
+        self.tasks: dict[Channel, list[Work]] = {}
         self.streams: list[list[bytes]] = [[] for _ in range(array.rows)]
         for item in placement.items:
             for operand, place in enumerate(item.inputs):
@@ -195,26 +195,17 @@ class Emitter:
         """The whole program, in item order."""
         items = self.placement.items
         self._start()
-        outputs = self._output_tasks(items[0], self.tilings[0])
         for item, tiling in zip(items, self.tilings, strict=True):
-            self.commands.commands.append(Mark(item.index))
             self._emit_weights(item, tiling)
-            following: list[_Pending] = []
-            if item.index + 1 < len(items):
-                following = self._output_tasks(items[item.index + 1], self.tilings[item.index + 1])
-            rest = outputs + following
-            if tiling.body < AHEAD_BELOW:
-                rest = self._push_ahead(rest, item.index)
-            outputs = [p for p in rest if p.item == item.index]
-            following = [p for p in rest if p.item != item.index]
-            pending = self._emit_prologues(item, tiling)
-            # Before the item's own tasks: waiting for one of those may mean waiting for these.
+            self._emit_inputs(item, tiling)
+            self._emit_outputs(item, tiling)
             if item.index > 0:
                 self._emit_stores(items[item.index - 1], item.index)
                 self._emit_loads(item.index)
-            self._emit_item(item, outputs + pending)
-            outputs = following
-        self._finish(len(items))
+        last_stores = self._finish(len(items))
+        self.commands = self._commands()
+        for shim, number in last_stores:
+            self.commands.wait((shim, Dir.S2MM, 0), number)
         const, offsets = self._const()
         return self._program(const, offsets, meta)
 
@@ -228,9 +219,9 @@ class Emitter:
         for r in range(self.array.rows):
             c, ring = self.array.w_home(r)
             placeholder = BdTemplate(Shape(int(Arg.CONST), ((1, 1),)), -1001 - r, control=True)
-            self.commands.push(
-                (self.array.shim(c), Dir.MM2S, 1 + ring), (placeholder,), 1, (0, -2), (len(self.tilings), LATE), -1
-            )  # no item's: it lasts as long as the program
+            start, end = (0, -1.5), (len(self.tilings) + 1, 0.0)
+            # No item's: it lasts as long as the program.
+            self._queue(Work((self.array.shim(c), Dir.MM2S, 1 + ring), (placeholder,), 1, start, end, start, item=-1))
 
     def _emit_weights(self, item: WorkItem, tiling: Tiling) -> None:
         slot = self.array.overlay.w_slot
@@ -242,121 +233,182 @@ class Emitter:
             else:
                 self.streams[r].append(weights.channelwise_message(tiling, r, slot, self.array.overlay.o_slot))
 
-    def _emit_prologues(self, item: WorkItem, tiling: Tiling) -> list[_Pending]:
-        """The opcode messages of all columns, which carry the barrier; what follows on their channels is returned.
-
-        Messages that are sent once are chained behind the prologue: one task less.
-        """
+    def _emit_inputs(self, item: WorkItem, tiling: Tiling) -> None:
+        """The opcode messages of all columns, which carry the barrier, and the activation messages behind them."""
         layer = self.graph.layers[item.layer]
-        rest: list[_Pending] = []
         for c in range(self.array.cols):
             words = opcodes.item_opcodes(item, layer, tiling, c)
-            aligned = tiling.aligned and _height(item.out_rows[c]) > 0
-            chain = self._prologue(item.index, c, words, tiling.a_slots if aligned else 1)
-            tasks = [DmaTask(-1, -1, chain, 1)]
+            tasks: list[DmaTask] = []
+            acquire: LockUse | None = None
             n = 1
             if _height(item.out_rows[c]):
                 operands = [Operand(p, self.graph.storages[p.storage]) for p in item.inputs]
                 messages = input_messages(self.array, item, tiling, operands, c)
-                column, n, ov = self.columns[c], len(messages), self.array.overlay
-                junk = partial(filler, self.array, c)
-                messages, column.a_pos = place_in_ring(messages, column.a_pos, ov.a_slots, ov.a_slot, junk)
-                tasks += self._compress(messages)
+                n = len(messages)
+                if tiling.aligned:  # behind the prologue every message finds its place
+                    tasks = tasks_of(messages, self.array.device, self.unroll_a)
+                    head, acquire = self._prologue(item.index, c, words, tiling.a_slots, tasks[0].repeat == 1)
+                    self.columns[c].a_pos += n * tiling.a_slots
+                else:
+                    head, _ = self._prologue(item.index, c, words, 1, False)
+                    column, ov = self.columns[c], self.array.overlay
+                    junk = partial(filler, self.array, c)
+                    messages, column.a_pos = place_in_ring(messages, column.a_pos, ov.a_slots, ov.a_slot, junk)
+                    tasks = tasks_of(messages, self.array.device, self.unroll_a)
+            else:
+                head, _ = self._prologue(item.index, c, words, 1, False)
+            if acquire:
+                chain = tasks[0].chain
+                tasks[0] = replace(tasks[0], chain=(replace(chain[0], acquire=acquire), *chain[1:]))
             channel = (self.array.memtile(c), Dir.MM2S, self.array.a_mm2s)
+            at = item.index
+            self._add(channel, at, DmaTask(0, 0, head, 1), (at, -1.0), (at, -0.55))
             # Positions are shares of the item: columns may cut it into different numbers of messages.
-            first, *others = merge_single(tasks)
-            self.commands.push(channel, first.chain, 1, (item.index, -1), (item.index, first.last / n))
-            rest += [_Pending(item.index, t.first / n, 1, t.last / n, channel, t) for t in others]
-        return rest
+            for t in tasks:
+                self._add(channel, at, t, (at, t.first / n), (at, (t.last + 1) / n))
 
-    def _push_ahead(self, tasks: list[_Pending], item: int) -> list[_Pending]:
-        """Push output tasks of this item and the next before this item can start; returns those that must wait.
+    def _add(self, channel: Channel, item: int, task: DmaTask, start: Position, end: Position) -> None:
+        """Append a task of the activation or output channels, which ``_add_memtile_tasks`` joins and hands over."""
+        self._queue(Work(channel, task.chain, task.repeat, start, end, start, item=item))
+
+    def _queue(self, work: Work) -> int:
+        """Append a task to its channel; returns its number there (from 1)."""
+        tasks = self.tasks.setdefault(work.channel, [])
+        tasks.append(work)
+        return len(tasks)
+
+    def _commands(self) -> CommandBuilder:
+        """The command stream: of those with chains of several lengths, the first to end by the scheduler's clock."""
+        body = [t.body for t in self.tilings]
+        best: CommandBuilder | None = None
+        for a_chain, o_chain in (*self.chains, (0, 0)):
+            if best and (not a_chain or not self.array.device.push_idle_cycles):
+                break
+            commands = CommandBuilder(self.array, self.parts.bds, body)
+            for channel, tasks in self.tasks.items():
+                if channel[0] in range(self.array.cols) or channel[2] not in self.joined[channel[1]]:
+                    for work in tasks:
+                        commands.add(work)
+            self._add_memtile_tasks(commands, a_chain, o_chain)
+            try:
+                commands.schedule()
+            except ProgramError as error:
+                failure = error
+            else:
+                best = commands if best is None or commands.end < best.end else best
+        if best is None:
+            raise failure
+        return best
+
+    def _add_memtile_tasks(self, commands: CommandBuilder, a_chain: int, o_chain: int) -> None:
+        """Join the tasks of each channel into chains; output tasks are wanted before the item ahead of theirs starts.
 
         A push onto an idle channel costs six times a push onto a busy one (command processor, docs/device-keys.md).
-        While this item's outputs wait on the same channels, these are busy.
+        While an item's outputs wait on the same channels, these are busy.
         """
-        blocked: set[Channel] = set()
-        rest = []
-        for p in sorted(tasks, key=lambda t: (t.item, t.start)):
-            order = (item, -2.0)
-            if p.channel in blocked or not self.commands.fits(p.channel, len(p.task.chain), order):
-                blocked.add(p.channel)
-                rest.append(p)
-                continue
-            self.commands.push(p.channel, p.task.chain, p.task.repeat, order, (p.item, p.end), p.item)
-        return rest
+        body = [t.body for t in self.tilings]
+        a_channels = [(self.array.memtile(c), Dir.MM2S, self.array.a_mm2s) for c in range(self.array.cols)]
+        # The column with the most descriptors decides where chains are cut: columns run in step, as weights are shared.
+        busiest = max(a_channels, key=lambda channel: sum(len(w.chain) for w in self.tasks[channel]))
+        how = Joining(body, a_chain, a_chain, (self.mt.opcode_base, FILLER_WORDS))
+        cuts = frozenset(w.start for w in join(self.tasks[busiest], how))
+        for c, a_channel in enumerate(a_channels):
+            chains = join(self.tasks[a_channel], replace(how, cuts=cuts) if a_chain else how)
+            gates: dict[int, Position] = {}  # item -> start of the task that brings its first activations
+            for work in chains:
+                for item in range(work.start[0] + (work.start[1] > 0), work.end[0] + (work.end[1] > 0)):
+                    gates.setdefault(item, work.start)
+                commands.add(work)
+            for r in range(self.array.rows):
+                channel = (self.array.memtile(c), Dir.S2MM, self.array.o_s2mm(r))
+                first = o_chain * (r + 1) // self.array.rows  # staggered: not all chains of a pool end together
+                joining = Joining(body, o_chain, first, (self._junk(r), self.mt.junk_bytes // 4))
+                for work in join(self.tasks.get(channel, []), joining):
+                    before = work.start[0] - 1
+                    if before in gates:
+                        item, place = gates[before]
+                        key = (item, place + (-EPSILON if body[before] < AHEAD_BELOW else EPSILON))
+                        work = replace(work, key=min(key, work.start))
+                    commands.add(work)
 
-    def _emit_item(self, item: WorkItem, pending: list[_Pending]) -> None:
-        """Output and activation tasks of all columns, in an order in which any prefix can run."""
-        for c in range(self.array.cols):
-            for out in item.outputs:
-                if _height(item.out_rows[c]) and out.store:
-                    self.columns[c].store_go += 1
-                    self.columns[c].store_deaths.append(out.last_use)
-        for p in sorted(pending, key=lambda p: (p.start, p.rank)):
-            self.commands.push(p.channel, p.task.chain, p.task.repeat, (item.index, p.start), (item.index, p.end))
-
-    def _compress(self, messages: Sequence[Message]) -> list[DmaTask]:
-        dev = self.array.device
-        return compress(messages, dev.repeat_max, dev.iteration_wrap_max, dev.memtile_bd.iteration_step_max_words)
-
-    def _output_tasks(self, item: WorkItem, tiling: Tiling) -> list[_Pending]:
+    def _emit_outputs(self, item: WorkItem, tiling: Tiling) -> None:
         """Output tasks of all columns, in order of the ring positions that they keep."""
-        return [p for c in range(self.array.cols) for p in self._column_outputs(item, tiling, c)]
+        for c in range(self.array.cols):
+            if _height(item.out_rows[c]):
+                self._column_outputs(item, tiling, c)
+                for out in item.outputs:
+                    if out.store:
+                        self.columns[c].store_go += 1
+                        self.columns[c].store_deaths.append(out.last_use)
 
-    def _column_outputs(self, item: WorkItem, tiling: Tiling, c: int) -> list[_Pending]:
+    def _column_outputs(self, item: WorkItem, tiling: Tiling, c: int) -> None:
         """Output tasks of a column. The last task of each row releases O_DONE, per message while that fits a lock."""
-        if not _height(item.out_rows[c]):
-            return []
         storages = [self.graph.storages[out.storage] for out in item.outputs]
         column = self.columns[c]
         mt = self.array.memtile(c)
         rows: list[tuple[int, list[DmaTask]]] = []
         n = 0  # messages of the busiest row; a row with fewer blocks lacks the last passes
         for r in range(self.array.rows):
-            junk = self.mt.junk_base + r * self.mt.junk_bytes
-            messages = output_messages(self.array, item, tiling, storages, c, r, junk, self.mt.junk_bytes)
+            messages = output_messages(self.array, item, tiling, storages, c, r, self._junk(r), self.mt.junk_bytes)
             if not messages:
                 continue
             ov = self.array.overlay
-            sink = partial(self._junk, c, r)
+            sink = partial(self._sink, c, r)
             skip = -column.o_pos[r] % tiling.o_slots if tiling.aligned else 0
-            at = (column.o_pos[r] + skip) % ov.o_slots
-            messages, column.o_pos[r] = place_in_ring(messages, at, ov.o_slots, ov.o_slot, sink)
-            tasks = self._compress(messages)
+            position = (column.o_pos[r] + skip) % ov.o_slots
+            messages, column.o_pos[r] = place_in_ring(messages, position, ov.o_slots, ov.o_slot, sink)
+            tasks = tasks_of(messages, self.array.device, self.unroll_o)
             if skip:
                 chain = tuple(BdTemplate(*piece) for piece in sink(skip * ov.o_slot // 4))
-                tasks.insert(0, DmaTask(0, 0, chain, 1))
+                tasks.insert(0, DmaTask(0, -1, chain, 1))
             rows.append((r, tasks))
             n = max(n, len(messages))
         o_done = sum(tasks[-1].repeat for _, tasks in rows)
         single = o_done > self.array.device.lock_max
         column.o_done[item.index] = len(rows) if single else o_done
         done = LockUse(mt, O_DONE, 1)
-        out: list[_Pending] = []
+        at = item.index
         for r, tasks in rows:
-            for task in merge_single(_release_at_end(tasks, done, single)):
-                # The last message is complete when all input of its share has been sent.
-                end = (task.last + COMPLETE) / n
-                out.append(_Pending(item.index, task.first / n, 0, end, (mt, Dir.S2MM, r), task))
-        return out
+            for t in _release_at_end(tasks, done, single, self._junk(r)):
+                # The junk that realigns the ring needs the first activations, where the core takes those first.
+                begin, end = t.first / n + 2 * EPSILON, (t.last + 1) / n
+                start, end_at = ((at, begin), (at, end)) if t.last >= 0 else ((at, 0.0), (at, EPSILON))
+                self._add((mt, Dir.S2MM, self.array.o_s2mm(r)), at, t, start, end_at)
 
-    def _junk(self, c: int, r: int, words: int) -> Message:
+    def _junk(self, r: int) -> int:
+        """Address of the junk area of core row ``r``."""
+        return self.mt.junk_base + r * self.mt.junk_bytes
+
+    def _sink(self, c: int, r: int, words: int) -> Message:
         """Where what a core sends beyond its data sinks."""
-        junk = self.mt.junk_base + r * self.mt.junk_bytes
-        return cut(Shape(self.array.memtile(c), ((words, 1),)), junk, self.mt.junk_bytes // 4)
+        mt = self.array.memtile(c)
+        return tuple((Shape(mt, dims), self._junk(r)) for dims in repeated_dims(words, self.mt.junk_bytes // 4))
 
     # ------------------------------------------------------------------ prologue and barriers
 
-    def _prologue(self, item: int, c: int, words: Sequence[int], a_slots: int) -> tuple[BdTemplate, ...]:
-        """The opcode message of ``item``, cut into descriptors that carry the barrier's acquires and releases."""
+    def _prologue(
+        self, item: int, c: int, words: Sequence[int], a_slots: int, ride: bool
+    ) -> tuple[tuple[BdTemplate, ...], LockUse | None]:
+        """The opcode message of ``item``, and the barrier: what the first activation message has to acquire, or None.
+
+        The opcodes travel while the previous item still computes. Then come the barrier's descriptors, of one filler
+        word each; the last acquire is left to the first descriptor of the activations if that is not repeated
+        (``ride``).
+        """
         column, ov, mt = self.columns[c], self.array.overlay, self.array.memtile(c)
         n_words = opcodes.HEADER_WORDS + len(words)
         if n_words * 4 > ov.ops_bytes:
             raise InfeasibleError(
                 f"opcode message of item {item}", n_words * 4, ov.ops_bytes, "bytes", ("a larger OPS area",)
             )
-        slots = -(-n_words * 4 // ov.a_slot)
+        locks = self._barrier(item, c)
+        first = None
+        if item == 0:  # the opcodes themselves are still being loaded
+            first, locks = locks[0][0], []
+        riding = None
+        if ride and locks and locks[-1][1] is None:
+            riding = locks.pop()[0]
+        slots = -(-(n_words + len(locks)) * 4 // ov.a_slot)
         while (column.a_pos + slots) % a_slots:
             slots += 1
         column.a_pos = (column.a_pos + slots) % ov.a_slots
@@ -364,17 +416,15 @@ class Emitter:
         address = self.mt.opcode_base + column.opcode_offset
         column.messages.append(data)
         column.opcode_offset += len(data)
-        locks = self._barrier(item, c)
-        chain = []
-        for i, (acquire, release) in enumerate(locks):
-            n = 1 if i + 1 < len(locks) else n_words - i
-            chain.append(BdTemplate(Shape(mt, ((n, 1),)), address + 4 * i, 1, 0, acquire, release, True))
-        rest = slots * ov.a_slot // 4 - n_words
-        while rest > 0:
-            n = min(rest, FILLER_WORDS)
-            chain.append(BdTemplate(Shape(mt, ((n, 1),)), self.mt.opcode_base))
-            rest -= n
-        return tuple(chain)
+        total = slots * ov.a_slot // 4 - len(locks)
+        # What follows the message in the opcode region serves as its filler.
+        n = max(n_words, min(total, ov.a_slot // 4 - len(locks)))
+        chain = [BdTemplate(Shape(mt, ((n, 1),)), address, 1, 0, first, None, True)]
+        column.opcode_end = max(column.opcode_end, column.opcode_offset - len(data) + 4 * n)
+        chain += [BdTemplate(Shape(mt, dims), self.mt.opcode_base) for dims in repeated_dims(total - n, FILLER_WORDS)]
+        word = Shape(mt, ((1, 1),))
+        chain += [BdTemplate(word, self.mt.opcode_base, 1, 0, acquire, release) for acquire, release in locks]
+        return tuple(chain), riding
 
     def _barrier(self, item: int, c: int) -> list[tuple[LockUse | None, LockUse | None]]:
         """Acquires and releases at the start of an item: the previous item is complete here and next door.
@@ -423,17 +473,25 @@ class Emitter:
     # ------------------------------------------------------------------ DDR traffic
 
     def _push_load_pair(
-        self, c: int, ddr: Shape, ddr_base: int, local: Shape, base: int, item: int, control: bool = False
+        self,
+        c: int,
+        ddr: Shape,
+        ddr_base: int,
+        local: Shape,
+        base: int,
+        item: int,
+        control: bool = False,
+        after: tuple[tuple[Channel, int], ...] = (),
     ) -> None:
         mt = self.array.memtile(c)
         shape = Shape(mt, local.dims)
         acquire, release = LockUse(mt, LOAD_GO, 1), LockUse(mt, LOAD_DONE, 1)
         into = BdTemplate(shape, base, 1, 0, acquire, release, control)
-        order, done = (item, -0.9), (item, 0.9)
-        self.commands.push((mt, Dir.S2MM, self.array.load_s2mm), (into,), 1, order, done)
-        self.commands.push(
-            (self.array.shim(c), Dir.MM2S, 0), (BdTemplate(ddr, ddr_base, control=control),), 1, order, done
-        )
+        start, end = (item, -0.7), (item, -0.5)
+        channel = (mt, Dir.S2MM, self.array.load_s2mm)
+        self._queue(Work(channel, (into,), 1, start, end, start, item=item))
+        source = BdTemplate(ddr, ddr_base, control=control)
+        self._queue(Work((self.array.shim(c), Dir.MM2S, 0), (source,), 1, start, end, start, after, item))
 
     def _emit_loads(self, at: int) -> None:
         """Loads that may start with item ``at``; first wait for stores of the same data."""
@@ -441,8 +499,8 @@ class Emitter:
             place = self.placement.items[index].inputs[operand]
             home = self.homes[place.storage]
             storage = self.graph.storages[place.storage]
-            for shim, number in self._storing(place.storage, place.rows).items():
-                self.commands.wait((shim, Dir.S2MM, 0), number)
+            stored = self._storing(place.storage, place.rows)
+            after = tuple(((shim, Dir.S2MM, 0), number) for shim, number in stored.items())
             for c in range(self.array.cols):
                 lo, hi = place.rows[c]
                 if hi <= lo:
@@ -452,7 +510,8 @@ class Emitter:
                 first = place.first + c * place.block_step
                 base = home.offset + lo * storage.row_bytes + first * line * 4
                 size = (hi - lo) * place.blocks * line
-                self._push_load_pair(c, Shape(int(home.arg), dims), base, Shape(0, ((size, 1),)), place.address, at)
+                local = Shape(0, ((size, 1),))
+                self._push_load_pair(c, Shape(int(home.arg), dims), base, local, place.address, at, after=after)
 
     def _storing(self, storage: str, rows: Rows) -> dict[int, int]:
         """The last task of each shim that stores any of ``rows``."""
@@ -482,30 +541,25 @@ class Emitter:
             base = out.address + (lo - out.rows[c][0]) * buffer_row * 4 + offset * line * 4
             remote = merge_dims(((hi - lo, storage.row_bytes // 4), (out.blocks, line), (line, 1)))
             ddr_base = home.offset + lo * storage.row_bytes + (out.first + c * out.block_step) * line * 4
-            order, complete = (at, -0.9), (at, 0.9)
+            start, end = (at, -0.9), (at, -0.8)
             into = BdTemplate(Shape(int(home.arg), remote), ddr_base)
-            number = self.commands.push((shim, Dir.S2MM, 0), (into,), 1, order, complete)
+            number = self._queue(Work((shim, Dir.S2MM, 0), (into,), 1, start, end, start, item=at))
             go, done = LockUse(mt, STORE_GO, 1), LockUse(mt, STORE_DONE, 1)
-            self.commands.push(
-                (mt, Dir.MM2S, self.array.store_mm2s),
-                (BdTemplate(Shape(mt, local), base, 1, 0, go, done),),
-                1,
-                order,
-                complete,
-            )
+            source = BdTemplate(Shape(mt, local), base, 1, 0, go, done)
+            channel = (mt, Dir.MM2S, self.array.store_mm2s)
+            self._queue(Work(channel, (source,), 1, start, end, start, item=at))
             self.store_tasks.setdefault(out.storage, {})[shim] = number
             self.stored_rows.setdefault(out.storage, []).append((shim, number, (lo, hi)))
 
-    def _finish(self, n: int) -> None:
-        """The HALT messages, the last stores, and the wait for them."""
+    def _finish(self, n: int) -> list[tuple[int, int]]:
+        """The HALT messages and the last stores; returns the (shim, number) of the stores to wait for at the end."""
         last = self.placement.items[-1]
         for c in range(self.array.cols):
-            chain = self._prologue(n, c, [opcodes.HALT], 1)
-            self.commands.push((self.array.memtile(c), Dir.MM2S, self.array.a_mm2s), chain, 1, (n, -1), (n, -0.5))
+            chain, _ = self._prologue(n, c, [opcodes.HALT], 1, False)
+            channel = (self.array.memtile(c), Dir.MM2S, self.array.a_mm2s)
+            self._add(channel, n, DmaTask(0, 0, chain, 1), (n, -1.0), (n, -0.55))
         self._emit_stores(last, n)
-        for tasks in self.store_tasks.values():
-            for shim, number in tasks.items():
-                self.commands.wait((shim, Dir.S2MM, 0), number)
+        return [(shim, number) for tasks in self.store_tasks.values() for shim, number in tasks.items()]
 
     # ------------------------------------------------------------------ assembly
 
@@ -514,7 +568,7 @@ class Emitter:
         blob = bytearray()
         offsets: dict[int, tuple[int, int]] = {}
         for c, column in enumerate(self.columns):
-            data = b"".join(column.messages).ljust(FILLER_WORDS * 4, b"\0")
+            data = b"".join(column.messages).ljust(max(FILLER_WORDS * 4, column.opcode_end), b"\0")
             if len(data) > self.mt.opcode_bytes:
                 raise InfeasibleError(
                     "opcode region of a memtile", len(data), self.mt.opcode_bytes, "bytes", ("a larger region",)
@@ -566,13 +620,16 @@ def _height(rows: tuple[int, int]) -> int:
     return max(0, rows[1] - rows[0])
 
 
-def _release_at_end(tasks: list[DmaTask], use: LockUse, single: bool) -> list[DmaTask]:
-    """The last task releases ``use`` with each of its messages, or, if ``single``, with the very last one only."""
+def _release_at_end(tasks: list[DmaTask], use: LockUse, single: bool, junk: int) -> list[DmaTask]:
+    """The last task releases ``use`` with each of its messages, or, if ``single``, with the very last one only.
+
+    The release is at the end of the data; what follows goes to ``junk``.
+    """
     last = tasks[-1]
     if single and last.repeat > 1:
         before, end = _split_last(last)
-        return [*tasks[:-1], before, _with_release(end, use)]
-    return [*tasks[:-1], _with_release(last, use)]
+        return [*tasks[:-1], before, _with_release(end, use, junk)]
+    return [*tasks[:-1], _with_release(last, use, junk)]
 
 
 def _split_last(task: DmaTask) -> tuple[DmaTask, DmaTask]:
@@ -582,6 +639,7 @@ def _split_last(task: DmaTask) -> tuple[DmaTask, DmaTask]:
     return DmaTask(task.first, task.last - 1, task.chain, k), DmaTask(task.last, task.last, chain, 1)
 
 
-def _with_release(task: DmaTask, use: LockUse) -> DmaTask:
-    """The task whose chain's last descriptor releases ``use``."""
-    return replace(task, chain=(*task.chain[:-1], replace(task.chain[-1], release=use)))
+def _with_release(task: DmaTask, use: LockUse, junk: int) -> DmaTask:
+    """The task whose chain's last descriptor of data releases ``use``."""
+    at = max(i for i, t in enumerate(task.chain) if t.base != junk)
+    return replace(task, chain=(*task.chain[:at], replace(task.chain[at], release=use), *task.chain[at + 1 :]))

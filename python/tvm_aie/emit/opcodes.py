@@ -118,7 +118,7 @@ def kernel_params(
     geo = item.geometry
     first, last = item.out_rows[column]
     band = tiling.bands[column][0]
-    line = geo.line_px(tiling.width)
+    line = tiling.line or geo.line_px(tiling.width)
     blocks = geo.in_blocks if tiling.a_resident else tiling.ckb
     window = [blocks, line, geo.kh, geo.kw, geo.sy, geo.sx, geo.dy, geo.dx, tiling.width, band, first, last - first]
     if isinstance(layer, Conv):

@@ -57,14 +57,26 @@ class Array:
         """(column, ring) of the memtile that feeds the weights of core row ``r``."""
         return r % self.cols, r // self.cols
 
+    def o_s2mm(self, r: int) -> int:
+        """Memtile S2MM channel of the outputs of core row ``r``."""
+        return self._s2mm(r)
+
+    def _s2mm(self, n: int) -> int:
+        """The ``n``-th S2MM channel in use; where parity rules, odd ones first: the activations' pool is the even."""
+        if not self.device.memtile_bd_parity:
+            return n
+        count = self.device.memtile_s2mm_channels
+        order = [*range(1, count, 2), *range(0, count, 2)]
+        return order[n] if n < count else n
+
     def w_s2mm(self, ring: int) -> int:
         """Memtile S2MM channel of weight ring ``ring``."""
-        return self.rows + ring
+        return self._s2mm(self.rows + ring)
 
     @property
     def load_s2mm(self) -> int:
         """Memtile S2MM channel of activation loads."""
-        return self.rows + self.rings
+        return self._s2mm(self.rows + self.rings)
 
     @property
     def a_mm2s(self) -> int:
@@ -151,9 +163,10 @@ def core_map(array: Array, tile: int, row: int) -> CoreMap:
 def build_overlay(array: Array) -> OverlayParts:
     """All static parts. Raises ``DeviceError`` when the device has too few channels."""
     dev = array.device
-    if array.load_s2mm >= dev.memtile_s2mm_channels or array.store_mm2s >= dev.memtile_mm2s_channels:
+    channels = array.rows + array.rings + 1
+    if channels > dev.memtile_s2mm_channels or array.store_mm2s >= dev.memtile_mm2s_channels:
         raise DeviceError(
-            f"device {dev.name}: the overlay needs {array.load_s2mm + 1} S2MM and {array.store_mm2s + 1} MM2S memtile "
+            f"device {dev.name}: the overlay needs {channels} S2MM and {array.store_mm2s + 1} MM2S memtile "
             f"channels, the device has {dev.memtile_s2mm_channels} and {dev.memtile_mm2s_channels}"
         )
     tiles = [Tile(c, 0, TileKind.SHIM, 0, 16, dev.shim_bds) for c in range(array.cols)]
@@ -181,7 +194,7 @@ def _flows(array: Array) -> tuple[Flow, ...]:
     for c in cols:
         mt = array.memtile(c)
         flows.append(Flow((mt, array.a_mm2s), tuple((array.core(c, r), 0) for r in rows), FlowClass.A))
-        flows += [Flow((array.core(c, r), 0), ((mt, r),), FlowClass.O, c if shared else -1) for r in rows]
+        flows += [Flow((array.core(c, r), 0), ((mt, array.o_s2mm(r)),), FlowClass.O, c if shared else -1) for r in rows]
         flows.append(Flow((array.shim(c), 0), ((mt, array.load_s2mm),), FlowClass.LOAD))
         flows.append(Flow((mt, array.store_mm2s), ((array.shim(c), 0),), FlowClass.STORE))
     for r in rows:

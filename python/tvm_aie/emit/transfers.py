@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from math import gcd
 
+from tvm_aie.device import BdLimits, Device
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.program import LockUse
 from tvm_aie.memory.placement import InputPlace, WorkItem
@@ -61,6 +64,22 @@ class DmaTask:
     repeat: int
 
 
+# A task of few messages is unrolled into a chain if that takes at most so many more descriptors.
+UNROLL_A, UNROLL_O = 4, 1
+
+
+def tasks_of(messages: Sequence[Message], device: Device, extra: int) -> list[DmaTask]:
+    """The tasks of a channel that carry these messages; ``extra``: as for ``unroll``, below 0: no folding either."""
+    limits = device.memtile_bd
+    if extra < 0:
+        return compress(messages, device.repeat_max, device.iteration_wrap_max, limits.iteration_step_max_words)
+    folded = fold(messages, limits.dims, limits.length_max_words, limits.step_max_words)
+    groups = [m for _, m in folded]
+    tasks = compress(groups, device.repeat_max, device.iteration_wrap_max, limits.iteration_step_max_words)
+    begins = [0, *accumulate(n for n, _ in folded)]
+    return [unroll(replace(t, first=begins[t.first], last=begins[t.last + 1] - 1), extra) for t in tasks]
+
+
 def compress(messages: Sequence[Message], repeat_max: int, wrap_max: int, step_max: int) -> list[DmaTask]:
     """Cut a message sequence into tasks, longest run first (greedy).
 
@@ -79,20 +98,62 @@ def compress(messages: Sequence[Message], repeat_max: int, wrap_max: int, step_m
     return tasks
 
 
-# Descriptors of a merged chain: half a memtile pool of 24 stays free for the tasks around it.
-MAX_CHAIN = 10
+def fold(messages: Sequence[Message], dims_max: int, length_max: int, step_max: int) -> list[tuple[int, Message]]:
+    """(number of messages, pieces): a run of single-piece messages at a constant step becomes one, a dimension more.
 
-
-def merge_single(tasks: Sequence[DmaTask]) -> list[DmaTask]:
-    """Chain neighbouring tasks that run once: one push instead of several."""
-    out: list[DmaTask] = []
-    for task in tasks:
-        before = out[-1] if out else None
-        if before and before.repeat == task.repeat == 1 and len(before.chain) + len(task.chain) <= MAX_CHAIN:
-            out[-1] = DmaTask(before.first, task.last, before.chain + task.chain, 1)
-        else:
-            out.append(task)
+    A stream has no message borders, so one descriptor can carry several messages if nothing lies between them.
+    """
+    out: list[tuple[int, Message]] = []
+    i = 0
+    while i < len(messages):
+        shape, base = messages[i][0]
+        n = 1
+        if len(messages[i]) == 1 and i + 1 < len(messages):
+            step = messages[i + 1][0][1] - base
+            linear = len(shape.dims) == 1 and shape.dims[0][1] == 1 and not shape.pads and step == 4 * shape.words
+            possible = step > 0 and step % 4 == 0 and step // 4 <= step_max and (linear or len(shape.dims) < dims_max)
+            while possible and i + n < len(messages) and (n + 1) * shape.words <= length_max:
+                if messages[i + n] != ((shape, base + n * step),):
+                    break
+                n += 1
+            if n > 1:
+                dims = ((n * shape.words, 1),) if linear else ((n, step // 4), *shape.dims)
+                out.append((n, ((Shape(shape.mem, dims, shape.pads), base),)))
+        if n == 1:
+            out.append((1, messages[i]))
+        i += n
     return out
+
+
+def unroll(task: DmaTask, extra: int) -> DmaTask:
+    """A task of few messages as a chain that runs once, if that takes at most ``extra`` more descriptors."""
+    locks = any(t.acquire or t.release for t in task.chain)
+    if task.repeat == 1 or (task.repeat - 1) * len(task.chain) > extra or locks:
+        return task
+    chain = tuple(
+        replace(t, base=t.base + (k % t.wrap) * t.step * 4, wrap=1, step=0)
+        for k in range(task.repeat)
+        for t in task.chain
+    )
+    return DmaTask(task.first, task.last, chain, 1)
+
+
+def merge_unused(before: BdTemplate, after: BdTemplate, area: int, words: int) -> tuple[BdTemplate, ...]:
+    """Two neighbours of a chain as one descriptor where the first one's words do not matter.
+
+    They are fillers from, or junk to, the ``words`` words at ``area``. The second is of the same kind, or an opcode
+    message: it has fillers before it, as the opcode region begins at ``area``.
+    """
+    if before.base != area or before.control or any((before.acquire, before.release, after.acquire, after.release)):
+        return before, after
+    total = before.shape.words + after.shape.words
+    base = after.base - 4 * before.shape.words
+    if after.control and base >= area:
+        return (replace(after, shape=Shape(after.shape.mem, ((total, 1),)), base=base),)
+    dims = repeated_dims(total, words)
+    if after.base == area and not after.control and len(dims) == 1:
+        return (replace(after, shape=Shape(after.shape.mem, dims[0])),)
+    return before, after
 
 
 def _run(
@@ -140,10 +201,11 @@ def input_messages(
     first, last = item.out_rows[column]
     band, n_b = tiling.bands[column]
     conv = geo.kernel == KernelId.CONV
+    line = tiling.line or geo.line_px(tiling.width)
     if tiling.a_resident:
         lo, hi = geo.rows_in(first, last - first)
         (operand,) = operands
-        pieces = _rows_pieces(array, item, operand, column, lo, hi, 0, 0, geo.in_blocks, geo.w_out)
+        pieces = _rows_pieces(array, item, operand, column, lo, hi, 0, 0, geo.in_blocks, line)
         return [_fill(array, column, pieces, tiling.a_slots * array.overlay.a_slot)]
     one_pass: list[Message] = []
     same_passes = conv and not geo.residual
@@ -158,7 +220,7 @@ def input_messages(
                     block = min((ck if conv else p) * tiling.ckb, geo.in_blocks - tiling.ckb)
                     parts: list[Piece] = []
                     for operand in operands[:1] if geo.residual else operands:
-                        parts += _rows_pieces(array, item, operand, column, lo, hi, x0, block, tiling.ckb, tiling.width)
+                        parts += _rows_pieces(array, item, operand, column, lo, hi, x0, block, tiling.ckb, line)
                     if geo.residual:
                         parts += _residual_pieces(array, operands[1], tiling, column, p, y, band, x0)
                     one_pass.append(_fill(array, column, parts, tiling.a_slots * array.overlay.a_slot))
@@ -175,9 +237,9 @@ def _rows_pieces(
     x0: int,
     block: int,
     blocks: int,
-    width: int,
+    line: int,
 ) -> list[Piece]:
-    """Input rows [lo, hi) of ``blocks`` channel blocks for ``width`` output pixels, by the memtile that holds them."""
+    """Input rows [lo, hi) of ``blocks`` channel blocks ``line`` pixels wide, by the memtile that holds them."""
     geo, place, storage = item.geometry, operand.place, operand.storage
     px_bytes = storage.pixel_bytes
     px = px_bytes // 4  # words per pixel
@@ -185,7 +247,7 @@ def _rows_pieces(
     row_bytes = place.buffer_blocks * storage.width * px_bytes
     if geo.kernel == KernelId.CONV and not geo.pool_before:
         x_first = geo.conv_x(x0) * geo.sx - geo.pad_left
-        x_count = geo.line_px(width)
+        x_count = line
     else:
         x_first, x_count = 0, geo.w_in
     begin = max(x_first, 0)
@@ -257,14 +319,48 @@ def merge_dims(dims: Sequence[tuple[int, int]], pads: Pads = ()) -> Dims:
     return (*kept, dims[-1])
 
 
-def cut(shape: Shape, base: int, most: int) -> Message:
-    """A run of words that all lie in the ``most`` words at ``base``: junk or filler, in pieces."""
-    (words, _), pieces = shape.dims[0], []
-    while words > 0:
-        n = min(words, most)
-        pieces.append((Shape(shape.mem, ((n, 1),)), base))
-        words -= n
-    return tuple(pieces)
+def _fill(array: Array, column: int, pieces: list[Piece], size: int) -> Message:
+    """Up to ``size`` bytes: zero padding at the end of the last piece, else filler words (any initialised memory)."""
+    words = size // 4 - sum(s.words for s, _ in pieces)
+    if words:
+        shape, base = pieces[-1]
+        padded = pad_end(shape, words, array.device.memtile_bd)
+        if padded is not None:
+            return (*pieces[:-1], (padded, base))
+    return (*pieces, *filler(array, column, words))
+
+
+def repeated_dims(words: int, area: int) -> list[Dims]:
+    """``words`` words from or to an area of ``area`` words whose content does not matter; rows may overlap."""
+    if words <= 0:
+        return []
+    if words <= area:
+        return [((words, 1),)]
+    most = area // 2
+    times = next((k for k in range(2, most) if words % k == 0 and words // k <= most), 0)
+    if times:
+        return [((times, 1), (words // times, 1))]
+    return [((words // most, 1), (most, 1)), ((words % most, 1),)]
+
+
+def pad_end(shape: Shape, words: int, limits: BdLimits) -> Shape | None:
+    """The piece with ``words`` zeros behind it from its descriptor's own padding; None where that cannot be done."""
+    if len(shape.dims) == 1 and shape.dims[0][1] == 1 and not shape.pads:
+        total = shape.words
+        if total <= limits.wrap_max(0) and words <= limits.pad_max(0):
+            return Shape(shape.mem, shape.dims, ((0, words),))
+        inner = gcd(total, words)
+        while inner > limits.wrap_max(0):
+            inner //= next(k for k in range(2, inner + 1) if inner % k == 0)
+        if inner % 2 == 0 and words // inner <= limits.pad_max(1) and total // inner <= limits.wrap_max(1):
+            return Shape(shape.mem, ((total // inner, inner), (inner, 1)), ((0, words // inner), (0, 0)))
+        return None
+    inner = shape.words // shape.dims[0][0] if len(shape.pads) < len(shape.dims) else 0
+    depth = len(shape.dims) - 1
+    if not inner or words % inner or not 0 < depth < 3 or words // inner > limits.pad_max(depth):
+        return None
+    pads = ((0, words // inner), *[(0, 0)] * (depth - len(shape.pads)), *shape.pads)
+    return Shape(shape.mem, shape.dims, pads)
 
 
 def place_in_ring(
@@ -285,14 +381,10 @@ def place_in_ring(
     return out, position
 
 
-def _fill(array: Array, column: int, pieces: list[Piece], size: int) -> Message:
-    """Append filler words up to ``size`` bytes: any initialised memory; the opcode region's start serves."""
-    return (*pieces, *filler(array, column, size // 4 - sum(s.words for s, _ in pieces)))
-
-
 def filler(array: Array, column: int, words: int) -> Message:
     """Words from the start of the opcode region."""
-    return cut(Shape(array.memtile(column), ((words, 1),)), array.w_ring_bytes, FILLER_WORDS)
+    mt, region = array.memtile(column), array.w_ring_bytes
+    return tuple((Shape(mt, dims), region) for dims in repeated_dims(words, FILLER_WORDS))
 
 
 # The opcode region starts with this many written words, so that a filler has something to read.
@@ -334,7 +426,8 @@ def output_messages(
                 y = first + min(b * band, last - first - band)
                 pieces = _output_pieces(array, item, storages, column, (begin, end), (y, band), (x0, tiling.width))
                 rest = tiling.o_slots_of(end - begin, o_slot) * o_slot // 4 - sum(shape.words for shape, _ in pieces)
-                messages.append((*pieces, *cut(Shape(array.memtile(column), ((rest, 1),)), junk, junk_bytes // 4)))
+                pieces += [(Shape(array.memtile(column), dims), junk) for dims in repeated_dims(rest, junk_bytes // 4)]
+                messages.append(tuple(pieces))
     return messages
 
 

@@ -109,7 +109,7 @@ def _conv_message(
     extra = packed.bias[:, begin * BLOCK : end * BLOCK].astype("<i4").tobytes()
     extra += _pointers(live.sum(axis=1)) + (cols + c_lo - base).astype("<u2").tobytes()
     tiles = packed.tiles[rows + begin, cols + c_lo].tobytes()
-    line = geo.line_px(tiling.width)
+    line = tiling.line or geo.line_px(tiling.width)
     step = (in_blocks if tiling.a_resident else tiling.ckb) * line
     lists = _lists(packed, cover, (begin, end, c_lo, c_hi), np.array([geo.dy * step, line, geo.dx]), c_lo - base)
     lengths = (lists.taps, lists.pairs, n_ocb * geo.kh if lists.addresses else 0)

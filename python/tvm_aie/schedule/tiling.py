@@ -6,9 +6,11 @@ chunks of the input channels (only when the weights of a pass do not fit, accumu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter as Counts
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import Protocol
 
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.schedule.cover import INT4, LIST, VARIANTS, Blocks, Cover, Mask, candidates, piece_costs
@@ -39,6 +41,7 @@ class Tiling:
     body: float = 0.0  # estimated cycles without the command processor
     a_resident: bool = False  # the column's whole input stays in the core; ckb then cuts the weights only
     aligned: bool = True  # ring positions are multiples of the message; else a message begins anew at the ring's end
+    line: int = 0  # pixels of an input line as sent, with zeros that make messages whole slots; 0: just what is needed
     plan: str = ""  # name of the cover of a convolution (schedule.cover)
     cover: Cover | None = field(default=None, compare=False, repr=False)
     alternatives: tuple[tuple[str, float], ...] = field(default=(), compare=False, repr=False)  # best of each plan
@@ -78,6 +81,17 @@ def active_rows(tiling: Tiling, p: int) -> int:
     return sum(1 for first, last in tiling.block_rows if first + p * tiling.nob < last)
 
 
+class Counter(Protocol):
+    """Command processor cycles of the tilings of an item."""
+
+    @property
+    def least(self) -> float:
+        """A lower bound."""
+
+    def cycles(self, t: Tiling) -> float:
+        """Of one tiling."""
+
+
 def search(
     geo: Geometry,
     live: Mask | None,
@@ -88,18 +102,19 @@ def search(
     in_place: bool,
     blocks: Blocks | None = None,
     variants: frozenset[str] = VARIANTS,
+    counter: Counter | None = None,
 ) -> Tiling:
     """Best tiling by estimated cycles.
 
     ``live``: Gamma (out_blocks, in_blocks) of a convolution. ``rows``: output rows of each column. ``in_place``: no
     output row or channel may be computed twice. ``blocks``: taps and bit widths inside the live blocks (None: all
-    taps, int8); ``variants``: parts of the superkernel that may be used. Raises ``InfeasibleError`` when nothing fits
-    a core.
+    taps, int8); ``variants``: parts of the superkernel that may be used; ``counter``: command processor cycles by
+    counting, in place of the closed form. Raises ``InfeasibleError`` when nothing fits a core.
     """
     found = tilings(geo, live, rows, n_rows, overlay, terms, in_place, blocks, variants)
     best: Tiling | None = None
     plans: dict[str, float] = {}
-    for tiling in found:
+    for tiling in _counted(found, counter) if counter else found:
         plans[tiling.plan] = min(tiling.cycles, plans.get(tiling.plan, tiling.cycles))
         best = tiling if best is None or tiling.cycles < best.cycles else best
     if best is None:
@@ -112,6 +127,24 @@ def search(
             ("use a smaller window or image width",),
         )
     return replace(best, alternatives=tuple(plans.items()))
+
+
+def _counted(candidates: Iterable[Tiling], counter: Counter) -> Iterator[Tiling]:
+    """Tilings under counted control costs, which are asked for only while they can matter for a plan."""
+    best: dict[str, float] = {}
+    counted: Counts[str] = Counts()
+    least = counter.least
+    for t in sorted(candidates, key=lambda t: t.body):
+        known = best.get(t.plan)
+        if known is not None and (combined(t.body, least) >= known or counted[t.plan] >= MOST_COUNTED):
+            continue
+        counted[t.plan] += 1
+        cycles = combined(t.body, counter.cycles(t))
+        best[t.plan] = cycles if known is None else min(cycles, known)
+        yield replace(t, cycles=cycles)
+
+
+MOST_COUNTED = 200
 
 
 def tilings(
@@ -311,8 +344,9 @@ def _conv_tiling(
     a_blocks = geo.in_blocks if resident else ckb
     n_pass = -(-(block_rows[0][1] - block_rows[0][0]) // nob)
     band, n_b = max(b for b, _ in bands), max(n for _, n in bands)
+    n_rows = len(block_rows)
     aligned = terms.push > 0
-    a = ceil_div(_input_bytes(geo, a_blocks, len(block_rows) * nob, width, band), ov.a_slot)
+    a = ceil_div(_input_bytes(geo, a_blocks, n_rows * nob, width, band), ov.a_slot)
     o = ceil_div(nob * band * width * geo.out_px, ov.o_slot)
     if aligned:
         a, o = ring_share(a, ov.a_slots), ring_share(o, ov.o_slots)
@@ -347,6 +381,9 @@ def _conv_tiling(
         aligned,
     )
     body = pipeline_cycles(pipe, ov, terms)
+    line = 0
+    if aligned and not (resident or geo.px_step > 1 or geo.pool_before):
+        line = exact_line(geo, a * ov.a_slot, a_blocks, width, band, n_rows * nob)
     control = control_cycles(
         geo,
         rows,
@@ -363,7 +400,7 @@ def _conv_tiling(
     )
     cycles = combined(body, control)
     cut = block_rows, nob, n_pass, width, n_x, bands, ckb, n_ck, a, o
-    chosen = resident, aligned, load.cover.name, load.cover
+    chosen = resident, aligned, line, load.cover.name, load.cover
     return Tiling(*cut, cycles, body, *chosen, out_px=geo.out_px)
 
 
@@ -376,6 +413,23 @@ def _output_slots(
         full, rest = divmod(last - first, nob)
         total += full * o + ((o if aligned else ceil_div(rest * block_bytes, slot)) if rest else 0)
     return total
+
+
+def exact_line(geo: Geometry, size: int, blocks: int, width: int, band: int, res_blocks: int) -> int:
+    """Pixels of an input line with which a message has just ``size`` bytes, whole rows of zeros included; 0 if none.
+
+    The memtile's DMA adds up to 31 pixels to a line and 15 rows to a message (docs/program.md section 3).
+    """
+    residual = band * res_blocks * width * 8 if geo.residual else 0
+    rows, line = geo.max_rows_in(band), geo.line_px(width)
+    data = size - residual
+    for px in range(line, line + 32):
+        extra, rest = divmod(data, px * blocks * geo.in_px)
+        if extra < rows:
+            break
+        if rest == 0 and (extra == rows or (extra - rows <= 12 and not geo.residual and geo.row_step == 1)):
+            return px
+    return 0
 
 
 def combined(body: float, control: float) -> float:

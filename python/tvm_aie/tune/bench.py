@@ -41,7 +41,7 @@ from tvm_aie.schedule.cover import Blocks
 from tvm_aie.schedule.geometry import Geometry, KernelId, PoolStage
 from tvm_aie.schedule.tiling import Tiling
 
-REPEATS, FROM, TO = 6, 2, 3  # repetitions, and those between whose ends the time is taken
+REPEATS, FROM, TO = 10, 3, 9  # repetitions, and those between whose ends the time is taken; chains span some
 MAX_CYCLES = 1 << 33
 _HEADER = struct.Struct("<8sQ")
 _MAGIC = b"AIETUNE\0"
@@ -173,7 +173,7 @@ def run(artefact: bytes) -> float:
     if magic != _MAGIC:
         raise ProgramError("not a tuning artefact")
     result = run_program(artefact[_HEADER.size :], [], RunOptions(functional=False, max_cycles=MAX_CYCLES))
-    return float(result.items[first + TO].end - result.items[first + FROM].end)
+    return float(result.items[first + TO].end - result.items[first + FROM].end) / (TO - FROM)
 
 
 def emulate(work: Workload, tiling: Tiling, device: Device) -> float:

@@ -19,7 +19,7 @@ from tvm_aie.pipeline import Workload
 from tvm_aie.schedule.cover import Blocks
 from tvm_aie.schedule.geometry import Geometry, KernelId, Overlay, PoolStage
 from tvm_aie.schedule.terms import terms_from_keys
-from tvm_aie.schedule.tiling import Tiling, tilings
+from tvm_aie.schedule.tiling import Tiling, search, tilings
 
 SPACE_VERSION = 2  # records of another version mean something else and are not used
 Values = tuple[int, ...]
@@ -34,7 +34,7 @@ KNOBS: dict[str, Callable[[Tiling], int]] = {
     "resident_input": lambda t: int(t.a_resident),
 }
 _SEEN = {"block_rows", "nob", "n_pass", "width", "n_x", "bands", "ckb", "n_ck", "a_slots", "o_slots", "a_resident"}
-_SEEN |= {"cover", "alternatives"}  # the cover follows from its name, ``plan``
+_SEEN |= {"line", "cover", "alternatives"}  # the cover follows from its name, ``plan``
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +45,7 @@ class Space:
     key: str
     knobs: dict[str, Values]
     points: dict[Values, Tiling]
+    untuned: Values | None = None  # the choice of an untuned compile where that counts commands
 
     @cached_property
     def order(self) -> tuple[Values, ...]:
@@ -54,7 +55,7 @@ class Space:
     @cached_property
     def default(self) -> Values:
         """Best point by estimate: what an untuned compile uses."""
-        return min(self.points, key=lambda p: self.points[p].cycles)
+        return self.untuned or min(self.points, key=lambda p: self.points[p].cycles)
 
     def tiling(self, values: Mapping[str, int]) -> Tiling | None:
         """The tiling that named values mean; None when no such piece fits a core, or the names are not the knobs."""
@@ -83,7 +84,13 @@ def space_of(work: Workload, device: Device, overlay: Overlay | None = None) -> 
     names = list(getters)
     knobs = {names[i]: tuple(sorted(set(columns[i]))) for i in varying}
     points = {tuple(point[i] for i in varying): t for point, t in table.items()}
-    return Space(work, workload_key(work, device, overlay), knobs, points)
+    untuned = None
+    if work.counter:
+        shape = work.geometry, work.live, work.rows, work.n_rows
+        best = search(*shape, overlay, terms, work.in_place, work.blocks, counter=work.counter)
+        untuned = tuple(get(best) for i, get in enumerate(getters.values()) if i in varying)
+        points[untuned] = best
+    return Space(work, workload_key(work, device, overlay), knobs, points, untuned)
 
 
 def _getters(found: list[Tiling]) -> dict[str, Callable[[Tiling], int]]:

@@ -1,0 +1,210 @@
+"""The command scheduler: chains of random channels never deadlock, and messages become the descriptors they mean."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graphs import GraphBuilder
+from tvm_aie.device import load_device
+from tvm_aie.emit.commands import CommandBuilder, Joining, Work, join
+from tvm_aie.emit.overlay import Array, build_overlay
+from tvm_aie.emit.program import Dir, Push, Wait
+from tvm_aie.emit.transfers import (
+    BdTemplate,
+    Shape,
+    compress,
+    fold,
+    merge_unused,
+    pad_end,
+    repeated_dims,
+    unroll,
+)
+from tvm_aie.pipeline import compile_graph
+from tvm_aie.plan.reference import evaluate
+from tvm_aie.runtime.emulator import RunOptions, run_program
+from tvm_aie.schedule.geometry import Overlay
+
+NPU1 = load_device("npu1")
+LIMITS = NPU1.memtile_bd
+
+
+def addresses(shape: Shape, base: int) -> list[int]:
+    """Word addresses on the stream; -1 for a padded zero. By brute force over all indices."""
+    pads = ((0, 0),) * (len(shape.dims) - len(shape.pads)) + shape.pads
+    sizes = [before + size + after for (size, _), (before, after) in zip(shape.dims, pads, strict=True)]
+    out = []
+    for index in np.ndindex(*sizes):
+        inner = [i - before for i, (before, _) in zip(index, pads, strict=True)]
+        inside = all(0 <= i < size for i, (size, _) in zip(inner, shape.dims, strict=True))
+        step = sum(i * stride for i, (_, stride) in zip(inner, shape.dims, strict=True))
+        out.append(base // 4 + step if inside else -1)
+    return out
+
+
+def stream(messages) -> list[int]:
+    return [a for message in messages for shape, base in message for a in addresses(shape, base)]
+
+
+shapes = st.sampled_from([Shape(1, ((4, 1),)), Shape(1, ((2, 8), (2, 1))), Shape(1, ((2, 6), (3, 1)), ((1, 1),))])
+
+
+@given(shapes, st.lists(st.tuples(st.integers(1, 9), st.sampled_from([16, 64, 256])), min_size=1, max_size=6))
+@settings(max_examples=200, deadline=None)
+def test_folded_messages_are_the_same_stream(shape, runs):
+    messages, base = [], 0
+    for count, step in runs:
+        for _ in range(count):
+            messages.append(((shape, base),))
+            base += step
+        base += 4096
+    folded = fold(messages, 4, LIMITS.length_max_words, LIMITS.step_max_words)
+    assert stream(m for _, m in folded) == stream(messages)
+    assert sum(n for n, _ in folded) == len(messages)
+    assert len(folded) <= 2 * len(runs)
+
+
+def test_folding_respects_the_fields():
+    messages = [((Shape(1, ((2, 8), (2, 8), (2, 8), (2, 1))), 64 * i),) for i in range(4)]
+    assert len(fold(messages, 4, LIMITS.length_max_words, LIMITS.step_max_words)) == 4
+    messages = [((Shape(1, ((4, 1),)), 64 * i),) for i in range(4)]
+    assert len(fold(messages, 4, 8, 1 << 17)) == 2
+    assert len(fold(messages, 4, 1000, 8)) == 4
+
+
+@given(
+    st.sampled_from([((7, 1),), ((888, 1),), ((8880, 1),), ((3, 40), (5, 8), (6, 1)), ((3, 40), (32, 1))]),
+    st.integers(1, 3000),
+)
+@settings(max_examples=300, deadline=None)
+def test_padding_is_zeros_at_the_end(dims, words):
+    shape = Shape(1, dims)
+    padded = pad_end(shape, words, LIMITS)
+    if padded is None:
+        return
+    assert addresses(padded, 0) == [*addresses(shape, 0), *[-1] * words]
+    for i, (before, after) in enumerate(reversed(padded.pads)):
+        assert max(before, after) <= LIMITS.pad_max(i)
+    for i, (size, _) in enumerate(reversed(padded.dims[1:])):
+        assert size <= LIMITS.wrap_max(i)
+
+
+def test_padding_is_found_where_it_exists():
+    assert pad_end(Shape(1, ((220, 1),)), 36, LIMITS) == Shape(1, ((220, 1),), ((0, 36),))
+    assert pad_end(Shape(1, ((8880, 1),)), 336, LIMITS) is not None  # 48 words, 7 times
+    assert pad_end(Shape(1, ((220, 1),)), 64, LIMITS) is not None  # 4 words, 16 times
+    assert pad_end(Shape(1, ((221, 1),)), 64, LIMITS) is None
+
+
+@given(st.integers(0, 40000), st.sampled_from([512, 1024]))
+@settings(max_examples=300, deadline=None)
+def test_unused_words_stay_in_their_area(words, area):
+    pieces = [Shape(1, dims) for dims in repeated_dims(words, area)]
+    assert sum(s.words for s in pieces) == words
+    assert len(pieces) <= 2
+    for shape in pieces:
+        last = sum((size - 1) * stride for size, stride in shape.dims)
+        assert last < area + area // 2
+        assert all(size <= LIMITS.wrap_max(i) for i, (size, _) in enumerate(reversed(shape.dims)) if i)
+
+
+def test_unrolled_task_is_the_same_stream():
+    messages = [((Shape(1, ((4, 1),)), 64 * (i % 3)), (Shape(1, ((2, 1),)), 4096)) for i in range(6)]
+    (task,) = compress(messages, 256, 64, 1 << 17)
+    assert unroll(task, 9) == task
+    chain = unroll(task, 10).chain
+    assert stream([[(t.shape, t.base) for t in chain]]) == stream(messages)
+
+
+def test_filler_and_opcodes_are_one_descriptor():
+    filler = BdTemplate(Shape(1, ((100, 1),)), 1000)
+    opcodes = BdTemplate(Shape(1, ((50, 1),)), 1400, control=True)
+    (merged,) = merge_unused(filler, opcodes, 1000, 1024)
+    assert (merged.base, merged.shape.words, merged.control) == (1000, 150, True)
+    assert len(merge_unused(filler, BdTemplate(Shape(1, ((50, 1),)), 1396, control=True), 1000, 1024)) == 2
+    (junk,) = merge_unused(filler, filler, 1000, 1024)
+    assert junk.shape.words == 200
+
+
+@st.composite
+def programs(draw):
+    """(channel, start, end, descriptors, repeat) of one memtile's activation and output channels over some items."""
+    out = []
+    for item in range(draw(st.integers(1, 12))):
+        n_a, n_o = draw(st.integers(1, 4)), draw(st.integers(1, 4))
+        out.append(("a", (item, -1.0), (item, -0.55), draw(st.integers(1, 5)), 1))
+        out += [
+            ("a", (item, k / n_a), (item, (k + 1) / n_a), draw(st.integers(1, 4)), draw(st.sampled_from([1, 3])))
+            for k in range(n_a)
+        ]
+        for r in range(4):
+            out += [
+                (r, (item, k / n_o), (item, (k + 1) / n_o), draw(st.integers(1, 3)), draw(st.sampled_from([1, 3])))
+                for k in range(n_o)
+            ]
+    return out
+
+
+@given(programs(), st.sampled_from([(10, 6), (14, 6), (6, 4), (0, 0)]), st.sampled_from([0.0, 3000.0, 40000.0]))
+@settings(max_examples=150, deadline=None)
+def test_no_wait_is_for_work_that_needs_what_comes_later(tasks, limits, body):
+    """Replay: a task completes only when all that starts before its end has been pushed; no wait may need more."""
+    array = Array(NPU1, Overlay())
+    builder = CommandBuilder(array, build_overlay(array).bds, [body] * 13)
+    mt = array.memtile(1)
+    works = {}
+    for where, start, end, n, repeat in tasks:
+        channel = (mt, Dir.MM2S, 0) if where == "a" else (mt, Dir.S2MM, array.o_s2mm(where))
+        chain = tuple(BdTemplate(Shape(mt, ((4, 1),)), 64 * k) for k in range(n))
+        works.setdefault(channel, []).append(Work(channel, chain, repeat, start, end, start, item=start[0]))
+    total = sum(len(w.chain) for ws in works.values() for w in ws)
+    for channel, ws in works.items():
+        longest = limits[0] if channel[1] is Dir.MM2S else limits[1]
+        works[channel] = join(ws, Joining([body] * 13, longest, longest, (1 << 18, 512)))
+        for work in works[channel]:
+            ahead = work if channel[1] is Dir.MM2S else replace_key(work)
+            builder.add(ahead)
+    builder.schedule()
+    pushed = {channel: 0 for channel in works}
+    for command in builder.commands:
+        if isinstance(command, Push):
+            pushed[(command.task.tile, command.task.dir, command.task.ch)] += 1
+        elif isinstance(command, Wait):
+            channel = (command.tile, command.dir, command.ch)
+            assert pushed[channel] >= command.count
+            needed = works[channel][command.count - 1].end
+            for other, ws in works.items():
+                assert all(w.start >= needed for w in ws[pushed[other] :])
+    assert pushed == {channel: len(ws) for channel, ws in works.items()}
+    assert sum(len(w.chain) for ws in works.values() for w in ws) <= total
+
+
+def replace_key(work: Work) -> Work:
+    return replace(work, key=min(work.start, (max(0, work.start[0] - 1), -2.0)))
+
+
+def fire(count: int):
+    """Small layers behind one another, as in SqueezeNet: bound by the command processor."""
+    b = GraphBuilder((16, 13, 13), 5)
+    x = "x"
+    for _ in range(count):
+        x = b.conv(x, 16, 1)
+        x = b.concat(b.conv(x, 32, 1), b.conv(x, 32, 3))
+    return b.graph(x)
+
+
+@pytest.mark.parametrize("count", [1, 7])
+def test_small_layers_share_tasks_and_are_exact(count):
+    graph = fire(count)
+    compiled = compile_graph(graph)
+    x = np.random.default_rng(1).integers(-128, 128, graph.inputs[0].shape).astype(np.int8)
+    result = run_program(compiled.program.to_bytes(), [x], RunOptions(check=True))
+    expected = evaluate(graph, {graph.inputs[0].tensor: x})[graph.outputs[0].tensor]
+    assert np.array_equal(result.outputs[0].ravel(), np.asarray(expected).ravel())
+    pushes = sum(i.pushes for i in result.items)
+    # Twenty channels, and those of loads, stores and weights once.
+    assert pushes < 20 * len(compiled.placement.items) + 40
+    if count > 1:
+        assert pushes < 15 * len(compiled.placement.items) + 40
