@@ -487,7 +487,8 @@ class Emitter:
         shape = Shape(mt, local.dims)
         acquire, release = LockUse(mt, LOAD_GO, 1), LockUse(mt, LOAD_DONE, 1)
         into = BdTemplate(shape, base, 1, 0, acquire, release, control)
-        start, end = (item, -0.7), (item, -0.5)
+        # Done late in the item: who waits for it before stalls the commands behind.
+        start, end = (item, -0.7), (item, 0.9)
         channel = (mt, Dir.S2MM, self.array.load_s2mm)
         self._queue(Work(channel, (into,), 1, start, end, start, item=item))
         source = BdTemplate(ddr, ddr_base, control=control)
@@ -541,7 +542,7 @@ class Emitter:
             base = out.address + (lo - out.rows[c][0]) * buffer_row * 4 + offset * line * 4
             remote = merge_dims(((hi - lo, storage.row_bytes // 4), (out.blocks, line), (line, 1)))
             ddr_base = home.offset + lo * storage.row_bytes + (out.first + c * out.block_step) * line * 4
-            start, end = (at, -0.9), (at, -0.8)
+            start, end = (at, -0.9), (at, 0.9)
             into = BdTemplate(Shape(int(home.arg), remote), ddr_base)
             number = self._queue(Work((shim, Dir.S2MM, 0), (into,), 1, start, end, start, item=at))
             go, done = LockUse(mt, STORE_GO, 1), LockUse(mt, STORE_DONE, 1)
