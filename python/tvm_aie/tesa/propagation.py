@@ -183,7 +183,7 @@ def result_types(var: Any) -> tuple[tuple[tuple[int, ...], str], ...] | None:
         return ((shape_of(var), dtype_of(var)),)
     if isinstance(var.ty, relax.TupleType):
         fields = [(f, isinstance(f, relax.TensorType) and isinstance(f.shape, relax.ShapeExpr)) for f in var.ty.fields]
-        if all(ok for _, ok in fields):
+        if all(ok and all(isinstance(d, tvm.tirx.IntImm | int) for d in f.shape.values) for f, ok in fields):
             return tuple((tuple(int(d) for d in f.shape.values), str(f.dtype)) for f, _ in fields)
     return None
 
@@ -307,7 +307,8 @@ class _Sweep:
         self.want_all(self.func.body.body)
         values = dict(bindings_of(self.func))
         for value in casts_of(self.func):  # what a cast is read by is not followed
-            self.want_all(value)
+            for used in relax.analysis.free_vars(value):
+                self.want_all(used)
         for var in reversed(self.order):
             if var in self.constants.calls or op_name(values[var]) in _READS_SHAPE:
                 continue

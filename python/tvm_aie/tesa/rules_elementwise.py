@@ -144,8 +144,9 @@ def _astype(node: Node) -> list[Fact]:
 
 
 def _same_element(node: Node, _outs: Sequence[Fact], live: Sequence[Mask]) -> list[Mask]:
+    """The same elements; of further operands (a computed scale or zero point) everything."""
     masks = [unbroadcast(live[0], node.operands[0].shape)]
-    return masks + [np.zeros((1,) * len(o.shape), np.bool_) for o in node.operands[1:]]
+    return masks + [np.full((1,) * len(o.shape), bool(live[0].any())) for o in node.operands[1:]]
 
 
 def _products(a: Fact, b: Fact) -> tuple[Values, Values]:
