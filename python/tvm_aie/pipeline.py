@@ -59,6 +59,26 @@ def compile_graph(
 
     Raises ``InfeasibleError`` when a layer cannot be cut to fit, ``ProgramError`` when a hardware limit is violated.
     """
+    return finish(prepare(graph, device, overlay), chooser)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that no tiling changes; ``options``: array, placement and memory map under each overlay that fits.
+
+    ``failure``: why the last overlay that does not fit, does not.
+    """
+
+    graph: LayerGraph
+    device: Device
+    physical: PhysicalGraph
+    packed: dict[str, PackedConv]
+    options: tuple[tuple[Array, Placement, MemtileMap], ...]
+    failure: InfeasibleError | None
+
+
+def prepare(graph: LayerGraph, device: Device | str = "npu1", overlay: Overlay | None = None) -> Prepared:
+    """The stages before the sub-volume search; ``finish`` may be called on the result many times."""
     dev = load_device(device) if isinstance(device, str) else device
     graph.verify()
     # residual adds and per-channel constants run in the epilogue of the convolution before them
@@ -69,14 +89,22 @@ def compile_graph(
     physical.verify()
     # weights are mmul tiles; Gamma says which blocks are live
     packed = _pack(physical)
-    # each tensor has a home, each item an address for what it reads and writes, and each item fits its cores
-    array, placement, layout, tilings = _schedule(dev, overlay, physical, packed, chooser)
+    # each tensor has a home, each item an address for what it reads and writes
+    options, failure = _places(dev, overlay, physical)
+    return Prepared(graph, dev, physical, packed, options, failure)
+
+
+def finish(prepared: Prepared, chooser: Chooser | None = None) -> Compiled:
+    """Choose the tilings and emit the program. Raises as ``compile_graph``."""
+    dev, physical, packed = prepared.device, prepared.physical, prepared.packed
+    # each item fits its cores
+    array, placement, layout, tilings = _schedule(prepared, chooser)
     # descriptors, locks, opcode and weight streams, commands
     emitter = Emitter(array, physical, placement, tilings, packed, layout)
     program = emitter.emit(describe(physical, placement, tilings, dev))
     # every hardware limit of the device file is satisfied
     program.verify(dev)
-    return Compiled(graph, physical, placement, tuple(tilings), program, dev)
+    return Compiled(prepared.graph, physical, placement, tuple(tilings), program, dev)
 
 
 def _pack(physical: PhysicalGraph) -> dict[str, PackedConv]:
@@ -107,24 +135,33 @@ def _place(array: Array, physical: PhysicalGraph) -> tuple[Array, Placement, Mem
     return array, _offset(placement, layout.heap_base), layout
 
 
-def _schedule(
-    device: Device,
-    overlay: Overlay | None,
-    physical: PhysicalGraph,
-    packed: dict[str, PackedConv],
-    chooser: Chooser | None,
-) -> tuple[Array, Placement, MemtileMap, list[Tiling]]:
-    """Placement and tilings under the given overlay, or under the best by estimate of those for the device."""
+def _places(
+    device: Device, overlay: Overlay | None, physical: PhysicalGraph
+) -> tuple[tuple[tuple[Array, Placement, MemtileMap], ...], InfeasibleError | None]:
+    """Placement under the given overlay, or under each of those for the device."""
     if overlay is not None:
         options: tuple[Overlay, ...] = (overlay,)
     else:
         options = IDEAL_OVERLAYS if device.core_ideal else (Overlay(),)
-    best: tuple[Array, Placement, MemtileMap, list[Tiling]] | None = None
+    out: list[tuple[Array, Placement, MemtileMap]] = []
     failure: InfeasibleError | None = None
     for option in options:
         try:
-            array, placement, layout = _place(Array(device, option), physical)
-            tilings = _tile(array, physical, packed, placement, chooser)
+            out.append(_place(Array(device, option), physical))
+        except InfeasibleError as error:
+            failure = error
+    return tuple(out), failure
+
+
+def _schedule(
+    prepared: Prepared, chooser: Chooser | None
+) -> tuple[Array, Placement, MemtileMap, list[Tiling]]:
+    """Tilings under the overlay that is best by estimate."""
+    best: tuple[Array, Placement, MemtileMap, list[Tiling]] | None = None
+    failure = prepared.failure
+    for array, placement, layout in prepared.options:
+        try:
+            tilings = _tile(array, prepared.physical, prepared.packed, placement, chooser)
         except InfeasibleError as error:
             failure = error
             continue

@@ -38,6 +38,7 @@ from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import Placement, WorkItem
 from tvm_aie.plan.graph import Conv
 from tvm_aie.plan.physical import PhysicalGraph
+from tvm_aie.schedule.order import PASSES_INSIDE
 from tvm_aie.schedule.tiling import Tiling
 
 LATE = float("inf")
@@ -137,6 +138,7 @@ class Emitter:
         self.loads_at: dict[int, list[tuple[int, int]]] = {}
         self.store_tasks: dict[str, dict[int, int]] = {}
         self.streams: list[list[bytes]] = [[] for _ in range(array.rows)]
+        self.weight_streams: dict[tuple[int, Tiling, int], bytes] = {}  # of items that share weights and tiling
         for item in placement.items:
             for operand, place in enumerate(item.inputs):
                 if not place.resident:
@@ -229,7 +231,11 @@ class Emitter:
         slot = self.array.overlay.w_slot
         for r in range(self.array.rows):
             if isinstance(layer, Conv):
-                self.streams[r].extend(weights.conv_messages(self.packed[layer.name], tiling, r, slot))
+                packed = self.packed[layer.name]
+                key = (id(packed), tiling, r)
+                if key not in self.weight_streams:
+                    self.weight_streams[key] = b"".join(weights.conv_messages(packed, tiling, r, slot))
+                self.streams[r].append(self.weight_streams[key])
             else:
                 self.streams[r].append(weights.channelwise_message(tiling, r, slot))
 
@@ -300,7 +306,7 @@ class Emitter:
         column = self.columns[c]
         mt = self.array.memtile(c)
         rows: list[tuple[int, list[DmaTask]]] = []
-        n = 0  # messages of the busiest row; a row with fewer blocks lacks the last passes
+        counts: list[int] = []
         for r in range(self.array.rows):
             junk = self.mt.junk_base + r * self.mt.junk_bytes
             messages = output_messages(self.array, item, tiling, storage, c, r, junk, self.mt.junk_bytes)
@@ -312,13 +318,15 @@ class Emitter:
                 tasks.insert(0, DmaTask(0, 0, self._junk_chain(c, r, skip * self.array.overlay.o_slot // 4), 1))
             column.o_pos[r] = (column.o_pos[r] + skip + len(messages) * tiling.o_slots) % self.array.overlay.o_slots
             rows.append((r, tasks))
-            n = max(n, len(messages))
+            counts.append(len(messages))
         o_done = sum(tasks[-1].repeat for _, tasks in rows)
         single = o_done > self.array.device.lock_max
         column.o_done[item.index] = len(rows) if single else o_done
         done = LockUse(mt, O_DONE, 1)
         out: list[_Pending] = []
-        for r, tasks in rows:
+        for (r, tasks), count in zip(rows, counts, strict=True):
+            # A row with fewer blocks lacks the last passes: of the item, or of each piece when passes are inside.
+            n = count if tiling.order == PASSES_INSIDE else max(counts)
             for task in merge_single(_release_at_end(tasks, done, single)):
                 out.append(_Pending(item.index, task.first / n, 0, task.last / n, (mt, Dir.S2MM, r), task))
         return out

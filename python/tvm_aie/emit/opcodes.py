@@ -12,6 +12,7 @@ from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.graph import Add, Conv, Pool
 from tvm_aie.plan.physical import ArrayLayer
 from tvm_aie.schedule.geometry import KernelId
+from tvm_aie.schedule.order import LOOPS, PASSES_INSIDE
 from tvm_aie.schedule.tiling import Tiling
 
 OP_MAGIC = 0x0A1E0001
@@ -70,32 +71,38 @@ def item_opcodes(item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int)
         w.op(SKIP_O, 0)
     if tiling.a_resident:
         w.op(ACQ_A, tiling.a_slots)
-    l_pass = w.open(tiling.n_pass)
-    if conv and not per_band:
-        w.op(ACQ_W)
-        w.op(SKIP_O, 0)
-    l_x = w.open(tiling.n_x)
-    l_band = w.open(n_b)
+    counts = {"pass": tiling.n_pass, "x": tiling.n_x, "band": n_b}
+    level, closing = {}, []
+    keep = conv and tiling.order == PASSES_INSIDE  # the input of a piece serves all passes
+    for name in LOOPS[tiling.order]:
+        if keep and name == "pass":
+            w.op(ACQ_A, tiling.a_slots)
+        level[name] = w.open(counts[name])
+        closing.append(name)
+        if conv and not per_band and name == "pass":
+            w.op(ACQ_W)
+            w.op(SKIP_O, 0)
     l_ck = w.open(tiling.n_ck)
-    if not tiling.a_resident:
+    if not tiling.a_resident and not keep:
         w.op(ACQ_A, tiling.a_slots)
     if per_band:
         w.op(ACQ_W)
         w.op(SKIP_O, 0)
     w.op(ACQ_O)  # acquires once: nothing while a message is held (input channel chunks after the first)
-    params = kernel_params(item, layer, tiling, column, l_band, l_ck)
+    params = kernel_params(item, layer, tiling, column, level["band"], l_ck)
     w.op(KERNEL, int(item.geometry.kernel), len(params), *params)
-    if not tiling.a_resident:
+    if not tiling.a_resident and not keep:
         w.op(REL_A, tiling.a_slots)
     if per_band:
         w.op(REL_W)
     w.close(l_ck)
     w.op(REL_O)
-    w.close(l_band)
-    w.close(l_x)
-    if conv and not per_band:
-        w.op(REL_W)
-    w.close(l_pass)
+    for name in reversed(closing):
+        if conv and not per_band and name == "pass":
+            w.op(REL_W)
+        w.close(level[name])
+        if keep and name == "pass":
+            w.op(REL_A, tiling.a_slots)
     if tiling.a_resident:
         w.op(REL_A, tiling.a_slots)
     if not conv:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from tvm_aie.errors import ProgramError
 from tvm_aie.plan.graph import Conv
 from tvm_aie.plan.physical import BLOCK, View, physical_weight
+from tvm_aie.schedule.order import PASSES_INSIDE
 from tvm_aie.schedule.tiling import HEADER_BYTES, Mask, Tiling, active_rows, header_bytes
 
 W_MAGIC = 0x0A1E0002
@@ -50,15 +51,20 @@ def pack_conv(conv: Conv, source: View, target: View) -> PackedConv:
 def conv_messages(packed: PackedConv, tiling: Tiling, row: int, slot: int) -> Iterator[bytes]:
     """The messages of core row ``row`` in stream order (per pass, then per input channel chunk).
 
-    With split input channels the sequence of a pass is repeated for each width chunk and band.
+    With split input channels the sequence of a pass is repeated for each width chunk and band; with passes as the
+    inner loop, the sequence of all passes.
     """
     first, last = tiling.block_rows[row]
     steps = tiling.n_x * max(n for _, n in tiling.bands) if tiling.weights_per_band else 1
+    passes = []
     for p in range(tiling.n_pass):
         begin, end = min(first + p * tiling.nob, last), min(first + (p + 1) * tiling.nob, last)
         # Where this row's share of the residual begins, and how many blocks the message carries.
         share = (row * tiling.nob, active_rows(tiling, p) * tiling.nob) if packed.residual else (0, 0)
-        chunks = [_conv_message(packed, tiling, begin, end, ck, slot, share) for ck in range(tiling.n_ck)]
+        passes.append([_conv_message(packed, tiling, begin, end, ck, slot, share) for ck in range(tiling.n_ck)])
+    if tiling.order == PASSES_INSIDE:
+        passes = [[message for chunks in passes for message in chunks]]
+    for chunks in passes:
         for _ in range(steps):
             yield from chunks
 

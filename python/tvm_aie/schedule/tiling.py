@@ -39,11 +39,12 @@ class Tiling:
     cycles: float
     body: float = 0.0  # estimated cycles without the command processor
     a_resident: bool = False  # the column's whole input stays in the core; ckb then cuts the weights only
+    order: int = 0  # of the loops, see ``schedule.order``
 
     @property
     def weights_per_band(self) -> bool:
-        """Weights are sent again for every band and width chunk (input channels are split)."""
-        return self.n_ck > 1
+        """Weights are sent again for every band and width chunk (input channels are split, or passes are inside)."""
+        return self.n_ck > 1 or self.order == 2
 
 
 def split_even(total: int, parts: int) -> tuple[tuple[int, int], ...]:

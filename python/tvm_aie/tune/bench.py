@@ -19,7 +19,7 @@ import numpy as np
 
 from tvm_aie.device import Device
 from tvm_aie.errors import InfeasibleError, ProgramError, TvmAieError
-from tvm_aie.pipeline import Workload, compile_graph
+from tvm_aie.pipeline import Prepared, Workload, finish, prepare
 from tvm_aie.plan.graph import (
     Add,
     AvgDivisor,
@@ -130,7 +130,7 @@ def build(work: Workload, tiling: Tiling, device: Device) -> bytes:
 
     Raises ``TvmAieError`` when the tiling cannot be built.
     """
-    graph = _graph(_Key(work))
+    prepared = _prepared(_Key(work, device))
 
     def choose(other: Workload) -> Tiling | None:
         if not other.layer.startswith("layer"):
@@ -139,8 +139,8 @@ def build(work: Workload, tiling: Tiling, device: Device) -> bytes:
             raise InfeasibleError(f"layer {work.layer} alone", 1, 0, "equal workloads", ("tune it in its network",))
         return tiling
 
-    program = compile_graph(graph, device, None, choose).program
-    first = next(i for i, layer in enumerate(graph.layers) if layer.name == "layer0")
+    program = finish(prepared, choose).program
+    first = next(i for i, layer in enumerate(prepared.graph.layers) if layer.name == "layer0")
     return _HEADER.pack(_MAGIC, first) + bytes(program.to_bytes())
 
 
@@ -182,12 +182,12 @@ def same_shape(a: Workload, b: Workload) -> bool:
 
 
 class _Key:
-    """A workload as cache key, Gamma included."""
+    """A workload on a device as cache key, Gamma included."""
 
-    def __init__(self, work: Workload) -> None:
-        self.work = work
+    def __init__(self, work: Workload, device: Device) -> None:
+        self.work, self.device = work, device
         gamma = b"" if work.live is None else np.packbits(work.live).tobytes()
-        self._value = (work.geometry, work.rows, work.n_rows, work.in_place, gamma)
+        self._value = (work.geometry, work.rows, work.n_rows, work.in_place, gamma, repr(device))
 
     def __hash__(self) -> int:
         return hash(self._value)
@@ -197,5 +197,11 @@ class _Key:
 
 
 @lru_cache(maxsize=64)
-def _graph(key: _Key) -> LayerGraph:
-    return bench_graph(key.work)
+def _prepared(key: _Key) -> Prepared:
+    """The graph of a workload, ready for a tiling. All repetitions share one weight: its messages are made once."""
+    prepared = prepare(bench_graph(key.work), key.device)
+    first = prepared.packed.get("layer0")
+    if first is None:
+        return prepared
+    shared = {name: first if name.startswith("layer") else own for name, own in prepared.packed.items()}
+    return replace(prepared, packed=shared)

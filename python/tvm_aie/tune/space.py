@@ -16,6 +16,7 @@ import numpy as np
 from tvm_aie.device import Device
 from tvm_aie.pipeline import Workload
 from tvm_aie.schedule.geometry import Geometry, KernelId, Overlay
+from tvm_aie.schedule.order import variants
 from tvm_aie.schedule.terms import terms_from_keys
 from tvm_aie.schedule.tiling import Tiling, tilings
 
@@ -30,8 +31,10 @@ KNOBS: dict[str, Callable[[Tiling], int]] = {
     "band": lambda t: max(rows for rows, _ in t.bands),
     "bands": lambda t: max(count for _, count in t.bands),
     "resident_input": lambda t: int(t.a_resident),
+    "order": lambda t: t.order,
 }
-_SEEN = {"block_rows", "nob", "n_pass", "width", "n_x", "bands", "ckb", "n_ck", "a_slots", "o_slots", "a_resident"}
+_SEEN = {"block_rows", "nob", "n_pass", "width", "n_x", "bands", "ckb", "n_ck", "a_slots", "o_slots", "a_resident",
+         "order"}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +54,8 @@ class Space:
     @cached_property
     def default(self) -> Values:
         """Best point by estimate: what an untuned compile uses."""
-        return min(self.points, key=lambda p: self.points[p].cycles)
+        own = [p for p, t in self.points.items() if t.order == 0] or list(self.points)
+        return min(own, key=lambda p: self.points[p].cycles)
 
     def tiling(self, values: Mapping[str, int]) -> Tiling | None:
         """The tiling that named values mean; None when no such piece fits a core, or the names are not the knobs."""
@@ -72,7 +76,11 @@ def space_of(work: Workload, device: Device, overlay: Overlay | None = None) -> 
     """Enumerate every tiling of ``work`` that fits."""
     overlay = overlay or Overlay()
     terms = terms_from_keys(device.keys())
-    found = list(tilings(work.geometry, work.live, work.rows, work.n_rows, overlay, terms, work.in_place))
+    found = []
+    for tiling in tilings(work.geometry, work.live, work.rows, work.n_rows, overlay, terms, work.in_place):
+        found.append(tiling)
+        bands = max(count for _, count in tiling.bands)
+        found += variants(tiling, work.geometry, work.live, bands, overlay, terms)
     getters = _getters(found)
     table = {tuple(get(t) for get in getters.values()): t for t in sorted(found, key=lambda t: -t.cycles)}
     columns = list(zip(*table, strict=True)) if table else [()] * len(getters)
