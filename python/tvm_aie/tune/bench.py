@@ -1,6 +1,6 @@
 """One workload alone: a small layer graph that repeats it, and its emulated time in steady state.
 
-    network input -> copy -> X;  X -> layer -> Y0;  X -> layer -> Y1;  ...  X -> layer -> Y5 (network output)
+    network input -> copy -> X;  X -> layer -> Y0;  X -> layer -> Y1;  ...  X -> layer -> Y7 (network output)
 
 An item begins when its predecessor is complete (a barrier), but its commands and weights come ahead of that. The time
 of the workload is therefore the distance between the ends of two repetitions in the middle: launch, the loads from DDR
@@ -40,7 +40,9 @@ from tvm_aie.runtime.emulator import RunOptions, run_program
 from tvm_aie.schedule.geometry import Geometry, KernelId
 from tvm_aie.schedule.tiling import Tiling
 
-REPEATS, FROM, TO = 6, 2, 3  # repetitions, and those between whose ends the time is taken
+# Repetitions, and those between whose ends the time is taken: late enough that the memtiles' weight rings have run dry
+# where DDR is too slow for the layer, three before the last, behind which nothing more is pushed.
+REPEATS, FROM, TO = 8, 4, 5
 MAX_CYCLES = 1 << 33
 _HEADER = struct.Struct("<8sQ")
 _MAGIC = b"AIETUNE\0"
