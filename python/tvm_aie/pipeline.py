@@ -43,6 +43,19 @@ class Workload:
     n_rows: int
     in_place: bool
     live: Mask | None = field(compare=False)
+    overlay: Overlay = Overlay()  # division of core memory; what the memtiles have left for weights is not part of it
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is decided for a whole network before any tiling.
+
+    ``overlay``: division of core memory (None: the device's default, or the best by estimate of its options);
+    ``unfused``: names of adds that stay items of their own instead of running in a convolution's epilogue.
+    """
+
+    overlay: Overlay | None = None
+    unfused: frozenset[str] = frozenset()
 
 
 # Returns the tiling to use for a workload, or None for the default (the best by estimate).
@@ -59,7 +72,7 @@ def compile_graph(
 
     Raises ``InfeasibleError`` when a layer cannot be cut to fit, ``ProgramError`` when a hardware limit is violated.
     """
-    return finish(prepare(graph, device, overlay), chooser)
+    return finish(prepare(graph, device, Plan(overlay)), chooser)
 
 
 @dataclass(frozen=True)
@@ -77,12 +90,12 @@ class Prepared:
     failure: InfeasibleError | None
 
 
-def prepare(graph: LayerGraph, device: Device | str = "npu1", overlay: Overlay | None = None) -> Prepared:
+def prepare(graph: LayerGraph, device: Device | str = "npu1", plan: Plan = Plan()) -> Prepared:
     """The stages before the sub-volume search; ``finish`` may be called on the result many times."""
     dev = load_device(device) if isinstance(device, str) else device
     graph.verify()
     # residual adds and per-channel constants run in the epilogue of the convolution before them
-    fused = fuse(graph)
+    fused = fuse(graph, plan.unfused)
     fused.verify()
     # channels have places in blocks of 8; concatenations, shuffles and groups are absorbed
     physical = assign_channels(fused)
@@ -90,7 +103,7 @@ def prepare(graph: LayerGraph, device: Device | str = "npu1", overlay: Overlay |
     # weights are mmul tiles; Gamma says which blocks are live
     packed = _pack(physical)
     # each tensor has a home, each item an address for what it reads and writes
-    options, failure = _places(dev, overlay, physical)
+    options, failure = _places(dev, plan.overlay, physical)
     return Prepared(graph, dev, physical, packed, options, failure)
 
 
@@ -173,6 +186,11 @@ def _schedule(
     return best
 
 
+def base_overlay(overlay: Overlay) -> Overlay:
+    """The division of core memory alone: the memtiles' rings as they are before they grow."""
+    return replace(overlay, memtile_w_slot=Overlay.memtile_w_slot, memtile_w_slots=Overlay.memtile_w_slots)
+
+
 def grow_weight_rings(array: Array, spare: int) -> Overlay:
     """The overlay with memtile weight rings grown into ``spare`` bytes: more weights are prefetched."""
     ov, dev = array.overlay, array.device
@@ -204,7 +222,8 @@ def _tile(
         key = (item.layer, rows, item.in_place)
         if key not in cache:
             live = packed[layer.name].live if isinstance(layer, Conv) else None
-            work = Workload(layer.name, array.device.name, item.geometry, rows, array.rows, item.in_place, live)
+            name, ring = array.device.name, base_overlay(array.overlay)
+            work = Workload(layer.name, name, item.geometry, rows, array.rows, item.in_place, live, ring)
             chosen = chooser(work) if chooser else None
             cache[key] = chosen or search(item.geometry, live, rows, array.rows, array.overlay, terms, item.in_place)
         tilings.append(cache[key])

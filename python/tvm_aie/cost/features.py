@@ -8,7 +8,7 @@ import numpy.typing as npt
 from tvm_aie.cost.analytic import BLOCK_MACS, ItemTerms, device_terms, item_terms
 from tvm_aie.device import Device
 from tvm_aie.pipeline import Workload
-from tvm_aie.schedule.geometry import KernelId, Overlay
+from tvm_aie.schedule.geometry import KernelId
 from tvm_aie.schedule.tiling import WORD, Tiling
 
 Vector = npt.NDArray[np.float64]
@@ -53,9 +53,9 @@ def _inside(work: Workload) -> float:
     return max(0.0, 1.0 - outside / max(1, rows * geo.kh))
 
 
-def feature_vector(work: Workload, tiling: Tiling, device: Device, overlay: Overlay | None = None) -> Vector:
+def feature_vector(work: Workload, tiling: Tiling, device: Device) -> Vector:
     """The features, in the order of ``NAMES``; all finite."""
-    terms = item_terms(work, tiling, device, overlay)
+    terms = item_terms(work, tiling, device)
     estimate = max(terms.estimate, 1.0)
     values = (
         np.log(estimate), np.log(physical_bound(work, device)),
@@ -108,6 +108,6 @@ def _shape(work: Workload, t: Tiling) -> tuple[float, ...]:
     )  # fmt: skip
 
 
-def stream_bound(work: Workload, tiling: Tiling, device: Device, overlay: Overlay | None = None) -> float:
+def stream_bound(work: Workload, tiling: Tiling, device: Device) -> float:
     """Cycles below which this tiling cannot be: the words of its busiest activation, weight or output stream."""
-    return item_terms(work, tiling, device, overlay).stream
+    return item_terms(work, tiling, device).stream

@@ -10,6 +10,7 @@ convolution's input. The arithmetic is the same, both roundings included, so the
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -20,11 +21,11 @@ MAX_SHIFT = 22  # of the ADD kernel: both operands stay in 32 bits
 INT32 = 1 << 31
 
 
-def fuse(graph: LayerGraph) -> LayerGraph:
-    """Fuse what can be fused."""
+def fuse(graph: LayerGraph, keep: Collection[str] = ()) -> LayerGraph:
+    """Fuse what can be fused, except the adds named in ``keep``."""
     layers = list(graph.layers)
     layers = _fuse_constants(graph, layers)
-    return replace(graph, layers=tuple(_fuse_residuals(graph, layers)))
+    return replace(graph, layers=tuple(_fuse_residuals(graph, layers, keep)))
 
 
 def _uses(graph: LayerGraph, layers: list[Layer]) -> Counter[str]:
@@ -65,12 +66,14 @@ def _fuse_constants(graph: LayerGraph, layers: list[Layer]) -> list[Layer]:
     return out
 
 
-def _fuse_residuals(graph: LayerGraph, layers: list[Layer]) -> list[Layer]:
+def _fuse_residuals(graph: LayerGraph, layers: list[Layer], keep: Collection[str]) -> list[Layer]:
     uses = _uses(graph, layers)
     made = {layer.output: i for i, layer in enumerate(layers)}
     out: list[Layer | None] = list(layers)
     for i, layer in enumerate(layers):
         if not isinstance(layer, Add) or layer.b is None or max(layer.a_shift, layer.b_shift) > MAX_SHIFT:
+            continue
+        if layer.name in keep:
             continue
         options = []
         for mine, other in ((layer.a, layer.b), (layer.b, layer.a)):

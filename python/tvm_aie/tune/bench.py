@@ -19,7 +19,7 @@ import numpy as np
 
 from tvm_aie.device import Device
 from tvm_aie.errors import InfeasibleError, ProgramError, TvmAieError
-from tvm_aie.pipeline import Prepared, Workload, finish, prepare
+from tvm_aie.pipeline import Plan, Prepared, Workload, finish, prepare
 from tvm_aie.plan.graph import (
     Add,
     AvgDivisor,
@@ -189,7 +189,8 @@ class _Key:
     def __init__(self, work: Workload, device: Device) -> None:
         self.work, self.device = work, device
         gamma = b"" if work.live is None else np.packbits(work.live).tobytes()
-        self._value = (work.geometry, work.rows, work.n_rows, work.in_place, gamma, repr(device))
+        self._value = (work.geometry, work.rows, work.n_rows, work.in_place, gamma, work.overlay,
+                       repr(device))  # fmt: skip
 
     def __hash__(self) -> int:
         return hash(self._value)
@@ -201,7 +202,7 @@ class _Key:
 @lru_cache(maxsize=64)
 def _prepared(key: _Key) -> Prepared:
     """The graph of a workload, ready for a tiling. All repetitions share one weight: its messages are made once."""
-    prepared = prepare(bench_graph(key.work), key.device)
+    prepared = prepare(bench_graph(key.work), key.device, Plan(key.work.overlay))
     first = prepared.packed.get("layer0")
     if first is None:
         return prepared

@@ -20,7 +20,7 @@ from tvm_aie.schedule.order import variants
 from tvm_aie.schedule.terms import terms_from_keys
 from tvm_aie.schedule.tiling import Tiling, tilings
 
-SPACE_VERSION = 1  # records of another version mean something else and are not used
+SPACE_VERSION = 2  # records of another version mean something else and are not used
 Values = tuple[int, ...]
 
 # What each knob says about a tiling. Fields that follow from these are no knobs.
@@ -72,9 +72,9 @@ class Space:
         return []
 
 
-def space_of(work: Workload, device: Device, overlay: Overlay | None = None) -> Space:
+def space_of(work: Workload, device: Device) -> Space:
     """Enumerate every tiling of ``work`` that fits."""
-    overlay = overlay or Overlay()
+    overlay = work.overlay
     terms = terms_from_keys(device.keys())
     found = []
     for tiling in tilings(work.geometry, work.live, work.rows, work.n_rows, overlay, terms, work.in_place):
@@ -88,7 +88,7 @@ def space_of(work: Workload, device: Device, overlay: Overlay | None = None) -> 
     names = list(getters)
     knobs = {names[i]: tuple(sorted(set(columns[i]))) for i in varying}
     points = {tuple(point[i] for i in varying): t for point, t in table.items()}
-    return Space(work, workload_key(work, device, overlay), knobs, points)
+    return Space(work, workload_key(work, device), knobs, points)
 
 
 def _getters(found: list[Tiling]) -> dict[str, Callable[[Tiling], int]]:
@@ -106,7 +106,7 @@ def _indexer(name: str, index: Mapping[str, int]) -> Callable[[Tiling], int]:
     return lambda t: index[repr(getattr(t, name))]
 
 
-def workload_key(work: Workload, device: Device, overlay: Overlay | None = None) -> str:
+def workload_key(work: Workload, device: Device) -> str:
     """Canonical text of everything that a tiling's time depends on: device, layer geometry, Gamma, core memory map."""
     gamma = None
     if work.live is not None:
@@ -114,7 +114,7 @@ def workload_key(work: Workload, device: Device, overlay: Overlay | None = None)
     key = {
         "version": SPACE_VERSION,
         "device": [device.name, device_digest(device)],
-        "overlay": asdict(overlay or Overlay()),
+        "overlay": asdict(work.overlay),
         "geometry": {k: int(v) for k, v in asdict(work.geometry).items()},
         "rows": list(work.rows),
         "n_rows": work.n_rows,
@@ -153,7 +153,8 @@ def workload_from(key: str, gamma: str) -> Workload:
             raise ValueError("Gamma does not match its digest")
         live = np.unpackbits(np.frombuffer(packed, np.uint8), count=shape[0] * shape[1]).astype(bool).reshape(shape)
     name = f"{geometry.kernel.name.lower()}-{digest_of(key)}"
-    return Workload(name, raw["device"][0], geometry, tuple(raw["rows"]), raw["n_rows"], raw["in_place"], live)
+    overlay = Overlay(**raw["overlay"])
+    return Workload(name, raw["device"][0], geometry, tuple(raw["rows"]), raw["n_rows"], raw["in_place"], live, overlay)
 
 
 def digest_of(key: str) -> str:

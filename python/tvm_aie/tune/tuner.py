@@ -19,8 +19,9 @@ from tvm.s_tir import meta_schedule as ms
 
 from tvm_aie.device import Device
 from tvm_aie.errors import InputError, TvmAieError
+from tvm_aie.pipeline import compile_graph
 from tvm_aie.plan.graph import LayerGraph
-from tvm_aie.tune import bench, network, records
+from tvm_aie.tune import bench, network, plan, records
 from tvm_aie.tune.measure import EmulatorBuilder, EmulatorRunner, Workers
 from tvm_aie.tune.network import Network, Selection
 from tvm_aie.tune.search import AnalyticalFeatures, Feasible, GuidedModel, KnobMutator, Session, point_of
@@ -84,6 +85,7 @@ class TuneOptions:
 
     ``model``: ``guided`` (estimate with learned correction) or ``xgb`` (TVM's XGBModel on our features).
     ``network_trials``: emulations of the network for the final choice; None: 3 per layer and trials / 10.
+    ``plan_trials``: emulations for the decisions of the whole network (``tune.plan``); None: all values of each knob.
     """
 
     trials: int = 256
@@ -93,6 +95,7 @@ class TuneOptions:
     model: str = "guided"
     population: int = 64
     network_trials: int | None = None
+    plan_trials: int | None = None
 
 
 Report = Callable[[Progress], None]
@@ -141,26 +144,55 @@ def tune_graphs(
     folder.mkdir(parents=True, exist_ok=True)
     records.repair(folder)
     database = ms.database.JSONDatabase(work_dir=str(folder))
-    networks = [network.network_of(graph, device)[0] for graph in graphs]
-    tuning = _Tuning(device, networks, database, options, report)
+    plans = [_planned(graph, device, database, options, report) for graph in graphs]
+    tuning = _Tuning(device, plans, database, options, report)
     tuning.search()
     selections = tuning.choose()
     return TuneResult(device, tuning.task_results(), tuple(selections), tuple(tuning.history), database)
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """A network under its plan. ``untuned``: emulated cycles without any record; ``plan``: names of the decisions."""
+
+    network: Network
+    untuned: float
+    plan: tuple[tuple[str, str], ...]
+
+
+def _planned(graph: LayerGraph, device: Device, database: Any, options: TuneOptions, report: Report) -> _Planned:
+    """Settle the decisions for the whole network, or take the recorded ones."""
+    knobs = plan.plan_knobs(graph, device)
+    net, _ = network.network_of(graph, device, plan.plan_of(knobs, {}))
+    untuned = network.cycles_of(compile_graph(graph, device))
+    places = plan.stored_plan(database, net.digest, device, knobs)
+    if places is None:
+        budget = sum(len(knob.values) for knob in knobs) if options.plan_trials is None else options.plan_trials
+
+        def told(used: int, best: float) -> None:
+            report(Progress(used, 0, "", best, best, untuned))
+
+        places, cycles, _ = plan.choose_plan(graph, device, budget, told)
+        plan.commit_plan(database, net.digest, device, knobs, places, cycles, records.target_of(device))
+    if places:
+        net, _ = network.network_of(graph, device, plan.plan_of(knobs, places))
+    names = {knob.name: knob.values for knob in knobs}
+    return _Planned(net, untuned, tuple((name, names[name][place]) for name, place in places.items()))
 
 
 class _Tuning:
     """One run of ``tune_graphs``."""
 
     def __init__(
-        self, device: Device, networks: Sequence[Network], database: Any, options: TuneOptions, report: Report
+        self, device: Device, plans: Sequence[_Planned], database: Any, options: TuneOptions, report: Report
     ) -> None:
-        self.device, self.networks, self.database = device, networks, database
+        self.device, self.plans, self.database = device, plans, database
         self.options, self.report = options, report
         self.history: list[Progress] = []
         self.weights: dict[str, int] = {}
         self.spaces: dict[str, Space] = {}
-        for net in networks:
-            for key, (work, count) in net.distinct().items():
+        for planned in plans:
+            for key, (work, count) in planned.network.distinct().items():
                 self.weights[key] = self.weights.get(key, 0) + count
                 if key not in self.spaces:
                     self.spaces[key] = space_of(work, device)
@@ -293,7 +325,8 @@ class _Tuning:
     def choose(self) -> list[Selection]:
         """Per network: try the fastest records in it and store what helps."""
         out = []
-        for net in self.networks:
+        for planned in self.plans:
+            net = planned.network
             keys = list(net.distinct())
             spaces = {k: self.spaces[k] for k in keys}
             candidates, gains = {}, {}
@@ -305,10 +338,10 @@ class _Tuning:
                 gains[key] = (default - ranked[0][0]) * self.weights[key] if ranked else 0.0
             budget = self.options.network_trials
             budget = 2 + 3 * len(keys) + self.options.trials // 10 if budget is None else budget
-            selection = network.select(net, spaces, candidates, gains, budget, self._network_told)
-            if selection.choice:
-                network.commit(self.database, net, spaces, selection, self.target)
-            out.append(selection)
+            found = network.select(net, spaces, candidates, gains, budget, self._network_told, planned.untuned)
+            if found.better:
+                network.commit(self.database, net, spaces, found, self.target)
+            out.append(replace(found, plan=planned.plan))
         return out
 
     def _likely(self, key: str) -> list[Values]:

@@ -1,0 +1,148 @@
+"""Analytical time of one tiling of one item: every stream, the busiest core, the command processor. All `estimated`.
+
+More precise than the closed form of the sub-volume search, and slower (some 0.1 ms): the learned model and the tuner
+start from it, the compiler's default does not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from tvm_aie.cost.tasks import Tasks, count_tasks
+from tvm_aie.device import Device
+from tvm_aie.pipeline import Workload
+from tvm_aie.schedule.geometry import KernelId, Overlay, ceil_div
+from tvm_aie.schedule.order import PASSES_INSIDE
+from tvm_aie.schedule.terms import KernelTerms, terms_from_keys
+from tvm_aie.schedule.tiling import WORD, Tiling
+
+BLOCK_MACS = 64
+OPCODES_PER_CALL = 7  # acquire, release and call; loops on top
+BARRIER_BDS = 6
+
+
+@dataclass(frozen=True)
+class ItemTerms:
+    """Cycles of each resource over the whole item; ``estimate``: how they combine."""
+
+    a: float  # busiest activation stream
+    w: float  # busiest weight stream between memtile and cores
+    ddr: float  # weights of all core rows through DDR
+    o: float  # busiest output stream
+    compute: float  # busiest core, opcodes included
+    control: float  # command processor, every push onto a busy channel
+    idle: float  # what the pushes cost on top when every channel is idle
+    a_messages: int
+    o_messages: int
+    w_messages: int
+    a_depth: int  # messages that the rings hold
+    o_depth: int
+    w_depth: float
+    serial: float  # time of a message through input, compute and output
+    tasks: Tasks
+    estimate: float
+
+    @property
+    def stream(self) -> float:
+        """No order of events is faster: words on the busiest stream."""
+        return max(self.a, self.w, self.o)
+
+
+@lru_cache(maxsize=16)
+def device_terms(device: Device) -> KernelTerms:
+    """The device's numbers for the closed forms."""
+    return terms_from_keys(device.keys())
+
+
+def item_terms(work: Workload, tiling: Tiling, device: Device) -> ItemTerms:
+    """All terms of ``tiling`` for ``work``."""
+    ov, terms, geo = work.overlay, device_terms(device), work.geometry
+    n_b = max(count for _, count in tiling.bands)
+    pieces = tiling.n_x * n_b
+    calls = tiling.n_pass * pieces * tiling.n_ck
+    inside = tiling.order == PASSES_INSIDE and geo.kernel == KernelId.CONV
+    a_messages = 1 if tiling.a_resident else pieces if inside else calls
+    o_messages = tiling.n_pass * pieces
+    a_each, o_each = tiling.a_slots * ov.a_slot / WORD, tiling.o_slots * ov.o_slot / WORD
+    a, o = (a_messages * a_each + ov.a_slot / WORD) / terms.a_rate, o_messages * o_each / terms.o_rate
+    w_row, w_all, w_most, w_messages = _weights(work, tiling, pieces, ov)
+    w = w_row / WORD / terms.w_rate
+    rate = device.ddr_bytes_per_cycle(device.cols)
+    ddr = w_all / rate if rate else 0.0
+    compute = _compute(work, tiling, terms, device, pieces, calls)
+    tasks = count_tasks(work, tiling, ov)
+    columns = sum(1 for r in work.rows if r)
+    pushes = columns * (tasks.a_tasks + tasks.o_tasks)
+    bds = columns * (tasks.a_bds + tasks.o_bds + BARRIER_BDS)
+    control = pushes * terms.push + bds * terms.bd_write
+    idle = pushes * (device.push_idle_cycles - device.push_queued_cycles)
+    a_depth, o_depth = max(1, ov.a_slots // tiling.a_slots), max(1, ov.o_slots // tiling.o_slots)
+    w_depth = ov.w_slots * ov.w_slot / max(w_most, 1.0)
+    serial = a_each / terms.a_rate + compute / calls + o_each / terms.o_rate
+    steady = max(a, o, w, ddr, compute)
+    if a_depth < 2:
+        steady = max(steady, a + compute)
+    if o_depth < 2:
+        steady = max(steady, o + compute)
+    if w_depth < 2 and w_messages > 1:
+        steady = max(steady, w + compute)
+    estimate = max(steady + serial, control)
+    return ItemTerms(
+        a, w, ddr, o, compute, control, idle, a_messages, o_messages, w_messages, a_depth, o_depth, w_depth, serial,
+        tasks, estimate,
+    )  # fmt: skip
+
+
+def _weights(work: Workload, t: Tiling, pieces: int, ov: Overlay) -> tuple[float, float, float, int]:
+    """(bytes of the busiest core row, of all rows, of the largest message; messages of a row)."""
+    if work.live is None:
+        return float(ov.w_slot), float(ov.w_slot * work.n_rows), float(ov.w_slot), 1
+    again = pieces if t.weights_per_band else 1
+    cols = np.minimum(np.arange(t.n_ck + 1) * t.ckb, work.live.shape[1])
+    prefix = _prefix(work)
+    per_row, most = [], 0.0
+    for first, last in t.block_rows:
+        edges = np.minimum(first + np.arange(t.n_pass + 1) * t.nob, max(first, last))
+        nnz = np.diff(np.diff(prefix[np.ix_(edges, cols)], axis=0), axis=1)
+        n_ocb = np.diff(edges)[:, None]
+        head = np.ceil((64 + 34 * n_ocb + 2 + 2 * nnz) / 64) * 64
+        size = np.where(n_ocb > 0, head + nnz * work.geometry.taps * BLOCK_MACS, 64)
+        slots = np.ceil(size / ov.w_slot) * ov.w_slot
+        per_row.append(float(slots.sum()) * again)
+        most = max(most, float(slots.max()))
+    return max(per_row), sum(per_row), most, t.n_pass * t.n_ck * again
+
+
+def _prefix(work: Workload) -> np.ndarray:  # type: ignore[type-arg]
+    assert work.live is not None
+    prefix = np.zeros((work.live.shape[0] + 1, work.live.shape[1] + 1), np.int64)
+    prefix[1:, 1:] = work.live.cumsum(0).cumsum(1)
+    return prefix
+
+
+def _compute(work: Workload, t: Tiling, terms: KernelTerms, device: Device, pieces: int, calls: int) -> float:
+    """Cycles of the busiest core (``cost.kernels.conv_cycles`` summed over the calls), opcodes included."""
+    geo = work.geometry
+    band = max(b for b, _ in t.bands)
+    own = max(last - first for first, last in t.block_rows)
+    loops = sum(1 for n in (t.n_pass, t.n_x, max(c for _, c in t.bands), t.n_ck) if n > 1)
+    opcodes = calls * (OPCODES_PER_CALL + loops) * terms.opcode
+    if work.live is None:
+        vectors = band * own * ceil_div(geo.w_out, 4)
+        each = 2.0 * geo.n_inputs if geo.kernel == KernelId.ADD else 2.0 * geo.taps
+        lines = band * own * 8.0 * (geo.kh if geo.kernel != KernelId.ADD else 1)
+        return opcodes + (0.0 if terms.ideal else calls * (terms.call + vectors * each + lines))
+    prefix = _prefix(work)[:, -1]
+    live = max(float(prefix[last] - prefix[first]) for first, last in t.block_rows)
+    if terms.ideal:
+        return opcodes + pieces * band * t.width * live * geo.taps * BLOCK_MACS / terms.macs_per_cycle
+    full, rest = divmod(band * ceil_div(t.width, 4), 8)
+    ii = full * max(terms.ii_min, 8 * terms.ii_per_acc) + (max(terms.ii_min, rest * terms.ii_per_acc) if rest else 0.0)
+    chunks = full + (rest > 0)
+    total = pieces * (own * t.n_ck * chunks * terms.a + live * (geo.taps * ii + chunks * terms.gamma))
+    if geo.residual:
+        total += pieces * own * band * (terms.add_a + 2 * ceil_div(t.width, 4) * terms.add_ii)
+    return opcodes + calls * terms.call + total
