@@ -6,11 +6,12 @@ start from it, the compiler's default does not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
+from tvm_aie.cost.control import steady_cycles
 from tvm_aie.cost.tasks import Tasks, count_tasks
 from tvm_aie.device import Device
 from tvm_aie.pipeline import Workload
@@ -21,7 +22,7 @@ from tvm_aie.schedule.tiling import WORD, Tiling
 
 BLOCK_MACS = 64
 OPCODES_PER_CALL = 7  # acquire, release and call; loops on top
-BARRIER_BDS = 6
+AHEAD_BELOW = 30000.0  # ``emit.emitter.AHEAD_BELOW``: shorter items push their outputs ahead
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def item_terms(work: Workload, tiling: Tiling, device: Device) -> ItemTerms:
     a_messages = 1 if tiling.a_resident else pieces if inside else calls
     o_messages = tiling.n_pass * pieces
     a_each, o_each = tiling.a_slots * ov.a_slot / WORD, tiling.o_slots * ov.o_slot / WORD
-    a, o = (a_messages * a_each + ov.a_slot / WORD) / terms.a_rate, o_messages * o_each / terms.o_rate
+    a, o = (a_messages + 1) * a_each / terms.a_rate, o_messages * o_each / terms.o_rate
     w_row, w_all, w_most, w_messages = _weights(work, tiling, pieces, ov)
     w = w_row / WORD / terms.w_rate
     rate = device.ddr_bytes_per_cycle(device.cols)
@@ -76,7 +77,7 @@ def item_terms(work: Workload, tiling: Tiling, device: Device) -> ItemTerms:
     tasks = count_tasks(work, tiling, ov)
     columns = sum(1 for r in work.rows if r)
     pushes = columns * (tasks.a_tasks + tasks.o_tasks)
-    bds = columns * (tasks.a_bds + tasks.o_bds + BARRIER_BDS)
+    bds = columns * (tasks.a_bds + tasks.o_bds)
     control = pushes * terms.push + bds * terms.bd_write
     idle = pushes * (device.push_idle_cycles - device.push_queued_cycles)
     a_depth, o_depth = max(1, ov.a_slots // tiling.a_slots), max(1, ov.o_slots // tiling.o_slots)
@@ -89,7 +90,11 @@ def item_terms(work: Workload, tiling: Tiling, device: Device) -> ItemTerms:
         steady = max(steady, o + compute)
     if w_depth < 2 and w_messages > 1:
         steady = max(steady, w + compute)
-    estimate = max(steady + serial, control)
+    body = steady + serial
+    # the activation stream runs ahead of the core by what the ring holds
+    a_list = [replace(t, lead=a_depth / a_messages) for t in tasks.a_list]
+    walked = steady_cycles(a_list, tasks.o_lists, columns, body, tiling.body < AHEAD_BELOW, device)
+    estimate = max(walked, control if len(tasks.a_list) < tasks.a_tasks else 0.0)
     return ItemTerms(
         a, w, ddr, o, compute, control, idle, a_messages, o_messages, w_messages, a_depth, o_depth, w_depth, serial,
         tasks, estimate,

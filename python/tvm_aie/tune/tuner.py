@@ -145,7 +145,7 @@ def tune_graphs(
     records.repair(folder)
     database = ms.database.JSONDatabase(work_dir=str(folder))
     plans = [_planned(graph, device, database, options, report) for graph in graphs]
-    tuning = _Tuning(device, plans, database, options, report)
+    tuning = Tuning(device, plans, database, options, report)
     tuning.search()
     selections = tuning.choose()
     return TuneResult(device, tuning.task_results(), tuple(selections), tuple(tuning.history), database)
@@ -180,7 +180,7 @@ def _planned(graph: LayerGraph, device: Device, database: Any, options: TuneOpti
     return _Planned(net, untuned, tuple((name, names[name][place]) for name, place in places.items()))
 
 
-class _Tuning:
+class Tuning:
     """One run of ``tune_graphs``."""
 
     def __init__(
@@ -191,19 +191,30 @@ class _Tuning:
         self.history: list[Progress] = []
         self.weights: dict[str, int] = {}
         self.spaces: dict[str, Space] = {}
-        for planned in plans:
-            for key, (work, count) in planned.network.distinct().items():
-                self.weights[key] = self.weights.get(key, 0) + count
-                if key not in self.spaces:
-                    self.spaces[key] = space_of(work, device)
         self.stopped_by: BaseException | None = None
         self.session = Session(device, self.spaces, options.seed)
         self.target = records.target_of(device)
         self.notes: dict[str, str] = {}
-        self.tasks = [key for key in self.weights if self._can_tune(key)]
-        index = records.by_key(database)
+        self.tasks: list[str] = []
+        for planned in plans:
+            for key, (work, count) in planned.network.distinct().items():
+                self.add_space(self.spaces.get(key) or space_of(work, device), count)
+        self._recall()
+
+    def add_space(self, space: Space, weight: int) -> None:
+        """One more layer, or more occurrences of one."""
+        known = space.key in self.weights
+        self.weights[space.key] = self.weights.get(space.key, 0) + weight
+        if not known:
+            self.spaces[space.key] = space
+            if self._can_tune(space.key):
+                self.tasks.append(space.key)
+
+    def _recall(self) -> None:
+        """Take what the database knows."""
+        index = records.by_key(self.database)
         for key in self.tasks:
-            for found in records.points(database, self.spaces[key], device, index):
+            for found in records.points(self.database, self.spaces[key], self.device, index):
                 self.session.add(self.spaces[key], found.point, found.cycles)
         self.session.retrain()
 
@@ -378,7 +389,7 @@ def _emulate(work: Any, tiling: Any, device: Device) -> float:
 class Recorder(ms.measure_callback.PyMeasureCallback):  # type: ignore[misc]
     """Stores each new result at once, so that an interrupt loses nothing."""
 
-    def __init__(self, tuning: _Tuning) -> None:
+    def __init__(self, tuning: Tuning) -> None:
         """``tuning``: where results go."""
         super().__init__()
         self.tuning = tuning
@@ -400,7 +411,7 @@ class Recorder(ms.measure_callback.PyMeasureCallback):  # type: ignore[misc]
 
 
 @contextmanager
-def _noting_interrupt(tuning: _Tuning) -> Iterator[None]:
+def _noting_interrupt(tuning: Tuning) -> Iterator[None]:
     """Ctrl-C and exceptions of the progress callback come out as they are."""
 
     def interrupted(*_: Any) -> None:
