@@ -58,6 +58,8 @@ class Plan:
     unfused: frozenset[str] = frozenset()
 
 
+UNTUNED = Plan()
+
 # Returns the tiling to use for a workload, or None for the default (the best by estimate).
 Chooser = Callable[[Workload], Tiling | None]
 
@@ -90,7 +92,7 @@ class Prepared:
     failure: InfeasibleError | None
 
 
-def prepare(graph: LayerGraph, device: Device | str = "npu1", plan: Plan = Plan()) -> Prepared:
+def prepare(graph: LayerGraph, device: Device | str = "npu1", plan: Plan = UNTUNED) -> Prepared:
     """The stages before the sub-volume search; ``finish`` may be called on the result many times."""
     dev = load_device(device) if isinstance(device, str) else device
     graph.verify()
@@ -166,9 +168,7 @@ def _places(
     return tuple(out), failure
 
 
-def _schedule(
-    prepared: Prepared, chooser: Chooser | None
-) -> tuple[Array, Placement, MemtileMap, list[Tiling]]:
+def _schedule(prepared: Prepared, chooser: Chooser | None) -> tuple[Array, Placement, MemtileMap, list[Tiling]]:
     """Tilings under the overlay that is best by estimate."""
     best: tuple[Array, Placement, MemtileMap, list[Tiling]] | None = None
     failure = prepared.failure

@@ -123,7 +123,7 @@ def _push_ahead(
 ) -> tuple[set[tuple[_Channel, Task]], set[tuple[_Channel, Task]]]:
     """Push what fits of this item's and the next one's outputs; returns what of each is pushed."""
     blocked: set[_Channel] = set()
-    now, after = set(done), set()
+    now, after = set(done), set[tuple[_Channel, Task]]()
     for which, known in ((item, now), (item + 1, after)):
         for channel, task in outputs:
             if (channel, task) in known:

@@ -72,35 +72,22 @@ def item_opcodes(item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int)
     if tiling.a_resident:
         w.op(ACQ_A, tiling.a_slots)
     counts = {"pass": tiling.n_pass, "x": tiling.n_x, "band": n_b}
-    level, closing = {}, []
-    keep = conv and tiling.order == PASSES_INSIDE  # the input of a piece serves all passes
+    levels: dict[str, int] = {}
+    # the input of a piece serves all passes when these are inside
+    keep = conv and tiling.order == PASSES_INSIDE
     for name in LOOPS[tiling.order]:
         if keep and name == "pass":
             w.op(ACQ_A, tiling.a_slots)
-        level[name] = w.open(counts[name])
-        closing.append(name)
+        levels[name] = w.open(counts[name])
         if conv and not per_band and name == "pass":
             w.op(ACQ_W)
             w.op(SKIP_O, 0)
-    l_ck = w.open(tiling.n_ck)
-    if not tiling.a_resident and not keep:
-        w.op(ACQ_A, tiling.a_slots)
-    if per_band:
-        w.op(ACQ_W)
-        w.op(SKIP_O, 0)
-    w.op(ACQ_O)  # acquires once: nothing while a message is held (input channel chunks after the first)
-    params = kernel_params(item, layer, tiling, column, level["band"], l_ck)
-    w.op(KERNEL, int(item.geometry.kernel), len(params), *params)
-    if not tiling.a_resident and not keep:
-        w.op(REL_A, tiling.a_slots)
-    if per_band:
-        w.op(REL_W)
-    w.close(l_ck)
+    _piece(w, item, layer, tiling, column, levels["band"], tiling.a_resident or keep)
     w.op(REL_O)
-    for name in reversed(closing):
+    for name in reversed(LOOPS[tiling.order]):
         if conv and not per_band and name == "pass":
             w.op(REL_W)
-        w.close(level[name])
+        w.close(levels[name])
         if keep and name == "pass":
             w.op(REL_A, tiling.a_slots)
     if tiling.a_resident:
@@ -109,6 +96,27 @@ def item_opcodes(item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int)
         w.op(REL_W)
     w.op(END)
     return w.words
+
+
+def _piece(
+    w: _Writer, item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int, l_band: int, has_input: bool
+) -> None:
+    """The innermost loop, over input channel chunks: one kernel call each. ``has_input``: it was acquired outside."""
+    per_band = item.geometry.kernel == KernelId.CONV and tiling.weights_per_band
+    l_ck = w.open(tiling.n_ck)
+    if not has_input:
+        w.op(ACQ_A, tiling.a_slots)
+    if per_band:
+        w.op(ACQ_W)
+        w.op(SKIP_O, 0)
+    w.op(ACQ_O)  # acquires once: nothing while a message is held (input channel chunks after the first)
+    params = kernel_params(item, layer, tiling, column, l_band, l_ck)
+    w.op(KERNEL, int(item.geometry.kernel), len(params), *params)
+    if not has_input:
+        w.op(REL_A, tiling.a_slots)
+    if per_band:
+        w.op(REL_W)
+    w.close(l_ck)
 
 
 def kernel_params(item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int, l_band: int, l_ck: int) -> list[int]:

@@ -52,6 +52,11 @@ class Space:
         return tuple(sorted(self.points))
 
     @cached_property
+    def index(self) -> dict[Values, int]:
+        """Place of each point in ``order``."""
+        return {p: i for i, p in enumerate(self.order)}
+
+    @cached_property
     def default(self) -> Values:
         """Best point by estimate: what an untuned compile uses."""
         own = [p for p, t in self.points.items() if t.order == 0] or list(self.points)

@@ -17,6 +17,7 @@ import numpy as np
 from tvm.ir.utils import derived_object
 from tvm.s_tir import meta_schedule as ms
 
+from tvm_aie.cost.learned import LearnedModel
 from tvm_aie.device import Device
 from tvm_aie.errors import InputError, TvmAieError
 from tvm_aie.pipeline import compile_graph
@@ -85,6 +86,7 @@ class TuneOptions:
 
     ``model``: ``guided`` (estimate with learned correction) or ``xgb`` (TVM's XGBModel on our features).
     ``network_trials``: emulations of the network for the final choice; None: 3 per layer and trials / 10.
+    ``start``: a model of ``cost fit`` that predictions start from; None: the one that ships, for its device.
     ``plan_trials``: emulations for the decisions of the whole network (``tune.plan``); None: all values of each knob.
     """
 
@@ -96,6 +98,7 @@ class TuneOptions:
     population: int = 64
     network_trials: int | None = None
     plan_trials: int | None = None
+    start: str | Path | None = None
 
 
 Report = Callable[[Progress], None]
@@ -186,13 +189,14 @@ class Tuning:
     def __init__(
         self, device: Device, plans: Sequence[_Planned], database: Any, options: TuneOptions, report: Report
     ) -> None:
+        """``plans``: the networks; layers may also be added one by one (``add_space``)."""
         self.device, self.plans, self.database = device, plans, database
         self.options, self.report = options, report
         self.history: list[Progress] = []
         self.weights: dict[str, int] = {}
         self.spaces: dict[str, Space] = {}
         self.stopped_by: BaseException | None = None
-        self.session = Session(device, self.spaces, options.seed)
+        self.session = Session(device, self.spaces, options.seed, _start_model(device, options))
         self.target = records.target_of(device)
         self.notes: dict[str, str] = {}
         self.tasks: list[str] = []
@@ -321,7 +325,7 @@ class Tuning:
             init_min_unmeasured=min(16, len(space.points)),
             genetic_num_iters=3,
             genetic_mutate_prob=0.85,
-            eps_greedy=0.1,
+            eps_greedy=0.05,
         )
         return ms.TuneContext(
             records.module_for(space),
@@ -375,6 +379,13 @@ class Tuning:
             layer, count = space.work.layer, len(space.points)
             rows.append(TaskResult(layer, digest_of(key), weight, count, len(known), default, best, note))
         return tuple(rows)
+
+
+def _start_model(device: Device, options: TuneOptions) -> LearnedModel:
+    """The model that predictions start from."""
+    if options.start is None:
+        return LearnedModel.pretrained(device)
+    return LearnedModel.load(options.start)
 
 
 def _emulate(work: Any, tiling: Any, device: Device) -> float:
