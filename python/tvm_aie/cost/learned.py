@@ -190,7 +190,7 @@ def _weights(samples: Sequence[Sample]) -> Floats:
     for s in samples:
         groups.setdefault(s.group, []).append(s.cycles)
     best = {g: min(v) for g, v in groups.items()}
-    return np.array([(0.05 + (best[s.group] / s.cycles) ** 2) / len(groups[s.group]) * 100 for s in samples])
+    return np.array([(0.02 + (best[s.group] / s.cycles) ** 6) / len(groups[s.group]) * 100 for s in samples])
 
 
 def _xgboost() -> Any:

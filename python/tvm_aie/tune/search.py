@@ -155,11 +155,17 @@ def _correction(matrix: Floats, base: Floats, known: list[tuple[int, float]]) ->
 
 
 def point_of(space: Space, trace: Any) -> Values | None:
-    """The point that a trace decided; None when it is infeasible."""
+    """The point that a trace decided; None when it is infeasible or decides other knobs."""
     values = values_of(trace, space.knobs)
     if values is None or space.tiling(values) is None:
         return None
     return tuple(values.values())
+
+
+def searched_point(space: Space, trace: Any) -> Values | None:
+    """The point that a trace of the search means: of an infeasible combination, the nearest feasible one."""
+    values = values_of(trace, space.knobs)
+    return None if values is None else space.nearest(values)
 
 
 @derived_object
@@ -178,7 +184,7 @@ class KnobMutator(ms.mutator.PyMutator):  # type: ignore[misc]
     def apply(self, trace: Any, _: Any) -> Any:
         """The mutated trace, or None."""
         assert self.space is not None
-        point = point_of(self.space, trace)
+        point = searched_point(self.space, trace)
         target = mutate(self.session, self.space, point)
         for (inst, values, _index), value in zip(decisions(trace), target, strict=True):
             trace = trace.with_decision(inst, values.index(value), remove_postproc=True)
@@ -207,31 +213,6 @@ def mutate(session: Session, space: Space, point: Values | None) -> Values:
 
 
 @derived_object
-class Feasible(ms.postproc.PyPostproc):  # type: ignore[misc]
-    """Rejects combinations of knobs that mean no piece that fits a core."""
-
-    def __init__(self, session: Session) -> None:
-        """``session``: shared by all tasks."""
-        super().__init__()
-        self.session = session
-        self.space: Space | None = None
-
-    def _initialize_with_tune_context(self, context: Any) -> None:
-        self.space = self.session.space(context.mod)
-
-    def apply(self, sch: Any) -> bool:
-        """True when the schedule's knobs are feasible."""
-        assert self.space is not None
-        return point_of(self.space, sch.trace) is not None
-
-    def clone(self) -> Any:
-        """A copy for another thread."""
-        other = Feasible(self.session)
-        other.space = self.space
-        return other
-
-
-@derived_object
 class AnalyticalFeatures(ms.feature_extractor.PyFeatureExtractor):  # type: ignore[misc]
     """One row of analytical terms per candidate, for TVM's own ``XGBModel``."""
 
@@ -246,7 +227,7 @@ class AnalyticalFeatures(ms.feature_extractor.PyFeatureExtractor):  # type: igno
         best = np.log(self.session.predicted(space).min())
         rows = []
         for candidate in candidates:
-            point = point_of(space, candidate.sch.trace)
+            point = searched_point(space, candidate.sch.trace)
             assert point is not None
             row = feature_vector(space.work, space.points[point], self.session.device)
             row[:2] -= best
@@ -282,5 +263,5 @@ class GuidedModel(ms.cost_model.PyCostModel):  # type: ignore[misc]
         best = min(cycles.values())
         known = self.session.measured.get(space.key, {})
         scores = {p: best / c * (KNOWN_FACTOR if p in known else 1.0) for p, c in cycles.items()}
-        points = [point_of(space, c.sch.trace) for c in candidates]
+        points = [searched_point(space, c.sch.trace) for c in candidates]
         return np.array([scores[p] if p is not None else 0.0 for p in points], np.float64)

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tvm_aie.device import Device
 from tvm_aie.pipeline import Workload
@@ -67,6 +68,23 @@ class Space:
         if set(values) != set(self.knobs):
             return None
         return self.points.get(tuple(values[name] for name in self.knobs))
+
+    @cached_property
+    def _places(self) -> npt.NDArray[np.float64]:
+        """Per point and knob, the place of its value among the knob's values, scaled to 0..1."""
+        columns = [{v: i / (len(values) - 1) for i, v in enumerate(values)} for values in self.knobs.values()]
+        return np.array([[column[v] for column, v in zip(columns, p, strict=True)] for p in self.order]).reshape(
+            len(self.order), len(columns)
+        )
+
+    def nearest(self, values: Mapping[str, int]) -> Values:
+        """The feasible point closest to a combination of knob values: itself, or fewest and smallest changes."""
+        point = tuple(values[name] for name in self.knobs)
+        if point in self.points:
+            return point
+        place = np.array([vs.index(v) / (len(vs) - 1) for vs, v in zip(self.knobs.values(), point, strict=True)])
+        apart = np.abs(self._places - place)
+        return self.order[int(np.argmin((apart > 0).sum(axis=1) + apart.sum(axis=1)))]
 
     def neighbours(self, point: Values) -> list[Values]:
         """Feasible points that differ in one knob, or else in two."""

@@ -25,7 +25,7 @@ from tvm_aie.plan.graph import LayerGraph
 from tvm_aie.tune import bench, network, plan, records
 from tvm_aie.tune.measure import EmulatorBuilder, EmulatorRunner, Workers
 from tvm_aie.tune.network import Network, Selection
-from tvm_aie.tune.search import AnalyticalFeatures, Feasible, GuidedModel, KnobMutator, Session, point_of
+from tvm_aie.tune.search import AnalyticalFeatures, GuidedModel, KnobMutator, Session, searched_point
 from tvm_aie.tune.space import Space, Values, digest_of, space_of
 from tvm_aie.tune.stub import space_generator
 
@@ -330,7 +330,7 @@ class Tuning:
         return ms.TuneContext(
             records.module_for(space),
             target=self.target,
-            space_generator=space_generator(KnobMutator(self.session), Feasible(self.session), space.knobs),
+            space_generator=space_generator(KnobMutator(self.session), space.knobs),
             search_strategy=search,
             task_name=f"{index:02d}-{space.work.layer}",
             rand_state=self.options.seed * 1000 + index + 1,
@@ -413,7 +413,7 @@ class Recorder(ms.measure_callback.PyMeasureCallback):  # type: ignore[misc]
         tuning = self.tuning
         space = tuning.spaces[tuning.tasks[task_id]]
         for candidate, built, ran in zip(measure_candidates, builder_results, runner_results, strict=True):
-            point = point_of(space, candidate.sch.trace)
+            point = searched_point(space, candidate.sch.trace)
             if point is None:
                 continue
             failed = built.error_msg is not None or not ran.run_secs
