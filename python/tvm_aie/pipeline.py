@@ -15,7 +15,7 @@ from tvm_aie.memory.placement import Placement, WorkItem, plan_memory
 from tvm_aie.plan.fuse import fuse
 from tvm_aie.plan.graph import Conv, LayerGraph
 from tvm_aie.plan.physical import PhysicalGraph, assign_channels
-from tvm_aie.schedule.geometry import IDEAL_OVERLAYS, Geometry, Overlay
+from tvm_aie.schedule.geometry import DEFAULT_OVERLAY, IDEAL_OVERLAYS, Geometry, Overlay
 from tvm_aie.schedule.terms import terms_from_keys
 from tvm_aie.schedule.tiling import Mask, Tiling, search
 
@@ -43,7 +43,7 @@ class Workload:
     n_rows: int
     in_place: bool
     live: Mask | None = field(compare=False)
-    overlay: Overlay = Overlay()  # division of core memory; what the memtiles have left for weights is not part of it
+    overlay: Overlay = DEFAULT_OVERLAY  # division of core memory, without what the memtiles have left for weights
 
 
 @dataclass(frozen=True)

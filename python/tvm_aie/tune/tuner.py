@@ -85,7 +85,7 @@ class TuneOptions:
     """How to search. ``workers``: processes (0: this one); ``rpc``: (host, port, key) of a tracker.
 
     ``model``: ``guided`` (estimate with learned correction) or ``xgb`` (TVM's XGBModel on our features).
-    ``network_trials``: emulations of the network for the final choice; None: 3 per layer and trials / 10.
+    ``network_trials``: emulations of the network for the final choice; None: 3 per layer and trials / 20.
     ``start``: a model of ``cost fit`` that predictions start from; None: the one that ships, for its device.
     ``plan_trials``: emulations for the decisions of the whole network (``tune.plan``); None: all values of each knob.
     """
@@ -352,7 +352,7 @@ class Tuning:
                 default = known.get(self.spaces[key].default, float("inf"))
                 gains[key] = (default - ranked[0][0]) * self.weights[key] if ranked else 0.0
             budget = self.options.network_trials
-            budget = 2 + 3 * len(keys) + self.options.trials // 10 if budget is None else budget
+            budget = 2 + 3 * len(keys) + self.options.trials // 20 if budget is None else budget
             found = network.select(net, spaces, candidates, gains, budget, self._network_told, planned.untuned)
             if found.better:
                 network.commit(self.database, net, spaces, found, self.target)
