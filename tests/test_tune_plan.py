@@ -10,7 +10,7 @@ from tvm.s_tir import meta_schedule as ms
 
 from tuning_nets import Builder, residual_graph, small_graph
 from tvm_aie.device import load_device
-from tvm_aie.pipeline import Plan, compile_graph, finish, prepare
+from tvm_aie.pipeline import Decisions, compile_graph, finish, prepare
 from tvm_aie.plan.reference import evaluate
 from tvm_aie.runtime.emulator import RunOptions, run_program
 from tvm_aie.tune import TuneOptions, load_records, tune_graphs
@@ -33,17 +33,17 @@ def values(graph, plan):
 def test_every_division_of_core_memory_fits_and_computes_the_same(name):
     overlay = OVERLAYS[name]
     assert overlay.core_bytes <= NPU1.core_mem_bytes - NPU1.core_reserved_bytes
-    got, want = values(residual_graph(), Plan(overlay))
+    got, want = values(residual_graph(), Decisions(overlay))
     assert np.array_equal(got, want)
 
 
 def test_an_add_of_its_own_computes_the_same():
     graph = residual_graph()
     knobs = plan_knobs(graph, NPU1)
-    assert [k.name for k in knobs] == ["buffering", "fusion0"] and knobs[0].values == tuple(OVERLAYS)
+    assert [k.name for k in knobs][:2] == ["buffering", "fusion0"] and knobs[0].values == tuple(OVERLAYS)
     plan = plan_of(knobs, {"fusion0": 1})
-    assert plan.unfused and plan_of(knobs, {}) == Plan(OVERLAYS["default"])
-    separate, fused = (len(finish(prepare(graph, NPU1, p)).tilings) for p in (plan, Plan()))
+    assert plan.unfused and plan_of(knobs, {}) == Decisions(OVERLAYS["default"])
+    separate, fused = (len(finish(prepare(graph, NPU1, p)).tilings) for p in (plan, Decisions()))
     assert separate == fused + 1
     got, want = values(graph, plan)
     assert np.array_equal(got, want)
@@ -55,7 +55,7 @@ def test_adds_behind_equal_convolutions_are_one_knob():
     for _ in range(3):
         y = b.add(b.conv(b.conv(y, 32), 32, 3), y)
     knobs = plan_knobs(b.graph(y), NPU1)
-    assert len(knobs) == 2 and len(plan_of(knobs, {"fusion0": 1}).unfused) == 3
+    assert [k.name for k in knobs][1:] == ["fusion0"] and len(plan_of(knobs, {"fusion0": 1}).unfused) == 3
 
 
 def test_the_choice_is_the_best_of_what_was_tried():

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 
 from tvm_aie.device import Device, load_device
 from tvm_aie.emit.emitter import Emitter, MemtileMap, memtile_map, opcode_bytes_estimate
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.program import Program
-from tvm_aie.emit.weights import PackedConv, pack_conv
+from tvm_aie.emit.weights import PackedConv, item_weights, pack_conv
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import Placement, WorkItem, plan_memory
-from tvm_aie.plan.fuse import fuse
+from tvm_aie.plan.fuse import PoolPair, fuse, fuse_pools, pool_pairs
 from tvm_aie.plan.graph import Conv, LayerGraph
 from tvm_aie.plan.physical import PhysicalGraph, assign_channels
+from tvm_aie.plan.siblings import Groups, sibling_groups
 from tvm_aie.schedule.geometry import DEFAULT_OVERLAY, IDEAL_OVERLAYS, Geometry, Overlay
 from tvm_aie.schedule.terms import terms_from_keys
 from tvm_aie.schedule.tiling import Mask, Tiling, search
@@ -46,22 +48,44 @@ class Workload:
     overlay: Overlay = DEFAULT_OVERLAY  # division of core memory, without what the memtiles have left for weights
 
 
+# Returns the tiling to use for a workload, or None for the default (the best by estimate).
+Chooser = Callable[[Workload], Tiling | None]
+
+
 @dataclass(frozen=True)
-class Plan:
-    """What is decided for a whole network before any tiling.
+class Moves:
+    """Which moves the schedule may make.
+
+    ``tails``: adds and constants in a convolution's epilogue (``plan.fuse``); ``pools``: pools in a convolution's call
+    (``plan.fuse``); ``siblings``: convolutions of one input share an item (``plan.siblings``); ``splits``: rows of an
+    image are packed into columns so that few reads are far (``memory.partition``); ``spread``: channels of a global
+    pool over the columns (``memory.placement``); ``runs``: layers depth-first where what lies between them does not fit
+    (``memory.depth_first``). ``always``: pools and siblings without asking the estimate.
+    """
+
+    tails: bool = True
+    pools: bool = True
+    siblings: bool = True
+    splits: bool = True
+    spread: bool = True
+    runs: bool = True
+    always: bool = False
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What is settled for a whole network before the tilings.
 
     ``overlay``: division of core memory (None: the device's default, or the best by estimate of its options);
-    ``unfused``: names of adds that stay items of their own instead of running in a convolution's epilogue.
+    ``unfused``: names of adds that stay items of their own; ``moves``: what else the schedule may do.
     """
 
     overlay: Overlay | None = None
     unfused: frozenset[str] = frozenset()
+    moves: Moves = Moves()
 
 
-UNTUNED = Plan()
-
-# Returns the tiling to use for a workload, or None for the default (the best by estimate).
-Chooser = Callable[[Workload], Tiling | None]
+UNTUNED = Decisions()
 
 
 def compile_graph(
@@ -69,57 +93,192 @@ def compile_graph(
     device: Device | str = "npu1",
     overlay: Overlay | None = None,
     chooser: Chooser | None = None,
+    moves: Moves = Moves(),
 ) -> Compiled:
     """Compile a layer graph for a device. ``chooser`` may overrule the sub-volume search (tuned records).
 
+    ``moves``: what the schedule may do; for ablations.
+
     Raises ``InfeasibleError`` when a layer cannot be cut to fit, ``ProgramError`` when a hardware limit is violated.
     """
-    return finish(prepare(graph, device, Plan(overlay)), chooser)
+    return finish(prepare(graph, device, Decisions(overlay, moves=moves)), chooser)
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Everything that no tiling changes; ``options``: array, placement and memory map under each overlay that fits.
-
-    ``failure``: why the last overlay that does not fit, does not.
-    """
+    """Everything that no chosen tiling changes: the plan that is best by estimate, with its default tilings."""
 
     graph: LayerGraph
     device: Device
-    physical: PhysicalGraph
-    packed: dict[str, PackedConv]
-    options: tuple[tuple[Array, Placement, MemtileMap], ...]
-    failure: InfeasibleError | None
+    plan: Plan
 
 
-def prepare(graph: LayerGraph, device: Device | str = "npu1", plan: Plan = UNTUNED) -> Prepared:
-    """The stages before the sub-volume search; ``finish`` may be called on the result many times."""
+def prepare(graph: LayerGraph, device: Device | str = "npu1", decisions: Decisions = UNTUNED) -> Prepared:
+    """The stages before tilings are chosen; ``finish`` may be called on the result many times."""
     dev = load_device(device) if isinstance(device, str) else device
     graph.verify()
     # residual adds and per-channel constants run in the epilogue of the convolution before them
-    fused = fuse(graph, plan.unfused)
+    fused = fuse(graph, decisions.unfused) if decisions.moves.tails else graph
     fused.verify()
-    # channels have places in blocks of 8; concatenations, shuffles and groups are absorbed
-    physical = assign_channels(fused)
-    physical.verify()
-    # weights are mmul tiles; Gamma says which blocks are live
-    packed = _pack(physical)
-    # each tensor has a home, each item an address for what it reads and writes
-    options, failure = _places(dev, plan.overlay, physical)
-    return Prepared(graph, dev, physical, packed, options, failure)
+    # pools run inside convolutions and siblings share an item where that is faster by estimate; channels have places
+    # in blocks of 8, weights are mmul tiles, each tensor has a home, and each item fits its cores
+    return Prepared(graph, dev, _schedule(dev, decisions.overlay, fused, decisions.moves))
 
 
 def finish(prepared: Prepared, chooser: Chooser | None = None) -> Compiled:
-    """Choose the tilings and emit the program. Raises as ``compile_graph``."""
-    dev, physical, packed = prepared.device, prepared.physical, prepared.packed
-    # each item fits its cores
-    array, placement, layout, tilings = _schedule(prepared, chooser)
+    """Take the tilings that ``chooser`` wants and emit the program. Raises as ``compile_graph``."""
+    dev, plan = prepared.device, prepared.plan
+    physical, placement, tilings = plan.physical, plan.placement, plan.tilings
+    if chooser is not None:
+        tilings = _chosen(plan, chooser)
     # descriptors, locks, opcode and weight streams, commands
-    emitter = Emitter(array, physical, placement, tilings, packed, layout)
+    emitter = Emitter(plan.array, physical, placement, tilings, plan.packed, plan.layout)
     program = emitter.emit(describe(physical, placement, tilings, dev))
     # every hardware limit of the device file is satisfied
     program.verify(dev)
-    return Compiled(prepared.graph, physical, placement, tuple(tilings), program, dev)
+    return Compiled(prepared.graph, physical, placement, tilings, program, dev)
+
+
+def _chosen(plan: Plan, chooser: Chooser) -> tuple[Tiling, ...]:
+    """The chooser's tiling of each item, or the default one. It is asked once per equal workload of a layer."""
+    cache: dict[tuple[str, Geometry, tuple[int, ...], bool], Tiling] = {}
+    out = []
+    for item, default in zip(plan.placement.items, plan.tilings, strict=True):
+        work = workload(plan.array, item, plan.physical, plan.packed)
+        key = (work.layer, work.geometry, work.rows, work.in_place)
+        if key not in cache:
+            cache[key] = chooser(work) or default
+        out.append(cache[key])
+    return tuple(out)
+
+
+def workload(array: Array, item: WorkItem, physical: PhysicalGraph, packed: dict[str, PackedConv]) -> Workload:
+    """What the tiling of an item depends on."""
+    weights = item_weights(item, physical, packed)
+    return Workload(
+        item_name(item, physical),
+        array.device.name,
+        item.geometry,
+        tuple(max(0, b - a) for a, b in item.out_rows),
+        array.rows,
+        item.in_place,
+        weights.live if weights else None,
+        base_overlay(array.overlay),
+    )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One way to schedule a network: pools inside convolutions, siblings that share an item, and what follows."""
+
+    pools: tuple[PoolPair, ...]
+    array: Array
+    physical: PhysicalGraph
+    packed: dict[str, PackedConv]
+    placement: Placement
+    layout: MemtileMap
+    tilings: tuple[Tiling, ...]
+
+    @property
+    def cycles(self) -> float:
+        """Estimated: the items one after the other, and what of their loads and stores does not hide behind them."""
+        return sum(t.cycles for t in self.tilings) + ddr_exposed(self)
+
+    def costs(self) -> dict[str, float]:
+        """Estimated cycles by item name."""
+        out: dict[str, float] = {}
+        for item, tiling in zip(self.placement.items, self.tilings, strict=True):
+            name = item_name(item, self.physical)
+            out[name] = out.get(name, 0.0) + tiling.cycles
+        return out
+
+
+def ddr_exposed(plan: Plan) -> float:
+    """Cycles that items wait for DDR (estimated).
+
+    A load is issued one item ahead unless its data is being stored then; loads and stores have a channel each.
+    """
+    rate = 4 * plan.array.device.keys()["flow.load.words_per_cycle"]
+    storages = plan.physical.storages
+    loads, stores = [0.0] * (len(plan.tilings) + 1), [0.0] * (len(plan.tilings) + 1)
+    waits = 0.0
+    for item in plan.placement.items:
+        for place in item.inputs:
+            if place.loaded:
+                most = max(b - a for a, b in place.rows)
+                cycles = most * place.blocks * storages[place.storage].width * 8 / rate
+                if place.load_at == item.index:
+                    waits += cycles + (stores[item.index] if item.index else 0.0)
+                else:
+                    loads[place.load_at] += cycles
+        for out in item.outputs:
+            if out.store:
+                most = max(b - a for a, b in item.out_rows)
+                stores[item.index + 1] += most * out.blocks * storages[out.storage].width * 8 / rate
+    hidden = (t.cycles for t in plan.tilings)
+    return waits + sum(max(0.0, max(load, store) - t) for load, store, t in zip(loads, stores, hidden, strict=False))
+
+
+class _Planner:
+    """Makes plans of one network for one division of core memory; keeps what they have in common."""
+
+    def __init__(
+        self, device: Device, overlay: Overlay, fused: LayerGraph, moves: Moves
+    ) -> None:
+        self.device, self.overlay, self.fused, self.moves = device, overlay, fused, moves
+        self.tilings: _TilingCache = {}
+        self.graphs: dict[tuple[PoolPair, ...], tuple[PhysicalGraph, dict[str, PackedConv]]] = {}
+
+    def plan(self, pools: tuple[PoolPair, ...], wanted: Callable[[str], bool], runs: bool = True) -> Plan:
+        """``wanted``: whether the siblings of an item name share it; ``runs``: layers may run depth-first."""
+        if pools not in self.graphs:
+            graph = fuse_pools(self.fused, pools)
+            graph.verify()
+            physical = assign_channels(graph)
+            physical.verify()
+            self.graphs[pools] = physical, _pack(physical)
+        physical, packed = self.graphs[pools]
+        groups: list[tuple[int, ...]] = []
+        for group in sibling_groups(physical):
+            joint = self.moves.siblings and wanted(group_name(group, physical))
+            groups += [group] if joint else [(m,) for m in group]
+        array = Array(self.device, self.overlay)
+        array, placement, layout = _place(
+            array, physical, tuple(sorted(groups)), replace(self.moves, runs=runs and self.moves.runs)
+        )
+        tilings = _tile(array, physical, packed, placement, self.tilings)
+        return Plan(pools, array, physical, packed, placement, layout, tuple(tilings))
+
+
+def _plans(planner: _Planner) -> Iterator[Plan]:
+    """All pools and siblings together, depth-first or not; each by itself; those together that are faster so.
+
+    Raises the first ``InfeasibleError`` when no plan fits.
+    """
+    failures: list[InfeasibleError] = []
+
+    def attempt(pools: tuple[PoolPair, ...], wanted: Callable[[str], bool], runs: bool = True) -> Iterator[Plan]:
+        try:
+            yield planner.plan(pools, wanted, runs)
+        except InfeasibleError as error:
+            failures.append(error)
+
+    pairs = pool_pairs(planner.fused) if planner.moves.pools else ()
+    together = list(attempt(pairs, lambda _: True))
+    yield from together
+    if not together or together[0].placement.runs:
+        yield from attempt(pairs, lambda _: True, False)
+    if planner.moves.always and together:
+        return
+    apart = list(attempt((), lambda _: False))
+    yield from apart
+    if together and apart:
+        single, joint = apart[0].costs(), together[0].costs()
+        gain = {n: sum(single.get(m, inf) for m in n.split(JOIN)) - cost for n, cost in joint.items()}
+        kept = tuple(p for p in pairs if gain.get(p.conv, inf) + single.get(p.pool, 0.0) > 0)
+        yield from attempt(kept, lambda name: gain.get(name, 0.0) > 0)
+    elif not together and not apart:
+        raise failures[0]
 
 
 def _pack(physical: PhysicalGraph) -> dict[str, PackedConv]:
@@ -131,7 +290,7 @@ def _pack(physical: PhysicalGraph) -> dict[str, PackedConv]:
     }
 
 
-def _place(array: Array, physical: PhysicalGraph) -> tuple[Array, Placement, MemtileMap]:
+def _place(array: Array, physical: PhysicalGraph, groups: Groups, moves: Moves) -> tuple[Array, Placement, MemtileMap]:
     """Give every tensor a home, then what memory is left to the weight rings.
 
     The opcode region grows with the number of items, which depends on the placement: repeat until it holds.
@@ -140,7 +299,15 @@ def _place(array: Array, physical: PhysicalGraph) -> tuple[Array, Placement, Mem
     while True:
         layout = memtile_map(array, opcode)
         capacity = array.device.memtile_col_bytes - layout.heap_base
-        placement = plan_memory(physical, array.cols, capacity)
+        placement = plan_memory(
+            physical,
+            array.cols,
+            capacity,
+            groups,
+            array.device.keys()["cmd.push_idle_cycles"] if moves.spread else None,
+            moves.splits,
+            array.rows if moves.runs else None,
+        )
         needed = opcode_bytes_estimate(len(placement.items))
         if needed <= opcode:
             break
@@ -150,36 +317,21 @@ def _place(array: Array, physical: PhysicalGraph) -> tuple[Array, Placement, Mem
     return array, _offset(placement, layout.heap_base), layout
 
 
-def _places(
-    device: Device, overlay: Overlay | None, physical: PhysicalGraph
-) -> tuple[tuple[tuple[Array, Placement, MemtileMap], ...], InfeasibleError | None]:
-    """Placement under the given overlay, or under each of those for the device."""
+def _schedule(device: Device, overlay: Overlay | None, fused: LayerGraph, moves: Moves) -> Plan:
+    """The best plan by estimate, over the divisions of core memory; the first failure if there is none."""
     if overlay is not None:
         options: tuple[Overlay, ...] = (overlay,)
     else:
         options = IDEAL_OVERLAYS if device.core_ideal else (Overlay(),)
-    out: list[tuple[Array, Placement, MemtileMap]] = []
+    best: Plan | None = None
     failure: InfeasibleError | None = None
     for option in options:
         try:
-            out.append(_place(Array(device, option), physical))
+            for plan in _plans(_Planner(device, option, fused, moves)):
+                if best is None or plan.cycles < best.cycles:
+                    best = plan
         except InfeasibleError as error:
-            failure = error
-    return tuple(out), failure
-
-
-def _schedule(prepared: Prepared, chooser: Chooser | None) -> tuple[Array, Placement, MemtileMap, list[Tiling]]:
-    """Tilings under the overlay that is best by estimate."""
-    best: tuple[Array, Placement, MemtileMap, list[Tiling]] | None = None
-    failure = prepared.failure
-    for array, placement, layout in prepared.options:
-        try:
-            tilings = _tile(array, prepared.physical, prepared.packed, placement, chooser)
-        except InfeasibleError as error:
-            failure = error
-            continue
-        if best is None or sum(t.cycles for t in tilings) < sum(t.cycles for t in best[3]):
-            best = array, placement, layout, tilings
+            failure = failure or error
     if best is None:
         assert failure is not None
         raise failure
@@ -205,27 +357,38 @@ def grow_weight_rings(array: Array, spare: int) -> Overlay:
 MAX_W_SLOT = 8192
 
 
+_TilingCache = dict[tuple[str, Geometry, tuple[int, ...], bool], Tiling]
+
+
+JOIN = " + "
+
+
+def group_name(members: tuple[int, ...], physical: PhysicalGraph) -> str:
+    """Names of the layers that share an item."""
+    return JOIN.join(physical.layers[m].name for m in members)
+
+
+def item_name(item: WorkItem, physical: PhysicalGraph) -> str:
+    """Names of the layers that an item executes."""
+    return group_name(item.members, physical)
+
+
 def _tile(
     array: Array,
     physical: PhysicalGraph,
     packed: dict[str, PackedConv],
     placement: Placement,
-    chooser: Chooser | None,
+    cache: _TilingCache,
 ) -> list[Tiling]:
-    """Cut every item so that each piece fits a core."""
+    """Cut every item so that each piece fits a core. ``cache``: what is known of this overlay."""
     terms = terms_from_keys(array.device.keys())
-    cache: dict[tuple[int, tuple[int, ...], bool], Tiling] = {}
     tilings = []
     for item in placement.items:
-        layer = physical.layers[item.layer]
         rows = tuple(max(0, b - a) for a, b in item.out_rows)
-        key = (item.layer, rows, item.in_place)
+        key = (item_name(item, physical), item.geometry, rows, item.in_place)
         if key not in cache:
-            live = packed[layer.name].live if isinstance(layer, Conv) else None
-            name, ring = array.device.name, base_overlay(array.overlay)
-            work = Workload(layer.name, name, item.geometry, rows, array.rows, item.in_place, live, ring)
-            chosen = chooser(work) if chooser else None
-            cache[key] = chosen or search(item.geometry, live, rows, array.rows, array.overlay, terms, item.in_place)
+            work = workload(array, item, physical, packed)
+            cache[key] = search(item.geometry, work.live, rows, array.rows, array.overlay, terms, item.in_place)
         tilings.append(cache[key])
     return tilings
 
@@ -235,23 +398,25 @@ def _offset(placement: Placement, base: int) -> Placement:
 
     def moved(item: WorkItem) -> WorkItem:
         inputs = tuple(replace(p, address=p.address + base) for p in item.inputs)
-        return replace(item, inputs=inputs, output=replace(item.output, address=item.output.address + base))
+        outputs = tuple(replace(p, address=p.address + base) for p in item.outputs)
+        return replace(item, inputs=inputs, outputs=outputs)
 
     return replace(placement, items=tuple(moved(i) for i in placement.items))
 
 
-def describe(physical: PhysicalGraph, placement: Placement, tilings: list[Tiling], device: Device) -> dict[str, object]:
+def describe(
+    physical: PhysicalGraph, placement: Placement, tilings: Sequence[Tiling], device: Device
+) -> dict[str, object]:
     """What a report needs to name items after the compile state is gone (META section)."""
     items = []
     for item, tiling in zip(placement.items, tilings, strict=True):
-        layer = physical.layers[item.layer]
-        out = physical.tensors[layer.output]
+        outs = [physical.tensors[physical.layers[m].output] for m in item.members]
         items.append(
             {
-                "name": layer.name,
+                "name": item_name(item, physical),
                 "op": item.geometry.kernel.name.lower(),
                 "chunk": item.chunk,
-                "shape": [out.channels, out.height, out.width],
+                "shape": [sum(t.channels for t in outs), outs[0].height, outs[0].width],
                 "estimated_cycles": round(tiling.cycles),
             }
         )

@@ -32,6 +32,10 @@ int64_t KernelCycles(const DeviceParams& device, const KernelCall& call) {
     // The second stage is the loop of the ADD kernel.
     const KernelCost& add = device.kernel[kAdd];
     sum += static_cast<__int128>(call.tail_lines) * add.a + static_cast<__int128>(call.tail_vectors) * add.ii;
+    if (call.pool_id > 0) {
+      const KernelCost& pool = device.kernel[static_cast<size_t>(call.pool_id)];
+      sum += static_cast<__int128>(call.pool_lines) * pool.a + static_cast<__int128>(call.pool_vectors) * pool.ii;
+    }
     return CeilCycles(sum);
   }
   const auto id = static_cast<size_t>(call.id);

@@ -108,12 +108,25 @@ struct Window {
   int64_t n_cblk, line_px, kh, kw, sy, sx, dy, dx, wo, band, y0, y_rows, pad_top, h_in;
   int64_t first_row = 0;  // message row of tap 0 of band row 0
   int64_t rows = 0;       // rows of the message
+  int64_t b = 0;          // index of the band
 };
+
+// First output row of the band; the last band overlaps its predecessor.
+int64_t BandStart(const Window& w) { return w.y0 + std::min(w.b * w.band, w.y_rows - w.band); }
+
+// Input rows of output rows [y, y + band); false where the message has none of them.
+bool PlaceBand(Window* w, int64_t y) {
+  int64_t lo = std::clamp<int64_t>(y * w->sy - w->pad_top, 0, w->h_in - 1);
+  int64_t end = (y + w->band - 1) * w->sy - w->pad_top + (w->kh - 1) * w->dy + 1;
+  int64_t hi = std::clamp<int64_t>(end, lo + 1, w->h_in);
+  w->first_row = y * w->sy - w->pad_top - lo;
+  w->rows = hi - lo;
+  return w->band > 0;
+}
 
 bool ReadWindow(const Call& c, int64_t max_taps, int64_t max_sx, Window* w) {
   const int32_t* p = c.params;
   *w = {p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11], p[12], p[13]};
-  int64_t b = 0;
   if (!c.Range("n_cblk", w->n_cblk, 1, kMaxDim) || !c.Range("line_px", w->line_px, 1, kMaxDim) ||
       !c.Range("kh", w->kh, 1, max_taps) || !c.Range("kw", w->kw, 1, max_taps) ||
       !c.Range("sy", w->sy, 1, kMaxStep) || !c.Range("sx", w->sx, 1, max_sx) ||
@@ -121,16 +134,10 @@ bool ReadWindow(const Call& c, int64_t max_taps, int64_t max_sx, Window* w) {
       !c.Range("wo", w->wo, 1, kMaxDim) || !c.Range("band", w->band, 1, kMaxDim) ||
       !c.Range("y0", w->y0, 0, kMaxImage) || !c.Range("y_rows", w->y_rows, w->band, kMaxImage) ||
       !c.Range("pad_top", w->pad_top, -kMaxImage, kMaxImage) || !c.Range("h_in", w->h_in, 1, kMaxImage) ||
-      !LoopIndex(c, "band_lvl", p[14], &b)) {
+      !LoopIndex(c, "band_lvl", p[14], &w->b)) {
     return false;
   }
-  int64_t y = w->y0 + std::min(b * w->band, w->y_rows - w->band);
-  int64_t lo = std::clamp<int64_t>(y * w->sy - w->pad_top, 0, w->h_in - 1);
-  int64_t end = (y + w->band - 1) * w->sy - w->pad_top + (w->kh - 1) * w->dy + 1;
-  int64_t hi = std::clamp<int64_t>(end, lo + 1, w->h_in);
-  w->first_row = y * w->sy - w->pad_top - lo;
-  w->rows = hi - lo;
-  return true;
+  return PlaceBand(w, BandStart(*w));
 }
 
 int64_t InputBytes(const Window& w) { return w.rows * w.n_cblk * w.line_px * 8; }
@@ -186,8 +193,10 @@ struct Tail {
 
 constexpr int kConvParams = 22, kTailParams = 8;
 
+bool HasPoolStage(const Call& c) { return c.n_params > kConvParams + kTailParams; }
+
 bool ReadTail(const Call& c, Tail* t) {
-  if (c.n_params == kConvParams) return true;
+  if (c.n_params == kConvParams || HasPoolStage(c)) return true;
   const int32_t* p = c.params + kConvParams;
   const SuperkernelState::Header& h = c.state.header;
   *t = {p[0], h.res_blocks, p[2], p[3], Requant{0, p[4], p[5], p[6], p[7]}};
@@ -269,8 +278,8 @@ bool CheckTiles(const Call& c, const Window& w, uint32_t* first) {
   return true;
 }
 
-// Partial sums between the chunks of input channels, and the output after the last one.
-bool CheckConvResults(const Call& c, const Window& w, int64_t ck, int64_t n_ck) {
+// Partial sums between the chunks of input channels, and the output of `out_bytes` after the last one.
+bool CheckConvResults(const Call& c, const Window& w, int64_t ck, int64_t n_ck, int64_t out_bytes) {
   int64_t lines = static_cast<int64_t>(c.state.header.n_ocb) * w.band;
   int64_t acc_bytes = lines * ((w.wo + 3) / 4) * 128;
   if (n_ck > 1 && acc_bytes > c.config.acc_bytes) {
@@ -281,7 +290,7 @@ bool CheckConvResults(const Call& c, const Window& w, int64_t ck, int64_t n_ck) 
     c.Write(c.config.acc_base, acc_bytes);
     return true;
   }
-  return CheckOutput(c, lines * w.wo * 8);
+  return CheckOutput(c, out_bytes);
 }
 
 // The window fields that convolutions and pools share.
@@ -300,6 +309,34 @@ void SetWindow(const Window& w, Args* args) {
   args->wo = static_cast<int>(w.wo);
   args->band = static_cast<int>(w.band);
 }
+
+bool CheckDivisors(const Call& c, const Window& w, int64_t pad_left, const int32_t* div, int n_div) {
+  bool any = false;
+  for (int i = 0; i < n_div; ++i) {
+    any = any || div[3 * i] == 0;
+    if (!c.Range("divisor shift", div[3 * i + 2], -kMaxLeftShift, kMaxOutShift)) return false;
+  }
+  if (any) return true;
+  std::vector<int64_t> counts_x, counts_y;
+  auto insert = [](std::vector<int64_t>* list, int64_t v) {
+    if (std::find(list->begin(), list->end(), v) == list->end()) list->push_back(v);
+  };
+  int64_t begin;
+  for (int64_t px = 0; px < w.wo; ++px) {
+    insert(&counts_x, ValidTaps(px * w.sx - pad_left, w.dx, w.kw, w.line_px, &begin));
+  }
+  for (int64_t r = 0; r < w.band; ++r) insert(&counts_y, TapsOfRow(w, r));
+  for (int64_t nx : counts_x) {
+    for (int64_t ny : counts_y) {
+      bool found = false;
+      for (int i = 0; i < n_div; ++i) found = found || div[3 * i] == nx * ny;
+      if (!found) return c.Fail("no divisor for a window of %lld taps", static_cast<long long>(nx * ny));
+    }
+  }
+  return true;
+}
+
+#include "kernels/pool_stage.inc"
 
 ConvArgs MakeConvArgs(const Call& c, const Window& w, const Gamma& gamma, uint32_t w_first) {
   ConvArgs a;
@@ -355,17 +392,32 @@ void ApplyResidualTail(const Call& c, const Tail& t, const Window& w) {
   }
 }
 
+int64_t ConvInputBytes(const Window& w, const PoolStage& s) {
+  return s.kind == PoolStage::kBefore ? s.rows * w.n_cblk * s.w * 8 : InputBytes(w);
+}
+
+int64_t ConvOutputBytes(const Call& c, const Window& w, const PoolStage& s) {
+  int64_t n_ocb = c.state.header.n_ocb;
+  return s.kind == PoolStage::kAfter ? n_ocb * s.band * s.wo * 8 : n_ocb * w.band * w.wo * 8;
+}
+
 // Parameters, messages and bounds of a CONV call; false with a fault.
-bool CheckConv(const Call& c, Window* w, Tail* tail, Requant* q, int64_t* ck, int64_t* n_ck, Gamma* gamma,
-               uint32_t* w_first) {
+bool CheckConv(const Call& c, Window* w, Tail* tail, PoolStage* stage, Requant* q, int64_t* ck, int64_t* n_ck,
+               Gamma* gamma, uint32_t* w_first) {
   const int32_t* p = c.params;
-  if (c.n_params != kConvParams + kTailParams && !c.Params(kConvParams)) return false;
+  if (c.n_params < kConvParams + kTailParams && !c.Params(kConvParams)) return false;
   if (!ReadWindow(c, kMaxConvTaps, kMaxConvStride, w) || !LoopIndex(c, "ck_lvl", p[15], ck)) return false;
   *n_ck = p[16];
   *q = {p[17], p[18], p[19], p[20], p[21]};
   if (!c.Range("n_ck", *n_ck, 1, kMaxDim) || !c.Range("input chunk", *ck, 0, *n_ck - 1) || !CheckRequant(c, *q) ||
       !ReadTail(c, tail)) {
     return false;
+  }
+  if (HasPoolStage(c)) {
+    if (!c.Range("stage", p[kConvParams], PoolStage::kAfter, PoolStage::kBefore) || !ReadPoolStage(c, stage) ||
+        !ApplyPoolStage(c, stage, w)) {
+      return false;
+    }
   }
   if (tail->kind == Tail::kResidual && *n_ck != 1) return c.Fail("a residual needs all input channels in one message");
   int64_t last_px = (w->wo - 1) * w->sx + (w->kw - 1) * w->dx;
@@ -374,11 +426,11 @@ bool CheckConv(const Call& c, Window* w, Tail* tail, Requant* q, int64_t* ck, in
                   static_cast<long long>(w->line_px));
   }
   if (!ReadGamma(c, w->n_cblk, tail->kind == Tail::kBias ? 2 : 1, gamma) ||
-      !CheckInput(c, InputBytes(*w) + TailBytes(*tail, *w)) || !CheckTiles(c, *w, w_first) ||
-      !CheckConvResults(c, *w, *ck, *n_ck)) {
+      !CheckInput(c, ConvInputBytes(*w, *stage) + TailBytes(*tail, *w)) || !CheckTiles(c, *w, w_first) ||
+      !CheckStage(c, *stage, *w, *n_ck) || !CheckConvResults(c, *w, *ck, *n_ck, ConvOutputBytes(c, *w, *stage))) {
     return false;
   }
-  if (c.state.a_msg + InputBytes(*w) + 3 * w->sx * 8 > c.config.mem_bytes) {
+  if (stage->kind != PoolStage::kBefore && c.state.a_msg + InputBytes(*w) + 3 * w->sx * 8 > c.config.mem_bytes) {
     return c.Fail("no room behind the input for the vector load of the last pixels");
   }
   c.Read(c.config.hdr_base, c.state.header.hdr_bytes);
@@ -388,22 +440,32 @@ bool CheckConv(const Call& c, Window* w, Tail* tail, Requant* q, int64_t* ck, in
 bool RunConv(const Call& c) {
   Window w;
   Tail tail;
+  PoolStage stage;
   Requant q;
   int64_t ck = 0, n_ck = 0;
   uint32_t w_first = 0;
   static thread_local Gamma gamma;
-  if (!CheckConv(c, &w, &tail, &q, &ck, &n_ck, &gamma, &w_first)) return false;
+  if (!CheckConv(c, &w, &tail, &stage, &q, &ck, &n_ck, &gamma, &w_first)) return false;
   if (c.state.header.n_ocb == 0) return true;  // a row of cores may own nothing; then nothing bounds the loops
   bool last = ck == n_ck - 1;
   CountConv(w, c.state.header.n_ocb, c.state.header.nnz, c.result);
   if (last) CountTail(tail, w, c.state.header.n_ocb, c.result);
+  if (stage.kind == PoolStage::kBefore) CountStage(stage, w.n_cblk, c.result);
+  if (stage.kind == PoolStage::kAfter && last) CountStage(stage, c.state.header.n_ocb, c.result);
   if (!c.functional) return true;
+  uint8_t* between = c.mem + c.config.acc_base + StageOffset(c, w, n_ck);
   ConvArgs args = MakeConvArgs(c, w, gamma, w_first);
   args.first = ck == 0;
   args.last = last;
   args.requant = q;
+  if (stage.kind == PoolStage::kBefore) {
+    PoolBefore(c, stage, w, between);
+    args.a = between;
+  }
+  if (stage.kind == PoolStage::kAfter) args.out = between;
   AttachScratch(&args);
   BestKernels().conv(args);
+  if (last && stage.kind == PoolStage::kAfter) PoolAfter(c, stage, w, between);
   if (last && tail.kind == Tail::kResidual) ApplyResidualTail(c, tail, w);
   if (last && tail.kind == Tail::kBias) ApplyBiasTail(c, tail, w);
   return true;
@@ -451,32 +513,6 @@ bool RunAdd(const Call& c) {
   a.out = c.mem + c.state.o_msg;
   AttachScratch(&a);
   BestKernels().add(a);
-  return true;
-}
-
-bool CheckDivisors(const Call& c, const Window& w, int64_t pad_left, const int32_t* div, int n_div) {
-  bool any = false;
-  for (int i = 0; i < n_div; ++i) {
-    any = any || div[3 * i] == 0;
-    if (!c.Range("divisor shift", div[3 * i + 2], -kMaxLeftShift, kMaxOutShift)) return false;
-  }
-  if (any) return true;
-  std::vector<int64_t> counts_x, counts_y;
-  auto insert = [](std::vector<int64_t>* list, int64_t v) {
-    if (std::find(list->begin(), list->end(), v) == list->end()) list->push_back(v);
-  };
-  int64_t begin;
-  for (int64_t px = 0; px < w.wo; ++px) {
-    insert(&counts_x, ValidTaps(px * w.sx - pad_left, w.dx, w.kw, w.line_px, &begin));
-  }
-  for (int64_t r = 0; r < w.band; ++r) insert(&counts_y, TapsOfRow(w, r));
-  for (int64_t nx : counts_x) {
-    for (int64_t ny : counts_y) {
-      bool found = false;
-      for (int i = 0; i < n_div; ++i) found = found || div[3 * i] == nx * ny;
-      if (!found) return c.Fail("no divisor for a window of %lld taps", static_cast<long long>(nx * ny));
-    }
-  }
   return true;
 }
 

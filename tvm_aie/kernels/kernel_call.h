@@ -9,7 +9,7 @@ namespace tvm_aie::kernels {
 
 // Upper bound of the parameter words of any kernel (AVGPOOL with kMaxDivisors rows).
 constexpr int kMaxDivisors = 64;
-constexpr int kMaxParams = 19 + 3 * kMaxDivisors;
+constexpr int kMaxParams = 35 + 3 * kMaxDivisors;
 
 // Returns false with `*fault` set when a parameter does not fit the messages held.
 bool PerformKernel(const SuperkernelState& state, const CoreConfig& config, uint8_t* mem, int id,

@@ -21,6 +21,10 @@ enum Phase : int {
   kReadWHeader,    // the first W slot is held: read n_slots, acquire the rest
   kCopyHeader,     // all W slots are held: copy the header to HDR
   kSkipRelease,    // the junk O slots are held: release them
+  kEndOfA,         // the last A slots of the ring are held: filler, release them
+  kEndOfO,         // the last O slots of the ring are held: junk, release them
+  kAgainA,         // the ring position is 0: acquire the A message
+  kAgainO,
   kHalted,
   kFaulted,
 };
@@ -62,6 +66,24 @@ class Machine {
         s_.phase = kExecute;
         return Lock(StepKind::kRelease, kOFull, n, 0);
       }
+      case kEndOfA: {
+        uint32_t n = c_.a_slots - s_.a_pos;
+        s_.a_pos = 0;
+        s_.phase = kAgainA;
+        return Lock(StepKind::kRelease, kAFree, n, 0);
+      }
+      case kEndOfO: {
+        uint32_t n = c_.o_slots - s_.o_pos;
+        s_.o_pos = 0;
+        s_.phase = kAgainO;
+        return Lock(StepKind::kRelease, kOFull, n, 0);
+      }
+      case kAgainA:
+        s_.phase = kExecute;
+        return AcquireA(s_.pending, 0);
+      case kAgainO:
+        s_.phase = kExecute;
+        return AcquireO(0);
       case kHalted: return Control(StepKind::kHalt, 0);
       case kFaulted: return Control(StepKind::kFault, 0);
       default: return Fault("superkernel: state corrupted");
@@ -206,15 +228,21 @@ class Machine {
     return Control(StepKind::kControl, 1);
   }
 
-  // A second ACQ_A extends the message; REL_A of a part drops its first slots.
-  Step AcquireA(int32_t m) {
+  // A second ACQ_A extends the message; REL_A of a part drops its first slots. A message that does not fit before the
+  // end of the ring begins at its start: what is left of the ring holds filler.
+  Step AcquireA(int32_t m, int opcodes = 1) {
     if (m < 1 || m > static_cast<int64_t>(c_.a_slots) - s_.a_held) {
       return Fault("ACQ_A: " + ToText(m) + " slots, " + ToText(s_.a_held) + " held of a ring of " +
                    ToText(c_.a_slots));
     }
+    if (s_.a_held == 0 && static_cast<uint32_t>(m) > c_.a_slots - s_.a_pos) {
+      s_.pending = m;
+      s_.phase = kEndOfA;
+      return Lock(StepKind::kAcquire, kAFull, c_.a_slots - s_.a_pos, opcodes);
+    }
     s_.a_held += static_cast<uint32_t>(m);
     s_.a_msg = c_.a_base + s_.a_pos * c_.a_slot;
-    return Lock(StepKind::kAcquire, kAFull, m, 1);
+    return Lock(StepKind::kAcquire, kAFull, m, opcodes);
   }
 
   Step ReleaseA(int32_t m) {
@@ -278,19 +306,19 @@ class Machine {
     return Lock(StepKind::kRelease, kWFree, n, 1);
   }
 
-  Step AcquireO() {
+  Step AcquireO(int opcodes = 1) {
     if (!s_.header.valid) return Fault("ACQ_O: no weight message header has been read");
     // One message collects all input channel chunks: acquired with the first, a no-op with the others.
-    if (s_.o_held != 0) return Control(StepKind::kControl, 1);
+    if (s_.o_held != 0) return Control(StepKind::kControl, opcodes);
     uint32_t n = s_.header.o_slots;
-    if (n == 0) return Control(StepKind::kControl, 1);
+    if (n == 0) return Control(StepKind::kControl, opcodes);
     if (n > c_.o_slots - s_.o_pos) {
-      return Fault("ACQ_O: a message of " + ToText(n) + " slots at slot " + ToText(s_.o_pos) +
-                   " would wrap around the ring of " + ToText(c_.o_slots));
+      s_.phase = kEndOfO;
+      return Lock(StepKind::kAcquire, kOFree, c_.o_slots - s_.o_pos, opcodes);
     }
     s_.o_held = n;
     s_.o_msg = c_.o_base + s_.o_pos * c_.o_slot;
-    return Lock(StepKind::kAcquire, kOFree, n, 1);
+    return Lock(StepKind::kAcquire, kOFree, n, opcodes);
   }
 
   Step ReleaseO() {

@@ -49,7 +49,7 @@ class ItemTerms:
 
     @property
     def stream(self) -> float:
-        """No order of events is faster: words on the busiest stream."""
+        """No order of events is faster: words on the busiest stream (of a machine whose messages are all alike)."""
         return max(self.a, self.w, self.o)
 
 
@@ -150,12 +150,17 @@ def _compute(work: Workload, t: Tiling, terms: KernelTerms, device: Device, piec
         return opcodes + (0.0 if terms.ideal else calls * (terms.call + vectors * each + lines))
     prefix = _prefix(work)[:, -1]
     live = max(float(prefix[last] - prefix[first]) for first, last in t.block_rows)
+    rows, px = geo.conv_rows(band), geo.conv_px(t.width)
     if terms.ideal:
-        return opcodes + pieces * band * t.width * live * geo.taps * BLOCK_MACS / terms.macs_per_cycle
-    full, rest = divmod(band * ceil_div(t.width, 4), 8)
+        return opcodes + pieces * rows * px * live * geo.taps * BLOCK_MACS / terms.macs_per_cycle
+    full, rest = divmod(rows * ceil_div(px, 4), 8)
     ii = full * max(terms.ii_min, 8 * terms.ii_per_acc) + (max(terms.ii_min, rest * terms.ii_per_acc) if rest else 0.0)
     chunks = full + (rest > 0)
     total = pieces * (own * t.n_ck * chunks * terms.a + live * (geo.taps * ii + chunks * terms.gamma))
     if geo.residual:
         total += pieces * own * band * (terms.add_a + 2 * ceil_div(t.width, 4) * terms.add_ii)
+    if geo.pool is not None:
+        lines = pieces * band * (t.n_pass * geo.in_blocks if geo.pool.before else own)
+        per_line, per_vector = terms.avg_pool if geo.pool.average else terms.max_pool
+        total += lines * (per_line + ceil_div(t.width, 4) * geo.pool.kh * geo.pool.kw * per_vector)
     return opcodes + calls * terms.call + total

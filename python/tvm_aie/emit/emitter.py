@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from tvm_aie.emit import opcodes, weights
 from tvm_aie.emit.commands import Channel, CommandBuilder
@@ -29,14 +30,16 @@ from tvm_aie.emit.transfers import (
     Operand,
     Shape,
     compress,
+    cut,
+    filler,
     input_messages,
     merge_dims,
     merge_single,
     output_messages,
+    place_in_ring,
 )
 from tvm_aie.errors import InfeasibleError
-from tvm_aie.memory.placement import Placement, WorkItem
-from tvm_aie.plan.graph import Conv
+from tvm_aie.memory.placement import OutputPlace, Placement, WorkItem
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.schedule.order import PASSES_INSIDE
 from tvm_aie.schedule.tiling import Tiling
@@ -46,6 +49,8 @@ LATE = float("inf")
 # About the time of a push and two descriptors for each of 16 output channels. Chosen by emulation on npu1.
 AHEAD_BELOW = 30000.0
 ALIGN = 64
+# A message is complete just before its successor begins.
+COMPLETE = 0.999
 
 
 @dataclass(frozen=True)
@@ -138,10 +143,12 @@ class Emitter:
         self.loads_at: dict[int, list[tuple[int, int]]] = {}
         self.store_tasks: dict[str, dict[int, int]] = {}
         self.streams: list[list[bytes]] = [[] for _ in range(array.rows)]
-        self.weight_streams: dict[tuple[int, Tiling, int], bytes] = {}  # of items that share weights and tiling
+        # of items that share weights and tiling; the weights are kept, so that their ids stay theirs
+        self.weight_streams: dict[tuple[int, Tiling, int], bytes] = {}
+        self.streamed: list[weights.PackedConv] = []
         for item in placement.items:
             for operand, place in enumerate(item.inputs):
-                if not place.resident:
+                if place.loaded:
                     self.loads_at.setdefault(place.load_at, []).append((item.index, operand))
 
     # ------------------------------------------------------------------ DDR
@@ -227,17 +234,18 @@ class Emitter:
             )
 
     def _emit_weights(self, item: WorkItem, tiling: Tiling) -> None:
-        layer = self.graph.layers[item.layer]
         slot = self.array.overlay.w_slot
+        packed = weights.item_weights(item, self.graph, self.packed)
         for r in range(self.array.rows):
-            if isinstance(layer, Conv):
-                packed = self.packed[layer.name]
+            if packed is not None:
                 key = (id(packed), tiling, r)
                 if key not in self.weight_streams:
-                    self.weight_streams[key] = b"".join(weights.conv_messages(packed, tiling, r, slot))
+                    messages = weights.conv_messages(packed, tiling, r, slot, self.array.overlay.o_slot)
+                    self.weight_streams[key] = b"".join(messages)
+                    self.streamed.append(packed)
                 self.streams[r].append(self.weight_streams[key])
             else:
-                self.streams[r].append(weights.channelwise_message(tiling, r, slot))
+                self.streams[r].append(weights.channelwise_message(tiling, r, slot, self.array.overlay.o_slot))
 
     def _emit_prologues(self, item: WorkItem, tiling: Tiling) -> list[_Pending]:
         """The opcode messages of all columns, which carry the barrier; what follows on their channels is returned.
@@ -248,14 +256,16 @@ class Emitter:
         rest: list[_Pending] = []
         for c in range(self.array.cols):
             words = opcodes.item_opcodes(item, layer, tiling, c)
-            chain = self._prologue(item.index, c, words, tiling.a_slots if _height(item.out_rows[c]) else 1)
+            aligned = tiling.aligned and _height(item.out_rows[c]) > 0
+            chain = self._prologue(item.index, c, words, tiling.a_slots if aligned else 1)
             tasks = [DmaTask(-1, -1, chain, 1)]
             n = 1
             if _height(item.out_rows[c]):
                 operands = [Operand(p, self.graph.storages[p.storage]) for p in item.inputs]
                 messages = input_messages(self.array, item, tiling, operands, c)
-                column, n = self.columns[c], len(messages)
-                column.a_pos = (column.a_pos + n * tiling.a_slots) % self.array.overlay.a_slots
+                column, n, ov = self.columns[c], len(messages), self.array.overlay
+                junk = partial(filler, self.array, c)
+                messages, column.a_pos = place_in_ring(messages, column.a_pos, ov.a_slots, ov.a_slot, junk)
                 tasks += self._compress(messages)
             channel = (self.array.memtile(c), Dir.MM2S, self.array.a_mm2s)
             # Positions are shares of the item: columns may cut it into different numbers of messages.
@@ -284,9 +294,10 @@ class Emitter:
     def _emit_item(self, item: WorkItem, pending: list[_Pending]) -> None:
         """Output and activation tasks of all columns, in an order in which any prefix can run."""
         for c in range(self.array.cols):
-            if _height(item.out_rows[c]) and item.output.store:
-                self.columns[c].store_go += 1
-                self.columns[c].store_deaths.append(item.output.last_use)
+            for out in item.outputs:
+                if _height(item.out_rows[c]) and out.store:
+                    self.columns[c].store_go += 1
+                    self.columns[c].store_deaths.append(out.last_use)
         for p in sorted(pending, key=lambda p: (p.start, p.rank)):
             self.commands.push(p.channel, p.task.chain, p.task.repeat, (item.index, p.start), (item.index, p.end))
 
@@ -302,21 +313,25 @@ class Emitter:
         """Output tasks of a column. The last task of each row releases O_DONE, per message while that fits a lock."""
         if not _height(item.out_rows[c]):
             return []
-        storage = self.graph.storages[item.output.storage]
+        storages = [self.graph.storages[out.storage] for out in item.outputs]
         column = self.columns[c]
         mt = self.array.memtile(c)
         rows: list[tuple[int, list[DmaTask]]] = []
         counts: list[int] = []
         for r in range(self.array.rows):
             junk = self.mt.junk_base + r * self.mt.junk_bytes
-            messages = output_messages(self.array, item, tiling, storage, c, r, junk, self.mt.junk_bytes)
+            messages = output_messages(self.array, item, tiling, storages, c, r, junk, self.mt.junk_bytes)
             if not messages:
                 continue
+            ov = self.array.overlay
+            sink = partial(self._junk, c, r)
+            skip = -column.o_pos[r] % tiling.o_slots if tiling.aligned else 0
+            at = (column.o_pos[r] + skip) % ov.o_slots
+            messages, column.o_pos[r] = place_in_ring(messages, at, ov.o_slots, ov.o_slot, sink)
             tasks = self._compress(messages)
-            skip = -column.o_pos[r] % tiling.o_slots
             if skip:
-                tasks.insert(0, DmaTask(0, 0, self._junk_chain(c, r, skip * self.array.overlay.o_slot // 4), 1))
-            column.o_pos[r] = (column.o_pos[r] + skip + len(messages) * tiling.o_slots) % self.array.overlay.o_slots
+                chain = tuple(BdTemplate(*piece) for piece in sink(skip * ov.o_slot // 4))
+                tasks.insert(0, DmaTask(0, 0, chain, 1))
             rows.append((r, tasks))
             counts.append(len(messages))
         o_done = sum(tasks[-1].repeat for _, tasks in rows)
@@ -328,17 +343,15 @@ class Emitter:
             # A row with fewer blocks lacks the last passes: of the item, or of each piece when passes are inside.
             n = count if tiling.order == PASSES_INSIDE else max(counts)
             for task in merge_single(_release_at_end(tasks, done, single)):
-                out.append(_Pending(item.index, task.first / n, 0, task.last / n, (mt, Dir.S2MM, r), task))
+                # The last message is complete when all input of its share has been sent.
+                end = (task.last + COMPLETE) / n
+                out.append(_Pending(item.index, task.first / n, 0, end, (mt, Dir.S2MM, r), task))
         return out
 
-    def _junk_chain(self, c: int, r: int, words: int) -> tuple[BdTemplate, ...]:
+    def _junk(self, c: int, r: int, words: int) -> Message:
+        """Where what a core sends beyond its data sinks."""
         junk = self.mt.junk_base + r * self.mt.junk_bytes
-        chain = []
-        while words > 0:
-            n = min(words, self.mt.junk_bytes // 4)
-            chain.append(BdTemplate(Shape(self.array.memtile(c), ((n, 1),)), junk))
-            words -= n
-        return tuple(chain)
+        return cut(Shape(self.array.memtile(c), ((words, 1),)), junk, self.mt.junk_bytes // 4)
 
     # ------------------------------------------------------------------ prologue and barriers
 
@@ -412,7 +425,7 @@ class Emitter:
     def _loads_of(self, item: int) -> list[tuple[int, int]]:
         if item >= len(self.placement.items):
             return []
-        return [(item, k) for k, p in enumerate(self.placement.items[item].inputs) if not p.resident]
+        return [(item, k) for k, p in enumerate(self.placement.items[item].inputs) if p.loaded]
 
     # ------------------------------------------------------------------ DDR traffic
 
@@ -443,15 +456,18 @@ class Emitter:
                     continue
                 line = storage.width * 2
                 dims = merge_dims(((hi - lo, storage.row_bytes // 4), (place.blocks, line), (line, 1)))
-                base = home.offset + lo * storage.row_bytes + place.first * line * 4
+                first = place.first + c * place.block_step
+                base = home.offset + lo * storage.row_bytes + first * line * 4
                 size = (hi - lo) * place.blocks * line
                 self._push_load_pair(c, Shape(int(home.arg), dims), base, Shape(0, ((size, 1),)), place.address, at)
 
     def _emit_stores(self, item: WorkItem, at: int) -> None:
-        """Stores of ``item``'s output, pushed with the next item, whose prologue lets them go."""
-        out = item.output
-        if not out.store:
-            return
+        """Stores of ``item``'s outputs, pushed with the next item, whose prologue lets them go."""
+        for out in item.outputs:
+            if out.store:
+                self._emit_store(item, out, at)
+
+    def _emit_store(self, item: WorkItem, out: OutputPlace, at: int) -> None:
         storage, home = self.graph.storages[out.storage], self.homes[out.storage]
         line = storage.width * 2
         buffer_row = out.buffer_blocks * line
@@ -464,7 +480,7 @@ class Emitter:
             local = merge_dims(((hi - lo, buffer_row), (out.blocks, line), (line, 1)))
             base = out.address + (lo - out.rows[c][0]) * buffer_row * 4 + offset * line * 4
             remote = merge_dims(((hi - lo, storage.row_bytes // 4), (out.blocks, line), (line, 1)))
-            ddr_base = home.offset + lo * storage.row_bytes + out.first * line * 4
+            ddr_base = home.offset + lo * storage.row_bytes + (out.first + c * out.block_step) * line * 4
             order, complete = (at, -0.9), (at, -0.5)
             into = BdTemplate(Shape(int(home.arg), remote), ddr_base)
             number = self.commands.push((shim, Dir.S2MM, 0), (into,), 1, order, complete)

@@ -11,13 +11,14 @@ from tvm_aie.errors import ProgramError
 from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.graph import Add, Conv, Pool
 from tvm_aie.plan.physical import ArrayLayer
-from tvm_aie.schedule.geometry import KernelId
+from tvm_aie.schedule.geometry import KernelId, PoolStage
 from tvm_aie.schedule.order import LOOPS, PASSES_INSIDE
 from tvm_aie.schedule.tiling import Tiling
 
 OP_MAGIC = 0x0A1E0001
 END, LOOP, NEXT, ACQ_A, REL_A, ACQ_W, REL_W, ACQ_O, REL_O, KERNEL, HALT, SKIP_O = range(12)
 HEADER_WORDS = 6
+POOL_AFTER, POOL_BEFORE = 3, 4
 
 
 @dataclass
@@ -37,6 +38,11 @@ class _Writer:
         self.op(LOOP, count)
         self.levels += 1
         return self.levels - 1
+
+    def skip(self, tiling: Tiling) -> None:
+        """Align the O ring's position, where messages do not find their place by themselves."""
+        if tiling.aligned:
+            self.op(SKIP_O, 0)
 
     def close(self, level: int) -> None:
         if level >= 0:
@@ -68,7 +74,7 @@ def item_opcodes(item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int)
     per_band = conv and tiling.weights_per_band
     if not conv:
         w.op(ACQ_W)
-        w.op(SKIP_O, 0)
+        w.skip(tiling)
     if tiling.a_resident:
         w.op(ACQ_A, tiling.a_slots)
     counts = {"pass": tiling.n_pass, "x": tiling.n_x, "band": n_b}
@@ -81,8 +87,8 @@ def item_opcodes(item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int)
         levels[name] = w.open(counts[name])
         if conv and not per_band and name == "pass":
             w.op(ACQ_W)
-            w.op(SKIP_O, 0)
-    _piece(w, item, layer, tiling, column, levels["band"], tiling.a_resident or keep)
+            w.skip(tiling)
+    _piece(w, item, layer, tiling, column, (levels["x"], levels["band"]), tiling.a_resident or keep)
     w.op(REL_O)
     for name in reversed(LOOPS[tiling.order]):
         if conv and not per_band and name == "pass":
@@ -99,7 +105,13 @@ def item_opcodes(item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int)
 
 
 def _piece(
-    w: _Writer, item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int, l_band: int, has_input: bool
+    w: _Writer,
+    item: WorkItem,
+    layer: ArrayLayer,
+    tiling: Tiling,
+    column: int,
+    levels: tuple[int, int],
+    has_input: bool,
 ) -> None:
     """The innermost loop, over input channel chunks: one kernel call each. ``has_input``: it was acquired outside."""
     per_band = item.geometry.kernel == KernelId.CONV and tiling.weights_per_band
@@ -108,9 +120,9 @@ def _piece(
         w.op(ACQ_A, tiling.a_slots)
     if per_band:
         w.op(ACQ_W)
-        w.op(SKIP_O, 0)
+        w.skip(tiling)
     w.op(ACQ_O)  # acquires once: nothing while a message is held (input channel chunks after the first)
-    params = kernel_params(item, layer, tiling, column, l_band, l_ck)
+    params = kernel_params(item, layer, tiling, column, (*levels, l_ck))
     w.op(KERNEL, int(item.geometry.kernel), len(params), *params)
     if not has_input:
         w.op(REL_A, tiling.a_slots)
@@ -119,8 +131,11 @@ def _piece(
     w.close(l_ck)
 
 
-def kernel_params(item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int, l_band: int, l_ck: int) -> list[int]:
-    """The parameter block of the item's kernel."""
+def kernel_params(
+    item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int, levels: tuple[int, int, int]
+) -> list[int]:
+    """The parameter block of the item's kernel. ``levels``: of the loops over width chunks, bands, input chunks."""
+    l_x, l_band, l_ck = levels
     geo = item.geometry
     first, last = item.out_rows[column]
     band = tiling.bands[column][0]
@@ -130,13 +145,18 @@ def kernel_params(item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int
     if isinstance(layer, Conv):
         q = layer.requant
         tail = [layer.acc_shift, q.shift, q.lo, q.hi, q.negative_mul]
-        out = [*window, geo.pad_top, geo.h_in, l_band, l_ck, tiling.n_ck, *tail]
+        h_in = geo.h_out if geo.pool_before else geo.h_in  # rows that the window reads
+        out = [*window, geo.pad_top, h_in, l_band, l_ck, tiling.n_ck, *tail]
         if layer.tail is not None:
             q, kind = layer.tail.requant, 1 if layer.tail.residual else 2
             out += [kind, 0, layer.tail.x_shift, layer.tail.res_shift, q.shift, q.lo, q.hi, q.negative_mul]
+        if geo.pool is not None:
+            line_px = geo.w_in if geo.pool.before else geo.conv_px(tiling.width)
+            out += _stage_params(geo.pool, layer, line_px, l_x)
         return out
     if isinstance(layer, Pool):
-        out = [*window, geo.pad_top, geo.h_in, l_band, geo.pad_left, layer.lo, layer.hi]
+        h_in = geo.h_out if geo.pool_before else geo.h_in  # rows that the window reads
+        out = [*window, geo.pad_top, h_in, l_band, geo.pad_left, layer.lo, layer.hi]
         if layer.divisors:
             out.append(len(layer.divisors))
             for d in layer.divisors:
@@ -146,6 +166,17 @@ def kernel_params(item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int
         q = layer.requant
         return [tiling.ckb, line, band, geo.n_inputs, layer.a_shift, layer.b_shift, q.shift, q.lo, q.hi, q.negative_mul]
     return [tiling.ckb, line, geo.kh, geo.kw, band // geo.kh]
+
+
+def _stage_params(stage: PoolStage, layer: Conv, line_px: int, l_x: int) -> list[int]:
+    """A pool inside the call: kind, window, height and line of what it reads, clip, x level, divisors."""
+    pool = layer.pool_before or layer.pool_after
+    assert pool is not None
+    window = [stage.kh, stage.kw, stage.sy, stage.sx, stage.pad_top, stage.pad_left, stage.h, line_px]
+    out = [POOL_BEFORE if stage.before else POOL_AFTER, *window, pool.lo, pool.hi, len(pool.divisors), l_x]
+    for d in pool.divisors:
+        out += [d.count, d.mult, d.shift]
+    return out
 
 
 def opcode_message(words: Sequence[int], item: int, slots: int) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tvm_aie.emit.overlay import Array
@@ -194,8 +194,8 @@ def _rows_pieces(
     geo, place, storage = item.geometry, operand.place, operand.storage
     line_words = storage.width * 2
     row_bytes = place.buffer_blocks * storage.width * 8
-    if geo.kernel == KernelId.CONV:
-        x_first = x0 * geo.sx - geo.pad_left
+    if geo.kernel == KernelId.CONV and not geo.pool_before:
+        x_first = geo.conv_x(x0) * geo.sx - geo.pad_left
         x_count = geo.line_px(width)
     else:
         x_first, x_count = 0, geo.w_in
@@ -268,15 +268,42 @@ def merge_dims(dims: Sequence[tuple[int, int]], pads: Pads = ()) -> Dims:
     return (*kept, dims[-1])
 
 
-def _fill(array: Array, column: int, pieces: list[Piece], size: int) -> Message:
-    """Append filler words up to ``size`` bytes: any initialised memory; the opcode region's start serves."""
-    words = size // 4 - sum(s.words for s, _ in pieces)
-    region = array.w_ring_bytes
+def cut(shape: Shape, base: int, most: int) -> Message:
+    """A run of words that all lie in the ``most`` words at ``base``: junk or filler, in pieces."""
+    (words, _), pieces = shape.dims[0], []
     while words > 0:
-        n = min(words, FILLER_WORDS)
-        pieces.append((Shape(array.memtile(column), ((n, 1),)), region))
+        n = min(words, most)
+        pieces.append((Shape(shape.mem, ((n, 1),)), base))
         words -= n
     return tuple(pieces)
+
+
+def place_in_ring(
+    messages: Sequence[Message], position: int, slots: int, slot: int, junk: Callable[[int], Message]
+) -> tuple[list[Message], int]:
+    """Messages whole in a ring of ``slots`` slots of ``slot`` bytes, from ``position`` on; and the position after them.
+
+    One that does not fit before the ring's end is preceded by ``junk(words)`` up to there.
+    """
+    out = []
+    for message in messages:
+        size = sum(shape.words for shape, _ in message) * 4 // slot
+        if position + size > slots:
+            message = (*junk((slots - position) * slot // 4), *message)
+            position = 0
+        out.append(message)
+        position = (position + size) % slots
+    return out, position
+
+
+def _fill(array: Array, column: int, pieces: list[Piece], size: int) -> Message:
+    """Append filler words up to ``size`` bytes: any initialised memory; the opcode region's start serves."""
+    return (*pieces, *filler(array, column, size // 4 - sum(s.words for s, _ in pieces)))
+
+
+def filler(array: Array, column: int, words: int) -> Message:
+    """Words from the start of the opcode region."""
+    return cut(Shape(array.memtile(column), ((words, 1),)), array.w_ring_bytes, FILLER_WORDS)
 
 
 # The opcode region starts with this many written words, so that a filler has something to read.
@@ -287,22 +314,22 @@ def output_messages(
     array: Array,
     item: WorkItem,
     tiling: Tiling,
-    storage: Storage,
+    storages: Sequence[Storage],
     column: int,
     row: int,
     junk: int,
     junk_bytes: int,
 ) -> list[Message]:
-    """The output messages of core (column, row); what a message has beyond its data sinks at address ``junk``."""
-    geo, out = item.geometry, item.output
+    """The output messages of core (column, row); what a message has beyond its data sinks at address ``junk``.
+
+    ``storages``: of the item's outputs.
+    """
+    geo = item.geometry
     first, last = item.out_rows[column]
     band, n_b = tiling.bands[column]
     conv = geo.kernel == KernelId.CONV
     block_first, block_last = tiling.block_rows[row]
-    row_words = out.buffer_blocks * storage.width * 2
-    line_words = storage.width * 2
-    offset = 0 if out.buffer_blocks == out.blocks else out.first
-    size = tiling.o_slots * array.overlay.o_slot // 4
+    o_slot = array.overlay.o_slot
     messages: list[Message] = []
     for p, x, b in steps(tiling, tiling.n_pass, n_b):
         if conv:
@@ -314,13 +341,32 @@ def output_messages(
             continue
         x0 = min(x * tiling.width, geo.w_out - tiling.width)
         y = first + min(b * band, last - first - band)
-        base = out.address + (y - out.rows[column][0]) * row_words * 4 + (offset + begin) * line_words * 4 + x0 * 8
-        dims = merge_dims(((end - begin, line_words), (band, row_words), (2 * tiling.width, 1)))
-        pieces: list[Piece] = [(Shape(array.memtile(column), dims), base)]
-        rest = size - pieces[0][0].words
-        while rest:
-            n = min(rest, junk_bytes // 4)
-            pieces.append((Shape(array.memtile(column), ((n, 1),)), junk))
-            rest -= n
-        messages.append(tuple(pieces))
+        pieces = _output_pieces(array, item, storages, column, (begin, end), (y, band), (x0, tiling.width))
+        rest = tiling.o_slots_of(end - begin, o_slot) * o_slot // 4 - sum(shape.words for shape, _ in pieces)
+        messages.append((*pieces, *cut(Shape(array.memtile(column), ((rest, 1),)), junk, junk_bytes // 4)))
     return messages
+
+
+def _output_pieces(
+    array: Array,
+    item: WorkItem,
+    storages: Sequence[Storage],
+    column: int,
+    blocks: tuple[int, int],
+    rows: tuple[int, int],
+    pixels: tuple[int, int],
+) -> list[Piece]:
+    """Output blocks [first, last) of rows (first, count), pixels (first, count), by the tensor that they belong to."""
+    pieces: list[Piece] = []
+    start = 0
+    for out, storage in zip(item.outputs, storages, strict=True):
+        begin, end = max(blocks[0], start), min(blocks[1], start + out.blocks)
+        if begin < end:
+            line_words = storage.width * 2
+            row_words = out.buffer_blocks * line_words
+            block = begin - start + (0 if out.buffer_blocks == out.blocks else out.first)
+            base = out.address + ((rows[0] - out.rows[column][0]) * row_words + block * line_words) * 4 + pixels[0] * 8
+            dims = merge_dims(((end - begin, line_words), (rows[1], row_words), (2 * pixels[1], 1)))
+            pieces.append((Shape(array.memtile(column), dims), base))
+        start += out.blocks
+    return pieces

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from tvm_aie.errors import ProgramError
+from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.graph import Conv
-from tvm_aie.plan.physical import BLOCK, View, physical_weight
+from tvm_aie.plan.physical import BLOCK, PhysicalGraph, View, physical_weight
 from tvm_aie.schedule.order import PASSES_INSIDE
 from tvm_aie.schedule.tiling import HEADER_BYTES, Mask, Tiling, active_rows, header_bytes
 
@@ -48,7 +49,17 @@ def pack_conv(conv: Conv, source: View, target: View) -> PackedConv:
     return PackedConv(tiles, live, bias.astype(np.int32), len(conv.inputs) == 2)
 
 
-def conv_messages(packed: PackedConv, tiling: Tiling, row: int, slot: int) -> Iterator[bytes]:
+def item_weights(item: WorkItem, graph: PhysicalGraph, packed: Mapping[str, PackedConv]) -> PackedConv | None:
+    """The weights of an item: those of its members, one after the other; None for channel-wise layers."""
+    parts = [packed[graph.layers[m].name] for m in item.members if isinstance(graph.layers[m], Conv)]
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    tiles = np.concatenate([p.tiles for p in parts])
+    live = np.concatenate([p.live for p in parts])
+    return PackedConv(tiles, live, np.concatenate([p.bias for p in parts], axis=1))
+
+
+def conv_messages(packed: PackedConv, tiling: Tiling, row: int, slot: int, o_slot: int) -> Iterator[bytes]:
     """The messages of core row ``row`` in stream order (per pass, then per input channel chunk).
 
     With split input channels the sequence of a pass is repeated for each width chunk and band; with passes as the
@@ -61,7 +72,8 @@ def conv_messages(packed: PackedConv, tiling: Tiling, row: int, slot: int) -> It
         begin, end = min(first + p * tiling.nob, last), min(first + (p + 1) * tiling.nob, last)
         # Where this row's share of the residual begins, and how many blocks the message carries.
         share = (row * tiling.nob, active_rows(tiling, p) * tiling.nob) if packed.residual else (0, 0)
-        passes.append([_conv_message(packed, tiling, begin, end, ck, slot, share) for ck in range(tiling.n_ck)])
+        slots = tiling.o_slots_of(end - begin, o_slot)
+        passes.append([_conv_message(packed, tiling, begin, end, ck, slot, slots, share) for ck in range(tiling.n_ck)])
     if tiling.order == PASSES_INSIDE:
         passes = [[message for chunks in passes for message in chunks]]
     for chunks in passes:
@@ -70,7 +82,7 @@ def conv_messages(packed: PackedConv, tiling: Tiling, row: int, slot: int) -> It
 
 
 def _conv_message(
-    packed: PackedConv, tiling: Tiling, begin: int, end: int, ck: int, slot: int, share: tuple[int, int]
+    packed: PackedConv, tiling: Tiling, begin: int, end: int, ck: int, slot: int, o_slots: int, share: tuple[int, int]
 ) -> bytes:
     in_blocks = packed.live.shape[1]
     c_lo, c_hi = ck * tiling.ckb, min((ck + 1) * tiling.ckb, in_blocks)
@@ -85,7 +97,7 @@ def _conv_message(
     extra = packed.bias[:, begin * BLOCK : end * BLOCK].astype("<i4").tobytes()
     extra += row_ptr.tobytes() + (cols + c_lo - base).astype("<u2").tobytes()
     tiles = packed.tiles[rows + begin, cols + c_lo].tobytes()
-    return message(slot, n_ocb, tiling.o_slots, len(rows), share[0], extra, tiles, len(packed.bias), share[1])
+    return message(slot, n_ocb, o_slots, len(rows), share[0], extra, tiles, len(packed.bias), share[1])
 
 
 def message(
@@ -99,8 +111,8 @@ def message(
     return data.ljust(n_slots * slot, b"\0")
 
 
-def channelwise_message(tiling: Tiling, row: int, slot: int) -> bytes:
+def channelwise_message(tiling: Tiling, row: int, slot: int, o_slot: int) -> bytes:
     """Which channel blocks of each chunk core row ``row`` owns."""
     first, last = tiling.block_rows[row]
     n = last - first
-    return message(slot, n, tiling.o_slots if n else 0, 0, first if n else 0, b"", b"")
+    return message(slot, n, tiling.o_slots_of(n, o_slot), 0, first if n else 0, b"", b"")

@@ -8,23 +8,25 @@ that are loaded, computed and stored one after the other.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.allocator import DoesNotFit, Interval, allocate
-from tvm_aie.plan.graph import Add, Conv, Upsample
-from tvm_aie.plan.physical import PhysicalGraph, Storage
+from tvm_aie.memory.depth_first import Run
+from tvm_aie.memory.partition import Relation, Rows, choose_splits, near
+from tvm_aie.memory.room import make_room
+from tvm_aie.memory.state import Draft, Failure, State, drafts_of, reads
+from tvm_aie.plan.graph import Add, Conv, Pool, Upsample
+from tvm_aie.plan.physical import PhysicalGraph, View
+from tvm_aie.plan.siblings import Groups, single_groups
 from tvm_aie.schedule.geometry import Geometry, geometry_of
-from tvm_aie.schedule.tiling import split_even
-
-Rows = tuple[tuple[int, int], ...]  # per column [first, last)
 
 
 @dataclass(frozen=True)
 class InputPlace:
     """Where an item reads one operand. ``rows``: storage rows that each column finds in its buffer.
 
-    Resident: the storage's own partition, neighbours readable. Loaded: a private copy of the view's blocks only.
+    Resident: the storage's own partition, neighbours readable. Loaded: a private copy of the view's blocks only, in
+    column c from block ``first + c * block_step`` on.
     """
 
     storage: str
@@ -35,11 +37,18 @@ class InputPlace:
     rows: Rows
     buffer_blocks: int
     load_at: int = -1
+    block_step: int = 0
+    private: bool = False  # written by the item before, for this one alone; not loaded
+
+    @property
+    def loaded(self) -> bool:
+        """A load from DDR brings it."""
+        return not self.resident and not self.private
 
 
 @dataclass(frozen=True)
 class OutputPlace:
-    """Where an item writes. ``rows``: storage rows of the buffer in each column."""
+    """Where an item writes. ``rows``: storage rows of the buffer in each column; ``block_step`` as for inputs."""
 
     storage: str
     first: int
@@ -49,20 +58,29 @@ class OutputPlace:
     buffer_blocks: int
     store: bool
     last_use: int
+    block_step: int = 0
 
 
 @dataclass(frozen=True)
 class WorkItem:
-    """A layer, or a row chunk of it. ``out_rows``: output rows of each column."""
+    """A layer or sibling convolutions, or a row chunk of them. ``out_rows``: output rows of each column.
+
+    ``outputs``: one for each member; the geometry's output blocks are theirs, one after the other.
+    """
 
     index: int
-    layer: int
+    members: tuple[int, ...]
     chunk: int
     geometry: Geometry
     out_rows: Rows
     inputs: tuple[InputPlace, ...]
-    output: OutputPlace
+    outputs: tuple[OutputPlace, ...]
     in_place: bool
+
+    @property
+    def layer(self) -> int:
+        """The first member; all have its inputs and window."""
+        return self.members[0]
 
 
 @dataclass(frozen=True)
@@ -73,32 +91,23 @@ class Placement:
     in_ddr: frozenset[str]
     spilled: frozenset[str]
     peak_bytes: int
+    runs: tuple[Run, ...] = ()
 
 
-@dataclass
-class _State:
-    """What the search decides: storages in DDR only, storages also written to DDR, chunks per layer."""
-
-    graph: PhysicalGraph
-    geometries: list[Geometry]
-    columns: int
-    evicted: set[str]
-    stored: set[str]
-    chunks: list[int]
-    units: dict[str, int]  # rows of these storages are split in multiples (upsampling)
-
-    def partition(self, storage: str) -> Rows:
-        return split_rows(self.graph.storages[storage], self.columns, self.units.get(storage, 1))
-
-
-def split_rows(storage: Storage, columns: int, unit: int) -> Rows:
-    """Rows of each column, in multiples of ``unit``."""
-    return tuple((a * unit, b * unit) for a, b in split_even(storage.height // unit, columns))
-
-
-def plan_memory(graph: PhysicalGraph, columns: int, capacity: int) -> Placement:
+def plan_memory(
+    graph: PhysicalGraph,
+    columns: int,
+    capacity: int,
+    groups: Groups | None = None,
+    push_cycles: float | None = 0.0,
+    packed: bool = True,
+    core_rows: int | None = None,
+) -> Placement:
     """Decide residency, chunks and addresses. ``capacity``: bytes of each memtile for tensors.
 
+    ``groups``: sibling convolutions that share an item (default: none). ``push_cycles``: of a task on an idle channel;
+    None: no pool is spread over the columns. ``packed``: rows may be split unevenly (``memory.partition``).
+    ``core_rows``: rows of cores, to weigh depth-first runs (``memory.depth_first``); None: there are none.
     Raises ``InfeasibleError`` when one row of an item does not fit.
     """
     geometries = [geometry_of(layer, graph) for layer in graph.layers]
@@ -107,90 +116,85 @@ def plan_memory(graph: PhysicalGraph, columns: int, capacity: int) -> Placement:
     outputs = {views[io.tensor].storage for io in graph.graph.outputs}
     units = {views[layer.output].storage: layer.factors[0] for layer in graph.layers if isinstance(layer, Upsample)}
     chunks = [1] * len(graph.layers)
-    state = _State(graph, geometries, columns, set(inputs), inputs | outputs, chunks, units)
+    leaders = {group[0]: group for group in groups or single_groups(graph)}
+    state = State(graph, leaders, geometries, columns, set(inputs), inputs | outputs, chunks, units)
+    state.core_rows = core_rows or 0
+    if packed:
+        state.splits = choose_splits(_relations(state), columns)
+    if push_cycles is not None:
+        _spread_channels(state, push_cycles)
     _require_ddr_where_far(state)
     while True:
         attempt = _attempt(state, capacity)
         if isinstance(attempt, Placement):
             return attempt
-        _make_room(state, attempt, capacity)
+        make_room(state, attempt, capacity)
 
 
-def _reads(state: _State, layer: int, operand: int, rows: Rows) -> Rows:
-    """Storage rows that each column needs of an operand for its output rows."""
-    geo = state.geometries[layer]
-    if operand == 1 and geo.residual:
-        return tuple(r if r[1] > r[0] else (0, 0) for r in rows)
-    out = []
-    for first, last in rows:
-        if last <= first:
-            out.append((0, 0))
-            continue
-        lo, hi = geo.rows_in(first, last - first)
-        out.append((lo * geo.row_step, (hi - 1) * geo.row_step + 1))
-    return tuple(out)
+def _relations(state: State) -> list[Relation]:
+    """Which image heights are read for which, layers of one geometry together."""
+    merged: dict[tuple[Geometry, bool, int, int], Relation] = {}
+    for index, layer in enumerate(state.graph.layers):
+        target = state.graph.views[layer.output].storage
+        for operand, name in enumerate(layer.inputs):
+            storage = state.graph.storages[state.graph.views[name].storage]
+            units = state.units.get(storage.name, 1), state.units.get(target, 1)
+            geo = replace(state.geometries[index], in_blocks=1, out_blocks=1)
+            key = (geo, operand == 1, *units)
+            old = merged.get(key)
+
+            def rows_in(rows: Rows, layer: int = index, operand: int = operand) -> Rows:
+                return reads(state, layer, operand, rows)
+
+            height = state.graph.storages[target].height
+            total = storage.bytes + (old.bytes if old else 0)
+            merged[key] = Relation(storage.height, units[0], height, units[1], rows_in, total)
+    return list(merged.values())
 
 
-def _near(needed: Rows, owned: Rows) -> bool:
-    """Every column finds its rows in its own memtile or a neighbour's."""
-    for c, (lo, hi) in enumerate(needed):
-        if hi <= lo:
-            continue
-        around = [owned[k] for k in (c - 1, c, c + 1) if 0 <= k < len(owned) and owned[k][1] > owned[k][0]]
-        if not around or lo < around[0][0] or hi > around[-1][1]:
-            return False
-    return True
+# Tasks on idle channels that a column adds to a spread pool: load and store, each on shim and memtile, and the input.
+SPREAD_TASKS = 5
 
 
-def _require_ddr_where_far(state: _State) -> None:
-    """A storage whose rows some consumer needs from beyond the neighbour column also gets a home in DDR."""
+def _spread_channels(state: State, push_cycles: float) -> None:
+    """Pools to one row (global pools) that read from far: each column takes a share of the channels instead.
+
+    Before: one column loads and pools the whole image. After: as many columns as divide the channel blocks evenly, each
+    with its blocks of all rows. The result is in DDR only: its row is in pieces. The number of columns weighs their
+    commands against the bytes that each loads and streams to its cores at a word per cycle.
+    """
+    for index, name in _far_reads(state):
+        layer = state.graph.layers[index]
+        target = state.graph.views[layer.output]
+        view = state.graph.views[name]
+        words = state.graph.storages[view.storage].bytes / state.graph.storages[view.storage].blocks * view.blocks / 4
+        divisors = [k for k in range(1, state.columns + 1) if view.blocks % k == 0]
+        share = min(divisors, key=lambda k: 2 * words / k + SPREAD_TASKS * k * push_cycles)
+        if isinstance(layer, Pool) and state.graph.storages[target.storage].height == 1 and share > 1:
+            state.spread[index] = share
+            state.evicted.add(target.storage)
+            state.stored.add(target.storage)
+
+
+def _far_reads(state: State) -> list[tuple[int, str]]:
+    """(layer, tensor) of operands whose rows some column needs from beyond its neighbour."""
+    far = []
     for index, layer in enumerate(state.graph.layers):
         out = state.partition(state.graph.views[layer.output].storage)
         for operand, name in enumerate(layer.inputs):
-            storage = state.graph.views[name].storage
-            if not _near(_reads(state, index, operand, out), state.partition(storage)):
-                state.stored.add(storage)
+            owned = state.partition(state.graph.views[name].storage)
+            if not near(reads(state, index, operand, out), owned):
+                far.append((index, name))
+    return far
 
 
-@dataclass(frozen=True)
-class _Draft:
-    """An item before addresses are known."""
-
-    layer: int
-    chunk: int
-    out_rows: Rows
+def _require_ddr_where_far(state: State) -> None:
+    """A storage whose rows some consumer needs from beyond the neighbour column also gets a home in DDR."""
+    state.stored.update(state.graph.views[name].storage for _, name in _far_reads(state))
 
 
-def _drafts(state: _State) -> list[_Draft]:
-    out = []
-    for layer, op in enumerate(state.graph.layers):
-        storage = state.graph.views[op.output].storage
-        owned = state.partition(storage)
-        n = state.chunks[layer]
-        unit = state.units.get(storage, 1) if isinstance(op, Upsample) else 1
-        for chunk in range(n):
-            rows = []
-            for first, last in owned:
-                a, b = split_even((last - first) // unit, n)[chunk]
-                rows.append((first + a * unit, first + b * unit))
-            if any(b > a for a, b in rows):
-                out.append(_Draft(layer, chunk, tuple(rows)))
-    return out
-
-
-@dataclass(frozen=True)
-class _Failure:
-    """Allocation failed at ``item``: what was live, and what that item touches."""
-
-    item: int
-    layer: int
-    live: tuple[str, ...]
-    touched: frozenset[str]
-    demand: int
-
-
-def _attempt(state: _State, capacity: int) -> Placement | _Failure:
-    drafts = _drafts(state)
+def _attempt(state: State, capacity: int) -> Placement | Failure:
+    drafts = drafts_of(state)
     views = state.graph.views
     written: dict[str, int] = {}
     last_write: dict[str, int] = {}
@@ -198,13 +202,16 @@ def _attempt(state: _State, capacity: int) -> Placement | _Failure:
     loaded: dict[tuple[int, int], Rows] = {}
     for i, d in enumerate(drafts):
         op = state.graph.layers[d.layer]
-        target = views[op.output].storage
-        written.setdefault(target, i)
-        last_write[target] = i
+        for target in () if d.private else state.targets(d.layer):
+            written.setdefault(target.storage, i)
+            last_write[target.storage] = i
+        if d.reads_private:
+            continue
         for operand, name in enumerate(op.inputs):
             storage = views[name].storage
-            needed = _reads(state, d.layer, operand, d.out_rows)
-            if storage in state.evicted or not _near(needed, state.partition(storage)):
+            needed = reads(state, d.layer, operand, d.out_rows)
+            far = d.layer in state.spread or not near(needed, state.partition(storage))
+            if storage in state.evicted or far:
                 loaded[(i, operand)] = needed
             else:
                 last_read[storage] = i
@@ -213,16 +220,17 @@ def _attempt(state: _State, capacity: int) -> Placement | _Failure:
     addresses = allocate(list(intervals.values()), capacity)
     if isinstance(addresses, DoesNotFit):
         t = addresses.item
-        op = state.graph.layers[drafts[min(t, len(drafts) - 1)].layer]
-        touched = frozenset(views[n].storage for n in (*op.inputs, op.output))
+        layer = drafts[min(t, len(drafts) - 1)].layer
+        inputs = (views[n].storage for n in state.graph.layers[layer].inputs)
+        touched = frozenset([*inputs, *(v.storage for v in state.targets(layer))])
         live = tuple(n for n, v in intervals.items() if v.first <= t <= v.last)
-        return _Failure(t, drafts[min(t, len(drafts) - 1)].layer, live, touched, addresses.demand)
+        return Failure(t, layer, live, touched, addresses.demand)
     return _finish(state, drafts, loaded, alias, intervals, addresses)
 
 
 def _in_place(
-    state: _State,
-    drafts: Sequence[_Draft],
+    state: State,
+    drafts: Sequence[Draft],
     written: dict[str, int],
     last_read: dict[str, int],
     loaded: dict[tuple[int, int], Rows],
@@ -232,7 +240,7 @@ def _in_place(
     for i, d in enumerate(drafts):
         op = state.graph.layers[d.layer]
         fused = isinstance(op, Conv) and op.tail is not None and op.tail.residual is not None
-        if not (isinstance(op, Add) or fused) or state.chunks[d.layer] > 1:
+        if not (isinstance(op, Add) or fused) or state.chunks[d.layer] > 1 or d.private or d.chunk:
             continue
         target = state.graph.views[op.output].storage
         for operand, name in enumerate(op.inputs):
@@ -257,8 +265,8 @@ def _root(alias: dict[str, str], name: str) -> str:
 
 
 def _intervals(
-    state: _State,
-    drafts: Sequence[_Draft],
+    state: State,
+    drafts: Sequence[Draft],
     written: dict[str, int],
     last_write: dict[str, int],
     last_read: dict[str, int],
@@ -276,21 +284,23 @@ def _intervals(
         out[root] = Interval(root, min(first, old.first) if old else first, max(last, old.last) if old else last, size)
     for i, d in enumerate(drafts):
         op = state.graph.layers[d.layer]
-        target = state.graph.views[op.output]
-        if target.storage in state.evicted:
-            size = max(b - a for a, b in d.out_rows) * target.blocks * state.graph.storages[target.storage].width * 8
-            out[f"out@{i}"] = Interval(f"out@{i}", i, i + 1, size)
+        for k, target in enumerate(state.targets(d.layer)):
+            if target.storage in state.evicted or d.private:
+                blocks = target.blocks // state.spread.get(d.layer, 1)
+                size = max(b - a for a, b in d.out_rows) * blocks * state.graph.storages[target.storage].width * 8
+                out[f"out{k}@{i}"] = Interval(f"out{k}@{i}", i, i + 1, size)
         for operand, name in enumerate(op.inputs):
             if (i, operand) in loaded:
                 view = state.graph.views[name]
                 width = state.graph.storages[view.storage].width
-                size = max(b - a for a, b in loaded[(i, operand)]) * view.blocks * width * 8
+                blocks = view.blocks // state.spread.get(d.layer, 1)
+                size = max(b - a for a, b in loaded[(i, operand)]) * blocks * width * 8
                 at = _load_at(state, i, view.storage, last_write)
                 out[f"in{operand}@{i}"] = Interval(f"in{operand}@{i}", at, i, size)
     return out
 
 
-def _load_at(state: _State, item: int, storage: str, last_write: dict[str, int]) -> int:
+def _load_at(state: State, item: int, storage: str, last_write: dict[str, int]) -> int:
     """Item at which a load may start: one ahead, unless the data is still being stored then."""
     if item == 0 or last_write.get(storage, -2) >= item - 1:
         return item
@@ -298,8 +308,8 @@ def _load_at(state: _State, item: int, storage: str, last_write: dict[str, int])
 
 
 def _finish(
-    state: _State,
-    drafts: Sequence[_Draft],
+    state: State,
+    drafts: Sequence[Draft],
     loaded: dict[tuple[int, int], Rows],
     alias: dict[str, str],
     intervals: dict[str, Interval],
@@ -309,21 +319,30 @@ def _finish(
     items = []
     for i, d in enumerate(drafts):
         op = state.graph.layers[d.layer]
+        share = state.spread.get(d.layer, 1)
         inputs = []
         for operand, name in enumerate(op.inputs):
             view = views[name]
             key = f"in{operand}@{i}"
-            if (i, operand) in loaded:
+            if d.reads_private:
+                address = addresses[f"out0@{i - 1}"]
+                rows = drafts[i - 1].out_rows
+                inputs.append(
+                    InputPlace(view.storage, view.first, view.blocks, False, address, rows, view.blocks, private=True)
+                )
+            elif (i, operand) in loaded:
+                blocks = view.blocks // share
                 inputs.append(
                     InputPlace(
                         view.storage,
                         view.first,
-                        view.blocks,
+                        blocks,
                         False,
                         addresses[key],
                         loaded[(i, operand)],
-                        view.blocks,
+                        blocks,
                         intervals[key].first,
+                        blocks if share > 1 else 0,
                     )
                 )
             else:
@@ -339,64 +358,52 @@ def _finish(
                         storages[view.storage].blocks,
                     )
                 )
-        target = views[op.output]
-        evicted = target.storage in state.evicted
-        key = f"out@{i}" if evicted else _root(alias, target.storage)
-        output = OutputPlace(
-            target.storage,
-            target.first,
-            target.blocks,
-            addresses[key],
-            d.out_rows if evicted else state.partition(target.storage),
-            target.blocks if evicted else storages[target.storage].blocks,
-            target.storage in state.stored,
-            intervals[key].last,
+        outputs = tuple(
+            _output_place(state, d, i, k, target, alias, intervals, addresses)
+            for k, target in enumerate(state.targets(d.layer))
         )
+        geo = state.geometries[d.layer]
+        geo = replace(geo, in_blocks=geo.in_blocks // share, out_blocks=sum(o.blocks for o in outputs))
         items.append(
             WorkItem(
                 i,
-                d.layer,
+                state.groups[d.layer],
                 d.chunk,
-                state.geometries[d.layer],
+                geo,
                 d.out_rows,
                 tuple(inputs),
-                output,
-                target.storage in alias,
+                outputs,
+                outputs[0].storage in alias,
             )
         )
     top = max((addresses[n] + v.size for n, v in intervals.items()), default=0)
-    outputs = {views[io.tensor].storage for io in state.graph.graph.outputs}
-    inputs_ = {views[io.tensor].storage for io in state.graph.graph.inputs}
-    spilled = frozenset(state.stored - outputs - inputs_)
-    return Placement(tuple(items), frozenset(state.stored), spilled, top)
+    ends = {views[io.tensor].storage for io in (*state.graph.graph.outputs, *state.graph.graph.inputs)}
+    spilled = frozenset(state.stored - ends)
+    return Placement(tuple(items), frozenset(state.stored), spilled, top, state.runs)
 
 
-def _make_room(state: _State, failure: _Failure, capacity: int) -> None:
-    """One step towards fitting: evict what the item does not touch, then its operands, then cut the item."""
-    sizes = {n: s.bytes for n, s in state.graph.storages.items()}
-    homes = [n for n in failure.live if n in state.graph.storages and n not in state.evicted]
-    idle = [n for n in homes if n not in failure.touched]
-    candidates = idle or homes
-    if candidates:
-        victim = max(candidates, key=lambda n: (sizes[n], n))
-        state.evicted.add(victim)
-        state.stored.add(victim)
-        return
-    best = failure.layer
-    # Buffers of neighbouring items (prefetch, pending stores) may be what is too large.
-    for name in failure.live:
-        if "@" in name:
-            layer = _drafts(state)[int(name.split("@")[1])].layer
-            if state.chunks[layer] < state.chunks[best]:
-                best = layer
-    height = state.graph.storages[state.graph.views[state.graph.layers[best].output].storage].height
-    if state.chunks[best] * state.columns >= height * 2:
-        name = state.graph.layers[best].name
-        raise InfeasibleError(
-            f"layer {name}: rows of its operands in a memtile",
-            failure.demand,
-            capacity,
-            "bytes",
-            ("use a device with larger memtiles", "reduce the image size"),
-        )
-    state.chunks[best] *= 2
+def _output_place(
+    state: State,
+    draft: Draft,
+    item: int,
+    k: int,
+    target: View,
+    alias: dict[str, str],
+    intervals: dict[str, Interval],
+    addresses: dict[str, int],
+) -> OutputPlace:
+    """Where member ``k`` of an item writes."""
+    share = state.spread.get(draft.layer, 1)
+    evicted = target.storage in state.evicted or draft.private
+    key = f"out{k}@{item}" if evicted else _root(alias, target.storage)
+    return OutputPlace(
+        target.storage,
+        target.first,
+        target.blocks // share,
+        addresses[key],
+        draft.out_rows if evicted else state.partition(target.storage),
+        target.blocks // share if evicted else state.graph.storages[target.storage].blocks,
+        target.storage in state.stored and not draft.private,
+        intervals[key].last,
+        target.blocks // share if share > 1 else 0,
+    )

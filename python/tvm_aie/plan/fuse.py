@@ -1,31 +1,100 @@
-"""Second stages: an add or a per-channel constant that follows a convolution runs in the convolution's epilogue.
+"""Layers that run inside a convolution's kernel call.
+
+An add or a per-channel constant that follows a convolution runs in its epilogue:
 
     conv -> x (int8)                      conv+tail:
     out = requant((x << a) + (r << b))    out = requant2((requant1(acc) << a) + (r << b))    in one item
 
 Before: x is written to the memtile and both operands are read back. After: only r is read, together with the
 convolution's input. The arithmetic is the same, both roundings included, so the outputs are identical.
+
+A max pool that follows a convolution, or a pool in front of a 1x1 convolution, runs in the same call, band by band:
+
+    conv -> x (int8)            conv, pool in one item: x stays in the core, some of its rows (pool behind) or pooled
+    out = pool(x)               channels (pool in front, by every core row) are computed more than once
+
+Whether that pays is for the schedule to decide (``pipeline``): ``pool_pairs`` lists what is possible.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tvm_aie.plan.graph import Add, Conv, Layer, LayerGraph, Tail
+from tvm_aie.plan.graph import Add, Conv, Layer, LayerGraph, Pool, Tail
 
 MAX_SHIFT = 22  # of the ADD kernel: both operands stay in 32 bits
 INT32 = 1 << 31
 
 
+@dataclass(frozen=True)
+class PoolPair:
+    """Names of a convolution and a pool that can share a kernel call; ``before``: the pool comes first."""
+
+    conv: str
+    pool: str
+    before: bool
+
+
 def fuse(graph: LayerGraph, keep: Collection[str] = ()) -> LayerGraph:
-    """Fuse what can be fused, except the adds named in ``keep``."""
+    """Fuse second stages, except the adds named in ``keep``."""
     layers = list(graph.layers)
     layers = _fuse_constants(graph, layers)
     return replace(graph, layers=tuple(_fuse_residuals(graph, layers, keep)))
+
+
+def pool_pairs(graph: LayerGraph) -> tuple[PoolPair, ...]:
+    """Pools that could run inside a convolution: each pool and each convolution in one pair at most."""
+    uses = _uses(graph, list(graph.layers))
+    made = {layer.output: layer for layer in graph.layers}
+    taken: set[str] = set()
+    pairs = []
+    for layer in graph.layers:
+        if isinstance(layer, Pool):
+            conv = made.get(layer.input)
+            if isinstance(conv, Conv) and _takes_pool(conv) and not layer.divisors and uses[layer.input] == 1:
+                if layer.dilation == (1, 1) and conv.name not in taken and not _pointwise_stride(conv):
+                    pairs.append(PoolPair(conv.name, layer.name, False))
+                    taken |= {conv.name, layer.name}
+        elif isinstance(layer, Conv) and layer.weight.shape[2:] == (1, 1) and _takes_pool(layer):
+            pool = made.get(layer.input)
+            if isinstance(pool, Pool) and pool.dilation == (1, 1) and uses[layer.input] == 1:
+                plain = layer.stride == (1, 1) and not any(layer.pads)
+                if plain and pool.name not in taken:
+                    pairs.append(PoolPair(layer.name, pool.name, True))
+                    taken |= {layer.name, pool.name}
+    return tuple(pairs)
+
+
+def _takes_pool(conv: Conv) -> bool:
+    return conv.tail is None and conv.pool_before is None and conv.pool_after is None
+
+
+def _pointwise_stride(conv: Conv) -> bool:
+    """A 1x1 window with stride: the memtile's DMA subsamples its input."""
+    return conv.weight.shape[2:] == (1, 1) and conv.stride != (1, 1)
+
+
+def fuse_pools(graph: LayerGraph, pairs: Collection[PoolPair]) -> LayerGraph:
+    """Move the pools of ``pairs`` into their convolutions."""
+    by_conv = {p.conv: p for p in pairs}
+    pools = {layer.name: layer for layer in graph.layers if isinstance(layer, Pool)}
+    gone = {p.pool for p in pairs}
+    out: list[Layer] = []
+    for layer in graph.layers:
+        pair = by_conv.get(layer.name)
+        if pair and isinstance(layer, Conv):
+            pool = pools[pair.pool]
+            if pair.before:
+                layer = replace(layer, input=pool.input, pool_before=pool)
+            else:
+                layer = replace(layer, output=pool.output, pool_after=pool)
+        if layer.name not in gone:
+            out.append(layer)
+    return replace(graph, layers=tuple(out))
 
 
 def _uses(graph: LayerGraph, layers: list[Layer]) -> Counter[str]:

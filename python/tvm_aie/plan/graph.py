@@ -84,7 +84,9 @@ class Conv:
     pads: tuple[int, int, int, int] = (0, 0, 0, 0)
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
-    tail: Tail | None = None  # set by plan.fuse
+    tail: Tail | None = None  # these three are set by plan.fuse
+    pool_before: Pool | None = None  # ``input`` is the pool's; the window is 1x1
+    pool_after: Pool | None = None  # ``output`` is the pool's
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -231,18 +233,32 @@ def conv_out(size: int, kernel: int, stride: int, before: int, after: int, dilat
     return (size + before + after - (kernel - 1) * dilation - 1) // stride + 1
 
 
+def _window_shape(layer: Conv | Pool, kernel: tuple[int, int], height: int, width: int) -> tuple[int, int]:
+    top, left, bottom, right = layer.pads
+    return (
+        conv_out(height, kernel[0], layer.stride[0], top, bottom, layer.dilation[0]),
+        conv_out(width, kernel[1], layer.stride[1], left, right, layer.dilation[1]),
+    )
+
+
+def conv_shapes(conv: Conv, height: int, width: int) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+    """(height, width) that the window reads, that it writes, and that the layer writes, pools included."""
+    read = height, width
+    if conv.pool_before:
+        read = _window_shape(conv.pool_before, conv.pool_before.kernel, *read)
+    kh, kw = conv.weight.shape[2:]
+    written = _window_shape(conv, (kh, kw), *read)
+    pool = conv.pool_after
+    return read, written, _window_shape(pool, pool.kernel, *written) if pool else written
+
+
 def output_shape(layer: Layer, tensors: dict[str, Tensor]) -> tuple[int, int, int]:
     """Logical (C, H, W) that ``layer`` writes, from its inputs' shapes."""
     first = tensors[layer.inputs[0]]
-    if isinstance(layer, Conv | Pool):
-        kh, kw = layer.weight.shape[2:] if isinstance(layer, Conv) else layer.kernel
-        top, left, bottom, right = layer.pads
-        channels = layer.weight.shape[0] if isinstance(layer, Conv) else first.channels
-        return (
-            channels,
-            conv_out(first.height, kh, layer.stride[0], top, bottom, layer.dilation[0]),
-            conv_out(first.width, kw, layer.stride[1], left, right, layer.dilation[1]),
-        )
+    if isinstance(layer, Conv):
+        return (layer.weight.shape[0], *conv_shapes(layer, first.height, first.width)[-1])
+    if isinstance(layer, Pool):
+        return (first.channels, *_window_shape(layer, layer.kernel, first.height, first.width))
     if isinstance(layer, Concat):
         return (sum(tensors[p].channels for p in layer.parts), first.height, first.width)
     if isinstance(layer, Permute):

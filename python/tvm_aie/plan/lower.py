@@ -288,5 +288,3 @@ def _results(func: Any) -> list[Any]:
         return [expr]
 
     return resolve(func.body.body)
-
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from tvm_aie.plan.graph import Add, Conv, Pool
+from tvm_aie.plan.graph import Add, Conv, Pool, conv_shapes
 from tvm_aie.plan.physical import ArrayLayer, PhysicalGraph
 
 
@@ -76,6 +76,39 @@ def ring_share(needed: int, slots: int) -> int:
 
 
 @dataclass(frozen=True)
+class PoolStage:
+    """A pool inside a convolution's kernel call; ``h``, ``w``: of the image that the pool reads (pixels).
+
+    Before: the window is 1x1 and reads what the pool writes. After: the pool reads what the window writes. Either way
+    the tensor between the two stages lives in the core (ACC).
+    """
+
+    before: bool
+    average: bool
+    kh: int
+    kw: int
+    sy: int
+    sx: int
+    pad_top: int
+    pad_left: int
+    h: int
+    w: int
+
+    def rows_in(self, y: int, count: int) -> tuple[int, int]:
+        """Rows [lo, hi) of the image that ``count`` output rows from ``y`` need."""
+        lo = min(max(y * self.sy - self.pad_top, 0), self.h - 1)
+        return lo, min(max((y + count - 1) * self.sy - self.pad_top + self.kh, lo + 1), self.h)
+
+    def max_rows_in(self, count: int) -> int:
+        """Most rows of the image that ``count`` output rows can need."""
+        return min((count - 1) * self.sy + self.kh, self.h)
+
+    def px_in(self, width: int, w_out: int) -> int:
+        """Pixels of the image for ``width`` output pixels; all of them for a whole line."""
+        return self.w if width >= w_out else (width - 1) * self.sx + self.kw
+
+
+@dataclass(frozen=True)
 class Geometry:
     """Sizes in pixels, channel blocks of 8; ``row_step``/``px_step``: subsampling done by the memtile's DMA."""
 
@@ -97,11 +130,48 @@ class Geometry:
     n_inputs: int = 1
     row_step: int = 1
     px_step: int = 1
+    pool: PoolStage | None = None  # then h_in, w_in are read from memory and h_out, w_out written to it
+
+    @property
+    def pool_after(self) -> PoolStage | None:
+        """The pool behind the window, if any."""
+        return self.pool if self.pool and not self.pool.before else None
+
+    @property
+    def pool_before(self) -> PoolStage | None:
+        """The pool in front of the window, if any."""
+        return self.pool if self.pool and self.pool.before else None
+
+    @property
+    def whole_lines(self) -> bool:
+        """Lines cannot be cut: the pool is in front of the window, or reaches over the right end of the line."""
+        after = self.pool_after
+        if after is None:
+            return self.pool is not None
+        return (self.w_out - 1) * after.sx - after.pad_left + after.kw > after.w
+
+    def conv_rows(self, band: int) -> int:
+        """Most rows that the window computes for ``band`` output rows."""
+        return self.pool_after.max_rows_in(band) if self.pool_after else band
+
+    def conv_px(self, width: int) -> int:
+        """Pixels that the window computes for ``width`` output pixels."""
+        return self.pool_after.px_in(width, self.w_out) if self.pool_after else width
+
+    def conv_x(self, x0: int) -> int:
+        """First pixel that the window computes for output pixels from ``x0`` on."""
+        after = self.pool_after
+        return max(x0 * after.sx - after.pad_left, 0) if after else x0
 
     def rows_in(self, y: int, count: int) -> tuple[int, int]:
         """Input rows [lo, hi) that ``count`` output rows from ``y`` need (docs/program.md section 2)."""
         if self.kernel == KernelId.UPSAMPLE:
             return y // self.kh, (y + count) // self.kh
+        if self.pool_before:
+            return self.pool_before.rows_in(y, count)
+        if self.pool_after:
+            y, end = self.pool_after.rows_in(y, count)
+            count = end - y
         lo = min(max(y * self.sy - self.pad_top, 0), self.h_in - 1)
         hi = (y + count - 1) * self.sy - self.pad_top + (self.kh - 1) * self.dy + 1
         return lo, min(max(hi, lo + 1), self.h_in)
@@ -110,11 +180,15 @@ class Geometry:
         """Most input rows that a band of ``band`` output rows can need."""
         if self.kernel == KernelId.UPSAMPLE:
             return band // self.kh
+        if self.pool_before:
+            return self.pool_before.max_rows_in(band)
+        band = self.conv_rows(band)
         return min((band - 1) * self.sy + (self.kh - 1) * self.dy + 1, self.h_in)
 
     def line_px(self, width: int) -> int:
         """Pixels of one input line for ``width`` output pixels (padding included where the DMA inserts it)."""
-        if self.kernel == KernelId.CONV:
+        if self.kernel == KernelId.CONV and not self.pool_before:
+            width = self.conv_px(width)
             return (width - 1) * self.sx + (self.kw - 1) * self.dx + 1
         return self.w_in
 
@@ -129,6 +203,14 @@ class Geometry:
         return self.kh * self.kw
 
 
+def _stage(conv: Conv, height: int, width: int) -> PoolStage:
+    pool = conv.pool_before or conv.pool_after
+    assert pool is not None
+    h, w = (height, width) if conv.pool_before else conv_shapes(conv, height, width)[1]
+    window = (*pool.kernel, *pool.stride, pool.pads[0], pool.pads[1])
+    return PoolStage(conv.pool_before is not None, bool(pool.divisors), *window, h, w)
+
+
 def geometry_of(layer: ArrayLayer, graph: PhysicalGraph) -> Geometry:
     """Derive the geometry; a 1x1 convolution with stride reads only the pixels it uses."""
     src, dst = graph.tensors[layer.inputs[0]], graph.tensors[layer.output]
@@ -138,6 +220,11 @@ def geometry_of(layer: ArrayLayer, graph: PhysicalGraph) -> Geometry:
         kh, kw = layer.weight.shape[2:]
         sy, sx = layer.stride
         n = len(layer.inputs)
+        if layer.pool_before or layer.pool_after:
+            stage = _stage(layer, src.height, src.width)
+            return Geometry(
+                KernelId.CONV, kh, kw, sy, sx, *layer.dilation, layer.pads[0], layer.pads[1], *size, pool=stage
+            )
         if kh == kw == 1 and not any(layer.pads) and (sy > 1 or sx > 1):
             return Geometry(
                 KernelId.CONV, 1, 1, 1, 1, 1, 1, 0, 0, dst.height, dst.width, *size[2:], n, row_step=sy, px_step=sx

@@ -34,7 +34,7 @@ def variants(
 
     ``n_bands``: most bands of a column.
     """
-    if tiling.a_resident or tiling.order != PASSES_X_BANDS:
+    if tiling.a_resident or tiling.order != PASSES_X_BANDS or geo.pool is not None or not tiling.aligned:
         return
     if tiling.n_x > 1 and n_bands > 1:
         yield replace(tiling, order=PASSES_BANDS_X)

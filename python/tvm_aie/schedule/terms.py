@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class KernelTerms:
-    """Cycles, words per cycle and MACs per cycle; ``ideal``: a kernel costs its MACs and nothing else."""
+    """Cycles, words per cycle and MACs per cycle; ``ideal``: a kernel costs its MACs and nothing else.
+
+    ``o_link``: words per cycle that the output flows of one column share; infinite where each has its own.
+    """
 
     ideal: bool
     macs_per_cycle: float
@@ -20,11 +23,14 @@ class KernelTerms:
     opcode: float
     add_a: float
     add_ii: float
+    max_pool: tuple[float, float]  # per line, per vector of 32 lanes and tap
+    avg_pool: tuple[float, float]
     push: float
     bd_write: float
     a_rate: float
     w_rate: float
     o_rate: float
+    o_link: float
 
 
 def terms_from_keys(keys: Mapping[str, float]) -> KernelTerms:
@@ -40,9 +46,12 @@ def terms_from_keys(keys: Mapping[str, float]) -> KernelTerms:
         opcode=keys["core.opcode_cycles"],
         add_a=keys["kernel.add.a"],
         add_ii=keys["kernel.add.ii"],
+        max_pool=(keys["kernel.maxpool.a"], keys["kernel.maxpool.ii"]),
+        avg_pool=(keys["kernel.avgpool.a"], keys["kernel.avgpool.ii"]),
         push=keys["cmd.push_queued_cycles"],
         bd_write=keys["cmd.bd_write_cycles"],
         a_rate=keys["flow.a.words_per_cycle"],
         w_rate=keys["flow.w.words_per_cycle"],
         o_rate=keys["flow.o.words_per_cycle"],
+        o_link=keys["link.o_bytes_per_cycle"] / 4 or float("inf"),
     )

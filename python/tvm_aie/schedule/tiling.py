@@ -39,7 +39,14 @@ class Tiling:
     cycles: float
     body: float = 0.0  # estimated cycles without the command processor
     a_resident: bool = False  # the column's whole input stays in the core; ckb then cuts the weights only
+    aligned: bool = True  # ring positions are multiples of the message; else a message begins anew at the ring's end
     order: int = 0  # of the loops, see ``schedule.order``
+
+    def o_slots_of(self, blocks: int, o_slot: int) -> int:
+        """Output slots of a message of ``blocks`` channel blocks: exact, unless all messages are alike (aligned)."""
+        if self.aligned or not blocks:
+            return self.o_slots if blocks else 0
+        return ceil_div(blocks * max(b for b, _ in self.bands) * self.width * 8, o_slot)
 
     @property
     def weights_per_band(self) -> bool:
@@ -184,7 +191,7 @@ def _shared_candidates(
             w_max, w_sum = _weight_bytes(prefix, block_rows, nob, ckb, n_ck, geo.taps, ov.w_slot)
             if w_max > w_ring:
                 continue
-            for width, n_x, band in _pixel_candidates(geo, rows, nob, ckb, n_ck, n_rows, ov):
+            for width, n_x, band in _pixel_candidates(geo, rows, nob, ckb, n_ck, n_rows, ov, terms.ideal):
                 if in_place and geo.w_out % width:
                     continue
                 bands = band_counts(rows, band, in_place)
@@ -193,7 +200,7 @@ def _shared_candidates(
                 )
             fits_o = nob * most_rows * geo.w_out * 8 <= ov.o_slot * ov.o_slots
             fits_acc = n_ck == 1 or nob * most_rows * ceil_div(geo.w_out, 4) * 128 <= ov.acc_bytes
-            if whole <= a_ring and fits_o and fits_acc and not geo.residual:
+            if whole <= a_ring and fits_o and fits_acc and not geo.residual and not geo.pool:
                 bands = band_counts(rows, most_rows, False)
                 yield _conv_tiling(
                     geo,
@@ -235,13 +242,15 @@ def _weight_bytes(
 
 
 def _pixel_candidates(
-    geo: Geometry, rows: tuple[int, ...], nob: int, ckb: int, n_ck: int, n_rows: int, ov: Overlay
+    geo: Geometry, rows: tuple[int, ...], nob: int, ckb: int, n_ck: int, n_rows: int, ov: Overlay, ideal: bool
 ) -> Iterator[tuple[int, int, int]]:
     """(width, chunks of the width, band) that fit A, O and ACC."""
     most_rows = max(rows)
     for n_x in sorted({-(-geo.w_out // w) for w in range(1, geo.w_out + 1)}):
         width = -(-geo.w_out // n_x)
-        if n_x > 1 and width > 4:
+        if n_x > 1 and geo.whole_lines:
+            break
+        if n_x > 1 and width > 4 and not ideal:
             width = min(-(-width // 4) * 4, geo.w_out)  # whole accumulators
             n_x = -(-geo.w_out // width)
         fits = 0
@@ -251,7 +260,7 @@ def _pixel_candidates(
                 continue
             if nob * band * width * 8 > ov.o_slot * ov.o_slots:
                 continue
-            if n_ck > 1 and nob * band * (-(-width // 4) * 4) * 32 > ov.acc_bytes:
+            if _acc_bytes(geo, ckb, nob, n_ck, width, band) > ov.acc_bytes:
                 continue
             yield width, n_x, band
             fits += 1
@@ -259,6 +268,15 @@ def _pixel_candidates(
                 break
         if width <= 4 or (fits and n_x >= 16):
             break
+
+
+def _acc_bytes(geo: Geometry, ckb: int, nob: int, n_ck: int, width: int, band: int) -> int:
+    """Bytes of ACC: partial sums between chunks of input channels, and the tensor between a window and a pool."""
+    rows, px = geo.conv_rows(band), geo.conv_px(width)
+    partial = nob * rows * ceil_div(px, 4) * 128 if n_ck > 1 else 0
+    if geo.pool is None:
+        return partial
+    return partial + rows * px * 8 * (ckb if geo.pool.before else nob)
 
 
 def _input_bytes(geo: Geometry, in_blocks: int, res_blocks: int, width: int, band: int) -> int:
@@ -286,22 +304,31 @@ def _conv_tiling(
     a_blocks = geo.in_blocks if resident else ckb
     n_pass = -(-(block_rows[0][1] - block_rows[0][0]) // nob)
     band, n_b = max(b for b, _ in bands), max(n for _, n in bands)
-    a = ring_share(ceil_div(_input_bytes(geo, a_blocks, len(block_rows) * nob, width, band), ov.a_slot), ov.a_slots)
-    o = ring_share(-(-nob * band * width * 8 // ov.o_slot), ov.o_slots)
+    aligned = terms.push > 0
+    a = ceil_div(_input_bytes(geo, a_blocks, len(block_rows) * nob, width, band), ov.a_slot)
+    o = ceil_div(nob * band * width * 8, ov.o_slot)
+    if aligned:
+        a, o = ring_share(a, ov.a_slots), ring_share(o, ov.o_slots)
     most = block_rows[0][1] - block_rows[0][0]
     steps = n_x * n_b
     messages = n_pass * steps * n_ck
     t_a = (1 if resident else messages) * a * ov.a_slot / WORD / terms.a_rate
-    t_o = n_pass * steps * o * ov.o_slot / WORD / terms.o_rate
+    sent = _output_slots(block_rows, nob, band * width * 8, o, ov.o_slot, aligned)
+    t_o = steps * ov.o_slot / WORD * max(n_pass * o / terms.o_rate, sent / terms.o_link)
     t_w = weights[1] * (steps if n_ck > 1 else 1) / WORD / terms.w_rate
+    conv_rows, conv_px = geo.conv_rows(band), geo.conv_px(width)
     if terms.ideal:
-        t_c = steps * band * width * live_row * geo.taps * 64 / terms.macs_per_cycle
+        t_c = steps * conv_rows * conv_px * live_row * geo.taps * 64 / terms.macs_per_cycle
     else:
-        chunks, ii = _ii(terms, band * -(-width // 4))
+        chunks, ii = _ii(terms, conv_rows * -(-conv_px // 4))
         per_step = most * n_ck * chunks * terms.a + live_row * (geo.taps * ii + chunks * terms.gamma)
         t_c = steps * per_step + messages * (terms.call + 6 * terms.opcode)
         if geo.residual:
             t_c += steps * most * band * (terms.add_a + 2 * ceil_div(width, 4) * terms.add_ii)
+        if geo.pool:
+            lines = steps * band * (n_pass * geo.in_blocks if geo.pool.before else most)
+            per_line, per_vector = terms.avg_pool if geo.pool.average else terms.max_pool
+            t_c += lines * (per_line + ceil_div(width, 4) * geo.pool.kh * geo.pool.kw * per_vector)
     first = a * ov.a_slot / WORD + o * ov.o_slot / WORD + t_c / messages
     double_a, double_w = 2 * a <= ov.a_slots, 2 * weights[0] <= ov.w_slot * ov.w_slots
     body = max(t_a, t_c, t_o, t_w) if double_a else max(t_a + t_c, t_o, t_w)
@@ -322,7 +349,18 @@ def _conv_tiling(
         terms,
     )
     cycles = combined(body + first, control)
-    return Tiling(block_rows, nob, n_pass, width, n_x, bands, ckb, n_ck, a, o, cycles, body + first, resident)
+    return Tiling(block_rows, nob, n_pass, width, n_x, bands, ckb, n_ck, a, o, cycles, body + first, resident, aligned)
+
+
+def _output_slots(
+    block_rows: tuple[tuple[int, int], ...], nob: int, block_bytes: int, o: int, slot: int, aligned: bool
+) -> int:
+    """Output slots that the cores of a column send for one piece of the image, all passes."""
+    total = 0
+    for first, last in block_rows:
+        full, rest = divmod(last - first, nob)
+        total += full * o + ((o if aligned else ceil_div(rest * block_bytes, slot)) if rest else 0)
+    return total
 
 
 def combined(body: float, control: float) -> float:
@@ -355,7 +393,8 @@ def control_cycles(
     """
     columns = sum(1 for r in rows if r)
     ragged_band = any(r % max(1, -(-r // n_b)) for r in rows if r)
-    y_runs = 1 if n_b == 1 else min(n_b, (3 if geo.kh > 1 else 1) + ragged_band)
+    halo = geo.kh > 1 or (geo.pool is not None and geo.pool.kh > 1)
+    y_runs = 1 if n_b == 1 else min(n_b, (3 if halo else 1) + ragged_band)
     x_ragged = n_x > 1 and geo.w_out % width != 0
     x_runs = 1 if n_x == 1 else min(n_x, (3 if geo.kw > 1 else 1) + x_ragged)
     if n_ck > 1:
@@ -393,13 +432,17 @@ def _channelwise_candidates(
         for n_b in range(1, max(rows) + 1):
             band = ceil_div(ceil_div(max(rows), n_b), unit) * unit
             bands = band_counts(rows, band, in_place, unit)
-            a = ring_share(-(-geo.max_rows_in(band) * ckb * geo.line_px(0) * 8 * geo.n_inputs // ov.a_slot), ov.a_slots)
-            o = ring_share(-(-own * band * geo.w_out * 8 // ov.o_slot), ov.o_slots)
-            if not a or not o:
+            aligned = terms.push > 0
+            a = -(-geo.max_rows_in(band) * ckb * geo.line_px(0) * 8 * geo.n_inputs // ov.a_slot)
+            o = -(-own * band * geo.w_out * 8 // ov.o_slot)
+            if aligned:
+                a, o = ring_share(a, ov.a_slots), ring_share(o, ov.o_slots)
+            if not 0 < a <= ov.a_slots or not 0 < o <= ov.o_slots:
                 continue
             messages = n_pass * max(n for _, n in bands)
             t_a = messages * a * ov.a_slot / WORD / terms.a_rate
-            t_o = messages * o * ov.o_slot / WORD / terms.o_rate
+            sent = _output_slots(split_even(ckb, n_rows), own, band * geo.w_out * 8, o, ov.o_slot, aligned)
+            t_o = messages * ov.o_slot / WORD * max(o / terms.o_rate, sent / terms.o_link)
             taps = geo.n_inputs if geo.kernel == KernelId.ADD else geo.taps
             t_c = 0.0 if terms.ideal else messages * own * band * -(-geo.w_out // 4) * taps * 2.0
             body = max(t_a, t_o, t_c) if 2 * a <= ov.a_slots else max(t_a + t_c, t_o)
@@ -421,6 +464,7 @@ def _channelwise_candidates(
             )
             body += (a * ov.a_slot + o * ov.o_slot) / WORD + messages * 30
             cycles = combined(body, control)
-            yield Tiling(split_even(ckb, n_rows), own, n_pass, geo.w_out, 1, bands, ckb, 1, a, o, cycles, body)
+            rows_of = split_even(ckb, n_rows)
+            yield Tiling(rows_of, own, n_pass, geo.w_out, 1, bands, ckb, 1, a, o, cycles, body, False, aligned)
             if 2 * a <= ov.a_slots:
                 break

@@ -19,7 +19,7 @@ import numpy as np
 
 from tvm_aie.device import Device
 from tvm_aie.errors import InfeasibleError, ProgramError, TvmAieError
-from tvm_aie.pipeline import Plan, Prepared, Workload, finish, prepare
+from tvm_aie.pipeline import Decisions, Moves, Prepared, Workload, finish, prepare
 from tvm_aie.plan.graph import (
     Add,
     AvgDivisor,
@@ -37,13 +37,15 @@ from tvm_aie.plan.graph import (
 )
 from tvm_aie.plan.graph import output_shape as shape_of
 from tvm_aie.runtime.emulator import RunOptions, run_program
-from tvm_aie.schedule.geometry import Geometry, KernelId
+from tvm_aie.schedule.geometry import Geometry, KernelId, PoolStage
 from tvm_aie.schedule.tiling import Tiling
 
 # Repetitions, and those between whose ends the time is taken: late enough that the memtiles' weight rings have run dry
 # where DDR is too slow for the layer, three before the last, behind which nothing more is pushed.
 REPEATS, FROM, TO = 8, 4, 5
 MAX_CYCLES = 1 << 33
+# What is measured is the item as it stands: nothing of the repetitions is merged, split or spread further.
+ALONE = Moves(pools=False, siblings=False, runs=False)
 _HEADER = struct.Struct("<8sQ")
 _MAGIC = b"AIETUNE\0"
 
@@ -95,11 +97,15 @@ def _height_in(geo: Geometry, rows: int) -> int:
         return rows // geo.kh
     if rows == geo.h_out:
         return (geo.h_in - 1) * geo.row_step + 1
+    if geo.pool is not None:  # the image as low as the window at its last row allows
+        return geo.rows_in(0, rows)[1]
     return (max((rows - 1) * geo.sy + (geo.kh - 1) * geo.dy + 1 - geo.pad_top, 1) - 1) * geo.row_step + 1
 
 
 def _layer(work: Workload, name: str, source: str, second: str, height: int) -> Layer:
     geo = work.geometry
+    if geo.pool is not None:
+        return _pooled_layer(work, geo.pool, name, source)
     if geo.kernel == KernelId.ADD:
         return Add(name, source, second or None, name, 0, 0, Requant(1))
     if geo.kernel == KernelId.UPSAMPLE:
@@ -116,6 +122,23 @@ def _layer(work: Workload, name: str, source: str, second: str, height: int) -> 
         return Conv(name, source, name, weight, bias, 0, Requant(8), stride, pads, dilation, tail=tail)
     divisors = (AvgDivisor(0, 21, 10),) if geo.kernel == KernelId.AVGPOOL else ()
     return Pool(name, source, name, (geo.kh, geo.kw), stride, pads, divisors, dilation=dilation)
+
+
+def _pooled_layer(work: Workload, stage: PoolStage, name: str, source: str) -> Conv:
+    """A convolution with a pool inside its call, padded below and on the right as far as its output needs."""
+    geo, rows = work.geometry, sum(work.rows)
+    bottom = max(0, (rows - 1) * stage.sy + stage.kh - stage.pad_top - stage.h)
+    right = max(0, (geo.w_out - 1) * stage.sx + stage.kw - stage.pad_left - stage.w)
+    divisors = (AvgDivisor(0, 21, 10),) if stage.average else ()
+    pads = (stage.pad_top, stage.pad_left, bottom, right)
+    pool = Pool(f"{name}:pool", source, name, (stage.kh, stage.kw), (stage.sy, stage.sx), pads, divisors)
+    weight, bias = _weights(work)
+    conv = Conv(name, source, name, weight, bias, 0, Requant(8), (geo.sy, geo.sx), dilation=(geo.dy, geo.dx))
+    if stage.before:
+        return replace(conv, pool_before=pool)
+    below = max(0, (stage.h - 1) * geo.sy + (geo.kh - 1) * geo.dy + 1 - geo.pad_top - geo.h_in)
+    beside = max(0, (stage.w - 1) * geo.sx + (geo.kw - 1) * geo.dx + 1 - geo.pad_left - geo.w_in)
+    return replace(conv, pool_after=pool, pads=(geo.pad_top, geo.pad_left, below, beside))
 
 
 def _weights(work: Workload) -> tuple[Int8Array, Int64Array]:
@@ -202,9 +225,10 @@ class _Key:
 @lru_cache(maxsize=64)
 def _prepared(key: _Key) -> Prepared:
     """The graph of a workload, ready for a tiling. All repetitions share one weight: its messages are made once."""
-    prepared = prepare(bench_graph(key.work), key.device, Plan(key.work.overlay))
-    first = prepared.packed.get("layer0")
+    prepared = prepare(bench_graph(key.work), key.device, Decisions(key.work.overlay, moves=ALONE))
+    packed = prepared.plan.packed
+    first = packed.get("layer0")
     if first is None:
         return prepared
-    shared = {name: first if name.startswith("layer") else own for name, own in prepared.packed.items()}
-    return replace(prepared, packed=shared)
+    shared = {name: first if name.startswith("layer") else own for name, own in packed.items()}
+    return replace(prepared, plan=replace(prepared.plan, packed=shared))

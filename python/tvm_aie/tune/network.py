@@ -17,7 +17,7 @@ from tvm.s_tir import meta_schedule as ms
 
 from tvm_aie.device import Device
 from tvm_aie.errors import TvmAieError
-from tvm_aie.pipeline import UNTUNED, Chooser, Compiled, Plan, Prepared, Workload, finish, prepare
+from tvm_aie.pipeline import UNTUNED, Chooser, Compiled, Decisions, Prepared, Workload, finish, prepare
 from tvm_aie.plan.graph import LayerGraph
 from tvm_aie.runtime.emulator import RunOptions, run_program
 from tvm_aie.schedule.tiling import Tiling
@@ -62,7 +62,7 @@ class Network:
         return out
 
 
-def network_of(graph: LayerGraph, device: Device, plan: Plan = UNTUNED) -> tuple[Network, Compiled]:
+def network_of(graph: LayerGraph, device: Device, plan: Decisions = UNTUNED) -> tuple[Network, Compiled]:
     """Compile with default tilings under a plan and note every workload on the way."""
     items: list[tuple[str, Workload]] = []
 

@@ -17,7 +17,7 @@ from tvm.s_tir import meta_schedule as ms
 
 from tvm_aie.device import Device
 from tvm_aie.errors import TvmAieError
-from tvm_aie.pipeline import Plan, finish, prepare
+from tvm_aie.pipeline import Decisions, finish, prepare
 from tvm_aie.plan.fuse import fuse
 from tvm_aie.plan.graph import Conv, LayerGraph
 from tvm_aie.runtime.emulator import RunOptions, run_program
@@ -47,20 +47,32 @@ class PlanKnob:
 
     name: str
     values: tuple[str, ...]
-    apply: Callable[[Plan, int], Plan]
+    apply: Callable[[Decisions, int], Decisions]
 
 
 def plan_knobs(graph: LayerGraph, device: Device) -> tuple[PlanKnob, ...]:
-    """The knobs of a network: ``buffering``, and ``fusion`` per kind of convolution that an add follows."""
+    """The knobs of a network: ``buffering``, ``fusion`` per kind of convolution that an add follows, and each move
+    that the compiler makes in it by estimate (``pipeline.Moves``)."""
     overlays = IDEAL_OVERLAYS if device.core_ideal else tuple(OVERLAYS.values())
     names = tuple(f"ideal {i}" for i in range(len(overlays))) if device.core_ideal else tuple(OVERLAYS)
     knobs = [PlanKnob("buffering", names, lambda plan, place: replace(plan, overlay=overlays[place]))]
     for index, adds in enumerate(_fused_adds(graph)):
         knobs.append(PlanKnob(f"fusion{index}", ("fused", "separate"), _separator(adds)))
+    plan = prepare(graph, device).plan
+    used = {
+        "pools": bool(plan.pools),
+        "siblings": any(len(item.members) > 1 for item in plan.placement.items),
+        "runs": bool(plan.placement.runs),
+    }
+    knobs += [PlanKnob(name, ("by estimate", "never"), _without(name)) for name, known in used.items() if known]
     return tuple(knobs)
 
 
-def _separator(adds: frozenset[str]) -> Callable[[Plan, int], Plan]:
+def _without(move: str) -> Callable[[Decisions, int], Decisions]:
+    return lambda plan, place: replace(plan, moves=replace(plan.moves, **{move: False})) if place else plan
+
+
+def _separator(adds: frozenset[str]) -> Callable[[Decisions, int], Decisions]:
     return lambda plan, place: replace(plan, unfused=plan.unfused | adds) if place else plan
 
 
@@ -74,9 +86,9 @@ def _fused_adds(graph: LayerGraph) -> list[frozenset[str]]:
     return [frozenset(names) for names in kinds.values()]
 
 
-def plan_of(knobs: tuple[PlanKnob, ...], choice: Mapping[str, int]) -> Plan:
+def plan_of(knobs: tuple[PlanKnob, ...], choice: Mapping[str, int]) -> Decisions:
     """The plan that a choice means."""
-    plan = Plan()
+    plan = Decisions()
     for knob in knobs:
         plan = knob.apply(plan, choice.get(knob.name, 0))
     return plan
@@ -102,7 +114,7 @@ def choose_plan(
     return best_choice, best, used
 
 
-def _cycles(graph: LayerGraph, device: Device, plan: Plan) -> float:
+def _cycles(graph: LayerGraph, device: Device, plan: Decisions) -> float:
     """Emulated cycles with default tilings; infinite when the network does not fit under the plan."""
     try:
         program = finish(prepare(graph, device, plan)).program

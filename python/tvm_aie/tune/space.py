@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from tvm_aie.device import Device
 from tvm_aie.pipeline import Workload
-from tvm_aie.schedule.geometry import Geometry, KernelId, Overlay
+from tvm_aie.schedule.geometry import Geometry, KernelId, Overlay, PoolStage
 from tvm_aie.schedule.order import variants
 from tvm_aie.schedule.terms import terms_from_keys
 from tvm_aie.schedule.tiling import Tiling, tilings
@@ -138,13 +138,29 @@ def workload_key(work: Workload, device: Device) -> str:
         "version": SPACE_VERSION,
         "device": [device.name, device_digest(device)],
         "overlay": asdict(work.overlay),
-        "geometry": {k: int(v) for k, v in asdict(work.geometry).items()},
+        "geometry": _numbers(work.geometry),
         "rows": list(work.rows),
         "n_rows": work.n_rows,
         "in_place": bool(work.in_place),
         "gamma": gamma,
     }
     return json.dumps(key, sort_keys=True, separators=(",", ":"))
+
+
+def _numbers(geometry: Geometry) -> dict[str, Any]:
+    """A geometry as plain numbers; the pool inside a convolution's call, if any, as a list."""
+    out: dict[str, Any] = {f.name: int(getattr(geometry, f.name)) for f in fields(geometry) if f.name != "pool"}
+    if geometry.pool is not None:
+        out["pool"] = [int(v) for v in asdict(geometry.pool).values()]
+    return out
+
+
+def _geometry(numbers: Mapping[str, Any]) -> Geometry:
+    pool = None
+    if "pool" in numbers:
+        before, average, *window = numbers["pool"]
+        pool = PoolStage(bool(before), bool(average), *window)
+    return Geometry(**{**numbers, "kernel": KernelId(numbers["kernel"]), "pool": pool})
 
 
 def device_digest(device: Device) -> str:
@@ -166,8 +182,7 @@ def workload_from(key: str, gamma: str) -> Workload:
     raw: dict[str, Any] = json.loads(key)
     if raw["version"] != SPACE_VERSION:
         raise ValueError(f"version {raw['version']}, this is version {SPACE_VERSION}")
-    numbers = raw["geometry"]
-    geometry = Geometry(**{**numbers, "kernel": KernelId(numbers["kernel"])})
+    geometry = _geometry(raw["geometry"])
     live = None
     if raw["gamma"]:
         shape, digest = raw["gamma"]

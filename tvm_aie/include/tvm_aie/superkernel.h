@@ -58,6 +58,8 @@ struct KernelCall {
   std::array<int64_t, 9> trips{};  // trips[n]: inner trips with n live accumulators (conv); trips[1]: vectors (channel-wise)
   int64_t blocks = 0;          // (ocb, cblk) pairs walked, summed over chunks
   int64_t tail_lines = 0, tail_vectors = 0;  // second stage of a fused convolution: lines, 32-byte vectors
+  int pool_id = 0;             // pool inside a convolution: kMaxPool or kAvgPool, its lines and 32-byte vectors
+  int64_t pool_lines = 0, pool_vectors = 0;
   std::array<MemRange, 6> reads{};
   int n_reads = 0;
   std::array<MemRange, 4> writes{};

@@ -1,0 +1,98 @@
+"""Which rows of an image each column of the array owns.
+
+Columns read their own rows and their two neighbours'. Rows from further away go through DDR, which costs a store and
+a load, so the split of each image height is chosen such that few bytes are needed from far. 17 rows on 8 columns:
+
+    even        3 2 2 2 2 2 2 2     a window of 7 rows reaches 3 rows up: beyond a neighbour that has 2
+    packed at 1 0 3 3 3 3 3 2 0     the same fullest column, so the same time, and every row is near
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise, product
+
+from tvm_aie.schedule.tiling import split_even
+
+Rows = tuple[tuple[int, int], ...]  # per column [first, last)
+EVEN = -1
+Splits = Mapping[int, int]  # image height -> EVEN, or the first column of a packed split
+
+
+def split_rows(height: int, columns: int, unit: int, split: int) -> Rows:
+    """Rows of each column, in multiples of ``unit``. ``split``: ``EVEN`` or the column at which packing begins.
+
+    Packed: every column from ``split`` on gets as many rows as the fullest column of the even split.
+    """
+    n = height // unit
+    if split == EVEN:
+        return tuple((a * unit, b * unit) for a, b in split_even(n, columns))
+    share = -(-n // columns)
+    edges = [min(max(c - split, 0) * share, n) * unit for c in range(columns + 1)]
+    return tuple(pairwise(edges))
+
+
+def near(needed: Rows, owned: Rows) -> bool:
+    """Every column finds its rows in its own memtile or a neighbour's."""
+    for c, (lo, hi) in enumerate(needed):
+        if hi <= lo:
+            continue
+        around = [owned[k] for k in (c - 1, c, c + 1) if 0 <= k < len(owned) and owned[k][1] > owned[k][0]]
+        if not around or lo < around[0][0] or hi > around[-1][1]:
+            return False
+    return True
+
+
+@dataclass(frozen=True)
+class Relation:
+    """Reads of images of height ``source`` by layers that write images of height ``target``.
+
+    ``reads``: rows needed of the source for each column's rows of the target; ``bytes``: what far reads would move.
+    """
+
+    source: int
+    source_unit: int
+    target: int
+    target_unit: int
+    reads: Callable[[Rows], Rows]
+    bytes: int
+
+
+def choose_splits(relations: Sequence[Relation], columns: int) -> dict[int, int]:
+    """A split for each height so that few bytes are read from far: descent over single and pairs of heights, from even.
+
+    Heights that stay even are left out.
+    """
+    heights = sorted({h for r in relations for h in (r.source, r.target)})
+    units = {r.target: r.target_unit for r in relations} | {r.source: r.source_unit for r in relations}
+    options = {h: _options(h, columns, units[h]) for h in heights}
+
+    @cache
+    def far(index: int, source: int, target: int) -> int:
+        r = relations[index]
+        needed = r.reads(split_rows(r.target, columns, r.target_unit, target))
+        return 0 if near(needed, split_rows(r.source, columns, r.source_unit, source)) else r.bytes
+
+    def cost(splits: Splits) -> int:
+        return sum(far(i, splits.get(r.source, EVEN), splits.get(r.target, EVEN)) for i, r in enumerate(relations))
+
+    best: dict[int, int] = {}
+    least = cost(best)
+    improved = least > 0
+    while improved:
+        improved = False
+        for pair in ((a, b) for a in heights for b in heights if a <= b):
+            for choice in product(*(options[h] for h in dict.fromkeys(pair))):
+                trial = best | dict(zip(dict.fromkeys(pair), choice, strict=True))
+                if (c := cost(trial)) < least:
+                    best, least, improved = trial, c, True
+    return {h: s for h, s in best.items() if s != EVEN}
+
+
+def _options(height: int, columns: int, unit: int) -> tuple[int, ...]:
+    """Even, and every packed split that leaves columns empty."""
+    n = height // unit
+    used = -(-n // -(-n // columns))
+    return (EVEN, *range(columns - used + 1)) if used < columns else (EVEN,)

@@ -1,0 +1,118 @@
+"""What the placement search decides (``memory.placement``), and the items that follow, before they have addresses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tvm_aie.memory.depth_first import Run, chunk_rows
+from tvm_aie.memory.partition import EVEN, Rows, Splits, split_rows
+from tvm_aie.plan.graph import Upsample
+from tvm_aie.plan.physical import PhysicalGraph, View
+from tvm_aie.schedule.geometry import Geometry
+from tvm_aie.schedule.tiling import split_even
+
+
+@dataclass
+class State:
+    """What the search decides: storages in DDR only, storages also written to DDR, chunks per layer."""
+
+    graph: PhysicalGraph
+    groups: dict[int, tuple[int, ...]]  # first member -> all members
+    geometries: list[Geometry]
+    columns: int
+    evicted: set[str]
+    stored: set[str]
+    chunks: list[int]
+    units: dict[str, int]  # rows of these storages are split in multiples (upsampling)
+    splits: Splits = field(default_factory=dict)
+    spread: dict[int, int] = field(default_factory=dict)  # layers whose channels are split over so many columns
+    runs: tuple[Run, ...] = ()
+    layerwise: set[int] = field(default_factory=set)  # layers whose run did not fit
+    core_rows: int = 1
+
+    def targets(self, leader: int) -> list[View]:
+        """Where the members of a group write."""
+        return [self.graph.views[self.graph.layers[m].output] for m in self.groups[leader]]
+
+    def partition(self, storage: str) -> Rows:
+        """Rows of a storage that each column owns."""
+        height = self.graph.storages[storage].height
+        return split_rows(height, self.columns, self.units.get(storage, 1), self.splits.get(height, EVEN))
+
+
+def reads(state: State, layer: int, operand: int, rows: Rows) -> Rows:
+    """Storage rows that each column needs of an operand for its output rows."""
+    geo = state.geometries[layer]
+    if operand == 1 and geo.residual:
+        return tuple(r if r[1] > r[0] else (0, 0) for r in rows)
+    out = []
+    for first, last in rows:
+        if last <= first:
+            out.append((0, 0))
+            continue
+        lo, hi = geo.rows_in(first, last - first)
+        out.append((lo * geo.row_step, (hi - 1) * geo.row_step + 1))
+    return tuple(out)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """An item before addresses are known."""
+
+    layer: int
+    chunk: int
+    out_rows: Rows
+    reads_private: bool = False  # its input is the private output of the draft before
+    private: bool = False
+
+
+def _run_drafts(state: State, run: Run) -> list[Draft]:
+    out = []
+    for k, rows in enumerate(chunk_rows(run, owned_rows(state, run), lambda layer, rows: reads(state, layer, 0, rows))):
+        if any(b > a for a, b in rows[-1]):
+            last = len(rows) - 1
+            out += [Draft(m, k, rows[i], i > 0, i < last) for i, m in enumerate(run.layers)]
+    return out
+
+
+def drafts_of(state: State) -> list[Draft]:
+    """All items in order: layers, chunks of layers, runs chunk by chunk."""
+    out = []
+    runs = {run.layers[0]: run for run in state.runs}
+    inside = {m for run in state.runs for m in run.layers}
+    for layer in state.groups:
+        if layer in runs:
+            out += _run_drafts(state, runs[layer])
+        if layer in inside:
+            continue
+        op = state.graph.layers[layer]
+        storage = state.graph.views[op.output].storage
+        owned = state.partition(storage)
+        n = state.chunks[layer]
+        if share := state.spread.get(layer):
+            owned = tuple((0, 1) if c < share else (0, 0) for c in range(state.columns))
+        unit = state.units.get(storage, 1) if isinstance(op, Upsample) else 1
+        for chunk in range(n):
+            rows = []
+            for first, last in owned:
+                a, b = split_even((last - first) // unit, n)[chunk]
+                rows.append((first + a * unit, first + b * unit))
+            if any(b > a for a, b in rows):
+                out.append(Draft(layer, chunk, tuple(rows)))
+    return out
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Allocation failed at ``item``: what was live, and what that item touches."""
+
+    item: int
+    layer: int
+    live: tuple[str, ...]
+    touched: frozenset[str]
+    demand: int
+
+
+def owned_rows(state: State, run: Run) -> Rows:
+    """Rows of the last layer of a run."""
+    return state.partition(state.targets(run.layers[-1])[0].storage)

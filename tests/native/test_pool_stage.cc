@@ -1,0 +1,217 @@
+// Pools inside a CONV call: equal to the two calls one after the other; no undefined behaviour on any parameter words.
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "kernels/kernel_call.h"
+#include "tvm_aie/superkernel.h"
+
+using namespace tvm_aie;
+
+#define CHECK(condition, ...)                                              \
+  do {                                                                     \
+    if (!(condition)) {                                                    \
+      std::fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, #condition); \
+      std::fprintf(stderr, __VA_ARGS__);                                   \
+      std::fprintf(stderr, "\n");                                          \
+      std::exit(1);                                                        \
+    }                                                                      \
+  } while (0)
+
+namespace {
+
+using Words = std::vector<int32_t>;
+using Bytes = std::vector<uint8_t>;
+
+// One core whose rings are single slots: the messages lie at their bases.
+struct Bench {
+  CoreConfig c;
+  SuperkernelState s;
+  std::unique_ptr<uint8_t[]> mem;
+
+  explicit Bench(uint32_t acc_bytes = 8192) {
+    uint32_t at = 64;
+    auto place = [&at](uint32_t bytes) {
+      uint32_t base = at;
+      at += (bytes + 63) / 64 * 64;
+      return base;
+    };
+    c.hdr_base = place(c.hdr_bytes = 512);
+    c.acc_base = place(c.acc_bytes = acc_bytes);
+    c.w_slot = 8192, c.w_slots = 1, c.w_base = place(c.w_slot);
+    c.o_slot = 8192, c.o_slots = 1, c.o_base = place(c.o_slot);
+    c.a_slot = 16384, c.a_slots = 1, c.a_base = place(c.a_slot);
+    c.mem_bytes = at + 256;
+    mem.reset(new uint8_t[c.mem_bytes]);
+    std::memset(mem.get(), 0x5A, c.mem_bytes);
+    s.a_held = s.w_held = s.o_held = 1;
+    s.a_msg = c.a_base, s.w_msg = c.w_base, s.o_msg = c.o_base;
+  }
+
+  // `n_ocb` x `n_cblk` blocks, all live, random.
+  void Weights(std::mt19937& rng, int n_ocb, int n_cblk, int taps) {
+    s.header = {true, 1, 0, static_cast<uint32_t>(n_ocb), 1, static_cast<uint32_t>(n_ocb * n_cblk), 0, 0};
+    uint8_t* p = mem.get() + c.hdr_base + 64;
+    for (int i = 0; i < n_ocb * 8; ++i, p += 4) {
+      int32_t bias = static_cast<int32_t>(rng() % 4000) - 2000;
+      std::memcpy(p, &bias, 4);
+    }
+    auto put = [&p](int v) {
+      uint16_t value = static_cast<uint16_t>(v);
+      std::memcpy(p, &value, 2);
+      p += 2;
+    };
+    for (int i = 0; i <= n_ocb; ++i) put(i * n_cblk);
+    for (int i = 0; i < n_ocb * n_cblk; ++i) put(i % n_cblk);
+    s.header.hdr_bytes = static_cast<uint32_t>((p - mem.get() - c.hdr_base + 63) / 64 * 64);
+    for (uint32_t i = s.header.hdr_bytes; i < s.header.hdr_bytes + static_cast<uint32_t>(n_ocb * n_cblk * taps * 64); ++i) {
+      mem[c.w_base + i] = static_cast<uint8_t>(rng());
+    }
+  }
+
+  void Input(std::mt19937& rng) {
+    for (uint32_t i = 0; i < c.a_slot; ++i) mem[c.a_base + i] = static_cast<uint8_t>(rng());
+  }
+
+  bool Call(int id, const Words& params, KernelCall* call, FaultText* fault) {
+    *call = {};
+    return kernels::PerformKernel(s, c, mem.get(), id, params.data(), static_cast<int>(params.size()), true, call, fault);
+  }
+
+  Bytes Out(int64_t bytes) const { return Bytes(mem.get() + c.o_base, mem.get() + c.o_base + bytes); }
+};
+
+// n_cblk, line, window k x k with stride 1 and no padding, wo, band, rows of its input; one band, one chunk.
+Words Conv(int n_cblk, int line, int k, int wo, int band, int h_in) {
+  return {n_cblk, line, k, k, 1, 1, 1, 1, wo, band, 0, band, 0, h_in, -1, -1, 1, 0, 9, -100, 100, 0};
+}
+
+Words With(Words words, const Words& more) {
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
+
+// The pool that follows: out rows and pixels of a k x k max pool with stride 2 and `pad` on top and left.
+void TestAfter(std::mt19937& rng, int pad, int h, int w) {
+  constexpr int kCblk = 2, kOcb = 3, kConv = 3, kPool = 3, kStride = 2;
+  int rows = (h + pad - kPool) / kStride + 1, px = (w + pad - kPool) / kStride + 1;
+  int line = w + kConv - 1, h_in = h + kConv - 1;
+  Bench plain, fused;
+  std::mt19937 copy = rng;
+  plain.Weights(rng, kOcb, kCblk, 9);
+  plain.Input(rng);
+  fused.Weights(copy, kOcb, kCblk, 9);
+  fused.Input(copy);
+  KernelCall one, two;
+  FaultText fault;
+  CHECK(plain.Call(tvm_aie::kConv, Conv(kCblk, line, kConv, w, h, h_in), &one, &fault), "%s", fault.c_str());
+  Bytes mid = plain.Out(int64_t{kOcb} * h * w * 8), expected;
+  for (int ocb = 0; ocb < kOcb; ++ocb) {
+    for (int i = 0; i < rows * px * 8; ++i) {
+      int y0 = i / 8 / px * kStride - pad, x0 = i / 8 % px * kStride - pad, best = -128;
+      for (int y = std::max(y0, 0); y < std::min(y0 + kPool, h); ++y) {
+        for (int x = std::max(x0, 0); x < std::min(x0 + kPool, w); ++x) {
+          best = std::max<int>(best, static_cast<int8_t>(mid[static_cast<size_t>(((ocb * h + y) * w + x) * 8 + i % 8)]));
+        }
+      }
+      expected.push_back(static_cast<uint8_t>(std::clamp(best, -50, 127)));
+    }
+  }
+  Words params = With(Conv(kCblk, line, kConv, px, rows, h_in), {3, kPool, kPool, kStride, kStride, pad, pad, h, w, -50, 127, 0, -1});
+  CHECK(fused.Call(tvm_aie::kConv, params, &two, &fault), "%s", fault.c_str());
+  CHECK(fused.Out(static_cast<int64_t>(expected.size())) == expected, "pool behind, pad %d, %dx%d", pad, h, w);
+  CHECK(two.pool_id == kMaxPool && two.pool_lines == kOcb * rows, "lines %lld", static_cast<long long>(two.pool_lines));
+}
+
+// The pool in front: 3x3 with stride 1 and padding 1, average (divisor 0: 57/512) or max, then a 1x1 window.
+void TestBefore(std::mt19937& rng, bool average, int h, int w) {
+  constexpr int kCblk = 3, kOcb = 2;
+  Bench pooled, fused;
+  std::mt19937 copy = rng;
+  pooled.Weights(rng, kOcb, kCblk, 1);
+  pooled.Input(rng);
+  fused.Weights(copy, kOcb, kCblk, 1);
+  fused.Input(copy);
+  Words window = {kCblk, w, 3, 3, 1, 1, 1, 1, w, h, 0, h, 1, h, -1, 1, -128, 127};
+  if (average) window = With(window, {1, 0, 57, 9});
+  KernelCall call;
+  FaultText fault;
+  SuperkernelState::Header conv = pooled.s.header;
+  pooled.s.header.n_ocb = kCblk;  // the pool owns every input block
+  CHECK(pooled.Call(average ? kAvgPool : kMaxPool, window, &call, &fault), "%s", fault.c_str());
+  Bytes mid = pooled.Out(int64_t{kCblk} * h * w * 8);
+  for (int row = 0; row < h; ++row) {  // [cblk][row] -> [row][cblk]
+    for (int cblk = 0; cblk < kCblk; ++cblk) {
+      std::memcpy(pooled.mem.get() + pooled.c.a_base + (row * kCblk + cblk) * w * 8, mid.data() + (cblk * h + row) * w * 8,
+                  static_cast<size_t>(w) * 8);
+    }
+  }
+  pooled.s.header = conv;
+  CHECK(pooled.Call(tvm_aie::kConv, Conv(kCblk, w, 1, w, h, h), &call, &fault), "%s", fault.c_str());
+  Bytes expected = pooled.Out(int64_t{kOcb} * h * w * 8);
+  Words params = With(Conv(kCblk, w, 1, w, h, h), {4, 3, 3, 1, 1, 1, 1, h, w, -128, 127, average ? 1 : 0, -1});
+  if (average) params = With(params, {0, 57, 9});
+  CHECK(fused.Call(tvm_aie::kConv, params, &call, &fault), "%s", fault.c_str());
+  CHECK(fused.Out(static_cast<int64_t>(expected.size())) == expected, "pool in front, average %d, %dx%d", average, h, w);
+}
+
+void TestFaults() {
+  std::mt19937 rng(5);
+  Bench bench(512);
+  bench.Weights(rng, 1, 1, 1);
+  KernelCall call;
+  FaultText fault;
+  auto expect = [&](const Words& tail, const char* text) {
+    call = {};
+    CHECK(!bench.Call(tvm_aie::kConv, With(Conv(1, 9, 1, 4, 4, 9), tail), &call, &fault), "accepted: %s", text);
+    CHECK(fault == text, "got '%s', expected '%s'", fault.c_str(), text);
+  };
+  expect({3, 3, 3, 2, 2, 0, 0, 9, 9, -128, 127, 0, -1}, "CONV: partial sums and pool stage of 648 bytes exceed ACC of 512");
+  expect({5, 3, 3, 2, 2, 0, 0, 9, 9, -128, 127, 0, -1}, "CONV: stage 5 not in 3..4");
+  expect({3, 3, 3, 2, 2, 0, 0, 9, 9, -128, 127, 1, -1}, "CONV: n_div 1 not in 0..0");
+  expect({4, 3, 3, 2, 2, 0, 0, 9, 7, -128, 127, 0, -1}, "CONV: line of 9 pixels, the pool's image has 7");
+  expect({3, 3, 3, 2, 2, 0, 0, 9, 9, -128, 127, 0, 2}, "CONV: pool x_lvl 2 not in -1..-1");
+}
+
+void TestMutations(int rounds) {
+  static constexpr int32_t kValues[] = {0, 1, -1, 2, 3, 4, 7, 9, 255, 65535, 65536, 1 << 20, 0x7fffffff, -0x7fffffff - 1};
+  std::mt19937 rng(11);
+  int faults = 0;
+  for (int round = 0; round < rounds; ++round) {
+    Bench bench;
+    bench.Weights(rng, 2, 2, 1);
+    Words params = With(Conv(2, 9, 1, rng() % 2 ? 4 : 9, 4, 9), {static_cast<int32_t>(3 + rng() % 2), 3, 3, 2, 2, 1, 1, 9, 9, -128, 127, 0, -1});
+    if (rng() % 3 == 0) params = With(params, {0, 57, 9});
+    for (uint32_t n = rng() % 4; n > 0; --n) {
+      params[rng() % params.size()] = rng() % 2 ? kValues[rng() % std::size(kValues)] : static_cast<int32_t>(rng() % 16);
+    }
+    KernelCall call;
+    FaultText fault;
+    bool ok = bench.Call(tvm_aie::kConv, params, &call, &fault);
+    CHECK(ok || !fault.empty(), "round %d: a fault without a message", round);
+    faults += !ok;
+  }
+  std::printf("%d mutations: %d faults\n", rounds, faults);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::mt19937 rng(1);
+  for (int pad : {0, 1}) {
+    for (int size : {3, 7, 8, 9}) TestAfter(rng, pad, size, size + 1);
+  }
+  for (int size : {1, 7, 8, 9}) {
+    TestBefore(rng, true, size, size + 2);
+    TestBefore(rng, false, size, size + 2);
+  }
+  TestFaults();
+  TestMutations(argc > 1 ? std::atoi(argv[1]) : 20000);
+  std::printf("test_pool_stage: ok\n");
+  return 0;
+}
