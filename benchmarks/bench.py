@@ -87,12 +87,34 @@ def measure(folder: Path, target: str) -> list[Row]:
         onnxruntime_call(path, inputs),
     )
     return [
+        *propagation_rows(path),
         Row("onnxruntime int8, same file", reference * 1e3, "ms"),
         Row("functional + timed emulation, through the VM", functional * 1e3, "ms"),
         Row("  ratio to onnxruntime", functional / reference, "x", 10.0),
         Row("timed-only emulation", timed, "s", 0.3),
         Row("compile, ONNX file to executable", network.seconds, "s", 15.0),
         Row("peak memory, compile and one run", peak_gib, "GiB", 3.0),
+    ]
+
+
+def propagation_rows(path: Path) -> list[Row]:
+    """Time and memory of TeSA propagation, and time of elimination."""
+    import tracemalloc
+
+    from tvm_aie.frontend import from_onnx
+    from tvm_aie.tesa.eliminate import eliminate_function
+    from tvm_aie.tesa.propagation import propagate
+
+    func = from_onnx(str(path))["main"]
+    forth, gone = medians(lambda: propagate(func), lambda: eliminate_function(func, 4))
+    tracemalloc.start()
+    propagate(func)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return [
+        Row("propagation of sparsity (TeSA)", forth, "s", 2.0),
+        Row("  memory beside the network", peak / (1 << 30), "GiB", 1.0),
+        Row("elimination of dead work (TeSA)", gone, "s"),
     ]
 
 

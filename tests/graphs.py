@@ -116,7 +116,7 @@ class GraphBuilder:
     def graph(self, *outputs) -> LayerGraph:
         def io(name):
             t = self.tensors[name]
-            return GraphIO(name, (1, t.channels, t.height, t.width), "int8")
+            return GraphIO(name, (1, t.channels, t.height, t.width), f"int{t.bits}")
 
         graph = LayerGraph("net", self.tensors, tuple(self.layers), (io("x"),), tuple(io(o) for o in outputs))
         graph.verify()

@@ -1,4 +1,4 @@
-"""Depth-first runs: the same bytes as layer by layer, on a machine whose memtiles are too small for what lies between."""
+"""Depth-first runs: the same bytes as layer by layer, where memtiles are too small for what lies between."""
 
 import dataclasses
 
@@ -26,7 +26,8 @@ def stem(pixels=48, seed=0):
 
 
 @pytest.mark.parametrize(
-    ("device", "kilobytes", "pixels"), [("wbs-2x2", 112, 48), ("wbs-3x2", 128, 48), ("wbs-1x4", 112, 80), ("npu1", 112, 80)]
+    ("device", "kilobytes", "pixels"),
+    [("wbs-2x2", 112, 48), ("wbs-3x2", 128, 48), ("wbs-1x4", 112, 80), ("npu1", 112, 80)]
 )
 def test_outputs_are_those_of_the_reference(device, kilobytes, pixels):
     graph, machine = stem(pixels), small(device, kilobytes)

@@ -77,7 +77,7 @@ def test_manifest(folder, graph, program):
     assert (y["kind"], y["dtype"], y["zero_point"], y["shape"]) == ("output", "int8", 0, [1, 16, 10, 10])
     assert m["commands"] == command_counts(program)
     assert m["kernels"]["program_bytes_estimated"] < m["kernels"]["program_bytes"] == 16384
-    assert set(m["kernels"]["used"]) <= {"conv", "add"}
+    assert set(m["kernels"]["used"]) <= {"conv", "conv_dense", "add"}
 
 
 def test_damaged_folder(folder, tmp_path):

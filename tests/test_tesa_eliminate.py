@@ -178,7 +178,7 @@ def test_report_names_the_neighbour() -> None:
     assert any("24 of its own filters are empty" in c for c in first.causes)
     assert any("24 input channels are constants" in c and first.name in c for c in second.causes)
     assert second.macs_after < second.macs and second.weight_bytes_after < second.weight_bytes
-    assert "saved" in report.text() and second.input_bits == 8
+    assert "saved" in report.text() and second.input_bits == (8, 8)
 
 
 def test_composites_show_the_attribute() -> None:

@@ -73,17 +73,58 @@ for share, published in ((0.5, 0.75), (0.6, 0.8397), (0.7, 0.9095), (0.8, 0.9599
 for name, pattern in (("fine-grained", blocks(0.7, 1)), ("32x32 blocks", blocks(0.7, 32))):
     print(f"{name:12}   " + "  ".join(f"{s:.4f}" for s in reached(pattern)))
 
-# %% Mixed patterns: a dense corner in a scattered matrix. The device's cost formula says which pieces to use.
-from tvm_aie.device import load_device
-from tvm_aie.tesa.cover import best_cover, device_costs
+# %% Mixed patterns and bit widths in one layer: some 8x8 blocks dense int8, some dead, some with dead taps, some int4.
+from tvm_aie.pipeline import compile_graph
+from tvm_aie.plan.graph import Conv, GraphIO, LayerGraph, Requant, Tensor
+from tvm_aie.plan.reference import evaluate
+from tvm_aie.report.plans import plan_rows
+from tvm_aie.runtime.emulator import RunOptions, run_program
 
-mask = np.kron(np.random.default_rng(1).random((16, 16)) < 0.1, np.ones((8, 8), bool))
-mask[:64, :64] = True
-costs = device_costs(load_device("npu1"), rows=4, wo=14, taps=1, shapes=((8, 8), (64, 64), (128, 128)))
-cover = best_cover(mask, costs)
-shapes = [p.shape for p in cover.pieces]
-print("mixed cover:", {f"{h}x{w}": shapes.count((h, w)) for h, w in sorted(set(shapes))}, f"{cover.cost:.0f} cycles")
-assert len(set(shapes)) == 2
+rng = np.random.default_rng(0)
+
+
+def layer(weight):
+    """One 3x3 convolution on a 28x28 image."""
+    out, channels = weight.shape[:2]
+    tensors = {"x": Tensor("x", channels, 28, 28, -7), "conv": Tensor("conv", out, 28, 28, -7)}
+    conv = Conv("conv", "x", "conv", weight, np.zeros(out, np.int64), 0, Requant(10), pads=(1, 1, 1, 1))
+    ios = (GraphIO("x", (1, channels, 28, 28), "int8"),), (GraphIO("conv", (1, out, 28, 28), "int8"),)
+    return LayerGraph("lesson", tensors, (conv,), *ios)
+
+
+def emulated(graph, device):
+    """Compile, run, compare with numpy int64."""
+    compiled = compile_graph(graph, device)
+    x = rng.integers(-128, 128, graph.inputs[0].shape).astype(np.int8)
+    result = run_program(compiled.program.to_bytes(), [x], RunOptions())
+    assert np.array_equal(result.outputs[0], evaluate(graph, {"x": x})["conv"].reshape(result.outputs[0].shape))
+    return compiled, result.items[0]
+
+
+dense = rng.integers(-128, 128, (128, 128, 3, 3)).astype(np.int8)
+mixed = dense.reshape(16, 8, 16, 8, 3, 3).copy()
+kind = rng.integers(0, 4, (16, 16))
+for o, i in np.ndindex(16, 16):
+    if kind[o, i] == 0:
+        mixed[o, :, i] = 0  # a dead block
+    elif kind[o, i] == 1:
+        mixed[o, :, i, :, :, 1] = 0  # a dead tap column
+    elif kind[o, i] == 2:
+        mixed[o, :, i] = rng.integers(-8, 8, (8, 8, 3, 3))  # values that fit int4
+mixed = mixed.reshape(dense.shape)
+
+# %% The device's cost model chooses the pieces of each layer, and every piece is executed.
+for device in ("npu1", "wbs-4x4"):
+    _, before = emulated(layer(dense), device)
+    compiled, after = emulated(layer(mixed), device)
+    (plan,) = plan_rows([compiled])
+    print(f"{device}\n{plan.text()}")
+    for name, a, b in (
+        ("kernel cycles of the busiest core", before.busy_max, after.busy_max),
+        ("weight bytes loaded", before.bytes_loadw, after.bytes_loadw),
+    ):
+        print(f"    {name}: dense int8 {a:,}, mixed {b:,} ({1 - b / a:.0%} less) [emulated]")
+    assert plan.plan == "mixed" and after.busy_max < before.busy_max and after.bytes_loadw < before.bytes_loadw
 
 # %% A real network: DenseNet-121 whose filters died in groups of 8, as structured pruning leaves them.
 import onnx

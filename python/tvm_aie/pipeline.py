@@ -17,9 +17,10 @@ from tvm_aie.plan.fuse import PoolPair, fuse, fuse_pools, pool_pairs
 from tvm_aie.plan.graph import Conv, LayerGraph
 from tvm_aie.plan.physical import PhysicalGraph, assign_channels
 from tvm_aie.plan.siblings import Groups, sibling_groups
+from tvm_aie.schedule.cover import DENSE, INT4, INT16, LIST, VARIANTS, Blocks, Mask
 from tvm_aie.schedule.geometry import DEFAULT_OVERLAY, IDEAL_OVERLAYS, Geometry, Overlay
 from tvm_aie.schedule.terms import terms_from_keys
-from tvm_aie.schedule.tiling import Mask, Tiling, search
+from tvm_aie.schedule.tiling import Tiling, search
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,10 @@ class Compiled:
 
 @dataclass(frozen=True)
 class Workload:
-    """What the choice of a tiling depends on; ``live`` is Gamma of a convolution (out blocks, in blocks)."""
+    """What the choice of a tiling depends on; ``live`` is Gamma of a convolution (out blocks, in blocks).
+
+    ``blocks``: taps and bit widths inside the live blocks; None: all taps of every live block, int8.
+    """
 
     layer: str
     device: str
@@ -45,6 +49,7 @@ class Workload:
     n_rows: int
     in_place: bool
     live: Mask | None = field(compare=False)
+    blocks: Blocks | None = field(compare=False, default=None)
     overlay: Overlay = DEFAULT_OVERLAY  # division of core memory, without what the memtiles have left for weights
 
 
@@ -155,6 +160,7 @@ def _chosen(plan: Plan, chooser: Chooser) -> tuple[Tiling, ...]:
 def workload(array: Array, item: WorkItem, physical: PhysicalGraph, packed: dict[str, PackedConv]) -> Workload:
     """What the tiling of an item depends on."""
     weights = item_weights(item, physical, packed)
+    blocks = weights.blocks if weights else None
     return Workload(
         item_name(item, physical),
         array.device.name,
@@ -162,7 +168,8 @@ def workload(array: Array, item: WorkItem, physical: PhysicalGraph, packed: dict
         tuple(max(0, b - a) for a, b in item.out_rows),
         array.rows,
         item.in_place,
-        weights.live if weights else None,
+        blocks.live if blocks else None,
+        None if blocks is None or blocks.plain else blocks,
         base_overlay(array.overlay),
     )
 
@@ -357,7 +364,7 @@ def grow_weight_rings(array: Array, spare: int) -> Overlay:
 MAX_W_SLOT = 8192
 
 
-_TilingCache = dict[tuple[str, Geometry, tuple[int, ...], bool], Tiling]
+_TilingCache = dict[tuple[str, Geometry, tuple[int, ...], bool, frozenset[str]], Tiling]
 
 
 JOIN = " + "
@@ -373,6 +380,16 @@ def item_name(item: WorkItem, physical: PhysicalGraph) -> str:
     return group_name(item.members, physical)
 
 
+def item_kernels(item: WorkItem) -> frozenset[str]:
+    """Kernels of an item, as ``[instructions]`` of the device file names them; a pool inside a call is one."""
+    kernels = {item.geometry.kernel.name.lower()}
+    if item.geometry.pool is not None:
+        kernels.add("avgpool" if item.geometry.pool.average else "maxpool")
+    if item.geometry.wide:
+        kernels.add(INT16)
+    return frozenset(kernels)
+
+
 def _tile(
     array: Array,
     physical: PhysicalGraph,
@@ -380,15 +397,57 @@ def _tile(
     placement: Placement,
     cache: _TilingCache,
 ) -> list[Tiling]:
-    """Cut every item so that each piece fits a core. ``cache``: what is known of this overlay."""
+    """Cut every item so that each piece fits a core, and the superkernel its program memory.
+
+    Each layer takes the variants of the convolution that suit it. Where they do not fit together, the best set that
+    does is allowed, by the estimated time of the whole network. ``cache``: what is known of this overlay.
+    """
+    budget = array.device.instructions
+
+    kernels = frozenset().union(*(item_kernels(item) for item in placement.items))
+
+    def fits(variants: frozenset[str]) -> bool:
+        return budget.total(kernels | variants) <= array.device.program_budget_bytes
+
+    def used(tilings: list[Tiling]) -> frozenset[str]:
+        return frozenset().union(*(t.cover.variants for t in tilings if t.cover))
+
+    tilings = _tile_with(array, physical, packed, placement, cache, VARIANTS)
+    if fits(used(tilings)):
+        return tilings
+    sets = ((LIST, INT4), (DENSE, LIST), (LIST,), (DENSE,), ())
+    allowed = [s for s in map(frozenset, sets) if fits(s)]
+    largest = [s for s in allowed if not any(s < other for other in allowed)] or [frozenset()]
+    options = [_tile_with(array, physical, packed, placement, cache, s) for s in largest]
+    return min(options, key=lambda ts: sum(t.cycles for t in ts))
+
+
+def _tile_with(
+    array: Array,
+    physical: PhysicalGraph,
+    packed: dict[str, PackedConv],
+    placement: Placement,
+    cache: _TilingCache,
+    variants: frozenset[str],
+) -> list[Tiling]:
     terms = terms_from_keys(array.device.keys())
     tilings = []
     for item in placement.items:
         rows = tuple(max(0, b - a) for a, b in item.out_rows)
-        key = (item_name(item, physical), item.geometry, rows, item.in_place)
+        key = (item_name(item, physical), item.geometry, rows, item.in_place, variants)
         if key not in cache:
             work = workload(array, item, physical, packed)
-            cache[key] = search(item.geometry, work.live, rows, array.rows, array.overlay, terms, item.in_place)
+            cache[key] = search(
+                item.geometry,
+                work.live,
+                rows,
+                array.rows,
+                array.overlay,
+                terms,
+                item.in_place,
+                work.blocks,
+                variants,
+            )
         tilings.append(cache[key])
     return tilings
 
@@ -411,15 +470,17 @@ def describe(
     items = []
     for item, tiling in zip(placement.items, tilings, strict=True):
         outs = [physical.tensors[physical.layers[m].output] for m in item.members]
-        items.append(
-            {
-                "name": item_name(item, physical),
-                "op": item.geometry.kernel.name.lower(),
-                "chunk": item.chunk,
-                "shape": [sum(t.channels for t in outs), outs[0].height, outs[0].width],
-                "estimated_cycles": round(tiling.cycles),
-            }
-        )
+        entry = {
+            "name": item_name(item, physical),
+            "op": item.geometry.kernel.name.lower(),
+            "chunk": item.chunk,
+            "shape": [sum(t.channels for t in outs), outs[0].height, outs[0].width],
+            "estimated_cycles": round(tiling.cycles),
+        }
+        if tiling.cover is not None:
+            variants = tiling.cover.variants | item_kernels(item) - {entry["op"]}
+            entry |= {"plan": tiling.plan, "variants": sorted(variants)}
+        items.append(entry)
     return {
         "version": 1,
         "device": device.name,

@@ -43,13 +43,16 @@ struct Builder {
           "shim.mm2s_task_cycles", "shim.mm2s_first_cycles", "shim.s2mm_task_cycles", "shim.s2mm_first_cycles",
           "link.o_bytes_per_cycle", "cmd.bd_write_cycles", "cmd.push_idle_cycles", "cmd.push_queued_cycles",
           "cmd.launch_cycles", "core.ideal", "core.opcode_cycles", "kernel.conv.call", "kernel.conv.a",
-          "kernel.conv.ii_per_acc", "kernel.conv.ii_min", "kernel.conv.gamma"}) {
+          "kernel.conv.ii_per_acc", "kernel.conv.ii_min", "kernel.conv.gamma", "kernel.conv.entry",
+          "kernel.conv.segment", "kernel.conv.int4_per_acc", "kernel.conv.int16_per_acc"}) {
       device[key] = 0;
     }
     for (const char* kernel : {"add", "maxpool", "avgpool", "upsample"}) {
       for (const char* key : {"call", "a", "ii"}) device[std::string("kernel.") + kernel + "." + key] = 0;
     }
     device["core.macs_per_cycle"] = 256;
+    device["core.macs_per_cycle_int4"] = 512;
+    device["core.macs_per_cycle_int16"] = 128;
     for (int c = 1; c <= columns; ++c) device["ddr.bytes_per_cycle_" + std::to_string(c)] = 0;
   }
 

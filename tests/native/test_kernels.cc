@@ -75,6 +75,8 @@ struct ConvCase {
   ConvArgs args;
   std::vector<uint8_t> a, w, bias, out, acc;
   std::vector<uint16_t> row_ptr, col;
+  bool listed = false;
+  std::vector<uint16_t> tap_ptr, tap, pair_ptr, pair;
 };
 
 void FillGamma(Rng& rng, double density, ConvCase* c) {
@@ -85,6 +87,25 @@ void FillGamma(Rng& rng, double density, ConvCase* c) {
     }
     c->row_ptr.push_back(static_cast<uint16_t>(c->col.size()));
   }
+}
+
+// Random entries of each (ocb, ky): any block, any pixel that leaves room for the output line.
+void FillList(Rng& rng, const ConvArgs& a, int per, std::vector<uint16_t>* ptr, std::vector<uint16_t>* list) {
+  ptr->push_back(0);
+  for (int i = 0; i < a.n_ocb * a.kh; ++i) {
+    const int n = Uniform(rng, 0, 1) ? Uniform(rng, 0, 4) : 0;
+    for (int e = 0; e < n * per; ++e) {
+      const int x = Uniform(rng, 0, a.line_px - 1 - (a.wo - 1) * a.sx);
+      const int block = i % a.kh * a.dy * a.n_cblk + Uniform(rng, 0, a.n_cblk - 1);
+      list->push_back(static_cast<uint16_t>(block * a.line_px + x));
+    }
+    ptr->push_back(static_cast<uint16_t>(list->size() / static_cast<size_t>(per)));
+  }
+}
+
+bool EveryTap(const ConvArgs& a) {
+  const int64_t last = a.first_row + static_cast<int64_t>(a.band - 1) * a.sy + static_cast<int64_t>(a.kh - 1) * a.dy;
+  return a.first_row >= 0 && last < a.rows;
 }
 
 void MakeConv(Rng& rng, ConvCase* c) {
@@ -108,9 +129,24 @@ void MakeConv(Rng& rng, ConvCase* c) {
   a.first = Uniform(rng, 0, 2) != 0;
   a.last = Uniform(rng, 0, 2) != 0;
   a.requant = RandomRequant(rng, true);
+  a.a_bytes = Uniform(rng, 1, 2);
+  a.out_bytes = Uniform(rng, 1, 2);
+  if (a.out_bytes == 2) a.requant.lo *= 256, a.requant.hi = a.requant.hi * 256 + 255;
+  if (Uniform(rng, 0, 3) == 0) {  // no tap outside
+    a.first_row = Uniform(rng, 0, 2);
+    a.rows = static_cast<int>(a.first_row) + (a.band - 1) * a.sy + (a.kh - 1) * a.dy + 1;
+  }
   FillGamma(rng, Pick(rng, kDensities), c);
-  c->a = Bytes(rng, static_cast<size_t>(a.rows) * a.n_cblk * a.line_px * 8 + 256);
-  size_t tiles = c->col.size() * a.kh * a.kw;
+  a.dense_rows = Uniform(rng, 0, 1) != 0;
+  a.every_tap = EveryTap(a);
+  c->listed = Uniform(rng, 0, 1) != 0;
+  if (c->listed) {
+    FillList(rng, a, 1, &c->tap_ptr, &c->tap);
+    if (a.a_bytes == 1) FillList(rng, a, 2, &c->pair_ptr, &c->pair);
+    else c->pair_ptr.assign(static_cast<size_t>(a.n_ocb * a.kh) + 1, 0);
+  }
+  c->a = Bytes(rng, static_cast<size_t>(a.rows) * a.n_cblk * a.line_px * 8 * a.a_bytes + 256);
+  size_t tiles = c->col.size() * a.kh * a.kw + c->tap.size() + c->pair.size() / 2;
   a.w_ring_bytes = static_cast<uint32_t>((tiles + 1 + Uniform(rng, 0, 3)) * 64);
   a.w_first = static_cast<uint32_t>(Uniform(rng, 0, static_cast<int>(a.w_ring_bytes / 64) - 1) * 64);
   c->w = Bytes(rng, a.w_ring_bytes);
@@ -120,7 +156,7 @@ void MakeConv(Rng& rng, ConvCase* c) {
     std::memcpy(&c->bias[static_cast<size_t>(i) * 4], &b, 4);
   }
   size_t lines = static_cast<size_t>(a.n_ocb) * a.band;
-  c->out.assign(lines * a.wo * 8 + 1, 0xA5);
+  c->out.assign(lines * a.wo * 8 * a.out_bytes + 1, 0xA5);
   c->acc.resize(lines * ((a.wo + 3) / 4) * 128 + 1);
   bool wide = Uniform(rng, 0, 3) == 0;
   for (size_t i = 0; i + 4 <= c->acc.size(); i += 4) {
@@ -137,14 +173,58 @@ void Bind(ConvCase* c) {
   a.bias = c->bias.data();
   a.row_ptr = c->row_ptr.data();
   a.col = c->col.data();
+  if (c->listed) {
+    a.tap_ptr = c->tap_ptr.data();
+    a.tap = c->tap.data();
+    a.pair_ptr = c->pair_ptr.data();
+    a.pair = c->pair.data();
+  }
   a.out = c->out.data();
   a.acc = c->acc.data();
   AttachScratch(&a);
 }
 
+// Element `i` of A.
+int RefInput(const ConvCase& c, size_t i) {
+  if (c.args.a_bytes == 1) return static_cast<int8_t>(c.a[i]);
+  int16_t v;
+  std::memcpy(&v, &c.a[i * 2], 2);
+  return v;
+}
+
+// Value (k, n) of an int4 tile.
+int RefInt4(const ConvCase& c, size_t tile, size_t k, size_t n) {
+  const int half = c.w[tile + (k * 8 + n) / 2] >> (n % 2 * 4) & 15;
+  return half < 8 ? half : half - 16;
+}
+
+// The listed part of one sum: `per` entries share a tile.
+int64_t RefList(const ConvCase& c, int ocb, int row, int px, int n, size_t per) {
+  const ConvArgs& a = c.args;
+  const auto& ptr = per == 1 ? c.tap_ptr : c.pair_ptr;
+  const auto& list = per == 1 ? c.tap : c.pair;
+  const size_t before = c.col.size() * a.kh * a.kw + (per == 1 ? 0 : c.tap.size());
+  int64_t sum = 0;
+  for (int ky = 0; ky < a.kh; ++ky) {
+    const int64_t m = a.first_row + row * a.sy + ky * a.dy;
+    if (m < 0 || m >= a.rows) continue;
+    const size_t at = static_cast<size_t>(ocb * a.kh + ky);
+    for (size_t e = ptr[at] * per; e < ptr[at + 1] * per; ++e) {
+      const size_t tile = (a.w_first + (before + e / per) * 64) % a.w_ring_bytes;
+      const int64_t pixel = (a.first_row + row * a.sy) * a.n_cblk * a.line_px + px * a.sx + list[e];
+      for (size_t k = 0; k < 8; ++k) {
+        const int w = per == 1 ? static_cast<int8_t>(c.w[tile + k * 8 + static_cast<size_t>(n)])
+                               : RefInt4(c, tile, e % 2 * 8 + k, static_cast<size_t>(n));
+        sum += RefInput(c, static_cast<size_t>(pixel) * 8 + k) * w;
+      }
+    }
+  }
+  return sum;
+}
+
 int64_t RefSum(const ConvCase& c, int ocb, int row, int px, int n) {
   const ConvArgs& a = c.args;
-  int64_t sum = 0;
+  int64_t sum = c.listed ? RefList(c, ocb, row, px, n, 1) + RefList(c, ocb, row, px, n, 2) : 0;
   for (int j = c.row_ptr[static_cast<size_t>(ocb)]; j < c.row_ptr[static_cast<size_t>(ocb) + 1]; ++j) {
     for (int ky = 0; ky < a.kh; ++ky) {
       int64_t m = a.first_row + row * a.sy + ky * a.dy;
@@ -153,7 +233,7 @@ int64_t RefSum(const ConvCase& c, int ocb, int row, int px, int n) {
         size_t tile = (a.w_first + ((static_cast<size_t>(j) * a.kh + ky) * a.kw + kx) * 64) % a.w_ring_bytes;
         size_t x = ((static_cast<size_t>(m) * a.n_cblk + c.col[static_cast<size_t>(j)]) * a.line_px + px * a.sx + kx * a.dx) * 8;
         for (size_t k = 0; k < 8; ++k) {
-          sum += static_cast<int8_t>(c.a[x + k]) * static_cast<int8_t>(c.w[tile + k * 8 + static_cast<size_t>(n)]);
+          sum += RefInput(c, x + k) * static_cast<int8_t>(c.w[tile + k * 8 + static_cast<size_t>(n)]);
         }
       }
     }
@@ -177,7 +257,10 @@ void RefConv(ConvCase* c) {
             continue;
           }
           std::memcpy(&bias, &c->bias[static_cast<size_t>(ocb * 8 + n) * 4], 4);
-          c->out[(line * a.wo + px) * 8 + n] = static_cast<uint8_t>(RefRequant(sum, bias, a.requant));
+          const size_t at = (line * a.wo + px) * 8 + static_cast<size_t>(n);
+          const int value = RefRequant(sum, bias, a.requant);
+          c->out[at * a.out_bytes] = static_cast<uint8_t>(value);
+          if (a.out_bytes == 2) c->out[at * 2 + 1] = static_cast<uint8_t>(value >> 8);
         }
       }
     }

@@ -171,21 +171,21 @@ struct Weights {
   int n_ocb = 0, o_slots = 0, cb0 = 0;
   std::vector<int32_t> bias;
   std::vector<uint16_t> row_ptr, col;
+  std::vector<uint16_t> tap_ptr, pair_ptr, tap, pair;
   Bytes tiles;
 };
 
 Bytes WeightMessage(const CoreConfig& c, const Weights& w) {
-  Bytes tail(w.bias.size() * 4 + w.row_ptr.size() * 2 + w.col.size() * 2);
-  uint8_t* p = tail.data();
-  if (!w.bias.empty()) std::memcpy(p, w.bias.data(), w.bias.size() * 4);
-  p += w.bias.size() * 4;
-  if (!w.row_ptr.empty()) std::memcpy(p, w.row_ptr.data(), w.row_ptr.size() * 2);
-  p += w.row_ptr.size() * 2;
-  if (!w.col.empty()) std::memcpy(p, w.col.data(), w.col.size() * 2);
+  Bytes tail(w.bias.size() * 4);
+  if (!w.bias.empty()) std::memcpy(tail.data(), w.bias.data(), tail.size());
+  for (const auto* list : {&w.row_ptr, &w.col, &w.tap_ptr, &w.pair_ptr, &w.tap, &w.pair}) {
+    for (uint16_t v : *list) Append(&tail, {static_cast<uint8_t>(v & 255), static_cast<uint8_t>(v >> 8)});
+  }
   tail.resize((tail.size() + 63) / 64 * 64);
   size_t total = 64 + tail.size() + w.tiles.size();
   Words head = {0x0A1E0002, static_cast<int32_t>((total + c.w_slot - 1) / c.w_slot), static_cast<int32_t>(64 + tail.size()),
-                w.n_ocb, w.o_slots, static_cast<int32_t>(w.col.size()), w.cb0, 0};
+                w.n_ocb, w.o_slots, static_cast<int32_t>(w.col.size()), w.cb0, 0,
+                static_cast<int32_t>(w.tap.size()), static_cast<int32_t>(w.pair.size() / 2)};
   head.resize(16);
   Bytes b = ToBytes(head);
   Append(&b, tail);
@@ -203,6 +203,7 @@ struct Network {
   Bytes conv_expected;           // [band][ocb][row][px][8]
   Bytes line;                    // input of pool and upsample: [px][8]
   int64_t macs = 0;
+  int weights_slots = 0;         // of the first weight message
 };
 
 int Input(int row, int block, int px, int k) { return static_cast<int8_t>((row * 71 + block * 37 + px * 13 + k * 29 + 5) * 7); }
@@ -233,6 +234,50 @@ Bytes ConvInput(const CoreConfig& c, int band, int ck) {
   return b;
 }
 
+// A listed pixel: tap (ky, kx) of a block.
+uint16_t Pixel(int ky, int block, int kx) { return static_cast<uint16_t>((ky * kChunk + block) * kLine + kx); }
+
+// One product of a convolution: block, tap and 8 x 8 weights.
+struct Term {
+  int ocb, block, ky, kx;
+  std::vector<int> weight = std::vector<int>(64);
+};
+
+// All terms of a message, from its tiles in order.
+std::vector<Term> Terms(const Weights& w) {
+  std::vector<Term> terms;
+  size_t at = 0;
+  auto whole = [&](Term t) {
+    for (size_t i = 0; i < 64; ++i) t.weight[i] = static_cast<int8_t>(w.tiles[at + i]);
+    at += 64;
+    terms.push_back(t);
+  };
+  for (int ocb = 0; ocb < w.n_ocb; ++ocb) {
+    for (size_t j = w.row_ptr[static_cast<size_t>(ocb)]; j < w.row_ptr[static_cast<size_t>(ocb) + 1]; ++j) {
+      for (int tap = 0; tap < 9; ++tap) whole({ocb, w.col[j], tap / 3, tap % 3});
+    }
+  }
+  auto term = [](size_t segment, int pixel) {
+    int ky = static_cast<int>(segment) % 3;
+    return Term{static_cast<int>(segment) / 3, pixel / kLine - ky * kChunk, ky, pixel % kLine};
+  };
+  for (size_t s = 0; s + 1 < w.tap_ptr.size(); ++s) {
+    for (size_t e = w.tap_ptr[s]; e < w.tap_ptr[s + 1]; ++e) whole(term(s, w.tap[e]));
+  }
+  for (size_t s = 0; s + 1 < w.pair_ptr.size(); ++s) {
+    for (size_t e = w.pair_ptr[s] * size_t{2}; e < w.pair_ptr[s + 1] * size_t{2}; ++e) {
+      Term t = term(s, w.pair[e]);
+      for (size_t i = 0; i < 64; ++i) {
+        int half = w.tiles[at + e % 2 * 32 + i / 2] >> (i % 2 * 4) & 15;
+        t.weight[i] = half < 8 ? half : half - 16;
+      }
+      at += e % 2 * 64;
+      terms.push_back(t);
+    }
+  }
+  return terms;
+}
+
 Weights ConvWeights(std::mt19937& rng, int ck) {
   Weights w;
   w.n_ocb = kOutBlocks;
@@ -240,7 +285,15 @@ Weights ConvWeights(std::mt19937& rng, int ck) {
   for (int i = 0; i < kOutBlocks * 8; ++i) w.bias.push_back(i * 1000 - 7000);
   w.row_ptr = {0, 2, 3};  // block row 1 misses one block
   w.col = {0, 1, static_cast<uint16_t>(ck)};
-  w.tiles.resize(w.col.size() * 9 * 64);
+  if (ck == 1) {  // block row 0: block 0 of Gamma, 3 taps of block 1; block row 1: a tap of block 0, a pair of int4 taps
+    w.row_ptr = {0, 1, 1};
+    w.col = {0};
+    w.tap_ptr = {0, 1, 1, 3, 3, 4, 4};
+    w.tap = {kLine + 2, Pixel(2, 1, 0), Pixel(2, 1, 1), Pixel(1, 0, 2)};
+    w.pair_ptr = {0, 0, 0, 0, 0, 1, 1};
+    w.pair = {Pixel(1, 0, 0), Pixel(1, 1, 2)};
+  }
+  w.tiles.resize((w.col.size() * 9 + w.tap.size() + w.pair.size() / 2) * 64);
   for (uint8_t& b : w.tiles) b = static_cast<uint8_t>(rng());
   return w;
 }
@@ -260,17 +313,13 @@ void ExpectConv(const std::vector<Weights>& chunks, Network* net) {
         int row = band * kBand + i / (kW * 8), px = i / 8 % kW, n = i % 8;
         int64_t sum = 0;
         for (size_t ck = 0; ck < chunks.size(); ++ck) {
-          const Weights& w = chunks[ck];
-          for (int j = w.row_ptr[static_cast<size_t>(ocb)]; j < w.row_ptr[static_cast<size_t>(ocb) + 1]; ++j) {
-            for (int tap = 0; tap < 9; ++tap) {
-              int y = row + tap / 3 - 1, x = px + tap % 3 - 1;
-              if (y < 0 || y >= kH) continue;
-              net->macs += n == 0 ? 64 : 0;
-              if (x < 0 || x >= kW) continue;
-              for (int k = 0; k < 8; ++k) {
-                int8_t b = static_cast<int8_t>(w.tiles[static_cast<size_t>(((j * 9 + tap) * 8 + k) * 8 + n)]);
-                sum += Input(y, static_cast<int>(ck) * kChunk + w.col[static_cast<size_t>(j)], x, k) * b;
-              }
+          for (const Term& t : Terms(chunks[ck])) {
+            int y = row + t.ky - 1, x = px + t.kx - 1;
+            if (t.ocb != ocb || y < 0 || y >= kH) continue;
+            net->macs += n == 0 ? 64 : 0;
+            if (x < 0 || x >= kW) continue;
+            for (int k = 0; k < 8; ++k) {
+              sum += Input(y, static_cast<int>(ck) * kChunk + t.block, x, k) * t.weight[static_cast<size_t>(k * 8 + n)];
             }
           }
         }
@@ -284,6 +333,7 @@ void AddConv(Network* net) {
   std::mt19937 rng(3);
   std::vector<Weights> chunks = {ConvWeights(rng, 0), ConvWeights(rng, 1)};
   Append(&net->traffic.a, OpMessage(net->config, 2, ConvOps()));
+  net->weights_slots = static_cast<int>(WeightMessage(net->config, chunks[0]).size() / net->config.w_slot);
   for (int band = 0; band < kH / kBand; ++band) {
     for (int ck = 0; ck < kInBlocks / kChunk; ++ck) {
       Append(&net->traffic.a, ConvInput(net->config, band, ck));
@@ -375,10 +425,19 @@ void TestNetwork() {
         static_cast<long long>(first.chunks), static_cast<long long>(first.blocks), static_cast<long long>(first.trips[6]));
   CHECK(first.macs == 9 * (2 + 3) * 3 * 3 * 64 && first.dense_macs == first.macs / 3 * 4, "macs of the first call");
 
+  // Band 0, chunk 1: tap row 0 meets row 1 only, in the one chunk of 6 groups.
+  const KernelCall& listed = out.calls[1];
+  CHECK(listed.blocks == 1 && listed.entries == 5 && listed.segments == 4 && listed.trips[6] == 9 && listed.trips[8] == 4 &&
+            listed.trips_int4[8] == 1 && listed.macs_int4 == 2 * kW * 2 * 64,
+        "lists: %lld blocks, %lld entries, %lld segments, %lld trips, %lld int4", static_cast<long long>(listed.blocks),
+        static_cast<long long>(listed.entries), static_cast<long long>(listed.segments),
+        static_cast<long long>(listed.trips[8]), static_cast<long long>(listed.trips_int4[8]));
+
   Outcome timed = Core(c, net.traffic, false).Run(10000);
   CHECK(timed.end == StepKind::kHalt && timed.calls.size() == out.calls.size() && timed.opcodes == out.opcodes, "timed run");
   for (size_t i = 0; i < out.calls.size(); ++i) {
     CHECK(timed.calls[i].macs == out.calls[i].macs && timed.calls[i].trips == out.calls[i].trips &&
+              timed.calls[i].trips_int4 == out.calls[i].trips_int4 && timed.calls[i].entries == out.calls[i].entries &&
               timed.calls[i].chunks == out.calls[i].chunks && timed.calls[i].n_reads == out.calls[i].n_reads,
           "call %zu differs when timed", i);
   }
@@ -423,6 +482,12 @@ void TestFaults() {
   with_w(8, 100, "weight message: header of 100 bytes (HDR holds 512)");
   with_w(20, 200, "CONV: header of 192 bytes is too small for n_ocb 2, nnz 200");
   with_w(128 + 0, 0x00030001, "CONV: row_ptr runs from 1 to 3, expected 0 to 3");
+  with_w(32, -1, "weight message: -1 listed taps, 0 pairs, flags 0 out of range");
+  with_w(40, 8, "weight message: 0 listed taps, 0 pairs, flags 8 out of range");
+  const size_t listed = size_t{good.config.w_slot} * static_cast<size_t>(good.weights_slots);  // the second message
+  with_w(listed + 32, 5, "CONV: tap_ptr runs from 0 to 4, expected 0 to 5");
+  with_w(listed + 128 + 8 + 14 + 14, Pixel(0, 1, 3) | Pixel(2, 1, 0) << 16, "CONV: listed pixel 14 is not one of tap row 0");
+  with_w(listed + 128 + 8 + 14 + 14 + 8, Pixel(2, 0, 0), "CONV: listed pixel 44 is not one of tap row 1");
   with_w(128 + 6, 0x00010009, "CONV: column 9 of block row 0 >= n_cblk 2");
 }
 

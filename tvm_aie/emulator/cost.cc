@@ -18,16 +18,23 @@ int64_t CeilCycles(__int128 fixed) {
 
 int64_t KernelCycles(const DeviceParams& device, const KernelCall& call) {
   if (device.ideal) {
-    const __int128 cycles = (static_cast<__int128>(call.macs) + device.macs_per_cycle - 1) / device.macs_per_cycle;
+    const __int128 rate = call.wide ? device.macs_per_cycle_int16 : device.macs_per_cycle;
+    const __int128 fast = device.macs_per_cycle_int4;
+    const __int128 work = (call.macs - call.macs_int4) * fast + call.macs_int4 * rate;
+    const __int128 cycles = (work + rate * fast - 1) / (rate * fast);
     return cycles > kMaxKernelCycles ? kMaxKernelCycles : static_cast<int64_t>(cycles);
   }
   if (call.id == kConv) {
+    const int64_t per_acc = call.wide ? device.conv_int16_per_acc : device.conv_ii_per_acc;
     __int128 sum = device.conv_call;
     sum += static_cast<__int128>(call.chunks) * device.conv_a;
     for (size_t n = 1; n < call.trips.size(); ++n) {
-      const int64_t ii = std::max(device.conv_ii_min, static_cast<int64_t>(n) * device.conv_ii_per_acc);
-      sum += static_cast<__int128>(call.trips[n]) * ii;
+      const int64_t ii = std::max(device.conv_ii_min, static_cast<int64_t>(n) * per_acc);
+      const int64_t ii4 = std::max(device.conv_ii_min, static_cast<int64_t>(n) * device.conv_int4_per_acc);
+      sum += static_cast<__int128>(call.trips[n]) * ii + static_cast<__int128>(call.trips_int4[n]) * ii4;
     }
+    sum += static_cast<__int128>(call.segments) * device.conv_segment;
+    sum += static_cast<__int128>(call.entries) * device.conv_entry;
     sum += static_cast<__int128>(call.blocks) * device.conv_gamma;
     // The second stage is the loop of the ADD kernel.
     const KernelCost& add = device.kernel[kAdd];

@@ -100,12 +100,20 @@ DeviceParams MakeDevice(const std::vector<std::string_view>& names, const std::v
   d.ideal = keys.Whole("core.ideal") != 0;
   d.macs_per_cycle = keys.Whole("core.macs_per_cycle");
   if (d.macs_per_cycle < 1) ProgramFail("DEVICE_VALUES: core.macs_per_cycle is below 1");
+  d.macs_per_cycle_int4 = keys.Whole("core.macs_per_cycle_int4");
+  if (d.macs_per_cycle_int4 < 1) ProgramFail("DEVICE_VALUES: core.macs_per_cycle_int4 is below 1");
+  d.macs_per_cycle_int16 = keys.Whole("core.macs_per_cycle_int16");
+  if (d.macs_per_cycle_int16 < 1) ProgramFail("DEVICE_VALUES: core.macs_per_cycle_int16 is below 1");
   d.opcode_cycles = keys.Whole("core.opcode_cycles");
   d.conv_call = keys.Fixed("kernel.conv.call");
   d.conv_a = keys.Fixed("kernel.conv.a");
   d.conv_ii_per_acc = keys.Fixed("kernel.conv.ii_per_acc");
   d.conv_ii_min = keys.Fixed("kernel.conv.ii_min");
   d.conv_gamma = keys.Fixed("kernel.conv.gamma");
+  d.conv_entry = keys.Fixed("kernel.conv.entry");
+  d.conv_segment = keys.Fixed("kernel.conv.segment");
+  d.conv_int16_per_acc = keys.Fixed("kernel.conv.int16_per_acc");
+  d.conv_int4_per_acc = keys.Fixed("kernel.conv.int4_per_acc");
   constexpr std::array<const char*, 4> kNames = {"add", "maxpool", "avgpool", "upsample"};
   for (size_t i = 0; i < kNames.size(); ++i) {
     const std::string prefix = std::string("kernel.") + kNames[i] + ".";

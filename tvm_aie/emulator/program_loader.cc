@@ -20,9 +20,12 @@ void LoadIo(const Container& file, Program& p) {
     if (io.c_physical % 8 != 0) ProgramFail("IO row ", i, ": physical channels are not a multiple of 8");
     io.flip = static_cast<uint8_t>(Bounded(t.At(i, 7), 0, 128, "IO", i, "xor mask"));
     if (io.flip != 0 && io.flip != 128) ProgramFail("IO row ", i, ": xor mask ", int{io.flip}, " is not 0 or 128");
-    io.is_unsigned = Bounded(t.At(i, 9), 0, 1, "IO", i, "element type") != 0;
+    const int32_t type = Bounded(t.At(i, 9), 0, 2, "IO", i, "element type");
+    io.is_unsigned = type == 1;
+    io.elem = type == 2 ? 2 : 1;
+    if (io.elem == 2 && io.flip != 0) ProgramFail("IO row ", i, ": an xor mask on int16");
     io.flat = Bounded(t.At(i, 10), 0, 1, "IO", i, "flat flag") != 0;
-    const __int128 bytes = static_cast<__int128>(io.h) * io.c_physical * io.w;
+    const __int128 bytes = static_cast<__int128>(io.h) * io.c_physical * io.w * io.elem;
     const int64_t limit = p.ddr_bytes[io.is_output ? kDdrOutput : kDdrInput];
     if (io.ddr_offset < 0 || io.ddr_offset > limit || bytes > limit - io.ddr_offset) {
       ProgramFail("IO row ", i, ": the tensor does not fit into its DDR argument of ", Grouped(limit), " bytes");

@@ -39,6 +39,7 @@ const KernelTable* ChooseKernels() {
 struct Scratch {
   std::vector<uint8_t> a, w;
   std::vector<int32_t> line;
+  std::vector<int64_t> list;
 };
 
 Scratch& ThreadScratch() {
@@ -72,6 +73,12 @@ void AttachScratch(ConvArgs* args) {
   // Up to 16 B per pixel (int16), one row of zeros more.
   size_t a_bytes = (static_cast<size_t>(args->rows) + 1) * args->n_cblk * phase_px * args->sx * 16 + 64;
   size_t tiles = static_cast<size_t>(args->row_ptr[args->n_ocb]) * args->kh * args->kw;
+  if (args->tap_ptr != nullptr) {
+    size_t last = static_cast<size_t>(args->n_ocb) * args->kh;
+    size_t listed = size_t{args->tap_ptr[last]} + 2 * size_t{args->pair_ptr[last]};
+    args->scratch_list = Grow(&scratch.list, listed * 2);
+    tiles += listed;
+  }
   args->scratch_a = Grow(&scratch.a, a_bytes);
   args->scratch_w = Grow(&scratch.w, tiles * 128 + 64);
   args->scratch_line = Grow(&scratch.line, static_cast<size_t>(args->wo) * 8 * 4 + 64);

@@ -21,10 +21,20 @@ struct ConvArgs {
   int rows = 0, n_cblk = 0, line_px = 0;
   int kh = 0, kw = 0, sy = 0, sx = 0, dy = 0, dx = 0;
   int wo = 0, band = 0, n_ocb = 0;
+  int a_bytes = 1, out_bytes = 1;  // per element: int8 or int16
   const uint8_t* bias = nullptr;   // int32[n_ocb * 8], unaligned
   const uint16_t* row_ptr = nullptr;
   const uint16_t* col = nullptr;
-  const uint8_t* w_ring = nullptr; // tiles of 64 B from w_first, wrapping at w_ring_bytes
+  bool dense_rows = false;         // a full row of Gamma is walked without looking its blocks up
+  // The unrolled lists, null without: entries of (ocb, ky) are tap_ptr[ocb * kh + ky] up to the next; an entry is the
+  // pixel of A that it adds to that of tap ky = 0, kx = 0, block 0. A pair has two entries and one int4 tile (k = 16).
+  const uint16_t* tap_ptr = nullptr;
+  const uint16_t* tap = nullptr;
+  const uint16_t* pair_ptr = nullptr;
+  const uint16_t* pair = nullptr;
+  bool every_tap = false;          // no tap of any row lies outside the message
+  // Tiles of 64 B from w_first, wrapping at w_ring_bytes: of the blocks of Gamma, then of the taps, then of the pairs.
+  const uint8_t* w_ring = nullptr;
   uint32_t w_ring_bytes = 0, w_first = 0;
   bool first = true, last = true;  // chunk of input channels: start from 0 / write the output
   uint8_t* acc = nullptr;          // int32 [ocb][row][px padded to 4][8], unaligned
@@ -33,6 +43,7 @@ struct ConvArgs {
   // Host work space (HostScratchBytes); unused by the array's kernel.
   uint8_t* scratch_a = nullptr;
   uint8_t* scratch_w = nullptr;
+  int64_t* scratch_list = nullptr;
   int32_t* scratch_line = nullptr;
 };
 

@@ -91,9 +91,10 @@ bool CheckOutput(const Call& c, int64_t bytes) {
   return true;
 }
 
-bool CheckRequant(const Call& c, const Requant& q) {
+bool CheckRequant(const Call& c, const Requant& q, int bits = 8) {
+  const int64_t low = -(int64_t{1} << (bits - 1)), high = -low - 1;
   if (!c.Range("acc_shift", q.acc_shift, 0, 30) || !c.Range("out_shift", q.out_shift, -kMaxLeftShift, kMaxOutShift) ||
-      !c.Range("lo", q.lo, -128, 127) || !c.Range("hi", q.hi, q.lo, 127) || !c.Range("neg_mul", q.neg_mul, 0, 65535)) {
+      !c.Range("lo", q.lo, low, high) || !c.Range("hi", q.hi, q.lo, high) || !c.Range("neg_mul", q.neg_mul, 0, 65535)) {
     return false;
   }
   // int32 << acc_shift, plus the bias, times the leaky multiplier must fit int64.
@@ -109,6 +110,7 @@ struct Window {
   int64_t first_row = 0;  // message row of tap 0 of band row 0
   int64_t rows = 0;       // rows of the message
   int64_t b = 0;          // index of the band
+  int64_t elem = 1;       // bytes per element of the message
 };
 
 // First output row of the band; the last band overlaps its predecessor.
@@ -140,7 +142,7 @@ bool ReadWindow(const Call& c, int64_t max_taps, int64_t max_sx, Window* w) {
   return PlaceBand(w, BandStart(*w));
 }
 
-int64_t InputBytes(const Window& w) { return w.rows * w.n_cblk * w.line_px * 8; }
+int64_t InputBytes(const Window& w) { return w.rows * w.n_cblk * w.line_px * 8 * w.elem; }
 
 // Taps ky of band row r that fall inside the image. As a function of r it rises, then falls.
 int64_t TapsOfRow(const Window& w, int64_t r) {
@@ -155,30 +157,6 @@ int64_t SumOfTaps(const Window& w) {
   int64_t sum = 0;
   for (int64_t r = 0; r < w.band; ++r) sum += TapsOfRow(w, r);
   return sum;
-}
-
-void CountConv(const Window& w, int64_t n_ocb, int64_t nnz, KernelCall* call) {
-  constexpr int64_t kAcc = 8;
-  int64_t per_row = (w.wo + 3) / 4;
-  int64_t groups = per_row * w.band;
-  int64_t full = groups / kAcc, rest = groups % kAcc;
-  int64_t chunks = full + (rest != 0);
-  if (EveryTapValid(w)) {
-    call->trips[kAcc] += full * nnz * w.kh * w.kw;
-    call->trips[static_cast<size_t>(rest)] += rest != 0 ? nnz * w.kh * w.kw : 0;
-  } else {
-    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-      int64_t first = chunk * kAcc, n = std::min(kAcc, groups - first);
-      int64_t taps = 0;
-      for (int64_t r = first / per_row; r <= (first + n - 1) / per_row; ++r) taps = std::max(taps, TapsOfRow(w, r));
-      call->trips[static_cast<size_t>(n)] += nnz * taps * w.kw;
-    }
-  }
-  call->chunks = n_ocb * chunks;
-  call->blocks = nnz * chunks;
-  int64_t macs_per_block = w.wo * SumOfTaps(w) * w.kw * 64;
-  call->macs = nnz * macs_per_block;
-  call->dense_macs = n_ocb * w.n_cblk * macs_per_block;
 }
 
 // The second stage of a fused convolution (docs/program.md): a residual operand or a second bias, and a second
@@ -220,63 +198,10 @@ void CountTail(const Tail& t, const Window& w, int64_t n_ocb, KernelCall* call) 
   call->tail_vectors = call->tail_lines * ((w.wo + 3) / 4) * (t.kind == Tail::kResidual ? 2 : 1);
 }
 
-// Gamma of the weight message, copied out of HDR (whose alignment on the host is that of `mem`).
-struct Gamma {
-  std::vector<uint16_t> row_ptr, col;
-};
+#include "kernels/gamma.inc"
 
-// `biases`: bias vectors before row_ptr (2 with a bias tail).
-bool ReadGamma(const Call& c, int64_t n_cblk, int biases, Gamma* gamma) {
-  const SuperkernelState::Header& h = c.state.header;
-  size_t n_ocb = h.n_ocb, nnz = h.nnz;
-  uint64_t bias_bytes = uint64_t{h.n_ocb} * 32 * static_cast<uint64_t>(biases);
-  uint64_t need = 64 + bias_bytes + uint64_t{h.n_ocb} * 2 + 2 + uint64_t{h.nnz} * 2;
-  if (need > h.hdr_bytes) {
-    return c.Fail("header of %u bytes is too small for n_ocb %u, nnz %u", h.hdr_bytes, h.n_ocb, h.nnz);
-  }
-  const uint8_t* p = c.mem + c.config.hdr_base + 64 + bias_bytes;
-  gamma->row_ptr.resize(n_ocb + 1);
-  gamma->col.resize(nnz);
-  std::memcpy(gamma->row_ptr.data(), p, (n_ocb + 1) * 2);
-  if (nnz != 0) std::memcpy(gamma->col.data(), p + (n_ocb + 1) * 2, nnz * 2);
-  const std::vector<uint16_t>& row_ptr = gamma->row_ptr;
-  if (row_ptr[0] != 0 || row_ptr[n_ocb] != nnz) {
-    return c.Fail("row_ptr runs from %u to %u, expected 0 to %u", row_ptr[0], row_ptr[n_ocb], h.nnz);
-  }
-  for (size_t i = 0; i < n_ocb; ++i) {
-    if (row_ptr[i] > row_ptr[i + 1] || row_ptr[i + 1] > nnz) return c.Fail("row_ptr falls at block row %zu", i);
-    int before = -1;
-    for (size_t j = row_ptr[i]; j < row_ptr[i + 1]; ++j) {
-      int column = gamma->col[j];
-      if (column >= n_cblk) {
-        return c.Fail("column %d of block row %zu >= n_cblk %lld", column, i, static_cast<long long>(n_cblk));
-      }
-      if (column <= before) return c.Fail("column %d of block row %zu does not ascend", column, i);
-      before = column;
-    }
-  }
-  return true;
-}
-
-// The tiles of the message; they may wrap around the ring.
-bool CheckTiles(const Call& c, const Window& w, uint32_t* first) {
-  const SuperkernelState::Header& h = c.state.header;
-  const CoreConfig& k = c.config;
-  if (c.state.w_held == 0) return c.Fail("no weight message is held");
-  int64_t bytes = static_cast<int64_t>(h.nnz) * w.kh * w.kw * 64;
-  int64_t held = static_cast<int64_t>(c.state.w_held) * k.w_slot;
-  if (bytes + h.hdr_bytes > held) {
-    return c.Fail("weights of %lld bytes (header included) exceed the message of %lld",
-                  static_cast<long long>(bytes + h.hdr_bytes), static_cast<long long>(held));
-  }
-  int64_t ring = static_cast<int64_t>(k.w_slots) * k.w_slot;
-  int64_t begin = (c.state.w_msg - k.w_base + static_cast<int64_t>(h.hdr_bytes)) % ring;
-  *first = static_cast<uint32_t>(begin);
-  int64_t straight = std::min(bytes, ring - begin);
-  c.Read(k.w_base + begin, straight);
-  c.Read(k.w_base, bytes - straight);
-  return true;
-}
+// Bytes per element of a convolution's output.
+int64_t OutputElement(const Call& c) { return (c.state.header.flags & kWideOutput) != 0 ? 2 : 1; }
 
 // Partial sums between the chunks of input channels, and the output of `out_bytes` after the last one.
 bool CheckConvResults(const Call& c, const Window& w, int64_t ck, int64_t n_ck, int64_t out_bytes) {
@@ -346,6 +271,16 @@ ConvArgs MakeConvArgs(const Call& c, const Window& w, const Gamma& gamma, uint32
   a.bias = c.mem + c.config.hdr_base + 64;
   a.row_ptr = gamma.row_ptr.data();
   a.col = gamma.col.data();
+  a.a_bytes = static_cast<int>(w.elem);
+  a.out_bytes = static_cast<int>(OutputElement(c));
+  a.dense_rows = (c.state.header.flags & kDenseRows) != 0;
+  a.every_tap = EveryTapValid(w);
+  if (gamma.listed) {
+    a.tap_ptr = gamma.tap_ptr.data();
+    a.tap = gamma.tap.data();
+    a.pair_ptr = gamma.pair_ptr.data();
+    a.pair = gamma.pair.data();
+  }
   a.w_ring = c.mem + c.config.w_base;
   a.w_ring_bytes = c.config.w_slots * c.config.w_slot;
   a.w_first = w_first;
@@ -398,7 +333,7 @@ int64_t ConvInputBytes(const Window& w, const PoolStage& s) {
 
 int64_t ConvOutputBytes(const Call& c, const Window& w, const PoolStage& s) {
   int64_t n_ocb = c.state.header.n_ocb;
-  return s.kind == PoolStage::kAfter ? n_ocb * s.band * s.wo * 8 : n_ocb * w.band * w.wo * 8;
+  return s.kind == PoolStage::kAfter ? n_ocb * s.band * s.wo * 8 : n_ocb * w.band * w.wo * 8 * OutputElement(c);
 }
 
 // Parameters, messages and bounds of a CONV call; false with a fault.
@@ -407,30 +342,36 @@ bool CheckConv(const Call& c, Window* w, Tail* tail, PoolStage* stage, Requant* 
   const int32_t* p = c.params;
   if (c.n_params < kConvParams + kTailParams && !c.Params(kConvParams)) return false;
   if (!ReadWindow(c, kMaxConvTaps, kMaxConvStride, w) || !LoopIndex(c, "ck_lvl", p[15], ck)) return false;
+  const uint32_t flags = c.state.header.flags;
+  w->elem = (flags & kWideInput) != 0 ? 2 : 1;
+  if (w->elem == 2 && !c.Range("sx of int16", w->sx, 1, kMaxConvStride / 2)) return false;
+  if (w->elem == 2 && c.state.header.n_pairs != 0) return c.Fail("int4 weights with int16 activations");
   *n_ck = p[16];
   *q = {p[17], p[18], p[19], p[20], p[21]};
-  if (!c.Range("n_ck", *n_ck, 1, kMaxDim) || !c.Range("input chunk", *ck, 0, *n_ck - 1) || !CheckRequant(c, *q) ||
-      !ReadTail(c, tail)) {
+  if (!c.Range("n_ck", *n_ck, 1, kMaxDim) || !c.Range("input chunk", *ck, 0, *n_ck - 1) ||
+      !CheckRequant(c, *q, (flags & kWideOutput) != 0 ? 16 : 8) || !ReadTail(c, tail)) {
     return false;
   }
+  if (HasPoolStage(c) && (flags & (kWideInput | kWideOutput)) != 0) return c.Fail("a pool inside needs int8");
   if (HasPoolStage(c)) {
     if (!c.Range("stage", p[kConvParams], PoolStage::kAfter, PoolStage::kBefore) || !ReadPoolStage(c, stage) ||
         !ApplyPoolStage(c, stage, w)) {
       return false;
     }
   }
+  if (tail->kind != Tail::kNone && (flags & kWideOutput) != 0) return c.Fail("a second stage needs int8 outputs");
   if (tail->kind == Tail::kResidual && *n_ck != 1) return c.Fail("a residual needs all input channels in one message");
   int64_t last_px = (w->wo - 1) * w->sx + (w->kw - 1) * w->dx;
   if (last_px >= w->line_px) {
     return c.Fail("reads pixel %lld of a line of %lld", static_cast<long long>(last_px),
                   static_cast<long long>(w->line_px));
   }
-  if (!ReadGamma(c, w->n_cblk, tail->kind == Tail::kBias ? 2 : 1, gamma) ||
+  if (!ReadGamma(c, *w, tail->kind == Tail::kBias ? 2 : 1, gamma) ||
       !CheckInput(c, ConvInputBytes(*w, *stage) + TailBytes(*tail, *w)) || !CheckTiles(c, *w, w_first) ||
       !CheckStage(c, *stage, *w, *n_ck) || !CheckConvResults(c, *w, *ck, *n_ck, ConvOutputBytes(c, *w, *stage))) {
     return false;
   }
-  if (stage->kind != PoolStage::kBefore && c.state.a_msg + InputBytes(*w) + 3 * w->sx * 8 > c.config.mem_bytes) {
+  if (stage->kind != PoolStage::kBefore && c.state.a_msg + InputBytes(*w) + 3 * w->sx * 8 * w->elem > c.config.mem_bytes) {
     return c.Fail("no room behind the input for the vector load of the last pixels");
   }
   c.Read(c.config.hdr_base, c.state.header.hdr_bytes);
@@ -448,7 +389,7 @@ bool RunConv(const Call& c) {
   if (!CheckConv(c, &w, &tail, &stage, &q, &ck, &n_ck, &gamma, &w_first)) return false;
   if (c.state.header.n_ocb == 0) return true;  // a row of cores may own nothing; then nothing bounds the loops
   bool last = ck == n_ck - 1;
-  CountConv(w, c.state.header.n_ocb, c.state.header.nnz, c.result);
+  CountConv(w, c.state.header, gamma, c.result);
   if (last) CountTail(tail, w, c.state.header.n_ocb, c.result);
   if (stage.kind == PoolStage::kBefore) CountStage(stage, w.n_cblk, c.result);
   if (stage.kind == PoolStage::kAfter && last) CountStage(stage, c.state.header.n_ocb, c.result);

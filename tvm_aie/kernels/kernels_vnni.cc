@@ -15,13 +15,14 @@ namespace {
 #include "kernels/requant.inc"
 #include "kernels/channelwise.inc"
 #include "kernels/conv_host.inc"
+#include "kernels/conv_avx2.inc"
 
 // vpdpbusd multiplies unsigned by signed bytes, four products per int32 lane, without saturation. Pixels are stored
 // as a + 128 (a xor 0x80); the start value of an accumulator, -128 * sum of its weights, takes the 128 out again.
 // One tile is the 8x8 transpose: lane 2n + h holds w[4h..4h+3][n], and a pixel's 8 bytes are broadcast.
 struct Vnni {
   using Acc = __m512i;
-  static constexpr int kPixelBytes = 8, kTileBytes = 64, kRows = 2;
+  static constexpr int kSourceBytes = 8, kPixelBytes = 8, kTileBytes = 64, kRows = 2;
   static constexpr int kZeroByte = 0x80;
 
   static void PackPixels(const uint8_t* src, int64_t n, uint8_t* dst) {
@@ -56,6 +57,8 @@ struct Vnni {
     return _mm512_sub_epi32(_mm512_setzero_si512(), sum);
   }
 
+  static Acc Join(const Acc& a, const Acc& b) { return _mm512_add_epi32(a, b); }
+
   template <int R, int P>
   static inline __attribute__((always_inline)) void MacTile(Acc (&acc)[R][P], const uint8_t* const* row,
                                                             int64_t offset, const uint8_t* tile) {
@@ -76,7 +79,12 @@ struct Vnni {
   }
 };
 
-constexpr KernelTable kTable = {"vnni", ConvOnHost<Vnni>, Add, MaxPool, AvgPool, Upsample};
+// vpdpbusd has no int16 form.
+void Conv(const ConvArgs& args) {
+  args.a_bytes == 2 ? ConvOnHost<Avx2<true>>(args) : ConvOnHost<Vnni>(args);
+}
+
+constexpr KernelTable kTable = {"vnni", Conv, Add, MaxPool, AvgPool, Upsample};
 
 }  // namespace
 

@@ -273,6 +273,7 @@ class Machine {
     uint64_t at = s_.w_msg;
     int64_t bytes = Word(at + 8), n_ocb = Word(at + 12), o_slots = Word(at + 16), nnz = Word(at + 20);
     int64_t cb0 = Word(at + 24), res_blocks = Word(at + 28);
+    int64_t n_taps = Word(at + 32), n_pairs = Word(at + 36), flags = Word(at + 40);
     if (bytes < kWeightHeaderBytes || bytes % 64 != 0 || bytes > c_.hdr_bytes ||
         bytes > static_cast<int64_t>(s_.w_held) * c_.w_slot) {
       return Fault("weight message: header of " + ToText(bytes) + " bytes (HDR holds " +
@@ -284,6 +285,10 @@ class Machine {
       return Fault("weight message: n_ocb " + ToText(n_ocb) + ", nnz " + ToText(nnz) + ", cb0 " +
                    ToText(cb0) + ", o_slots " + ToText(o_slots) + " out of range");
     }
+    if (n_taps < 0 || n_taps > kMax || n_pairs < 0 || n_pairs > kMax || flags < 0 || flags > kAllFlags) {
+      return Fault("weight message: " + ToText(n_taps) + " listed taps, " + ToText(n_pairs) + " pairs, flags " +
+                   ToText(flags) + " out of range");
+    }
     SuperkernelState::Header& h = s_.header;
     h.valid = true;
     h.n_slots = s_.w_held;
@@ -293,6 +298,9 @@ class Machine {
     h.nnz = static_cast<uint32_t>(nnz);
     h.cb0 = static_cast<uint32_t>(cb0);
     h.res_blocks = static_cast<uint32_t>(res_blocks);
+    h.n_taps = static_cast<uint32_t>(n_taps);
+    h.n_pairs = static_cast<uint32_t>(n_pairs);
+    h.flags = static_cast<uint32_t>(flags);
     CopyFromRing(c_.w_base, uint64_t{c_.w_slot} * c_.w_slots, uint64_t{s_.w_pos} * c_.w_slot, h.hdr_bytes, c_.hdr_base);
     s_.phase = kExecute;
     return Continue(done);

@@ -23,7 +23,7 @@ Dictionary Run(const ffi::Bytes& bytes, const ffi::Array<ffi::Tensor>& inputs, c
         std::vector<int64_t> shape = {batch, io.c, io.h, io.w};
         if (io.flat) shape = {batch, io.c * io.h * io.w};
         const uint8_t code = io.is_unsigned ? kDLUInt : kDLInt;
-        outputs.push_back(HostTensor(shape, {code, 8, 1}));
+        outputs.push_back(HostTensor(shape, {code, static_cast<uint8_t>(8 * io.elem), 1}));
       }
       for (const ffi::Tensor& t : outputs) tensors.push_back(t.GetDLTensorPtr());
     }
@@ -53,7 +53,9 @@ Dictionary Validate(const ffi::Bytes& bytes) {
 
 // Cycles of a kernel call on a device: keys and fixed-point values as in DEVICE_KEYS / DEVICE_VALUES.
 int64_t KernelCyclesFfi(const ffi::Array<ffi::String>& keys, const ffi::Array<int64_t>& values, int64_t columns,
-                        int64_t id, int64_t macs, int64_t chunks, const ffi::Array<int64_t>& trips, int64_t blocks) {
+                        int64_t id, int64_t macs, int64_t chunks, const ffi::Array<int64_t>& trips, int64_t blocks,
+                        int64_t macs_int4, const ffi::Array<int64_t>& trips_int4, int64_t segments, int64_t entries,
+                        bool wide) {
   return Guarded([&] {
     std::vector<std::string_view> names;
     for (const ffi::String& key : keys) names.emplace_back(key.data(), key.size());
@@ -62,12 +64,19 @@ int64_t KernelCyclesFfi(const ffi::Array<ffi::String>& keys, const ffi::Array<in
         MakeDevice(names, std::vector<int64_t>(values.begin(), values.end()), static_cast<int>(columns));
     KernelCall call;
     if (id < kConv || id > kUpsample) TVM_FFI_THROW(ValueError) << "there is no kernel " << id;
-    if (trips.size() != call.trips.size()) TVM_FFI_THROW(ValueError) << "trips needs 9 entries";
+    if (trips.size() != call.trips.size() || trips_int4.size() != call.trips.size()) {
+      TVM_FFI_THROW(ValueError) << "trips needs 9 entries";
+    }
     call.id = static_cast<int>(id);
     call.macs = macs;
     call.chunks = chunks;
     call.blocks = blocks;
+    call.macs_int4 = macs_int4;
+    call.wide = wide;
+    call.segments = segments;
+    call.entries = entries;
     std::copy(trips.begin(), trips.end(), call.trips.begin());
+    std::copy(trips_int4.begin(), trips_int4.end(), call.trips_int4.begin());
     return KernelCycles(device, call);
   });
 }

@@ -63,9 +63,9 @@ int64_t CheckTensor(const DLTensor& tensor, const IoTensor& io, const std::strin
     TVM_FFI_THROW(TypeError) << name << " is on device type " << tensor.device.device_type << ", expected the CPU";
   }
   const uint8_t code = io.is_unsigned ? kDLUInt : kDLInt;
-  if (tensor.dtype.code != code || tensor.dtype.bits != 8 || tensor.dtype.lanes != 1) {
+  if (tensor.dtype.code != code || tensor.dtype.bits != 8 * io.elem || tensor.dtype.lanes != 1) {
     TVM_FFI_THROW(TypeError) << name << " has dtype " << ffi::DLDataTypeToString(tensor.dtype) << ", expected "
-                             << (io.is_unsigned ? "uint8" : "int8");
+                             << (io.is_unsigned ? "uint8" : io.elem == 2 ? "int16" : "int8");
   }
   const std::vector<int64_t> expected = UserShape(io);
   const std::vector<int64_t> shape(tensor.shape, tensor.shape + tensor.ndim);
@@ -154,7 +154,7 @@ SessionResult RunOnTensors(const Program& program, const std::vector<const DLTen
     for (size_t i = 0; i < n_inputs && !without; ++i) {
       const Timer timer(&result.pack_seconds);
       const IoTensor& io = program.inputs[i];
-      PackTensor(io, Data(*tensors[i]) + image * io.c * io.h * io.w, input.span().data() + io.ddr_offset);
+      PackTensor(io, Data(*tensors[i]) + image * io.c * io.h * io.w * io.elem, input.span().data() + io.ddr_offset);
     }
     {
       const Timer timer(&result.emulation_seconds);
@@ -165,7 +165,7 @@ SessionResult RunOnTensors(const Program& program, const std::vector<const DLTen
     for (size_t i = 0; i < program.outputs.size() && options.functional; ++i) {
       const Timer timer(&result.unpack_seconds);
       const IoTensor& io = program.outputs[i];
-      UnpackTensor(io, output.span().data() + io.ddr_offset, Data(*tensors[n_inputs + i]) + image * io.c * io.h * io.w);
+      UnpackTensor(io, output.span().data() + io.ddr_offset, Data(*tensors[n_inputs + i]) + image * io.c * io.h * io.w * io.elem);
     }
   }
   return result;

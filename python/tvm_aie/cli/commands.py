@@ -123,13 +123,15 @@ def cmd_explain(args: argparse.Namespace) -> int:
     """Where each operator runs, and why not on the array; with ``--tesa`` what propagation finds dead."""
     from tvm_aie.cli import service
 
-    if args.tesa or args.emulate:
+    if args.tesa or args.emulate or args.masks:
         from tvm_aie.cli import tesa
 
         options = (args.model, args.target, Progress(args.quiet), shapes_of(args.shape))
-        print(tesa.tesa_text(*options))
-        if args.emulate:
-            print(tesa.measure(*options).text())
+        print(tesa.tesa_text(*options, masks=args.masks))
+        if args.emulate:  # what the file does not say is pruned, onnxruntime does not know
+            gain = tesa.measure(*options, check=not args.masks, masks=args.masks)
+            print(gain.text())
+            return 0 if gain.equal is not False else EXIT_MISMATCH
         return 0
     report = service.explain(args.model, args.target, Progress(args.quiet), shapes_of(args.shape))
     console = make_console()
@@ -165,7 +167,7 @@ def cmd_sparsify(args: argparse.Namespace) -> int:
     import onnx
 
     from tvm_aie.frontend.onnx_prepare import load_model
-    from tvm_aie.sparsity import sparsify
+    from tvm_aie.sparsity import narrow_weights, sparsify
 
     target = Path(args.output or f"{Path(args.model).stem}_sparse.onnx")
     console = make_console()
@@ -173,9 +175,14 @@ def cmd_sparsify(args: argparse.Namespace) -> int:
         model, report = sparsify(
             load_model(args.model), args.density, args.block, args.norm, args.keep, args.allow_empty, args.scope
         )
+        texts = [report.text()]
+        if args.weight_bits == 4:
+            model, narrowed = narrow_weights(model)
+            texts.append(narrowed.text())
         output_folder(str(target.parent))
         onnx.save(model, target)
-    console.print(report.text(), markup=False)
+    for text in texts:
+        console.print(text, markup=False)
     print_wrote(console, [target])
     return 0
 

@@ -123,6 +123,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     sub.add_argument("--scope", choices=("layer", "network"), default="layer", help="rank blocks per layer or overall")
     sub.add_argument("--allow-empty", action="store_true", help="let a row or column of blocks die completely")
+    sub.add_argument(
+        "--weight-bits",
+        type=int,
+        choices=(4, 8),
+        default=8,
+        help="4: also round quantised weights to a coarser scale so that they fit int4; changes values (default: 8)",
+    )
 
     sub = command("compile", "compile a quantised network and print what was placed where")
     _add_model(sub)
@@ -154,7 +161,16 @@ def _parser() -> argparse.ArgumentParser:
     _add_shape(sub)
     _add_target(sub)
     sub.add_argument("--tesa", action="store_true", help="say per layer what is dead, why, and what that saves")
-    sub.add_argument("--emulate", action="store_true", help="with --tesa: emulated time with and without propagation")
+    sub.add_argument(
+        "--emulate",
+        action="store_true",
+        help="with --tesa: emulated time with and without propagation, outputs compared with onnxruntime",
+    )
+    sub.add_argument(
+        "--masks",
+        metavar="FILE",
+        help="with --tesa: an .npz file of masks by tensor name (0 = pruned), or a .json file of attributes",
+    )
 
     tune_options.add_commands(command, _add_model, _add_shape, _add_target)
 

@@ -83,8 +83,10 @@ def read_model(path: str | Path) -> Any:
     return model
 
 
-def compile_network(path: str | Path, target: str, progress: Progress, shapes: Shapes | None = None) -> CompiledNetwork:
-    """ONNX file to executable; ``shapes`` fixes dynamic input shapes."""
+def compile_network(
+    path: str | Path, target: str, progress: Progress, shapes: Shapes | None = None, masks: str | Path | None = None
+) -> CompiledNetwork:
+    """ONNX file to executable; ``shapes`` fixes dynamic input shapes, ``masks``: what is pruned besides the zeros."""
     model = read_model(path)
     inputs = input_infos(model, shapes or {})
     with progress.step("loading TVM"):
@@ -94,6 +96,10 @@ def compile_network(path: str | Path, target: str, progress: Progress, shapes: S
     start = time.perf_counter()
     with progress.step(f"compiling {Path(path).name}"):
         module = from_onnx(str(path), shapes)
+        if masks is not None:
+            from tvm_aie.tesa import attach_masks
+
+            module = attach_masks(module, masks)
         executable = tvm.compile(module, target=as_known_target(target))
     compilation = last_compilation()
     if compilation is None:

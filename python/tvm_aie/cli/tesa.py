@@ -36,23 +36,38 @@ class Gain:
         return "\n".join(lines)
 
 
-def tesa_text(path: str | Path, target: str, progress: Progress, shapes: Shapes | None = None) -> str:
-    """The propagation report of a quantised network."""
+def tesa_text(
+    path: str | Path, target: str, progress: Progress, shapes: Shapes | None = None, masks: str | Path | None = None
+) -> str:
+    """The propagation report of a quantised network, and how the array executes what is left.
+
+    ``masks``: a file for ``tesa.attach_masks``.
+    """
     service.read_model(path)
     with progress.step("loading TVM"):
         service.load_tvm()
         from tvm_aie.frontend import from_onnx
+        from tvm_aie.report.plans import plan_rows, plan_text
         from tvm_aie.targets import as_target, device_of
+        from tvm_aie.tesa import attach_masks
         from tvm_aie.tesa.report import explain_tesa
     device = device_of(as_target(service.as_known_target(target)))
     with progress.step(f"propagating through {Path(path).name}"):
-        return explain_tesa(from_onnx(str(path), shapes), device.rows).text()
+        module = from_onnx(str(path), shapes)
+        text = explain_tesa(attach_masks(module, masks) if masks else module, device.rows).text()
+    network = service.compile_network(path, target, progress, shapes)
+    return f"{text}\n{plan_text(list(plan_rows(network.compilation.compiled)))}"
 
 
 def measure(
-    path: str | Path, target: str, progress: Progress, shapes: Shapes | None = None, check: bool = False
+    path: str | Path,
+    target: str,
+    progress: Progress,
+    shapes: Shapes | None = None,
+    check: bool = False,
+    masks: str | Path | None = None,
 ) -> Gain:
-    """Compile and run twice, without and with elimination."""
+    """Compile and run twice, without and with elimination; ``masks`` act through elimination alone."""
     service.load_tvm()
     from tvm_aie.relax import set_eliminate
 
@@ -61,7 +76,7 @@ def measure(
     try:
         for enabled in (False, True):
             set_eliminate(enabled)
-            network = service.compile_network(path, target, progress, shapes)
+            network = service.compile_network(path, target, progress, shapes, masks)
             inputs = service.inputs_for(network, None, 0)
             execution = service.execute(network, inputs, progress)
             results.append((network, inputs, execution))

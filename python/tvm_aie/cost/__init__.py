@@ -1,6 +1,6 @@
 """Analytical cost: kernel cycles and lower bounds, all `estimated`."""
 
 from tvm_aie.cost.bounds import LowerBound, lower_bound
-from tvm_aie.cost.kernels import channelwise_cycles, conv_cycles, ideal_cycles, kernel_cycles
+from tvm_aie.cost.kernels import Lists, channelwise_cycles, conv_cycles, ideal_cycles, kernel_cycles
 
-__all__ = ["LowerBound", "channelwise_cycles", "conv_cycles", "ideal_cycles", "kernel_cycles", "lower_bound"]
+__all__ = ["Lists", "LowerBound", "channelwise_cycles", "conv_cycles", "ideal_cycles", "kernel_cycles", "lower_bound"]

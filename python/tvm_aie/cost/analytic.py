@@ -9,14 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-import numpy as np
-import numpy.typing as npt
-
 from tvm_aie.cost.control import steady_cycles
 from tvm_aie.cost.tasks import Tasks, count_tasks
 from tvm_aie.device import Device
 from tvm_aie.pipeline import Workload
+from tvm_aie.schedule.cover import Cover, walk_cover
 from tvm_aie.schedule.geometry import KernelId, Overlay, ceil_div
+from tvm_aie.schedule.load import Load
 from tvm_aie.schedule.order import PASSES_INSIDE
 from tvm_aie.schedule.terms import KernelTerms, terms_from_keys
 from tvm_aie.schedule.tiling import WORD, Tiling
@@ -76,7 +75,7 @@ def item_terms(work: Workload, tiling: Tiling, device: Device, walk: bool = True
     o_messages = tiling.n_pass * pieces
     a_each, o_each = tiling.a_slots * ov.a_slot / WORD, tiling.o_slots * ov.o_slot / WORD
     a, o = (a_messages + 1) * a_each / terms.a_rate, o_messages * o_each / terms.o_rate
-    w_row, w_all, w_most, w_messages = _weights(work, tiling, pieces, ov)
+    w_row, w_all, w_most, w_messages = _weights(work, tiling, pieces, ov, terms)
     w = w_row / WORD / terms.w_rate
     rate = device.ddr_bytes_per_cycle(device.cols)
     ddr = w_all / rate if rate else 0.0
@@ -109,31 +108,39 @@ def item_terms(work: Workload, tiling: Tiling, device: Device, walk: bool = True
     )  # fmt: skip
 
 
-def _weights(work: Workload, t: Tiling, pieces: int, ov: Overlay) -> tuple[float, float, float, int]:
+def _weights(
+    work: Workload, t: Tiling, pieces: int, ov: Overlay, terms: KernelTerms
+) -> tuple[float, float, float, int]:
     """(bytes of the busiest core row, of all rows, of the largest message; messages of a row)."""
     if work.live is None:
         return float(ov.w_slot), float(ov.w_slot * work.n_rows), float(ov.w_slot), 1
     again = pieces if t.weights_per_band else 1
-    cols = np.minimum(np.arange(t.n_ck + 1) * t.ckb, work.live.shape[1])
-    prefix = _prefix(work)
-    per_row, most = [], 0.0
-    for first, last in t.block_rows:
-        edges = np.minimum(first + np.arange(t.n_pass + 1) * t.nob, max(first, last))
-        nnz = np.diff(np.diff(prefix[np.ix_(edges, cols)], axis=0), axis=1)
-        n_ocb = np.diff(edges)[:, None]
-        head = np.ceil((64 + 34 * n_ocb + 2 + 2 * nnz) / 64) * 64
-        size = np.where(n_ocb > 0, head + nnz * work.geometry.taps * BLOCK_MACS, 64)
-        slots = np.ceil(size / ov.w_slot) * ov.w_slot
-        per_row.append(float(slots.sum()) * again)
-        most = max(most, float(slots.max()))
-    return max(per_row), sum(per_row), most, t.n_pass * t.n_ck * again
+    load = _load(work, t, terms)
+    size = load.bytes(t.block_rows, t.nob, t.ckb, t.n_ck, ov.w_slot)
+    live = work.live.sum(axis=1)
+    rows = [float(live[first:last].sum()) for first, last in t.block_rows]
+    share = sum(rows) / max(max(rows), 1.0)
+    row = float(size.total) * again
+    return row, row * share, float(size.message), t.n_pass * t.n_ck * again
 
 
-def _prefix(work: Workload) -> npt.NDArray[np.int64]:
+_LOADS: dict[int, tuple[Cover, Load]] = {}  # by the cover's id; the cover is kept, so that the id stays its own
+_MOST_LOADS = 256
+
+
+def _load(work: Workload, t: Tiling, terms: KernelTerms) -> Load:
+    """The cover of a tiling as the sub-volume search counts it; a tiling without one walks its live blocks."""
     assert work.live is not None
-    prefix = np.zeros((work.live.shape[0] + 1, work.live.shape[1] + 1), np.int64)
-    prefix[1:, 1:] = work.live.cumsum(0).cumsum(1)
-    return prefix
+    known = _LOADS.get(id(t.cover)) if t.cover is not None else None
+    if known is not None and known[1].geo == work.geometry and known[1].terms == terms:
+        return known[1]
+    cover = t.cover if t.cover is not None else walk_cover(work.live, work.geometry.kh, work.geometry.kw)
+    load = Load(cover, work.geometry, terms)
+    if t.cover is not None:
+        if len(_LOADS) >= _MOST_LOADS:
+            _LOADS.clear()
+        _LOADS[id(cover)] = cover, load
+    return load
 
 
 def _compute(work: Workload, t: Tiling, terms: KernelTerms, device: Device, pieces: int, calls: int) -> float:
@@ -148,15 +155,15 @@ def _compute(work: Workload, t: Tiling, terms: KernelTerms, device: Device, piec
         each = 2.0 * geo.n_inputs if geo.kernel == KernelId.ADD else 2.0 * geo.taps
         lines = band * own * 8.0 * (geo.kh if geo.kernel != KernelId.ADD else 1)
         return opcodes + (0.0 if terms.ideal else calls * (terms.call + vectors * each + lines))
-    prefix = _prefix(work)[:, -1]
-    live = max(float(prefix[last] - prefix[first]) for first, last in t.block_rows)
     rows, px = geo.conv_rows(band), geo.conv_px(t.width)
+    row = _load(work, t, terms).row(t.block_rows)
     if terms.ideal:
-        return opcodes + pieces * rows * px * live * geo.taps * BLOCK_MACS / terms.macs_per_cycle
-    full, rest = divmod(rows * ceil_div(px, 4), 8)
-    ii = full * max(terms.ii_min, 8 * terms.ii_per_acc) + (max(terms.ii_min, rest * terms.ii_per_acc) if rest else 0.0)
-    chunks = full + (rest > 0)
-    total = pieces * (own * t.n_ck * chunks * terms.a + live * (geo.taps * ii + chunks * terms.gamma))
+        return opcodes + pieces * rows * px * row.macs(geo.taps, terms) / terms.macs_per_cycle
+    groups = rows * ceil_div(px, 4)
+    chunks = ceil_div(groups, 8)
+    n_b = max(c for _, c in t.bands)
+    each = row.cycles(geo, terms, groups, t.n_ck, n_b, t.a_resident)
+    total = pieces * (own * t.n_ck * chunks * terms.a + each)
     if geo.residual:
         total += pieces * own * band * (terms.add_a + 2 * ceil_div(t.width, 4) * terms.add_ii)
     if geo.pool is not None:

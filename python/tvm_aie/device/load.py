@@ -85,6 +85,8 @@ _SCHEMA: dict[str, dict[str, _Spec]] = {
         "program_budget_bytes": _Spec("program_budget_bytes"),
         "ideal": _flag("core_ideal"),
         "macs_per_cycle": _Spec("macs_per_cycle"),
+        "macs_per_cycle_int4": _Spec("macs_per_cycle_int4"),
+        "macs_per_cycle_int16": _Spec("macs_per_cycle_int16"),
         "opcode_cycles": _cost("opcode_cycles"),
     },
     "memtile": {
@@ -318,5 +320,6 @@ def _check_consistency(path: Path, device: Device) -> None:
         raise DeviceError(f"device file {path}: key 'core.reserved_bytes' must be below core.mem_bytes")
     if device.program_budget_bytes > device.program_bytes:
         raise DeviceError(f"device file {path}: key 'core.program_budget_bytes' must not exceed core.program_bytes")
-    if not device.core_ideal and device.conv.ii_per_acc <= 0:
-        raise DeviceError(f"device file {path}: key 'kernel.conv.ii_per_acc' must be positive unless core.ideal = 1")
+    for key in ("ii_per_acc", "int4_per_acc", "int16_per_acc"):
+        if not device.core_ideal and getattr(device.conv, key) <= 0:
+            raise DeviceError(f"device file {path}: key 'kernel.conv.{key}' must be positive unless core.ideal = 1")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 
 FLOW_CLASSES = ("a", "w", "o", "load", "loadw", "store")
@@ -64,13 +64,21 @@ class BdLimits:
 
 @dataclass(frozen=True)
 class ConvCost:
-    """``call + chunks*a + sum_n trips[n]*max(ii_min, n*ii_per_acc) + blocks*gamma`` cycles."""
+    """Cycles of a convolution call (docs/device-keys.md).
+
+    ``call + chunks*a + sum_n trips[n]*max(ii_min, n*ii_per_acc) + blocks*gamma``, and with unrolled lists
+    ``+ sum_n trips_int4[n]*max(ii_min, n*int4_per_acc) + segments*segment + entries*entry``.
+    """
 
     call: float
     a: float
     ii_per_acc: float
     ii_min: float
     gamma: float
+    entry: float
+    segment: float
+    int4_per_acc: float
+    int16_per_acc: float  # instead of ii_per_acc with int16 activations
 
 
 @dataclass(frozen=True)
@@ -84,10 +92,14 @@ class ChannelwiseCost:
 
 @dataclass(frozen=True)
 class InstructionBudget:
-    """Program memory in bytes of the interpreter and of each kernel."""
+    """Program memory in bytes of the interpreter, of each kernel and of each variant of the convolution."""
 
     superkernel: int
     conv: int
+    conv_dense: int
+    conv_list: int
+    conv_int4: int
+    conv_int16: int
     add: int
     maxpool: int
     avgpool: int
@@ -140,6 +152,8 @@ class Device:
     program_budget_bytes: int
     core_ideal: bool
     macs_per_cycle: int
+    macs_per_cycle_int4: int
+    macs_per_cycle_int16: int
     opcode_cycles: float
 
     memtile_bytes: int
@@ -228,6 +242,15 @@ class Device:
         return call, a, gamma, (0, *(max(ii_min, n * ii) for n in range(1, 9)))
 
     @cached_property
+    def list_fixed(self) -> tuple[int, int, tuple[int, ...]]:
+        """Costs of unrolled lists (value x 2**20): segment, entry, cycles per int4 trip of n = 0..8 accumulators."""
+        segment, entry, ii, ii_min = (
+            round(value * FIXED_ONE)
+            for value in (self.conv.segment, self.conv.entry, self.conv.int4_per_acc, self.conv.ii_min)
+        )
+        return segment, entry, (0, *(max(ii_min, n * ii) for n in range(1, 9)))
+
+    @cached_property
     def channelwise_fixed(self) -> dict[str, tuple[int, int, int]]:
         """Costs (call, a, ii) of the channel-wise kernels as a program carries them (value x 2**20)."""
         costs = {name: getattr(self, name) for name in CHANNELWISE_KERNELS}
@@ -269,9 +292,11 @@ class Device:
             "cmd.launch_cycles": self.launch_cycles,
             "core.ideal": float(self.core_ideal),
             "core.macs_per_cycle": self.macs_per_cycle,
+            "core.macs_per_cycle_int4": self.macs_per_cycle_int4,
+            "core.macs_per_cycle_int16": self.macs_per_cycle_int16,
             "core.opcode_cycles": self.opcode_cycles,
         }
-        for name in ("call", "a", "ii_per_acc", "ii_min", "gamma"):
+        for name in (f.name for f in fields(ConvCost)):
             keys[f"kernel.conv.{name}"] = getattr(self.conv, name)
         for kernel in CHANNELWISE_KERNELS:
             for name in ("call", "a", "ii"):

@@ -22,7 +22,7 @@ from tvm_aie.emit.mlir.check import verify_text
 from tvm_aie.emit.mlir.parser import parse
 from tvm_aie.emit.mlir.readback import emulator_section, read_back
 from tvm_aie.emit.program import Program, Push, Wait, WriteBd
-from tvm_aie.emit.verify import used_kernels
+from tvm_aie.emit.verify import used_parts
 from tvm_aie.errors import InputError
 from tvm_aie.plan.graph import LayerGraph
 
@@ -100,7 +100,7 @@ def manifest(program: Program, graph: LayerGraph | None = None) -> dict[str, Any
             "function": CORE_FUNCTION,
             "object": CORE_OBJECT,
             "sources": list(ARRAY_SOURCES),
-            "used": sorted(k.name.lower() for k in used_kernels(program)),
+            "used": sorted(used_parts(program)),
             "program_bytes_estimated": program_memory(program, device),
             "program_bytes": device.program_bytes,
             "stack_bytes": stack_bytes(core),

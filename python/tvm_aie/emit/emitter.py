@@ -186,6 +186,7 @@ class Emitter:
                         cmap,
                         io.dtype == "uint8",
                         len(io.shape) == 2,
+                        storage.elem,
                     )
                 )
         return tuple(out)
@@ -240,7 +241,8 @@ class Emitter:
             if packed is not None:
                 key = (id(packed), tiling, r)
                 if key not in self.weight_streams:
-                    messages = weights.conv_messages(packed, tiling, r, slot, self.array.overlay.o_slot)
+                    o_slot = self.array.overlay.o_slot
+                    messages = weights.conv_messages(packed, tiling, item.geometry, r, slot, o_slot)
                     self.weight_streams[key] = b"".join(messages)
                     self.streamed.append(packed)
                 self.streams[r].append(self.weight_streams[key])
@@ -454,7 +456,7 @@ class Emitter:
                 lo, hi = place.rows[c]
                 if hi <= lo:
                     continue
-                line = storage.width * 2
+                line = storage.block_bytes // 4
                 dims = merge_dims(((hi - lo, storage.row_bytes // 4), (place.blocks, line), (line, 1)))
                 first = place.first + c * place.block_step
                 base = home.offset + lo * storage.row_bytes + first * line * 4
@@ -469,7 +471,7 @@ class Emitter:
 
     def _emit_store(self, item: WorkItem, out: OutputPlace, at: int) -> None:
         storage, home = self.graph.storages[out.storage], self.homes[out.storage]
-        line = storage.width * 2
+        line = storage.block_bytes // 4
         buffer_row = out.buffer_blocks * line
         offset = 0 if out.buffer_blocks == out.blocks else out.first
         for c in range(self.array.cols):

@@ -196,7 +196,7 @@ Command = WriteBd | Push | Wait | Mark
 
 @dataclass(frozen=True)
 class ProgramIO:
-    """A network input or output in DDR: NCHW of one image, physical channels, uint8 or int8 on the host."""
+    """A network input or output in DDR: NCHW of one image, physical channels, uint8, int8 or int16 on the host."""
 
     kind: int  # 0 input, 1 output
     offset: int
@@ -207,6 +207,7 @@ class ProgramIO:
     channel_map: tuple[int, ...]
     uint8: bool
     flat: bool
+    elem: int = 1  # bytes per element; 2: int16
 
 
 @dataclass(frozen=True)
@@ -255,7 +256,7 @@ class Program:
                     io.c_physical,
                     128 if io.uint8 else 0,
                     len(io_map),
-                    int(io.uint8),
+                    2 if io.elem == 2 else int(io.uint8),
                     int(io.flat),
                     0,
                 ]

@@ -192,8 +192,10 @@ def _rows_pieces(
 ) -> list[Piece]:
     """Input rows [lo, hi) of ``blocks`` channel blocks for ``width`` output pixels, by the memtile that holds them."""
     geo, place, storage = item.geometry, operand.place, operand.storage
-    line_words = storage.width * 2
-    row_bytes = place.buffer_blocks * storage.width * 8
+    px_bytes = storage.pixel_bytes
+    px = px_bytes // 4  # words per pixel
+    line_words = storage.width * px
+    row_bytes = place.buffer_blocks * storage.width * px_bytes
     if geo.kernel == KernelId.CONV and not geo.pool_before:
         x_first = geo.conv_x(x0) * geo.sx - geo.pad_left
         x_count = geo.line_px(width)
@@ -203,7 +205,7 @@ def _rows_pieces(
     end = min(x_first + x_count, geo.w_in)
     pads: Pads = ()
     if begin > x_first or end < x_first + x_count:
-        pads = ((2 * (begin - x_first), 2 * (x_first + x_count - end)),)
+        pads = ((px * (begin - x_first), px * (x_first + x_count - end)),)
     owners = (column - 1, column, column + 1) if place.resident else (column,)
     out: list[Piece] = []
     for owner in owners:
@@ -215,12 +217,12 @@ def _rows_pieces(
             continue
         offset = (virtual[0] * geo.row_step - own_lo) * row_bytes
         first_block = (place.first if place.resident else 0) + block
-        base = place.address + offset + first_block * storage.width * 8 + begin * geo.px_step * 8
+        base = place.address + offset + first_block * storage.width * px_bytes + begin * geo.px_step * px_bytes
         dims: list[tuple[int, int]] = [(len(virtual), row_bytes // 4 * geo.row_step), (blocks, line_words)]
         if geo.px_step > 1:
-            dims += [(end - begin, 2 * geo.px_step), (2, 1)]
+            dims += [(end - begin, px * geo.px_step), (px, 1)]
         else:
-            dims.append((2 * (end - begin), 1))
+            dims.append((px * (end - begin), 1))
         out.append((Shape(array.memtile(owner), merge_dims(dims, pads), pads), base))
     return out
 
@@ -362,11 +364,12 @@ def _output_pieces(
     for out, storage in zip(item.outputs, storages, strict=True):
         begin, end = max(blocks[0], start), min(blocks[1], start + out.blocks)
         if begin < end:
-            line_words = storage.width * 2
+            px = storage.pixel_bytes // 4
+            line_words = storage.width * px
             row_words = out.buffer_blocks * line_words
             block = begin - start + (0 if out.buffer_blocks == out.blocks else out.first)
-            base = out.address + ((rows[0] - out.rows[column][0]) * row_words + block * line_words) * 4 + pixels[0] * 8
-            dims = merge_dims(((end - begin, line_words), (rows[1], row_words), (2 * pixels[1], 1)))
+            base = out.address + ((rows[0] - out.rows[column][0]) * row_words + block * line_words + pixels[0] * px) * 4
+            dims = merge_dims(((end - begin, line_words), (rows[1], row_words), (px * pixels[1], 1)))
             pieces.append((Shape(array.memtile(column), dims), base))
         start += out.blocks
     return pieces

@@ -270,7 +270,7 @@ def core_memory(ctx: Context) -> Iterator[str]:
 
 def program_memory(ctx: Context) -> Iterator[str]:
     """The kernels that the network uses fit the budget of program memory (16 KB, 12 KB until compiled)."""
-    names = {k.name.lower() for k in used_kernels(ctx.program)}
+    names = used_parts(ctx.program)
     total = ctx.device.instructions.total(names)
     if total > ctx.device.program_budget_bytes:
         yield f"superkernel with {', '.join(sorted(names))}: {total} bytes, budget {ctx.device.program_budget_bytes}"
@@ -282,6 +282,15 @@ def used_kernels(program: Program) -> frozenset[KernelId]:
 
     items = json.loads(program.meta).get("items", [])
     return frozenset(KernelId[item["op"].upper()] for item in items)
+
+
+def used_parts(program: Program) -> frozenset[str]:
+    """Parts of the superkernel that the program needs, as ``[instructions]`` of the device file names them."""
+    import json
+
+    items = json.loads(program.meta).get("items", [])
+    variants = (name for item in items for name in item.get("variants", ()))
+    return frozenset((*(k.name.lower() for k in used_kernels(program)), *variants))
 
 
 def opcode_magic(ctx: Context) -> Iterator[str]:

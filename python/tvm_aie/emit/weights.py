@@ -12,24 +12,34 @@ from tvm_aie.errors import ProgramError
 from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.graph import Conv
 from tvm_aie.plan.physical import BLOCK, PhysicalGraph, View, physical_weight
+from tvm_aie.schedule.cover import Blocks, Cover, Mask, walk_cover
+from tvm_aie.schedule.geometry import Geometry
+from tvm_aie.schedule.load import HEADER_BYTES, header_bytes
 from tvm_aie.schedule.order import PASSES_INSIDE
-from tvm_aie.schedule.tiling import HEADER_BYTES, Mask, Tiling, active_rows, header_bytes
+from tvm_aie.schedule.tiling import Tiling, active_rows
 
 W_MAGIC = 0x0A1E0002
+DENSE_ROWS, WIDE_INPUT, WIDE_OUTPUT = 1, 2, 4  # flags of a message
 Int8Array = npt.NDArray[np.int8]
 
 
 @dataclass(frozen=True)
 class PackedConv:
-    """tiles: int8 (out blocks, in blocks, kh, kw, 8 k, 8 n); live: Gamma; bias: int32 (stages, out blocks * 8).
+    """tiles: int8 (out blocks, in blocks, kh, kw, 8 k, 8 n); blocks: what is live in them; bias: int32.
 
-    ``residual``: the second stage adds a tensor; messages then say where a core row's share of it begins.
+    bias has a row per stage and out blocks * 8 columns. ``residual``: the second stage adds a tensor; messages then say
+    where a core row's share of it begins.
     """
 
     tiles: Int8Array
-    live: Mask
+    blocks: Blocks
     bias: npt.NDArray[np.int32]
     residual: bool = False
+
+    @property
+    def live(self) -> Mask:
+        """Gamma."""
+        return self.blocks.live
 
 
 def pack_conv(conv: Conv, source: View, target: View) -> PackedConv:
@@ -45,8 +55,7 @@ def pack_conv(conv: Conv, source: View, target: View) -> PackedConv:
     if bias.size and (bias.max() > 2**31 - 1 or bias.min() < -(2**31)):
         raise ProgramError(f"layer {conv.name}: bias does not fit 32 bits after alignment to the accumulator")
     tiles = np.ascontiguousarray(tiles)
-    live: Mask = np.asarray(tiles.reshape(ob, ib, -1).any(axis=2), dtype=np.bool_)
-    return PackedConv(tiles, live, bias.astype(np.int32), len(conv.inputs) == 2)
+    return PackedConv(tiles, Blocks.of(tiles), bias.astype(np.int32), len(conv.inputs) == 2)
 
 
 def item_weights(item: WorkItem, graph: PhysicalGraph, packed: Mapping[str, PackedConv]) -> PackedConv | None:
@@ -55,11 +64,12 @@ def item_weights(item: WorkItem, graph: PhysicalGraph, packed: Mapping[str, Pack
     if len(parts) < 2:
         return parts[0] if parts else None
     tiles = np.concatenate([p.tiles for p in parts])
-    live = np.concatenate([p.live for p in parts])
-    return PackedConv(tiles, live, np.concatenate([p.bias for p in parts], axis=1))
+    return PackedConv(tiles, Blocks.of(tiles), np.concatenate([p.bias for p in parts], axis=1))
 
 
-def conv_messages(packed: PackedConv, tiling: Tiling, row: int, slot: int, o_slot: int) -> Iterator[bytes]:
+def conv_messages(
+    packed: PackedConv, tiling: Tiling, geo: Geometry, row: int, slot: int, o_slot: int
+) -> Iterator[bytes]:
     """The messages of core row ``row`` in stream order (per pass, then per input channel chunk).
 
     With split input channels the sequence of a pass is repeated for each width chunk and band; with passes as the
@@ -72,8 +82,8 @@ def conv_messages(packed: PackedConv, tiling: Tiling, row: int, slot: int, o_slo
         begin, end = min(first + p * tiling.nob, last), min(first + (p + 1) * tiling.nob, last)
         # Where this row's share of the residual begins, and how many blocks the message carries.
         share = (row * tiling.nob, active_rows(tiling, p) * tiling.nob) if packed.residual else (0, 0)
-        slots = tiling.o_slots_of(end - begin, o_slot)
-        passes.append([_conv_message(packed, tiling, begin, end, ck, slot, slots, share) for ck in range(tiling.n_ck)])
+        part = begin, end, tiling.o_slots_of(end - begin, o_slot)
+        passes.append([_conv_message(packed, tiling, geo, part, ck, slot, share) for ck in range(tiling.n_ck)])
     if tiling.order == PASSES_INSIDE:
         passes = [[message for chunks in passes for message in chunks]]
     for chunks in passes:
@@ -82,32 +92,117 @@ def conv_messages(packed: PackedConv, tiling: Tiling, row: int, slot: int, o_slo
 
 
 def _conv_message(
-    packed: PackedConv, tiling: Tiling, begin: int, end: int, ck: int, slot: int, o_slots: int, share: tuple[int, int]
+    packed: PackedConv,
+    tiling: Tiling,
+    geo: Geometry,
+    part: tuple[int, int, int],
+    ck: int,
+    slot: int,
+    share: tuple[int, int],
 ) -> bytes:
-    in_blocks = packed.live.shape[1]
+    """``part``: first and last output block of the message, and its output slots."""
+    (begin, end, o_slots), in_blocks = part, packed.tiles.shape[1]
     c_lo, c_hi = ck * tiling.ckb, min((ck + 1) * tiling.ckb, in_blocks)
     base = 0 if tiling.a_resident else min(c_lo, in_blocks - tiling.ckb)
     n_ocb = end - begin
+    wide = WIDE_INPUT * (geo.in_elem == 2) | WIDE_OUTPUT * (geo.out_elem == 2)
     if n_ocb == 0:
-        return message(slot, 0, 0, 0, 0, b"\0\0", b"", len(packed.bias))
-    live = packed.live[begin:end, c_lo:c_hi]
+        return message(slot, Contents(0, 0, 0, b"\0\0", b"", len(packed.bias), flags=wide))
+    cover = tiling.cover or walk_cover(packed.live, geo.kh, geo.kw)
+    live = cover.blocks[begin:end, c_lo:c_hi]
     rows, cols = np.nonzero(live)
-    row_ptr = np.zeros(n_ocb + 1, "<u2")
-    row_ptr[1:] = np.cumsum(live.sum(axis=1))
     extra = packed.bias[:, begin * BLOCK : end * BLOCK].astype("<i4").tobytes()
-    extra += row_ptr.tobytes() + (cols + c_lo - base).astype("<u2").tobytes()
+    extra += _pointers(live.sum(axis=1)) + (cols + c_lo - base).astype("<u2").tobytes()
     tiles = packed.tiles[rows + begin, cols + c_lo].tobytes()
-    return message(slot, n_ocb, o_slots, len(rows), share[0], extra, tiles, len(packed.bias), share[1])
+    line = geo.line_px(tiling.width)
+    step = (in_blocks if tiling.a_resident else tiling.ckb) * line
+    lists = _lists(packed, cover, (begin, end, c_lo, c_hi), np.array([geo.dy * step, line, geo.dx]), c_lo - base)
+    lengths = (lists.taps, lists.pairs, n_ocb * geo.kh if lists.addresses else 0)
+    extra, tiles = extra + lists.addresses, tiles + lists.tiles
+    counts = n_ocb, o_slots, len(rows)
+    flags = DENSE_ROWS * cover.dense | wide
+    return message(slot, Contents(*counts, extra, tiles, len(packed.bias), share, lengths, flags))
 
 
-def message(
-    slot: int, n_ocb: int, o_slots: int, nnz: int, cb0: int, extra: bytes, tiles: bytes, biases: int = 1, res: int = 0
-) -> bytes:
-    """Header, ``extra`` (bias, row_ptr, columns) and tiles, padded to whole slots."""
-    header = header_bytes(n_ocb, nnz, biases) if extra else HEADER_BYTES
-    n_slots = -(-(header + len(tiles)) // slot)
-    words = np.array([W_MAGIC, n_slots, header, n_ocb, o_slots, nnz, cb0, res] + [0] * 8, "<i4").tobytes()
-    data = (words + extra).ljust(header, b"\0") + tiles
+def _pointers(counts: npt.NDArray[np.int64]) -> bytes:
+    """Running sums of ``counts`` from 0 on, uint16."""
+    return np.concatenate([[0], np.cumsum(counts.ravel())]).astype("<u2").tobytes()
+
+
+@dataclass(frozen=True)
+class _Lists:
+    """Unrolled lists of a message: pointers and addresses, tiles, and their lengths."""
+
+    addresses: bytes = b""
+    tiles: bytes = b""
+    taps: int = 0
+    pairs: int = 0
+
+
+def _lists(
+    packed: PackedConv, cover: Cover, part: tuple[int, int, int, int], scale: npt.NDArray[np.int64], shift: int
+) -> _Lists:
+    """The listed taps of ``part`` (out blocks, in blocks), sorted by output block and tap row.
+
+    ``scale``: pixels of A from one tap row, input block and tap column to the next; ``shift``: the part's first input
+    block in the activation message. Taps in int4 are paired in order; the odd one out of a tap row is listed as int8.
+    """
+    begin, end, c_lo, c_hi = part
+    taps, low = cover.taps[begin:end, c_lo:c_hi], cover.low[begin:end, c_lo:c_hi]
+    if not taps.any() and not low.any():
+        return _Lists()
+    # (out block, ky, in block, kx), which is the order of the lists
+    order = (0, 2, 1, 3)
+    wide, fine = taps.transpose(order).copy(), low.transpose(order).copy()
+    odd = np.nonzero(fine.sum(axis=(2, 3)) % 2)
+    for o, ky in zip(*odd, strict=True):
+        last = np.argwhere(fine[o, ky])[-1]
+        fine[o, ky, last[0], last[1]] = False
+        wide[o, ky, last[0], last[1]] = True
+
+    def entries(mask: Mask) -> tuple[bytes, npt.NDArray[np.int8]]:
+        o, ky, block, kx = np.nonzero(mask)
+        address = np.stack([ky, block + shift, kx], axis=1) @ scale
+        return address.astype("<u2").tobytes(), packed.tiles[o + begin, block + c_lo, ky, kx]
+
+    wide_at, wide_tiles = entries(wide)
+    fine_at, fine_tiles = entries(fine)
+    pointers = _pointers(wide.sum(axis=(2, 3))) + _pointers(fine.sum(axis=(2, 3)) // 2)
+    nibbles = fine_tiles.reshape(-1, 2).astype(np.uint8) & 15
+    packed_int4 = (nibbles[:, 0] | nibbles[:, 1] << 4).astype(np.uint8).tobytes()
+    return _Lists(
+        pointers + wide_at + fine_at, wide_tiles.tobytes() + packed_int4, int(wide.sum()), int(fine.sum()) // 2
+    )
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A weight message without its padding: ``extra`` is bias, row_ptr, columns and lists.
+
+    ``share``: first residual block and residual blocks per message (or cb0, 0); ``lists``: taps, pairs and segments.
+    """
+
+    n_ocb: int
+    o_slots: int
+    nnz: int
+    extra: bytes
+    tiles: bytes
+    biases: int = 1
+    share: tuple[int, int] = (0, 0)
+    lists: tuple[int, int, int] = (0, 0, 0)
+    flags: int = 0
+
+
+def message(slot: int, c: Contents) -> bytes:
+    """Header, ``extra`` and tiles, padded to whole slots."""
+    taps, pairs, segments = c.lists
+    header = HEADER_BYTES
+    if c.extra:
+        header = header_bytes(c.n_ocb, c.nnz, c.biases, segments, taps + 2 * pairs)
+    n_slots = -(-(header + len(c.tiles)) // slot)
+    fixed = [W_MAGIC, n_slots, header, c.n_ocb, c.o_slots, c.nnz, *c.share, taps, pairs, c.flags]
+    words = np.array(fixed + [0] * (16 - len(fixed)), "<i4").tobytes()
+    data = (words + c.extra).ljust(header, b"\0") + c.tiles
     return data.ljust(n_slots * slot, b"\0")
 
 
@@ -115,4 +210,4 @@ def channelwise_message(tiling: Tiling, row: int, slot: int, o_slot: int) -> byt
     """Which channel blocks of each chunk core row ``row`` owns."""
     first, last = tiling.block_rows[row]
     n = last - first
-    return message(slot, n, tiling.o_slots_of(n, o_slot), 0, first if n else 0, b"", b"")
+    return message(slot, Contents(n, tiling.o_slots_of(n, o_slot), 0, b"", b"", share=(first if n else 0, 0)))

@@ -287,14 +287,14 @@ def _intervals(
         for k, target in enumerate(state.targets(d.layer)):
             if target.storage in state.evicted or d.private:
                 blocks = target.blocks // state.spread.get(d.layer, 1)
-                size = max(b - a for a, b in d.out_rows) * blocks * state.graph.storages[target.storage].width * 8
+                size = max(b - a for a, b in d.out_rows) * blocks * state.graph.storages[target.storage].block_bytes
                 out[f"out{k}@{i}"] = Interval(f"out{k}@{i}", i, i + 1, size)
         for operand, name in enumerate(op.inputs):
             if (i, operand) in loaded:
                 view = state.graph.views[name]
-                width = state.graph.storages[view.storage].width
+                line = state.graph.storages[view.storage].block_bytes
                 blocks = view.blocks // state.spread.get(d.layer, 1)
-                size = max(b - a for a, b in loaded[(i, operand)]) * blocks * width * 8
+                size = max(b - a for a, b in loaded[(i, operand)]) * blocks * line
                 at = _load_at(state, i, view.storage, last_write)
                 out[f"in{operand}@{i}"] = Interval(f"in{operand}@{i}", at, i, size)
     return out

@@ -121,7 +121,8 @@ def _fuse_constants(graph: LayerGraph, layers: list[Layer]) -> list[Layer]:
     made: dict[str, int] = {}
     out: list[Layer] = []
     for layer in layers:
-        shift = _constant_shift(layer)
+        wide = any(graph.tensors[name].bits != 8 for name in (*layer.inputs, layer.output))
+        shift = None if wide else _constant_shift(layer)
         if shift is not None and isinstance(layer, Conv):
             index = made.get(layer.input)
             before = out[index] if index is not None else None

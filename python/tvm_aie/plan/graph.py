@@ -1,8 +1,8 @@
 """``LayerGraph``: what stage 5 (lower) hands to the planner. Integer semantics, all explicit.
 
-Every activation tensor is int8 with zero point 0 and batch 1, logical shape (C, H, W); a vector of N
-features is (N, 1, 1). ``tvm_aie.plan.reference`` evaluates a graph with numpy int64 and is the oracle
-of everything after this stage.
+Every activation tensor is int8 (or int16 between convolutions) with zero point 0 and batch 1, logical shape (C, H, W);
+a vector of N features is (N, 1, 1). ``tvm_aie.plan.reference`` evaluates a graph with numpy int64 and is the oracle of
+everything after this stage.
 """
 
 from __future__ import annotations
@@ -21,13 +21,17 @@ Int64Array = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Tensor:
-    """An activation: logical channels, height, width; int8, zero point 0. ``exponent``: scale is 2**exponent."""
+    """An activation: logical channels, height, width; zero point 0. ``exponent``: scale is 2**exponent.
+
+    ``bits``: 8, or 16, which only convolutions read and write.
+    """
 
     name: str
     channels: int
     height: int
     width: int
     exponent: int
+    bits: int = 8
 
     @property
     def elements(self) -> int:
@@ -191,11 +195,11 @@ Layer = Union[Conv, Add, Pool, Concat, Permute, Upsample]
 
 @dataclass(frozen=True)
 class GraphIO:
-    """A network input or output as the host sees it: NCHW shape, int8 or uint8 (zero point 128: xor 0x80)."""
+    """A network input or output as the host sees it: NCHW shape, int8, int16 or uint8 (zero point 128: xor 0x80)."""
 
     tensor: str
     shape: tuple[int, ...]
-    dtype: str  # "int8" | "uint8"
+    dtype: str  # "int8" | "uint8" | "int16"
 
 
 @dataclass(frozen=True)
@@ -226,6 +230,26 @@ class LayerGraph:
         for io in self.outputs:
             if io.tensor not in known:
                 raise ProgramError(f"graph {self.name}: output {io.tensor} is never written")
+        self._verify_bits()
+
+    def _verify_bits(self) -> None:
+        """int16 lies between convolutions without a second stage; their sums cannot leave 32 bits."""
+        for io in (*self.inputs, *self.outputs):
+            if (io.dtype == "int16") != (self.tensors[io.tensor].bits == 16):
+                bits = self.tensors[io.tensor].bits
+                raise ProgramError(f"tensor {io.tensor} of {bits} bits is {io.dtype} on the host")
+        for layer in self.layers:
+            wide = [n for n in (*layer.inputs, layer.output) if self.tensors[n].bits != 8]
+            if not wide:
+                continue
+            if not isinstance(layer, Conv):
+                raise ProgramError(f"layer {layer.name}: only convolutions compute on int16 ({wide[0]})")
+            if layer.tail is not None and self.tensors[layer.output].bits != 8:
+                raise ProgramError(f"layer {layer.name}: a second stage writes int8")
+            if self.tensors[layer.input].bits == 16:
+                peak = int(np.abs(layer.weight.astype(np.int64)).reshape(len(layer.weight), -1).sum(axis=1).max()) << 15
+                if peak > 2**31 - 1:
+                    raise ProgramError(f"layer {layer.name}: the sum of products may reach {peak}, beyond 32 bits")
 
 
 def conv_out(size: int, kernel: int, stride: int, before: int, after: int, dilation: int) -> int:

@@ -32,17 +32,28 @@ class View:
 
 @dataclass(frozen=True)
 class Storage:
-    """Memory of (height, blocks, width, 8) int8."""
+    """Memory of (height, blocks, width, 8) elements of ``elem`` bytes: int8 or int16."""
 
     name: str
     blocks: int
     height: int
     width: int
+    elem: int = 1
+
+    @property
+    def pixel_bytes(self) -> int:
+        """Bytes of 8 channels of one pixel."""
+        return BLOCK * self.elem
+
+    @property
+    def block_bytes(self) -> int:
+        """Bytes of one channel block of an image row."""
+        return self.width * self.pixel_bytes
 
     @property
     def row_bytes(self) -> int:
         """Bytes of one image row, all channel blocks."""
-        return self.blocks * self.width * BLOCK
+        return self.blocks * self.block_bytes
 
     @property
     def bytes(self) -> int:
@@ -223,7 +234,7 @@ def _place(
             first += offset
         views[name] = View(root, first, blocks[name], maps[name])
         t = tensors[root]
-        storages.setdefault(root, Storage(root, blocks[root], t.height, t.width))
+        storages.setdefault(root, Storage(root, blocks[root], t.height, t.width, t.bits // 8))
     return views, storages
 
 

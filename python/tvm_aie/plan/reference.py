@@ -28,13 +28,14 @@ def srs_conv_even(value: Int64, shift: int) -> Int64:
     return quotient + up
 
 
-def requantise(value: Int64, requant: Requant) -> npt.NDArray[np.int8]:
-    """Leaky ReLU, the one rounding, the clip."""
+def requantise(value: Int64, requant: Requant) -> npt.NDArray[np.int8] | npt.NDArray[np.int16]:
+    """Leaky ReLU, the one rounding, the clip; int16 where the bounds need it."""
     shift = requant.shift
     if requant.negative_mul:
         value = value * np.where(value < 0, requant.negative_mul, 256)
         shift += 8
-    return np.clip(srs_conv_even(value, shift), requant.lo, requant.hi).astype(np.int8)
+    clipped = np.clip(srs_conv_even(value, shift), requant.lo, requant.hi)
+    return clipped.astype(np.int8) if requant.lo >= -128 and requant.hi <= 127 else clipped.astype(np.int16)
 
 
 def _windows(x: Array, layer: Conv | Pool, kernel: tuple[int, int], fill: float) -> Array:
@@ -136,7 +137,8 @@ def evaluate_image(graph: LayerGraph, images: Mapping[str, Array]) -> dict[str, 
     """All tensors of one image: int8 (C, H, W) by tensor name."""
     values = dict(images)
     for layer in graph.layers:
-        values[layer.output] = evaluate_layer(layer, *(values[n] for n in layer.inputs))
+        found = evaluate_layer(layer, *(values[n] for n in layer.inputs))
+        values[layer.output] = found.astype(np.int16 if graph.tensors[layer.output].bits == 16 else np.int8)
     return values
 
 

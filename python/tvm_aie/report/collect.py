@@ -30,6 +30,8 @@ from tvm_aie.report.model import (
     Traffic,
 )
 from tvm_aie.runtime.emulator import ItemStats, RunResult
+from tvm_aie.schedule.cover import Cover, walk_cover
+from tvm_aie.schedule.tiling import Tiling
 
 GUARD_BYTES = 256  # behind the A ring (docs/program.md section 1)
 
@@ -60,35 +62,47 @@ class OpRecord(Protocol):
 
 @dataclass(frozen=True)
 class ConvWork:
-    """Logical work of one convolution: blocks, MACs, bytes; *live* leaves out dead blocks."""
+    """Logical work of one convolution: blocks, MACs, bytes; *live* leaves out dead blocks.
+
+    ``planned_macs``: of the taps that the plan keeps, ``int4_macs`` those with int4 weights; ``packed_bytes``: weights,
+    bias and Gamma as the plan stores them once.
+    """
 
     blocks: int
     live_blocks: int
     dense_macs: int
     macs: int
+    planned_macs: int
+    int4_macs: int
     dense_bytes: int
     packed_bytes: int
 
 
-def conv_work(physical: PhysicalGraph, conv: Conv) -> ConvWork:
-    """Count blocks and logical multiply-accumulates of ``conv``; padding channels are no work."""
+def conv_work(physical: PhysicalGraph, conv: Conv, cover: Cover | None = None) -> ConvWork:
+    """Count blocks and logical multiply-accumulates of ``conv`` under a plan; padding channels are no work."""
     source, target = physical.views[conv.input], physical.views[conv.output]
     weight = physical_weight(conv, source, target)
     ob, ib, taps = weight.shape[0] // BLOCK, weight.shape[1] // BLOCK, weight.shape[2] * weight.shape[3]
-    live = weight.reshape(ob, BLOCK, ib, BLOCK, taps).any(axis=(1, 3, 4))
+    live = np.asarray(weight.reshape(ob, BLOCK, ib, BLOCK, taps).any(axis=(1, 3, 4)))
     ones = replace(conv, weight=np.ones((*conv.weight.shape[:2], 1, 1), np.int8))
     pairs = physical_weight(ones, source, target).reshape(ob, BLOCK, ib, BLOCK).sum(axis=(1, 3), dtype=np.int64)
     out = physical.tensors[conv.output]
-    per_pair = taps * out.height * out.width
-    index_bytes = ob * BLOCK * 4 + 2 * (ob + 1) + 2 * int(live.sum())
+    pixels = out.height * out.width
+    cover = cover or walk_cover(live, *weight.shape[2:])
+    kept = cover.taps.sum(axis=(2, 3)) + np.where(cover.blocks & live, taps, 0)
+    low = cover.low.sum(axis=(2, 3))
+    pieces = int(cover.blocks.sum()), int(cover.taps.sum()), int(low.sum())
+    index_bytes = ob * BLOCK * 4 + 2 * (ob + 1) + 2 * sum(pieces)
     occupied = pairs > 0
     return ConvWork(
         blocks=int(occupied.sum()),
         live_blocks=int(live.sum()),
-        dense_macs=int(pairs.sum()) * per_pair,
-        macs=int(pairs[live].sum()) * per_pair,
+        dense_macs=int(pairs.sum()) * taps * pixels,
+        macs=int(pairs[live].sum()) * taps * pixels,
+        planned_macs=int((pairs * (kept + low)).sum()) * pixels,
+        int4_macs=int((pairs * low).sum()) * pixels,
         dense_bytes=int(conv.weight.size) + 4 * conv.weight.shape[0],
-        packed_bytes=int(live.sum()) * taps * BLOCK * BLOCK + index_bytes,
+        packed_bytes=(2 * (pieces[0] * taps + pieces[1]) + pieces[2]) * BLOCK * BLOCK // 2 + index_bytes,
     )
 
 
@@ -114,11 +128,15 @@ def build_report(
     measured: Sequence[Time] = (),
 ) -> NetworkReport:
     """The report of one network; ``runs``: one result per compiled region, or none before a run."""
-    works = [{c.name: conv_work(r.physical, c) for c in r.physical.layers if isinstance(c, Conv)} for r in compiled]
-    sparsity = _sparsity([w for region in works for w in region.values()])
+    works = [_works(region) for region in compiled]
+    every = [w for region in works for w in region.values()]
+    sparsity = _sparsity(every)
     memory = _memory(device, compiled)
     compulsory = sparsity.packed_weight_bytes + memory.input_bytes + memory.output_bytes
-    bound = lower_bound(sparsity.macs, compulsory, device)
+    int4 = sum(w.int4_macs for w in every)
+    planned = sum(w.planned_macs for w in every)
+    int8_equivalent = planned - int4 + int4 * device.macs_per_cycle / device.macs_per_cycle_int4
+    bound = lower_bound(int8_equivalent, compulsory, device)
     estimate = sum(tiling.cycles for region in compiled for tiling in region.tilings)
     times = [
         _time(device, "lower bound max(MACs / peak, compulsory DDR bytes / bandwidth)", Label.ESTIMATED, bound.cycles),
@@ -144,6 +162,28 @@ def build_report(
         layers=layers,
         commands=_commands(compiled),
     )
+
+
+def _works(region: Compiled) -> dict[str, ConvWork]:
+    """Work of each convolution, under its plan."""
+    plans = layer_plans(region)
+    convs = [layer for layer in region.physical.layers if isinstance(layer, Conv)]
+    return {c.name: conv_work(region.physical, c, plans[c.name][1] if c.name in plans else None) for c in convs}
+
+
+def layer_plans(region: Compiled) -> dict[str, tuple[Tiling, Cover]]:
+    """Tiling of the first item of each convolution, and its share of that item's cover."""
+    plans: dict[str, tuple[Tiling, Cover]] = {}
+    views = region.physical.views
+    for item, tiling in zip(region.placement.items, region.tilings, strict=True):
+        first = 0
+        for member in item.members:
+            layer = region.physical.layers[member]
+            blocks = views[layer.output].blocks
+            if tiling.cover is not None:
+                plans.setdefault(layer.name, (tiling, tiling.cover.part(first, first + blocks)))
+            first += blocks
+    return plans
 
 
 def _commands(compiled: Sequence[Compiled]) -> CommandStream:

@@ -16,7 +16,7 @@ FIXED_POINT = 1 << 20
 TRACE_KINDS = ("transfer", "kernel", "wait", "command")
 FLOW_CLASSES = ("a", "w", "o", "load", "loadw", "store")
 
-ByteTensor = npt.NDArray[np.int8] | npt.NDArray[np.uint8]
+ByteTensor = npt.NDArray[np.int8] | npt.NDArray[np.uint8] | npt.NDArray[np.int16]
 Int64Table = npt.NDArray[np.int64]
 
 
@@ -153,7 +153,7 @@ def result_from_map(raw: Mapping[str, Any], outputs: Sequence[Any] = ()) -> RunR
 
 
 def run_program(data: bytes, inputs: Sequence[npt.NDArray[Any]] = (), options: RunOptions | None = None) -> RunResult:
-    """Run serialised program bytes. ``inputs``: int8 / uint8, NCHW or flat; may be left out when not functional.
+    """Run serialised program bytes. ``inputs``: int8, uint8 or int16, NCHW or flat; none if not functional.
 
     Raises ``ProgramError`` for bytes that are no valid program, ``EmulationFault`` when the program does what the
     array cannot do, ``InputError`` for unsuitable inputs.
@@ -191,11 +191,15 @@ def kernel_cycles(
     chunks: int = 0,
     trips: Sequence[int] = (0,) * 9,
     blocks: int = 0,
+    macs_int4: int = 0,
+    trips_int4: Sequence[int] = (0,) * 9,
+    segments: int = 0,
+    entries: int = 0,
+    wide: bool = False,
 ) -> int:
     """Cycles of one kernel call by the native cost function (docs/device-keys.md)."""
     keys = list(device_keys)
     values = [round(device_keys[k] * FIXED_POINT) for k in keys]
     columns = sum(k.startswith("ddr.bytes_per_cycle_") for k in keys)
-    return int(
-        _call("tvm_aie.emulator.kernel_cycles", keys, values, columns, kernel, macs, chunks, list(trips), blocks)
-    )
+    counts = macs, chunks, list(trips), blocks, macs_int4, list(trips_int4), segments, entries, wide
+    return int(_call("tvm_aie.emulator.kernel_cycles", keys, values, columns, kernel, *counts))

@@ -130,6 +130,8 @@ class Geometry:
     n_inputs: int = 1
     row_step: int = 1
     px_step: int = 1
+    in_elem: int = 1  # bytes per element of the input, of the output
+    out_elem: int = 1
     pool: PoolStage | None = None  # then h_in, w_in are read from memory and h_out, w_out written to it
 
     @property
@@ -193,6 +195,28 @@ class Geometry:
         return self.w_in
 
     @property
+    def wide(self) -> bool:
+        """The convolution reads or writes int16."""
+        return self.in_elem == 2 or self.out_elem == 2
+
+    @property
+    def in_px(self) -> int:
+        """Bytes of 8 channels of one input pixel."""
+        return 8 * self.in_elem
+
+    @property
+    def out_px(self) -> int:
+        """Bytes of 8 channels of one output pixel."""
+        return 8 * self.out_elem
+
+    @property
+    def clipped(self) -> bool:
+        """Some rows of the window may lie above or below the image."""
+        if self.pool is not None:
+            return self.kh > 1
+        return self.pad_top > 0 or (self.h_out - 1) * self.sy - self.pad_top + (self.kh - 1) * self.dy >= self.h_in
+
+    @property
     def residual(self) -> bool:
         """A convolution whose second stage adds a tensor of its output's shape."""
         return self.kernel == KernelId.CONV and self.n_inputs == 2
@@ -220,16 +244,17 @@ def geometry_of(layer: ArrayLayer, graph: PhysicalGraph) -> Geometry:
         kh, kw = layer.weight.shape[2:]
         sy, sx = layer.stride
         n = len(layer.inputs)
+        elem = src.bits // 8, dst.bits // 8
         if layer.pool_before or layer.pool_after:
             stage = _stage(layer, src.height, src.width)
             return Geometry(
                 KernelId.CONV, kh, kw, sy, sx, *layer.dilation, layer.pads[0], layer.pads[1], *size, pool=stage
             )
         if kh == kw == 1 and not any(layer.pads) and (sy > 1 or sx > 1):
-            return Geometry(
-                KernelId.CONV, 1, 1, 1, 1, 1, 1, 0, 0, dst.height, dst.width, *size[2:], n, row_step=sy, px_step=sx
-            )
-        return Geometry(KernelId.CONV, kh, kw, sy, sx, *layer.dilation, layer.pads[0], layer.pads[1], *size, n)
+            points = 1, 1, 1, 1, 1, 1, 0, 0, dst.height, dst.width, *size[2:], n, sy, sx
+            return Geometry(KernelId.CONV, *points, in_elem=elem[0], out_elem=elem[1])
+        window = kh, kw, sy, sx, *layer.dilation, layer.pads[0], layer.pads[1]
+        return Geometry(KernelId.CONV, *window, *size, n, in_elem=elem[0], out_elem=elem[1])
     if isinstance(layer, Pool):
         kind = KernelId.AVGPOOL if layer.divisors else KernelId.MAXPOOL
         return Geometry(kind, *layer.kernel, *layer.stride, *layer.dilation, layer.pads[0], layer.pads[1], *size)

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from tvm_aie.schedule.cover import Mask, walk_cover
 from tvm_aie.schedule.geometry import Geometry, KernelId, Overlay
+from tvm_aie.schedule.load import Load
 from tvm_aie.schedule.terms import KernelTerms
-from tvm_aie.schedule.tiling import WORD, Mask, Tiling, header_bytes
+from tvm_aie.schedule.tiling import WORD, Tiling
 
 LOOPS = (("pass", "x", "band"), ("pass", "band", "x"), ("x", "band", "pass"))  # outermost first, by Tiling.order
 PASSES_X_BANDS, PASSES_BANDS_X, PASSES_INSIDE = range(3)
@@ -41,33 +43,20 @@ def variants(
     pieces = tiling.n_x * n_bands
     if tiling.n_pass > 1 and pieces > 1 and tiling.n_ck == 1 and not geo.residual:
         conv = geo.kernel == KernelId.CONV and live is not None
-        cycles = _passes_inside(tiling, live, pieces, geo.taps, overlay, terms) if conv else tiling.cycles
+        cycles = _passes_inside(tiling, live, pieces, geo, overlay, terms) if conv else tiling.cycles
         yield replace(tiling, order=PASSES_INSIDE, cycles=cycles)
 
 
 def _passes_inside(
-    tiling: Tiling, live: Mask | None, pieces: int, taps: int, overlay: Overlay, terms: KernelTerms
+    tiling: Tiling, live: Mask | None, pieces: int, geo: Geometry, overlay: Overlay, terms: KernelTerms
 ) -> float:
     """Estimated cycles when the input of a piece is sent once and the weights once per piece."""
     assert live is not None
-    weights = row_weight_bytes(live, tiling, taps, overlay.w_slot)
+    cover = tiling.cover or walk_cover(live, geo.kh, geo.kw)
+    weights = Load(cover, geo, terms).bytes(tiling.block_rows, tiling.nob, tiling.ckb, 1, overlay.w_slot).total
     t_w = weights * pieces / WORD / terms.w_rate
     saved = (tiling.n_pass - 1) * pieces * tiling.a_slots * overlay.a_slot / WORD / terms.a_rate
     whole = tiling.n_pass * pieces * tiling.a_slots * overlay.a_slot / WORD / terms.a_rate
     control = tiling.cycles - tiling.body
     body = tiling.body - saved if tiling.body <= whole * 1.05 else tiling.body
     return max(body, t_w) + control
-
-
-def row_weight_bytes(live: Mask, tiling: Tiling, taps: int, slot: int) -> float:
-    """Bytes of the busiest core row's weight messages, each sent once, whole slots."""
-    per_block = live.sum(axis=1)
-    worst = 0
-    for first, last in tiling.block_rows:
-        total = 0
-        for begin in range(first, last, tiling.nob):
-            end = min(begin + tiling.nob, last)
-            nnz = int(per_block[begin:end].sum())
-            total += -(-(header_bytes(end - begin, nnz) + nnz * taps * 64) // slot) * slot
-        worst = max(worst, total)
-    return float(worst)

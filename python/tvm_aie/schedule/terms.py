@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -15,11 +15,17 @@ class KernelTerms:
 
     ideal: bool
     macs_per_cycle: float
+    macs_per_cycle_int4: float
+    macs_per_cycle_int16: float
     call: float
     a: float
     ii_per_acc: float
     ii_min: float
     gamma: float
+    entry: float
+    segment: float
+    int4_per_acc: float
+    int16_per_acc: float
     opcode: float
     add_a: float
     add_ii: float
@@ -32,17 +38,27 @@ class KernelTerms:
     o_rate: float
     o_link: float
 
+    def wide(self) -> KernelTerms:
+        """The terms of a convolution with int16 activations."""
+        return replace(self, macs_per_cycle=self.macs_per_cycle_int16, ii_per_acc=self.int16_per_acc)
+
 
 def terms_from_keys(keys: Mapping[str, float]) -> KernelTerms:
     """Pick the terms out of the device keys."""
     return KernelTerms(
         ideal=bool(keys["core.ideal"]),
         macs_per_cycle=keys["core.macs_per_cycle"],
+        macs_per_cycle_int4=keys["core.macs_per_cycle_int4"],
+        macs_per_cycle_int16=keys["core.macs_per_cycle_int16"],
         call=keys["kernel.conv.call"],
         a=keys["kernel.conv.a"],
         ii_per_acc=keys["kernel.conv.ii_per_acc"],
         ii_min=keys["kernel.conv.ii_min"],
         gamma=keys["kernel.conv.gamma"],
+        entry=keys["kernel.conv.entry"],
+        segment=keys["kernel.conv.segment"],
+        int4_per_acc=keys["kernel.conv.int4_per_acc"],
+        int16_per_acc=keys["kernel.conv.int16_per_acc"],
         opcode=keys["core.opcode_cycles"],
         add_a=keys["kernel.add.a"],
         add_ii=keys["kernel.add.ii"],

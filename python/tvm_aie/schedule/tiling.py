@@ -7,19 +7,17 @@ chunks of the input channels (only when the weights of a pass do not fit, accumu
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-import numpy as np
-import numpy.typing as npt
-
 from tvm_aie.errors import InfeasibleError
+from tvm_aie.schedule.cover import INT4, LIST, VARIANTS, Blocks, Cover, Mask, candidates, piece_costs
 from tvm_aie.schedule.geometry import Geometry, KernelId, Overlay, ceil_div, ring_share
+from tvm_aie.schedule.load import Load, RowLoad, WeightBytes
 from tvm_aie.schedule.terms import KernelTerms
 
-Mask = npt.NDArray[np.bool_]
-HEADER_BYTES = 64
 WORD = 4
+MAX_LISTED_PIXEL = 65535  # addresses of unrolled lists are uint16
 
 
 @dataclass(frozen=True)
@@ -40,13 +38,17 @@ class Tiling:
     body: float = 0.0  # estimated cycles without the command processor
     a_resident: bool = False  # the column's whole input stays in the core; ckb then cuts the weights only
     aligned: bool = True  # ring positions are multiples of the message; else a message begins anew at the ring's end
+    plan: str = ""  # name of the cover of a convolution (schedule.cover)
+    cover: Cover | None = field(default=None, compare=False, repr=False)
+    alternatives: tuple[tuple[str, float], ...] = field(default=(), compare=False, repr=False)  # best of each plan
+    out_px: int = 8  # bytes of 8 channels of an output pixel
     order: int = 0  # of the loops, see ``schedule.order``
 
     def o_slots_of(self, blocks: int, o_slot: int) -> int:
         """Output slots of a message of ``blocks`` channel blocks: exact, unless all messages are alike (aligned)."""
         if self.aligned or not blocks:
             return self.o_slots if blocks else 0
-        return ceil_div(blocks * max(b for b, _ in self.bands) * self.width * 8, o_slot)
+        return ceil_div(blocks * max(b for b, _ in self.bands) * self.width * self.out_px, o_slot)
 
     @property
     def weights_per_band(self) -> bool:
@@ -76,11 +78,6 @@ def active_rows(tiling: Tiling, p: int) -> int:
     return sum(1 for first, last in tiling.block_rows if first + p * tiling.nob < last)
 
 
-def header_bytes(n_ocb: int, nnz: int, biases: int = 1) -> int:
-    """Bytes of a weight message before its tiles: fixed part, biases, row_ptr, columns; a multiple of 64."""
-    return ceil_div(HEADER_BYTES + 32 * n_ocb * biases + 2 * (n_ocb + 1) + 2 * nnz, 64) * 64
-
-
 def search(
     geo: Geometry,
     live: Mask | None,
@@ -89,14 +86,22 @@ def search(
     overlay: Overlay,
     terms: KernelTerms,
     in_place: bool,
+    blocks: Blocks | None = None,
+    variants: frozenset[str] = VARIANTS,
 ) -> Tiling:
     """Best tiling by estimated cycles.
 
     ``live``: Gamma (out_blocks, in_blocks) of a convolution. ``rows``: output rows of each column. ``in_place``: no
-    output row or channel may be computed twice. Raises ``InfeasibleError`` when nothing fits a core.
+    output row or channel may be computed twice. ``blocks``: taps and bit widths inside the live blocks (None: all
+    taps, int8); ``variants``: parts of the superkernel that may be used. Raises ``InfeasibleError`` when nothing fits
+    a core.
     """
-    candidates = tilings(geo, live, rows, n_rows, overlay, terms, in_place)
-    best = min(candidates, key=lambda t: t.cycles, default=None)
+    found = tilings(geo, live, rows, n_rows, overlay, terms, in_place, blocks, variants)
+    best: Tiling | None = None
+    plans: dict[str, float] = {}
+    for tiling in found:
+        plans[tiling.plan] = min(tiling.cycles, plans.get(tiling.plan, tiling.cycles))
+        best = tiling if best is None or tiling.cycles < best.cycles else best
     if best is None:
         line = geo.line_px(geo.w_out if geo.kernel != KernelId.CONV else 1) * 8 * geo.max_rows_in(1)
         raise InfeasibleError(
@@ -106,7 +111,7 @@ def search(
             "bytes of core input memory",
             ("use a smaller window or image width",),
         )
-    return best
+    return replace(best, alternatives=tuple(plans.items()))
 
 
 def tilings(
@@ -117,11 +122,14 @@ def tilings(
     overlay: Overlay,
     terms: KernelTerms,
     in_place: bool,
+    blocks: Blocks | None = None,
+    variants: frozenset[str] = VARIANTS,
 ) -> Iterator[Tiling]:
     """All tilings that fit, in a fixed order: the search space of an item (arguments as for ``search``)."""
     if geo.kernel == KernelId.CONV:
         assert live is not None
-        return _conv_candidates(geo, live, rows, n_rows, overlay, terms, in_place)
+        what = blocks or Blocks.whole(live, geo.kh, geo.kw)
+        return _conv_candidates(geo, what, rows, n_rows, overlay, terms, in_place, variants)
     return _channelwise_candidates(geo, rows, n_rows, overlay, terms, in_place)
 
 
@@ -141,30 +149,42 @@ def band_counts(rows: tuple[int, ...], band: int, in_place: bool, unit: int = 1)
     return tuple(out)
 
 
-def _ii(terms: KernelTerms, groups: int) -> tuple[int, float]:
-    """Chunks and the sum of their initiation intervals for ``groups`` accumulators (8 per chunk)."""
-    full, rest = divmod(groups, 8)
-    ii = full * max(terms.ii_min, 8 * terms.ii_per_acc)
-    if rest:
-        ii += max(terms.ii_min, rest * terms.ii_per_acc)
-    return full + (rest > 0), ii
+def covers(
+    geo: Geometry, what: Blocks, rows: tuple[int, ...], terms: KernelTerms, variants: frozenset[str]
+) -> Iterator[Cover]:
+    """The covers of a convolution's weights worth an estimate, by their costs in a call over a column's share."""
+    if geo.pool_before:  # the window reads what the pool leaves in the core, which lists do not address
+        variants -= {LIST, INT4}
+    call = geo.conv_rows(max(rows)), geo.conv_px(geo.w_out)
+    yield from candidates(what, piece_costs(terms, *call, geo.taps), variants)
 
 
 def _conv_candidates(
-    geo: Geometry, live: Mask, rows: tuple[int, ...], n_rows: int, ov: Overlay, terms: KernelTerms, in_place: bool
+    geo: Geometry,
+    what: Blocks,
+    rows: tuple[int, ...],
+    n_rows: int,
+    ov: Overlay,
+    terms: KernelTerms,
+    in_place: bool,
+    variants: frozenset[str],
 ) -> Iterator[Tiling]:
-    prefix = np.zeros((geo.out_blocks + 1, geo.in_blocks + 1), np.int64)
-    prefix[1:, 1:] = live.cumsum(0).cumsum(1)
-    if not geo.residual:
-        yield from _shared_candidates(geo, prefix, split_even(geo.out_blocks, n_rows), rows, ov, terms, in_place)
-        return
-    for block_rows in residual_shares(geo.out_blocks, n_rows):
-        yield from _shared_candidates(geo, prefix, block_rows, rows, ov, terms, in_place)
+    shares = residual_shares if geo.residual else _even_shares
+    if geo.in_elem == 2:
+        terms, variants = terms.wide(), variants - {INT4}
+    for cover in covers(geo, what, rows, terms, variants):
+        load = Load(cover, geo, terms)
+        for block_rows in shares(geo.out_blocks, n_rows):
+            yield from _shared_candidates(geo, load, block_rows, rows, ov, terms, in_place)
+
+
+def _even_shares(total: int, parts: int) -> Iterator[tuple[tuple[int, int], ...]]:
+    yield split_even(total, parts)
 
 
 def _shared_candidates(
     geo: Geometry,
-    prefix: npt.NDArray[np.int64],
+    load: Load,
     block_rows: tuple[tuple[int, int], ...],
     rows: tuple[int, ...],
     ov: Overlay,
@@ -174,38 +194,40 @@ def _shared_candidates(
     """Tilings for one distribution of the output blocks over the core rows."""
     n_rows = len(block_rows)
     most = block_rows[0][1] - block_rows[0][0]
-    live_row = max(int(prefix[e, -1] - prefix[s, -1]) for s, e in block_rows)
+    work = load.row(block_rows)
     w_ring = ov.w_slot * ov.w_slots
     a_ring = ov.a_slot * ov.a_slots
     most_rows = max(rows)
-    whole = geo.max_rows_in(most_rows) * geo.in_blocks * geo.line_px(geo.w_out) * 8
+    whole = geo.max_rows_in(most_rows) * geo.in_blocks * geo.line_px(geo.w_out) * geo.in_px
     for ckb in sorted({-(-geo.in_blocks // n) for n in range(1, geo.in_blocks + 1)}, reverse=True):
         n_ck = -(-geo.in_blocks // ckb)
-        if geo.max_rows_in(1) * ckb * geo.line_px(1) * 8 > a_ring or (geo.residual and n_ck > 1):
+        if geo.max_rows_in(1) * ckb * geo.line_px(1) * geo.in_px > a_ring or (geo.residual and n_ck > 1):
             continue
         for nob in sorted({-(-most // n) for n in range(1, most + 1)}, reverse=True):
-            if header_bytes(nob, nob * ckb, 2) > ov.hdr_bytes or (
-                geo.residual and (most % nob or geo.out_blocks % nob)
-            ):
+            if geo.residual and (most % nob or geo.out_blocks % nob):
                 continue
-            w_max, w_sum = _weight_bytes(prefix, block_rows, nob, ckb, n_ck, geo.taps, ov.w_slot)
-            if w_max > w_ring:
+            weights = load.bytes(block_rows, nob, ckb, n_ck, ov.w_slot)
+            if weights.header > ov.hdr_bytes or weights.message > w_ring:
                 continue
             for width, n_x, band in _pixel_candidates(geo, rows, nob, ckb, n_ck, n_rows, ov, terms.ideal):
                 if in_place and geo.w_out % width:
                     continue
                 bands = band_counts(rows, band, in_place)
+                if load.cover.listed and _last_listed_pixel(geo, ckb, width) > MAX_LISTED_PIXEL:
+                    continue
                 yield _conv_tiling(
-                    geo, block_rows, live_row, rows, bands, nob, ckb, n_ck, width, n_x, (w_max, w_sum), ov, terms, False
+                    geo, block_rows, load, work, rows, bands, nob, ckb, n_ck, width, n_x, weights, ov, terms, False
                 )
-            fits_o = nob * most_rows * geo.w_out * 8 <= ov.o_slot * ov.o_slots
+            fits_o = nob * most_rows * geo.w_out * geo.out_px <= ov.o_slot * ov.o_slots
             fits_acc = n_ck == 1 or nob * most_rows * ceil_div(geo.w_out, 4) * 128 <= ov.acc_bytes
-            if whole <= a_ring and fits_o and fits_acc and not geo.residual and not geo.pool:
+            listable = not load.cover.listed or _last_listed_pixel(geo, geo.in_blocks, geo.w_out) <= MAX_LISTED_PIXEL
+            if whole <= a_ring and fits_o and fits_acc and not geo.residual and not geo.pool and listable:
                 bands = band_counts(rows, most_rows, False)
                 yield _conv_tiling(
                     geo,
                     block_rows,
-                    live_row,
+                    load,
+                    work,
                     rows,
                     bands,
                     nob,
@@ -213,32 +235,16 @@ def _shared_candidates(
                     n_ck,
                     geo.w_out,
                     1,
-                    (w_max, w_sum),
+                    weights,
                     ov,
                     terms,
                     True,
                 )
 
 
-def _weight_bytes(
-    prefix: npt.NDArray[np.int64],
-    block_rows: tuple[tuple[int, int], ...],
-    nob: int,
-    ckb: int,
-    n_ck: int,
-    taps: int,
-    slot: int,
-) -> tuple[int, int]:
-    """(largest message, largest sum over one core row) in bytes, slots included."""
-    cols = np.minimum(np.arange(n_ck + 1) * ckb, prefix.shape[1] - 1)
-    worst, total = 0, 0
-    for start, end in block_rows:
-        edges = np.minimum(np.arange(start, end + nob, nob), end) if end > start else np.array([start, start])
-        counts = np.diff(np.diff(prefix[np.ix_(edges, cols)], axis=0), axis=1)
-        sizes = counts * (taps * 64 + 2) + (HEADER_BYTES + 34 * np.diff(edges)[:, None] + 66)
-        slots = -(-sizes // slot) * slot
-        worst, total = max(worst, int(slots.max())), max(total, int(slots.sum()))
-    return worst, total
+def _last_listed_pixel(geo: Geometry, in_blocks: int, width: int) -> int:
+    """Largest address in the unrolled lists of a message with ``in_blocks`` blocks and lines for ``width`` outputs."""
+    return ((geo.kh - 1) * geo.dy + 1) * in_blocks * geo.line_px(width) - 1
 
 
 def _pixel_candidates(
@@ -258,7 +264,7 @@ def _pixel_candidates(
             band = -(-most_rows // n_b)
             if _input_bytes(geo, ckb, n_rows * nob, width, band) > ov.a_slot * ov.a_slots:
                 continue
-            if nob * band * width * 8 > ov.o_slot * ov.o_slots:
+            if nob * band * width * geo.out_px > ov.o_slot * ov.o_slots:
                 continue
             if _acc_bytes(geo, ckb, nob, n_ck, width, band) > ov.acc_bytes:
                 continue
@@ -281,14 +287,15 @@ def _acc_bytes(geo: Geometry, ckb: int, nob: int, n_ck: int, width: int, band: i
 
 def _input_bytes(geo: Geometry, in_blocks: int, res_blocks: int, width: int, band: int) -> int:
     """Most bytes of an activation message: input rows, then the residual of all core rows' blocks of the pass."""
-    data = geo.max_rows_in(band) * in_blocks * geo.line_px(width) * 8
+    data = geo.max_rows_in(band) * in_blocks * geo.line_px(width) * geo.in_px
     return data + (band * res_blocks * width * 8 if geo.residual else 0)
 
 
 def _conv_tiling(
     geo: Geometry,
     block_rows: tuple[tuple[int, int], ...],
-    live_row: int,
+    load: Load,
+    work: RowLoad,
     rows: tuple[int, ...],
     bands: tuple[tuple[int, int], ...],
     nob: int,
@@ -296,7 +303,7 @@ def _conv_tiling(
     n_ck: int,
     width: int,
     n_x: int,
-    weights: tuple[int, int],
+    weights: WeightBytes,
     ov: Overlay,
     terms: KernelTerms,
     resident: bool,
@@ -306,22 +313,23 @@ def _conv_tiling(
     band, n_b = max(b for b, _ in bands), max(n for _, n in bands)
     aligned = terms.push > 0
     a = ceil_div(_input_bytes(geo, a_blocks, len(block_rows) * nob, width, band), ov.a_slot)
-    o = ceil_div(nob * band * width * 8, ov.o_slot)
+    o = ceil_div(nob * band * width * geo.out_px, ov.o_slot)
     if aligned:
         a, o = ring_share(a, ov.a_slots), ring_share(o, ov.o_slots)
     most = block_rows[0][1] - block_rows[0][0]
     steps = n_x * n_b
     messages = n_pass * steps * n_ck
     t_a = (1 if resident else messages) * a * ov.a_slot / WORD / terms.a_rate
-    sent = _output_slots(block_rows, nob, band * width * 8, o, ov.o_slot, aligned)
+    sent = _output_slots(block_rows, nob, band * width * geo.out_px, o, ov.o_slot, aligned)
     t_o = steps * ov.o_slot / WORD * max(n_pass * o / terms.o_rate, sent / terms.o_link)
-    t_w = weights[1] * (steps if n_ck > 1 else 1) / WORD / terms.w_rate
+    t_w = weights.total * (steps if n_ck > 1 else 1) / WORD / terms.w_rate
     conv_rows, conv_px = geo.conv_rows(band), geo.conv_px(width)
     if terms.ideal:
-        t_c = steps * conv_rows * conv_px * live_row * geo.taps * 64 / terms.macs_per_cycle
+        t_c = steps * conv_rows * conv_px * work.macs(geo.taps, terms) / terms.macs_per_cycle
     else:
-        chunks, ii = _ii(terms, conv_rows * -(-conv_px // 4))
-        per_step = most * n_ck * chunks * terms.a + live_row * (geo.taps * ii + chunks * terms.gamma)
+        groups = conv_rows * -(-conv_px // 4)
+        per_step = most * n_ck * -(-groups // 8) * terms.a
+        per_step += work.cycles(geo, terms, groups, n_ck, n_b, resident)
         t_c = steps * per_step + messages * (terms.call + 6 * terms.opcode)
         if geo.residual:
             t_c += steps * most * band * (terms.add_a + 2 * ceil_div(width, 4) * terms.add_ii)
@@ -330,7 +338,7 @@ def _conv_tiling(
             per_line, per_vector = terms.avg_pool if geo.pool.average else terms.max_pool
             t_c += lines * (per_line + ceil_div(width, 4) * geo.pool.kh * geo.pool.kw * per_vector)
     first = a * ov.a_slot / WORD + o * ov.o_slot / WORD + t_c / messages
-    double_a, double_w = 2 * a <= ov.a_slots, 2 * weights[0] <= ov.w_slot * ov.w_slots
+    double_a, double_w = 2 * a <= ov.a_slots, 2 * weights.message <= ov.w_slot * ov.w_slots
     body = max(t_a, t_c, t_o, t_w) if double_a else max(t_a + t_c, t_o, t_w)
     if not double_w and n_pass * n_ck > 1:
         body = max(body, t_w + max(t_c, t_a))
@@ -349,7 +357,9 @@ def _conv_tiling(
         terms,
     )
     cycles = combined(body + first, control)
-    return Tiling(block_rows, nob, n_pass, width, n_x, bands, ckb, n_ck, a, o, cycles, body + first, resident, aligned)
+    cut = block_rows, nob, n_pass, width, n_x, bands, ckb, n_ck, a, o
+    chosen = resident, aligned, load.cover.name, load.cover
+    return Tiling(*cut, cycles, body + first, *chosen, out_px=geo.out_px)
 
 
 def _output_slots(

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tvm_aie.tesa.attached import attach, attach_masks
     from tvm_aie.tesa.attribute import Attribute, Code
-    from tvm_aie.tesa.cover import Cover, best_cover
     from tvm_aie.tesa.eliminate import EliminateDead, eliminate_dead
     from tvm_aie.tesa.propagation import PropagateTesa, propagate
     from tvm_aie.tesa.report import TesaReport, explain_tesa
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
 _HOMES = {
     "Attribute": "attribute",
     "Code": "attribute",
-    "Cover": "cover",
-    "best_cover": "cover",
     "EliminateDead": "eliminate",
     "PropagateTesa": "propagation",
     "TesaMap": "tesa_map",
@@ -32,14 +29,12 @@ _HOMES = {
 __all__ = [
     "Attribute",
     "Code",
-    "Cover",
     "EliminateDead",
     "PropagateTesa",
     "TesaMap",
     "TesaReport",
     "attach",
     "attach_masks",
-    "best_cover",
     "eliminate_dead",
     "explain_tesa",
     "propagate",

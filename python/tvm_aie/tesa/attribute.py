@@ -163,6 +163,8 @@ class Attribute:
     def pruned(shape: tuple[int, ...], mask: Mask, value: Any = 0.0, rest: Code = Code.NONPRUNED) -> Attribute:
         """``mask`` (broadcastable, True = pruned) elements are the constant ``value``, the others are ``rest``."""
         mask = np.asarray(mask, np.bool_)
+        if mask.ndim > len(shape) or any(n not in (1, d) for n, d in zip(mask.shape[::-1], shape[::-1], strict=False)):
+            raise TesaError(f"a mask of shape {mask.shape} does not suit a tensor of shape {shape}")
         mask = mask.reshape((1,) * (len(shape) - mask.ndim) + mask.shape)
         codes = np.where(mask, np.uint8(Code.PRUNED), np.uint8(rest)).astype(np.uint8)
         values = np.where(mask, np.asarray(value, np.float64), 0.0)

@@ -15,7 +15,9 @@ import numpy as np
 import tvm
 from tvm import relax
 
-from tvm_aie.tesa.evaluate import BINARY, split_points
+from tvm_aie.tesa.attached import attached_to, with_fitting_attributes
+from tvm_aie.tesa.evaluate import BINARY
+from tvm_aie.tesa.evaluate_moves import split_points
 from tvm_aie.tesa.fold import Folded, fold_values
 from tvm_aie.tesa.ir import const_array, is_const, number, op_name, relax_functions, shape_of
 from tvm_aie.tesa.layers import Graph, Layer, layers_of
@@ -25,7 +27,7 @@ from tvm_aie.tesa.quantised import integers_of
 from tvm_aie.tesa.rewrite import Rewriter
 from tvm_aie.tesa.slots import Index, Removal, Ties, choose_removal
 
-MAX_ROUNDS = 12
+MAX_ROUNDS = 64  # never reached in the tests: every round removes something
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,6 @@ class Elimination:
 
 def eliminate_function(func: Any, rows: int = 1) -> Elimination:
     """Eliminate in one Relax function; ``rows``: see ``slots.choose_removal``."""
-    from tvm_aie.tesa.attached import attached_to
-
     attached, original = attached_to(func), func
     result = propagate(func, attached, exempt=False)
     if attached:
@@ -86,11 +86,11 @@ def materialised(result: Propagation) -> Any:
 
 
 def _cleaned(func: Any) -> Any:
-    """Drop what nobody reads, and attributes that no longer fit."""
+    """Drop what nobody reads, and attached attributes of tensors that are gone or have lost channels."""
     mod = tvm.IRModule({"main": func})
     mod = relax.transform.CanonicalizeBindings()(mod)
     mod = relax.transform.DeadCodeElimination()(mod)
-    return mod["main"].without_attr("tesa_attached") if "tesa_attached" in (func.attrs or {}) else mod["main"]
+    return with_fitting_attributes(mod["main"])
 
 
 def _remove_channels(result: Propagation, rows: int) -> tuple[Any, int]:

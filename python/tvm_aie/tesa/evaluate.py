@@ -11,7 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from tvm import relax
 
+from tvm_aie.tesa.evaluate_moves import MOVES
 from tvm_aie.tesa.ir import Array, dtype_of, number, op_name, shape_of
 
 Function = Callable[..., Any]
@@ -29,6 +31,23 @@ def _sigmoid(x: Array) -> Array:
     with np.errstate(over="ignore"):
         found: Array = 1 / (1 + np.exp(-x))
     return found
+
+
+def _gelu_tanh(x: Array) -> Array:
+    return np.asarray(x * 0.5 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))))
+
+
+def _selu(x: Array) -> Array:
+    alpha, scale = 1.6732632423543772, 1.0507009873554805
+    return np.asarray(scale * np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))))
+
+
+def _divide(a: Array, b: Array) -> Array:
+    """Integers are truncated towards zero."""
+    if np.issubdtype(np.result_type(a, b), np.integer):
+        q = np.floor_divide(abs(a), np.maximum(abs(b), 1))
+        return np.asarray(q * np.sign(a) * np.sign(b)).astype(np.result_type(a, b))
+    return np.asarray(np.divide(a, b))
 
 
 def _relu(x: Array) -> Array:
@@ -52,16 +71,55 @@ UNARY: dict[str, Callable[[Array], Array]] = {
     "floor": np.floor,
     "ceil": np.ceil,
     "log": np.log,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tan": np.tan,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
+    "asin": np.arcsin,
+    "acos": np.arccos,
+    "atan": np.arctan,
+    "asinh": np.arcsinh,
+    "acosh": np.arccosh,
+    "atanh": np.arctanh,
+    "sign": np.sign,
+    "trunc": np.trunc,
+    "isnan": np.isnan,
+    "isinf": np.isinf,
+    "isfinite": np.isfinite,
+    "logical_not": np.logical_not,
+    "bitwise_not": np.invert,
+    "nn.gelu_tanh": _gelu_tanh,
+    "nn.selu": _selu,
 }
 
 BINARY: dict[str, Callable[[Array, Array], Array]] = {
     "add": np.add,
     "subtract": np.subtract,
     "multiply": np.multiply,
-    "divide": np.divide,
+    "divide": _divide,
     "maximum": np.maximum,
     "minimum": np.minimum,
     "power": np.power,
+    "floor_divide": np.floor_divide,
+    "floor_mod": np.mod,
+    "mod": np.fmod,
+    "atan2": np.arctan2,
+    "log_add_exp": np.logaddexp,
+    "left_shift": np.left_shift,
+    "right_shift": np.right_shift,
+    "bitwise_and": np.bitwise_and,
+    "bitwise_or": np.bitwise_or,
+    "bitwise_xor": np.bitwise_xor,
+    "logical_and": np.logical_and,
+    "logical_or": np.logical_or,
+    "logical_xor": np.logical_xor,
+    "equal": np.equal,
+    "not_equal": np.not_equal,
+    "less": np.less,
+    "less_equal": np.less_equal,
+    "greater": np.greater,
+    "greater_equal": np.greater_equal,
 }
 
 
@@ -140,16 +198,69 @@ def windows(
     return np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False)
 
 
-def conv2d(call: Any, x: Array, weight: Array) -> Array:
-    """NCHW convolution with groups."""
-    attrs, out = call.attrs, shape_of(call)
-    groups = int(attrs.groups)
-    stride, dilation = ((int(v[0]), int(v[1])) for v in (attrs.strides, attrs.dilation))
-    cols = windows(x, weight.shape[2:], stride, pads_of(attrs), dilation, out[2:], 0)
-    cols = cols.reshape(x.shape[0], groups, -1, *cols.shape[2:])
+def conv_layouts(call: Any) -> bool:
+    """True for channels-first data and weights (OI.., of a transposed convolution IO..)."""
+    attrs, space = call.attrs, {1: "W", 2: "HW", 3: "DHW"}[len(call.attrs.strides)]
+    kernel = "IO" if op_name(call).endswith("_transpose") else "OI"
+    layouts = (str(attrs.data_layout), str(attrs.out_layout) or f"NC{space}", str(attrs.kernel_layout))
+    return layouts == (f"NC{space}", f"NC{space}", kernel + space)
+
+
+def taps_of(call: Any, kernel: Sequence[int], image: Sequence[int], steps: Sequence[int]) -> Any:
+    """``(tap, slices of the padded image)`` for each tap of a window that takes ``steps`` steps along each axis.
+
+    Also returns the lengths of the padded image. For a transposed convolution the image is its result.
+    """
+    attrs, rank = call.attrs, len(kernel)
+    stride, dilation = ([int(v) for v in a] for a in (attrs.strides, attrs.dilation))
+    pads = [int(p) for p in attrs.padding]
+    padded = []
+    for a in range(rank):
+        reach = (steps[a] - 1) * stride[a] + (kernel[a] - 1) * dilation[a] + 1
+        padded.append(max(image[a] + pads[a] + pads[rank + a], reach))
+    taps = []
+    for tap in np.ndindex(*kernel):
+        starts = [t * d for t, d in zip(tap, dilation, strict=True)]
+        cut = [slice(b, b + (n - 1) * s + 1, s) for b, n, s in zip(starts, steps, stride, strict=True)]
+        taps.append((tap, tuple(cut)))
+    return taps, padded, pads
+
+
+def correlate(call: Any, x: Array, weight: Array, steps: Sequence[int], groups: int) -> Array:
+    """Convolution of (N, C, ..) with weights (O, C/groups, ..), zeros outside the image."""
+    taps, padded, pads = taps_of(call, weight.shape[2:], x.shape[2:], steps)
+    image = np.zeros((*x.shape[:2], *padded), x.dtype)
+    inside = tuple(slice(p, p + n) for p, n in zip(pads, x.shape[2:], strict=False))
+    image[(slice(None), slice(None), *inside)] = x
+    image = image.reshape(x.shape[0], groups, -1, *padded)
     kernel = weight.reshape(groups, -1, *weight.shape[1:])
-    found: Array = np.einsum("ngihwyx,goiyx->ngohw", cols, kernel)
-    return found.reshape(found.shape[0], -1, *found.shape[3:])
+    total: Any = 0
+    for tap, cut in taps:
+        total = total + np.einsum("ngi...,goi->ngo...", image[(..., *cut)], kernel[(..., *tap)])
+    return np.asarray(total.reshape(x.shape[0], -1, *steps))
+
+
+def spread(call: Any, x: Array, weight: Array, image: Sequence[int], groups: int) -> Array:
+    """The adjoint: (N, O, ..) with weights (O, C/groups, ..) to an image (N, C, ..) of given lengths."""
+    taps, padded, pads = taps_of(call, weight.shape[2:], image, x.shape[2:])
+    parts = x.reshape(x.shape[0], groups, -1, *x.shape[2:])
+    kernel = weight.reshape(groups, -1, *weight.shape[1:])
+    found = np.zeros((x.shape[0], groups, weight.shape[1], *padded), np.result_type(x, weight))
+    for tap, cut in taps:
+        found[(..., *cut)] += np.einsum("ngo...,goi->ngi...", parts, kernel[(..., *tap)])
+    inside = tuple(slice(p, p + n) for p, n in zip(pads, image, strict=False))
+    found = found.reshape(x.shape[0], -1, *padded)
+    return np.asarray(found[(slice(None), slice(None), *inside)])
+
+
+def conv(call: Any, x: Array, weight: Array) -> Array:
+    """Channels-first convolution over one, two or three dimensions, with groups."""
+    return correlate(call, x, weight, shape_of(call)[2:], int(call.attrs.groups))
+
+
+def conv_transpose(call: Any, x: Array, weight: Array) -> Array:
+    """Channels-first transposed convolution; weights (in, out/groups, ..)."""
+    return spread(call, x, weight, shape_of(call)[2:], int(call.attrs.groups))
 
 
 def max_pool2d(call: Any, x: Array) -> Array:
@@ -218,6 +329,107 @@ def layer_norm(call: Any, x: Array, gamma: Array, beta: Array) -> Array:
     return found
 
 
+def rms_norm(call: Any, x: Array, gamma: Array) -> Array:
+    """Root mean square normalisation over the last axes."""
+    axes = tuple(int(a) % x.ndim for a in call.attrs.axes)
+    mean = np.mean(x * x, axis=axes, keepdims=True)
+    found: Array = x / np.sqrt(mean + float(call.attrs.epsilon)) * gamma
+    return found
+
+
+def group_norm(call: Any, x: Array, gamma: Array, beta: Array) -> Array:
+    """Each group of channels is normalised with the axes ``axes``; one gamma and beta per channel."""
+    channel, rank = int(call.attrs.channel_axis) % x.ndim, x.ndim
+    groups = int(call.attrs.num_groups)
+    shape = (*x.shape[:channel], groups, x.shape[channel] // groups, *x.shape[channel + 1 :])
+    axes = (channel + 1, *((int(a) % rank) + (int(a) % rank > channel) for a in call.attrs.axes))
+    parts = x.reshape(shape)
+    mean, var = parts.mean(axis=axes, keepdims=True), parts.var(axis=axes, keepdims=True)
+    found = ((parts - mean) / np.sqrt(var + float(call.attrs.epsilon))).reshape(x.shape)
+    return np.asarray(found * along(gamma, rank, channel) + along(beta, rank, channel))
+
+
+def instance_norm(call: Any, x: Array, gamma: Array, beta: Array) -> Array:
+    """Each channel of each image is normalised over the axes ``axes``."""
+    axes, channel = tuple(int(a) % x.ndim for a in call.attrs.axes), int(call.attrs.channel_axis)
+    mean, var = x.mean(axis=axes, keepdims=True), x.var(axis=axes, keepdims=True)
+    found = (x - mean) / np.sqrt(var + float(call.attrs.epsilon))
+    return np.asarray(found * along(gamma, x.ndim, channel) + along(beta, x.ndim, channel))
+
+
+def attention(call: Any, q: Array, k: Array, v: Array, bias: Array | None = None) -> Array:
+    """softmax(q k / sqrt(d)) v over (batch, sequence, head, dim); no mask but ``bias``."""
+    scale = call.attrs.scale
+    factor = 1 / math.sqrt(q.shape[-1]) if scale is None else float(getattr(scale, "value", scale))
+    scores = np.einsum("bshd,bthd->bhst", q, k) * factor
+    scores = scores if bias is None else scores + bias
+    weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    found: Array = np.einsum("bhst,bthd->bshd", weights / weights.sum(axis=-1, keepdims=True), v)
+    return found
+
+
+def prelu(call: Any, x: Array, slope: Array) -> Array:
+    """Leaky ReLU with one slope per channel."""
+    return np.where(x < 0, x * along(slope, x.ndim, int(call.attrs.axis)), x)
+
+
+def softplus(call: Any, x: Array) -> Array:
+    """log(1 + exp(beta x)) / beta."""
+    beta = float(call.attrs.beta)
+    return np.asarray(np.logaddexp(0, x * beta) / beta)
+
+
+def where(_call: Any, condition: Array, a: Array, b: Array) -> Array:
+    """One of two by a condition."""
+    return np.where(condition, a, b)
+
+
+def fma(_call: Any, a: Array, b: Array, c: Array) -> Array:
+    """a * b + c."""
+    return np.asarray(a * b + c)
+
+
+def _scan(function: Callable[..., Any], neutral: int) -> Function:
+    def run(call: Any, x: Array) -> Any:
+        axis = None if call.attrs.axis is None else int(call.attrs.axis)
+        kind = x.dtype if np.issubdtype(x.dtype, np.floating) else None
+        found = function(x, axis=axis, dtype=kind if call.attrs.dtype is None else np.dtype(str(call.attrs.dtype)))
+        if call.attrs.exclusive and axis is not None:
+            first = np.full_like(np.take(found, [0], axis=axis), neutral)
+            found = np.concatenate([first, np.delete(found, -1, axis=axis)], axis=axis)
+        return found.astype(x.dtype, copy=False) if call.attrs.dtype is None else found
+
+    return run
+
+
+def _arg(function: Callable[..., Any]) -> Function:
+    def run(call: Any, x: Array) -> Any:
+        axis = None if call.attrs.axis is None else int(call.attrs.axis)
+        return function(x, axis=axis, keepdims=bool(call.attrs.keepdims))
+
+    return run
+
+
+def _filled(value: float | None) -> Function:
+    """zeros, ones, full and their relatives, which read shapes only."""
+
+    def run(call: Any, *operands: Array) -> Any:
+        fill = value if value is not None else operands[-1].ravel()[0]
+        return np.full(shape_of(call), fill, dtype_of(call))
+
+    return run
+
+
+def _arange(call: Any) -> Array:
+    start, stop, step = (number(a) for a in call.args)
+    return np.arange(start, stop, step).astype(dtype_of(call))
+
+
+def _eye(call: Any, *_like: Array) -> Array:
+    rows, columns = shape_of(call)
+    return np.eye(rows, columns, int(number(call.args[-1])), dtype=dtype_of(call))
+
+
 def batch_norm(call: Any, x: Array, gamma: Array, beta: Array, mean: Array, var: Array) -> list[Array]:
     """Inference batch normalisation; the running statistics come back unchanged."""
     axis = int(call.attrs.axis)
@@ -225,74 +437,8 @@ def batch_norm(call: Any, x: Array, gamma: Array, beta: Array, mean: Array, var:
     return [(x - m) / np.sqrt(v + float(call.attrs.epsilon)) * g + b, mean, var]
 
 
-def strided_slice(call: Any, x: Array, *_bounds: Any) -> Array:
-    """Slicing with constant bounds."""
-    axes, begin, end = ([int(number(v)) for v in call.args[i].fields] for i in (1, 2, 3))
-    steps = [int(number(v)) for v in call.args[4].fields] if len(call.args) > 4 else [1] * len(axes)
-    cut = [slice(None)] * x.ndim
-    for axis, b, e, s in zip(axes, begin, end, steps, strict=True):
-        stop: int | None = e if s > 0 or e >= 0 else (e if e > -x.shape[axis] - 1 else None)
-        cut[axis] = slice(b, stop, s)
-    return x[tuple(cut)]
-
-
-def split_points(call: Any, length: int) -> list[int]:
-    """Where a split cuts its axis."""
-    sections = call.attrs.indices_or_sections
-    if hasattr(sections, "__len__"):
-        return [int(i) for i in sections]
-    part = -(-length // int(sections))
-    return list(range(part, length, part))
-
-
-def split(call: Any, x: Array) -> list[Array]:
-    """The sections of a split."""
-    axis = int(call.attrs.axis)
-    return np.split(x, split_points(call, x.shape[axis]), axis=axis)
-
-
-def pad(call: Any, x: Array) -> Array:
-    """Constant padding."""
-    widths = [int(w) for w in call.attrs.pad_width]
-    pairs = list(zip(widths[::2], widths[1::2], strict=True))
-    return np.pad(x, pairs, constant_values=x.dtype.type(call.attrs.pad_value))
-
-
-def take(call: Any, x: Array, index: Array) -> Array:
-    """Gather along an axis."""
-    axis = None if call.attrs.axis is None else int(call.attrs.axis)
-    return np.take(x, np.asarray(index, np.int64), axis=axis)
-
-
-def resize2d(call: Any, x: Array, *_size: Any) -> Array:
-    """Nearest neighbour, the coordinate modes that ONNX exporters write."""
-    attrs, out = call.attrs, shape_of(call)[2:]
-    mode, rounding = str(attrs.coordinate_transformation_mode), str(attrs.rounding_method)
-    index = []
-    for size, target in zip(x.shape[2:], out, strict=True):
-        i = np.arange(target, dtype=np.float64)
-        at = (i + 0.5) * size / target - 0.5 if mode == "half_pixel" else i * size / target
-        if mode == "align_corners":
-            at = i * (size - 1) / max(target - 1, 1)
-        rule = {"": np.floor, "floor": np.floor, "ceil": np.ceil}.get(rounding, np.rint)
-        index.append(np.clip(rule(at), 0, size - 1).astype(np.int64))
-    return x[:, :, index[0][:, None], index[1][None, :]]
-
-
-def _reshape(call: Any, x: Array, *_shape: Any) -> Array:
-    return x.reshape(shape_of(call))
-
-
-def _permute(call: Any, x: Array) -> Array:
-    return np.transpose(x, None if call.attrs.axes is None else [int(a) for a in call.attrs.axes])
-
-
 def _concat(call: Any, parts: Sequence[Array]) -> Array:
     return np.concatenate(list(parts), axis=int(call.attrs.axis or 0))
-
-
-def _broadcast(call: Any, x: Array, *_shape: Any) -> Array:
-    return np.broadcast_to(x, shape_of(call))
 
 
 def _astype(call: Any, x: Array) -> Array:
@@ -305,7 +451,9 @@ def _matmul(call: Any, a: Array, b: Array) -> Array:
 
 
 OTHERS: dict[str, Function] = {
-    "nn.conv2d": conv2d,
+    **MOVES,
+    **{f"nn.conv{n}d": conv for n in (1, 2, 3)},
+    **{f"nn.conv{n}d_transpose": conv_transpose for n in (1, 2, 3)},
     "matmul": _matmul,
     "nn.max_pool2d": max_pool2d,
     "nn.avg_pool2d": avg_pool2d,
@@ -319,22 +467,33 @@ OTHERS: dict[str, Function] = {
     "max": _reduce(np.max),
     "min": _reduce(np.min),
     "variance": _reduce(np.var),
+    "std": _reduce(np.std),
+    "prod": _reduce(np.prod),
+    "cumsum": _scan(np.cumsum, 0),
+    "cumprod": _scan(np.cumprod, 1),
+    "argmax": _arg(np.argmax),
+    "argmin": _arg(np.argmin),
+    "where": where,
+    "ewise_fma": fma,
+    "nn.prelu": prelu,
+    "nn.softplus": softplus,
+    "nn.rms_norm": rms_norm,
+    "nn.group_norm": group_norm,
+    "nn.instance_norm": instance_norm,
+    "nn.attention": attention,
+    "nn.attention_bias": attention,
+    "zeros": _filled(0),
+    "ones": _filled(1),
+    "full": _filled(None),
+    "zeros_like": _filled(0),
+    "ones_like": _filled(1),
+    "full_like": _filled(None),
+    "arange": _arange,
+    "eye": _eye,
     "nn.softmax": softmax,
     "nn.layer_norm": layer_norm,
     "nn.batch_norm": batch_norm,
-    "strided_slice": strided_slice,
-    "split": split,
-    "nn.pad": pad,
-    "take": take,
-    "image.resize2d": resize2d,
-    "reshape": _reshape,
-    "flatten": _reshape,
-    "nn.batch_flatten": _reshape,
-    "squeeze": _reshape,
-    "expand_dims": _reshape,
-    "permute_dims": _permute,
     "concat": _concat,
-    "broadcast_to": _broadcast,
     "astype": _astype,
 }
 
@@ -344,8 +503,19 @@ def can_evaluate(call: Any) -> bool:
     name = op_name(call)
     if name == "image.resize2d":
         return str(call.attrs.method) == "nearest_neighbor" and str(call.attrs.layout) == "NCHW"
-    if name == "nn.conv2d":
-        return (str(call.attrs.data_layout), str(call.attrs.kernel_layout)) == ("NCHW", "OIHW")
+    if name.startswith("nn.conv"):
+        return conv_layouts(call)
+    if name in ("nn.group_norm", "nn.instance_norm"):
+        return all(bool(getattr(call.attrs, a, True)) for a in ("scale", "center"))
+    if name in ("nn.attention", "nn.attention_bias"):
+        return not any(call.attrs[a] for a in ("causal_mask", "window_size"))
+    if name in ("gather_nd", "scatter_nd", "scatter_elements"):
+        attrs = call.attrs
+        return not int(getattr(attrs, "batch_dims", 0)) and str(getattr(attrs, "reduction", "update")) == "update"
+    if name == "take":
+        return call.attrs.axis is not None or len(call.args[0].ty.shape.values) == 1
+    if name in ("eye", "arange", "tril", "triu"):
+        return not any(isinstance(a, relax.Var) for a in call.args[1 if name.startswith("tri") else 0 :])
     return name in UNARY or name in BINARY or name in OTHERS
 
 

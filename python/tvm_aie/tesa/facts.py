@@ -1,8 +1,10 @@
 """What propagation knows about one tensor: which elements are constants, which values are possible.
 
 All arrays of a ``Fact`` broadcast to the tensor's shape (a dimension of length 1 means "the same everywhere along
-it"), so the same rule works per element on a small tensor and per channel on a large one. Bounds beyond ``BIG``
-mean "no bound". Values are finite by assumption: NaN and infinity in a network's data are outside the rules.
+it"), so the same rule works per element on a small tensor and per channel on a large one. ``BIG`` lies beyond every
+fp32 number: -BIG and BIG are true bounds, so arithmetic on them is too. What is computed is finite by assumption;
+a constant may hold infinities (attention masks do), which are known values without finite bounds, or NaN, which is
+never known. Integers are followed up to 2**53, floats narrower than fp32 without bounds and never as exact.
 """
 
 from __future__ import annotations
@@ -17,9 +19,9 @@ import numpy.typing as npt
 
 from tvm_aie.tesa.attribute import Mask, Values, any_of, shrink
 
-BIG = 1e30
+BIG = 1e250
+WHOLE = 2.0**53  # float64 holds every integer up to here
 ELEMENT_LIMIT = 4096  # above this many elements a fact is kept per channel
-FLOAT32_BITS = 24
 Shape = tuple[int, ...]
 
 
@@ -28,14 +30,27 @@ def dtype_range(dtype: str) -> tuple[float, float]:
     if dtype == "bool":
         return 0.0, 1.0
     if dtype.startswith(("int", "uint")) and not dtype.endswith("64"):
-        info = np.iinfo(dtype)
-        return float(info.min), float(info.max)
+        signed, bits = dtype.startswith("int"), int(dtype.removeprefix("u").removeprefix("int"))
+        return (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1) if signed else (0.0, 2.0**bits - 1)
     return -BIG, BIG
 
 
 def is_integer(dtype: str) -> bool:
     """True for integer and boolean element types."""
     return dtype.startswith(("int", "uint", "bool"))
+
+
+def is_narrow_float(dtype: str) -> bool:
+    """True for floats of fewer bits than fp32: implementations differ in what they round."""
+    return not is_integer(dtype) and dtype not in ("float32", "float64")
+
+
+def rounded(values: Values, dtype: str) -> Values:
+    """Round to the result's type: one correctly rounded operation in fp32 equals float64 rounded once."""
+    if dtype == "float32":
+        with np.errstate(over="ignore"):
+            return values.astype(np.float32).astype(np.float64)
+    return values
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,10 +75,17 @@ class Fact:
 
     @staticmethod
     def constant(array: npt.NDArray[np.generic]) -> Fact:
-        """Every element is known."""
-        value = array.astype(np.float64)
-        yes = np.ones((1,) * value.ndim, np.bool_)
-        return Fact(array.shape, str(array.dtype), yes, value, yes, value, value)
+        """Every element is known, except NaN and integers that float64 cannot hold."""
+        value, dtype = array.astype(np.float64), str(array.dtype)
+        yes = ~np.isnan(value)
+        if is_integer(dtype):
+            yes = yes & (abs(value) < WHOLE)
+        if yes.all():
+            yes = np.ones((1,) * value.ndim, np.bool_)
+        value = np.where(yes, value, 0.0)
+        least, most = dtype_range(dtype)
+        lo, hi = (np.where(yes, np.clip(value, -BIG, BIG), edge) for edge in (least, most))
+        return Fact(array.shape, dtype, yes, value, yes, lo, hi)
 
     @property
     def all_known(self) -> bool:
@@ -72,9 +94,14 @@ class Fact:
 
     @property
     def zero(self) -> Mask:
-        """Elements known to be zero."""
-        found: Mask = self.known & (self.value == 0)
+        """Elements that are zero in every implementation: a product with one of them is zero."""
+        found: Mask = self.known & (self.value == 0) & self.exact
         return found
+
+    @property
+    def constants(self) -> Values:
+        """The values that are known (zero where they are not), for questions about all of them."""
+        return np.where(self.known, self.value, 0.0)
 
     def arrays(self) -> tuple[Any, ...]:
         """The five arrays in field order."""
@@ -106,29 +133,48 @@ class Fact:
 
     def tidy(self) -> Fact:
         """Bounds agree with the type and with what is known; uniform dimensions shrink; large facts coarsen."""
+        if is_narrow_float(self.dtype):
+            return self._unbounded().mapped(shrink, self.shape).coarsened()
         least, most = dtype_range(self.dtype)
         wraps = ((self.lo < least) | (self.hi > most)) if least > -BIG else np.zeros((1,) * len(self.shape), np.bool_)
         lo = np.where(wraps | (self.lo < -BIG), least if least > -BIG else -BIG, self.lo)
         hi = np.where(wraps | (self.hi > BIG), most if most < BIG else BIG, self.hi)
-        value, known = self.value, self.known
+        value, known = self.value, self.known & ~np.isnan(self.value)
+        if is_integer(self.dtype):
+            known = known & (np.abs(value) < WHOLE)
         if least > -BIG and self.dtype != "bool":
             span = most - least + 1
-            known = known & (np.abs(value) < 2.0**53)
             value = np.where(known, (value - least) % span + least, 0.0)
         else:
             value = np.where(known, value, 0.0)
         exact = self.exact & known
-        lo, hi = np.where(exact, value, lo), np.where(exact, value, hi)
+        point = np.clip(value, -BIG, BIG)
+        lo, hi = np.where(exact, point, lo), np.where(exact, point, hi)
         fact = Fact(self.shape, self.dtype, known, value, exact, lo, hi)
         return fact.mapped(shrink, self.shape).coarsened()
 
+    def _unbounded(self) -> Fact:
+        known = self.known & ~np.isnan(self.value)
+        value, ones = np.where(known, self.value, 0.0), (1,) * len(self.shape)
+        none = np.zeros(ones, np.bool_)
+        return Fact(self.shape, self.dtype, known, value, none, np.full(ones, -BIG), np.full(ones, BIG))
+
+    @property
+    def distinct(self) -> Shape:
+        """The shape over which the arrays vary."""
+        return np.broadcast_shapes(*(a.shape for a in self.arrays()))
+
     def coarsened(self, limit: int = ELEMENT_LIMIT) -> Fact:
-        """Fewer distinct elements: spatial dimensions first, then others, never the channels (axis 1)."""
+        """Fewer distinct elements: axes are merged, each time the one along which least is lost.
+
+        One axis always stays, whatever its length: a vector is never too large.
+        """
         fact = self
-        for axis in coarse_axes(len(self.shape)):
-            if max(a.size for a in np.broadcast_arrays(*fact.arrays())) <= limit:
+        while math.prod(fact.distinct) > limit:
+            axes = [a for a in coarse_axes(len(self.shape)) if fact.distinct[a] > 1]
+            if len(axes) < 2:
                 break
-            fact = fact.merged(axis)
+            fact = max((fact.merged(a) for a in axes), key=lambda f: float(np.mean(f.known)))
         return fact
 
     def merged(self, axis: int) -> Fact:
@@ -142,35 +188,29 @@ class Fact:
 
 
 def coarse_axes(rank: int) -> list[int]:
-    """Axes in the order in which precision along them is given up."""
-    if rank <= 2:
-        return [0] if rank == 2 else []
-    if rank == 3:
-        return [1, 0]
-    return [*range(rank - 1, 1, -1), 0]
+    """Axes in the order in which precision along them is given up where nothing else decides: channels last."""
+    if rank == 3:  # rows of features, as transformers have them
+        return [1, 0, 2]
+    return [*range(rank - 1, 1, -1), *range(min(rank, 2))]
 
 
 def coarse_mask(mask: Mask, limit: int = ELEMENT_LIMIT) -> Mask:
     """A smaller mask that covers ``mask``: needed anywhere along an axis is needed everywhere along it."""
     mask = shrink(mask)
-    for axis in coarse_axes(mask.ndim):
-        if mask.size <= limit:
+    while mask.size > limit:
+        axes = [a for a in coarse_axes(mask.ndim) if mask.shape[a] > 1]
+        if len(axes) < 2:
             break
-        mask = any_of(mask, axis, True)
+        mask = min((any_of(mask, a, True) for a in axes), key=lambda m: float(np.mean(m)))
     return mask
 
 
 def lowest_bit(values: Values) -> int:
     """Exponent of the largest power of two that divides every non-zero value; 0 when all are zero."""
-    nonzero = values[values != 0]
+    nonzero = values[(values != 0) & np.isfinite(values)]
     if not nonzero.size:
         return 0
     mantissa, exponent = np.frexp(nonzero)
     integer = (mantissa * 2.0**53).astype(np.int64)
     low = (integer & -integer).astype(np.float64)
     return int((exponent.astype(np.int64) - 53 + np.log2(low).astype(np.int64)).min())
-
-
-def sums_exactly(magnitude: float, unit: int, bits: int = FLOAT32_BITS) -> bool:
-    """True when fp32 adds multiples of 2**unit with this sum of magnitudes without any rounding, in any order."""
-    return magnitude <= math.ldexp(1.0, bits + unit)

@@ -107,7 +107,7 @@ def _fold_layer(result: Propagation, layer: Layer, rewriter: Rewriter) -> Folded
     bias = None
     if constants:
         total, rest = _contribution(working, constants)
-        bias = merged_bias(layer.bias, total, layer.product, layer.out_channels)
+        bias = merged_bias(layer.bias, total, layer.product, layer.out_channels, dtype_of(layer.call))
         if bias is None:
             constants = {}
         else:

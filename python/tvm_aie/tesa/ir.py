@@ -64,6 +64,14 @@ def bindings_of(func: Any) -> Iterator[tuple[Any, Any]]:
                 yield binding.var, binding.value
 
 
+def casts_of(func: Any) -> Iterator[Any]:
+    """Expressions that a ``match_cast`` of a function reads."""
+    for block in func.body.blocks:
+        for binding in block.bindings:
+            if isinstance(binding, relax.MatchCast):
+                yield binding.value
+
+
 def relax_functions(mod: Any) -> list[tuple[Any, Any]]:
     """``(global variable, function)`` of the Relax functions whose body is a sequence of blocks."""
     found = [(v, f) for v, f in mod.functions_items() if isinstance(f, relax.Function)]

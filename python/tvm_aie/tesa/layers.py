@@ -105,6 +105,8 @@ def layers_of(result: Propagation, graph: Graph) -> Iterator[Layer]:
 def layer_of(result: Propagation, graph: Graph, use: WeightUse) -> Layer | None:
     """One layer; None when its arithmetic is not exact integers."""
     call = result.nodes[use.var].call
+    if op_name(call) not in ("nn.conv2d", "matmul"):
+        return None
     if len(use.operand.shape) not in (2, 4) or len(shape_of(call)) != len(use.operand.shape):
         return None
     weight = integers_of(call.args[use.position], result.constants)

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tvm_aie.tesa.facts import dtype_range
 from tvm_aie.tesa.fold import bias_expression, constant_inputs
 from tvm_aie.tesa.ir import const_array, number, op_name
 from tvm_aie.tesa.layers import Graph, Layer, layers_of
@@ -59,8 +60,11 @@ def _source(graph: Graph, layer: Layer, by_sum: dict[Any, Layer]) -> tuple[Layer
                 points = const_array(value.args[2]).ravel()
                 if found is None or layer.data is None or (found, int(points[0])) != layer.data or points.size != 1:
                     return None
-                scale = found
+                scale = found  # a carrier must not saturate, whatever the zero point
+                highest = min(highest, dtype_range(str(value.attrs.out_dtype))[1] - layer.data[1])
         elif name == "clip":
+            if number(value.args[1]) > math.ldexp(1.0, scale):  # the carrier 1 would not come through
+                return None
             highest = min(highest, math.floor(number(value.args[2]) * math.ldexp(1.0, -scale)))
         elif var in by_sum and op_name(by_sum[var].call):
             sole = graph.sole_user(by_sum[var].use.var)
@@ -84,6 +88,8 @@ def _carriers(total: Int64, high: int) -> list[npt.NDArray[np.int64]]:
 
 def _merge(result: Propagation, graph: Graph, layer: Layer, by_sum: dict[Any, Layer], rewriter: Rewriter) -> int:
     constants = constant_inputs(result, replace_padding(layer))
+    # a constant that no weight reads (a carrier's work done, a channel that stays for alignment) is not merged again
+    constants = {c: v for c, v in constants.items() if layer.weight.values[:, c].any()}
     found = _source(graph, layer, by_sum) if len(constants) > BLOCK else None
     if found is None or layer.data is None:
         return 0

@@ -10,20 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import tvm
 from tvm import relax
 
-from tvm_aie.tesa.attribute import Attribute, Code, Mask, TesaError, narrowest_code, storage_code
+from tvm_aie.tesa.attribute import Attribute, Code, Mask, TesaError, Values
 from tvm_aie.tesa.evaluate import can_evaluate, evaluate
-from tvm_aie.tesa.facts import Fact, coarse_mask, is_integer
-from tvm_aie.tesa.ir import Array, bindings_of, const_array, dtype_of, is_const, is_tensor, op_name, shape_of
+from tvm_aie.tesa.facts import BIG, Fact, coarse_mask, dtype_range, is_integer
+from tvm_aie.tesa.ir import Array, bindings_of, casts_of, const_array, dtype_of, is_const, is_tensor, op_name, shape_of
 from tvm_aie.tesa.rules import Node, Operand, Rule, conservative, everything, load
 
 # Operators whose constant operand is a weight: position of the weight.
-WEIGHTED = {"nn.conv2d": 1, "matmul": 1}
+WEIGHTED = {"matmul": 1} | {f"nn.conv{n}d{kind}": 1 for n in (1, 2, 3) for kind in ("", "_transpose")}
+# Operators of no tensor operand, or of operands of which only the shape matters.
+_CREATES = ("zeros", "ones", "full", "arange", "eye")
+_READS_SHAPE = ("shape_of", "size")
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class Propagation:
     weights: dict[Any, WeightUse] = field(repr=False)
     constants: Constants = field(repr=False)
     order: tuple[Any, ...] = field(repr=False)
+    aliases: dict[Any, Any] = field(repr=False)  # variables bound to a variable, a tuple or an item of one
 
     def fact(self, var: Any, item: int = 0) -> Fact:
         """What is known of a variable (or of one item of a tuple)."""
@@ -63,21 +68,56 @@ class Propagation:
         found: Mask = self.need(var, item) & ~self.fact(var, item).known
         return found
 
+    @cached_property
+    def _grids(self) -> dict[Any, int]:
+        from tvm_aie.tesa.formats import grids
+
+        return grids(self)
+
     def attribute(self, var: Any) -> Attribute:
-        """The propagated attribute: pruned where a constant or not needed, else the narrowest format."""
+        """The propagated attribute: pruned where a constant or not needed, else the narrowest format.
+
+        Raises ``TesaError`` where an attached format cannot be compared with it.
+        """
+        from tvm_aie.tesa.formats import code_of
+
         fact, need = self.fact(var), self.need(var)
-        code = storage_code(fact.dtype)
-        if is_integer(fact.dtype):
-            lo, hi = np.broadcast_arrays(fact.lo, fact.hi)
-            code = narrowest_code(float(lo.min()), float(hi.max()))
         value = np.where(fact.known, fact.value, 0.0)
-        return Attribute.pruned(fact.shape, fact.known | ~need, value, code)
+        mine = Attribute.pruned(fact.shape, fact.known | ~need, value, code_of(self, var, self._grids))
+        return self._met(var, mine)
 
     def weight_attribute(self, use: WeightUse) -> Attribute:
-        """The attribute of a weight: pruned where zero or not needed."""
+        """The attribute of a weight: pruned where zero or not needed, else the narrowest format."""
+        from tvm_aie.tesa.formats import weight_code
+
         array = use.operand.array
         assert array is not None
-        return Attribute.pruned(array.shape, (array == 0) | ~use.needed, 0.0, storage_code(str(array.dtype)))
+        mine = Attribute.pruned(array.shape, (array == 0) | ~use.needed, 0.0, weight_code(self, use))
+        return self._met(self.nodes[use.var].call.args[use.position], mine)
+
+    def constant_attribute(self, var: Any) -> Attribute:
+        """The attribute of a constant that is no weight: its zeros are pruned."""
+        from tvm_aie.tesa.formats import constant_code
+
+        array = self.constants.array(var)
+        return self._met(var, Attribute.pruned(array.shape, array == 0, 0.0, constant_code(self, var)))
+
+    def check(self) -> None:
+        """Raise ``TesaError`` where an attached format cannot be compared with what the tensor holds."""
+        for var in (*self.func.params, *self.order):
+            if str(var.name) in self.constants.attached and len(self.facts.get(var, ())) == 1:
+                self.attribute(var)
+        for use in self.weights.values():
+            if str(getattr(self.nodes[use.var].call.args[use.position], "name", "")) in self.constants.attached:
+                self.weight_attribute(use)
+
+    def _met(self, var: Any, mine: Attribute) -> Attribute:
+        """The meet with the format that the user attached; what is pruned was propagated already."""
+        given = self.constants.attached.get(str(getattr(var, "name", "")))
+        if given is None:
+            return mine
+        codes = np.where(given.mask, np.uint8(Code.NONPRUNED), given.codes).astype(np.uint8)
+        return mine.meet(Attribute(given.shape, codes, np.zeros((1,) * len(given.shape))), str(var.name))
 
 
 class Constants:
@@ -100,7 +140,7 @@ class Constants:
         if not (op_name(value) and is_tensor(var) and can_evaluate(value)):
             return False
         tensors = tensor_arguments(value)
-        if not tensors or not all(self.is_constant(t) for t in tensors):
+        if not all(self.is_constant(t) for t in tensors) or not (tensors or op_name(value) in _CREATES):
             return False
         self.calls[var] = value
         return True
@@ -148,6 +188,15 @@ def result_types(var: Any) -> tuple[tuple[tuple[int, ...], str], ...] | None:
     return None
 
 
+def _representable(values: Values, dtype: str) -> Mask:
+    """Which values a tensor of this element type can hold."""
+    if not is_integer(dtype):
+        return np.ones_like(values, np.bool_)
+    least, most = dtype_range(dtype)
+    found: Mask = (values == np.rint(values)) & (values >= least) & (values <= most)
+    return found
+
+
 class _Sweep:
     """Both sweeps over one function."""
 
@@ -174,6 +223,15 @@ class _Sweep:
         if clash.any():
             where = tuple(int(i) for i in np.argwhere(clash)[0])
             raise TesaError(f"{var.name}: two different constants for element {where}: attached and computed")
+        held = _representable(given.values, fact.dtype)
+        outside = mask & ((given.values < fact.lo) | (given.values > fact.hi) | ~held) & ~np.isinf(given.values)
+        if outside.any():
+            where = tuple(int(i) for i in np.argwhere(outside)[0])
+            limits = f" between {fact.lo.min():g} and {fact.hi.max():g}" if fact.hi.max() < BIG else ""
+            raise TesaError(
+                f"{var.name}: element {where} cannot be the attached constant {given.element(where)}: "
+                f"it is {fact.dtype}{limits}"
+            )
         known = fact.known | mask
         value = np.where(mask, given.values, fact.value)
         return [Fact(fact.shape, fact.dtype, known, value, fact.exact | mask, fact.lo, fact.hi).tidy()]
@@ -201,7 +259,7 @@ class _Sweep:
     def bind(self, var: Any, value: Any) -> list[Fact] | None:
         """Facts of one binding; None when it is no tensor."""
         types = result_types(var)
-        if types is None:
+        if not types:  # no tensor, or an operator that is called for what it does
             return None
         if isinstance(value, relax.Var):
             self.aliases[var] = value
@@ -248,8 +306,10 @@ class _Sweep:
         """Needs of all variables, in reverse order."""
         self.want_all(self.func.body.body)
         values = dict(bindings_of(self.func))
+        for value in casts_of(self.func):  # what a cast is read by is not followed
+            self.want_all(value)
         for var in reversed(self.order):
-            if var in self.constants.calls:
+            if var in self.constants.calls or op_name(values[var]) in _READS_SHAPE:
                 continue
             if var in self.aliases:
                 self.back_alias(var, self.aliases[var])
@@ -297,7 +357,9 @@ def propagate(
     sweep = _Sweep(func, attached or {}, exempt, fallback or conservative)
     sweep.forward()
     sweep.backward()
-    return Propagation(func, sweep.facts, sweep.needed, sweep.nodes, sweep.weights, sweep.constants, tuple(sweep.order))
+    Operand.forget()
+    return Propagation(func, sweep.facts, sweep.needed, sweep.nodes, sweep.weights, sweep.constants, tuple(sweep.order),
+                       sweep.aliases)  # fmt: skip
 
 
 def propagate_module(mod: Any, fallback: Rule | None = None) -> dict[Any, Propagation]:

@@ -100,11 +100,16 @@ def _masked(expr: Any, constants: Constants) -> Integers | None:
     return plain.with_values(rounded) if np.array_equal(rounded, values) else None
 
 
-def merged_bias(bias: Integers | None, extra: Int64, product: int | None, channels: int) -> Integers | None:
-    """``bias + extra * 2**product`` per channel, exact; None when it does not fit 32 bits."""
+def merged_bias(
+    bias: Integers | None, extra: Int64, product: int | None, channels: int, sums: str = "int32"
+) -> Integers | None:
+    """``bias + extra * 2**product`` per channel, exact; None when it does not fit 32 bits.
+
+    ``sums``: element type of the sums of an integer network.
+    """
     if product is None:
         base = np.zeros(channels, np.int64) if bias is None else bias.values.astype(np.int64).ravel()
-        kind = "int32" if bias is None else bias.dtype
+        kind = sums if bias is None else bias.dtype
         total = (np.broadcast_to(base, channels) + extra).astype(kind)  # wraps like the network itself
         return Integers(total, None, kind, kind)
     lsb = product if bias is None or bias.exponent is None else min(product, bias.exponent)

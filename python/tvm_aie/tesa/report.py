@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from tvm_aie.tesa.attribute import any_of, narrowest_code
+from tvm_aie.tesa.attribute import any_of, narrowest_code, storage_code
 from tvm_aie.tesa.eliminate import Elimination, eliminate_function
+from tvm_aie.tesa.formats import weight_code
 from tvm_aie.tesa.ir import relax_functions, variables
 from tvm_aie.tesa.layers import Graph, Layer, layers_of
 from tvm_aie.tesa.propagation import Propagation, propagate
@@ -29,8 +30,8 @@ class TesaRow:
     shape_after: tuple[int, ...]
     sparsity: float
     propagated: float
-    weight_bits: int
-    input_bits: int
+    weight_bits: tuple[int, int]  # as stored, and what the live ones take
+    input_bits: tuple[int, int]
     macs: int
     macs_after: int
     weight_bytes: int
@@ -50,15 +51,17 @@ class TesaReport:
 
     def text(self) -> str:
         """A table for the command line."""
-        head = f"{'layer':28} {'weights (out, in, taps)':>24} {'zero':>7} {'dead':>7} {'bits w/x':>8}"
+        if not self.rows:
+            return "no quantised layer: propagation eliminates in integer arithmetic only (quantize the network first)"
+        head = f"{'layer':28} {'weights (out, in, taps)':>24} {'zero':>7} {'dead':>7} {'bits w, x':>12}"
         lines = [f"{head} {'MACs':>14} {'after':>14} {'bytes':>10} {'after':>10}"]
         for r in self.rows:
             shape = "x".join(map(str, r.shape))
             if r.shape_after != r.shape:
                 shape += "->" + "x".join(map(str, r.shape_after[:2]))
-            bits = f"{r.weight_bits:>4}/{r.input_bits:<3}"
+            bits = ", ".join(f"{a}>{b}" if a != b else f"{a}" for a, b in (r.weight_bits, r.input_bits))
             lines.append(
-                f"{r.name[:28]:28} {shape:>24} {r.sparsity:7.1%} {r.propagated:7.1%} {bits}"
+                f"{r.name[:28]:28} {shape:>24} {r.sparsity:7.1%} {r.propagated:7.1%} {bits:>12}"
                 f" {r.macs:14,} {r.macs_after:14,} {r.weight_bytes:10,} {r.weight_bytes_after:10,}"
             )
             lines += [f"    {cause}" for cause in r.causes]
@@ -66,7 +69,8 @@ class TesaReport:
             before, after = self.total(field), self.total(f"{field}_after")
             saved = 1 - after / before if before else 0.0
             lines.append(f"{name}: {before:,} without propagation, {after:,} with it ({saved:.1%} saved) [estimated]")
-        lines.append("bits are bounds that keep every value; nothing is narrowed")
+        lines.append("zero: in the file; dead: zero, or without effect on any output; MACs, bytes: of live 8x8 blocks;")
+        lines.append("bits w, x: of weights and of the input, as stored > what holds every value (nothing is narrowed)")
         return "\n".join(lines)
 
 
@@ -163,17 +167,20 @@ def _row(result: Propagation, layer: Layer, after: Layer | None, near: _Neighbou
     dead = ~np.broadcast_to(layer.use.needed, weight.shape) | (weight == 0)
     macs, size = _work(layer)
     macs_after, size_after = _work(after) if after else (0, 0)
-    input_bits = 32
-    if fact is not None and layer.data is not None:
-        scale = math.ldexp(1.0, -layer.data[0])
-        input_bits = narrowest_code(float(fact.lo.min()) * scale, float(fact.hi.max()) * scale).bits
-    elif fact is not None:
-        input_bits = narrowest_code(float(fact.lo.min()), float(fact.hi.max())).bits
-    bits = narrowest_code(float(weight.min(initial=0)), float(weight.max(initial=0))).bits
+    input_bits, stored = 32, 32
+    if fact is not None:
+        lo, hi = float(fact.lo.min()), float(fact.hi.max())
+        if layer.data is not None:
+            lo, hi = (math.ldexp(v, -layer.data[0]) for v in (lo, hi))
+            stored = 8
+        stored = stored if layer.data is not None else storage_code(fact.dtype).bits
+        input_bits = min(stored, narrowest_code(lo, hi).bits)
+    bits = weight_code(result, layer.use).bits
     kind = "conv2d" if layer.is_conv else "dense"
     shape_after = _shape(after) if after else (0, 0, 0)
-    return TesaRow(layer.name, kind, _shape(layer), shape_after, float((weight == 0).mean()), float(dead.mean()), bits,
-                   input_bits, macs, macs_after, size, size_after, _causes(result, layer, near))  # fmt: skip
+    return TesaRow(layer.name, kind, _shape(layer), shape_after, float((weight == 0).mean()), float(dead.mean()),
+                   (storage_code(layer.weight.dtype).bits, bits), (stored, input_bits), macs, macs_after, size,
+                   size_after, _causes(result, layer, near))  # fmt: skip
 
 
 def report_of(elimination: Elimination) -> TesaReport:

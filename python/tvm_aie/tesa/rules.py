@@ -24,12 +24,20 @@ KEEP_ELEMENTS = 1 << 16  # larger constants are computed again when a rule asks 
 class Operand:
     """A tensor operand: a fact, or a constant that ``load`` computes."""
 
+    _last: tuple[Operand, Array] | None = None  # the last large constant: one rule asks for it several times
+
     def __init__(self, shape: Shape, dtype: str, fact: Fact | None = None, load: Callable[[], Array] | None = None):
         """Give one of ``fact`` and ``load``."""
         self.shape, self.dtype = shape, dtype
         self._fact, self._load = fact, load
         self._array: Array | None = None
         self.summary: Any = None  # what a rule wants to remember of a constant
+        self.finite: bool | None = None  # of a constant: no infinity, no NaN; None: not looked at yet
+
+    @staticmethod
+    def forget() -> None:
+        """Let the last large constant go."""
+        Operand._last = None
 
     @staticmethod
     def of(source: Fact | Array) -> Operand:
@@ -48,9 +56,13 @@ class Operand:
         """The value of a constant operand."""
         if self._array is not None or self._load is None:
             return self._array
+        if Operand._last is not None and Operand._last[0] is self:
+            return Operand._last[1]
         array = self._load()
         if array.size <= KEEP_ELEMENTS:
             self._array = array
+        else:
+            Operand._last = (self, array)
         return array
 
     @cached_property
@@ -122,6 +134,28 @@ def _nothing(node: Node) -> list[Fact]:
 conservative = Rule(_nothing, needs_all)
 
 
+# Operators that front ends write and that have no closed rule, with the reason. Nothing of their results is known and
+# every element of their operands is needed, unless the caller gives another fallback (``scramble.automatic``).
+CONSERVATIVE = {
+    "call_tir": "a loop nest: what it reads is not looked at",
+    "einsum": "any product of any operands; importers write the common ones as matmul",
+    "one_hot": "the position of a one depends on a computed index",
+    "nonzero": "the shape of the result depends on the data",
+    "unique": "the shape of the result depends on the data",
+    "dynamic_strided_slice": "the bounds are computed",
+    "nn.dropout": "random where it is not removed; the importer of a trained network removes it",
+    "image.grid_sample": "which elements are read is computed",
+    "image.affine_grid": "an image of coordinates, no activation",
+    "image.resize3d": "not met in networks so far",
+    "vision.all_class_non_max_suppression": "which elements are read is computed",
+    "vision.roi_align": "which elements are read is computed",
+    "vision.roi_pool": "which elements are read is computed",
+}
+# Operators that tensors do not flow through: of no operand, or about shapes.
+STRUCTURAL = {"zeros", "ones", "full", "arange", "eye", "eye_like", "shape_of", "size", "shape_to_tensor",
+              "tensor_to_shape"}  # fmt: skip
+
+
 def unbroadcast(mask: Mask, shape: Shape) -> Mask:
     """What a mask over a broadcast result says about an operand of ``shape``."""
     extra = mask.ndim - len(shape)
@@ -137,6 +171,6 @@ def load() -> dict[str, Rule]:
     """The registry with all rules in it."""
     from importlib import import_module
 
-    for module in ("rules_elementwise", "rules_layout", "rules_linear", "rules_window"):
+    for module in ("rules_elementwise", "rules_layout", "rules_rows", "rules_linear", "rules_convnd", "rules_window"):
         import_module(f"tvm_aie.tesa.{module}")
     return RULES

@@ -1,28 +1,32 @@
-"""Rules of element-wise operators, quantisation, normalisation, reductions and softmax."""
+"""Rules of element-wise operators, comparison, selection and quantisation."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from tvm_aie.tesa.attribute import Mask, Values, all_of, any_of
+from tvm_aie.tesa.attribute import Mask, Values, any_of
 from tvm_aie.tesa.evaluate import BINARY, UNARY, along, evaluate
-from tvm_aie.tesa.facts import BIG, Fact, is_integer, lowest_bit, sums_exactly
+from tvm_aie.tesa.facts import BIG, Fact, dtype_range, is_integer, rounded
 from tvm_aie.tesa.ir import number
-from tvm_aie.tesa.rules import Node, Rule, needs_all, register, unbroadcast
+from tvm_aie.tesa.rules import Node, Rule, register, unbroadcast
 
 # Rounding of these is prescribed (or there is none); the others may differ in the last bits between libraries.
-_EXACT_UNARY = {"nn.relu", "abs", "negative", "round", "floor", "ceil", "square"}
-_RISING = {"nn.relu", "sigmoid", "tanh", "exp", "sqrt", "erf", "round", "floor", "ceil", "log"}
-
-
-def _single(values: Values, dtype: str) -> Values:
-    """Round to the result's type: one correctly rounded operation in fp32 equals float64 rounded once."""
-    return values.astype(np.float32).astype(np.float64) if dtype == "float32" else values
+_EXACT_UNARY = {"nn.relu", "abs", "negative", "round", "floor", "ceil", "square", "sign", "trunc", "isnan", "isinf",
+                "isfinite", "logical_not", "bitwise_not"}  # fmt: skip
+_STEPS = {"floor", "ceil", "sign", "trunc", "logical_not", "bitwise_not"}
+_RISING = {"nn.relu", "sigmoid", "tanh", "exp", "sqrt", "erf", "round", "floor", "ceil", "log", "sign", "trunc", "sinh",
+           "atan", "asinh", "nn.selu"}  # fmt: skip
+_RANGE = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "erf": (-1.0, 1.0), "exp": (0.0, BIG), "sqrt": (0.0, BIG),
+          "cosh": (0.0, BIG), "abs": (0.0, BIG), "square": (0.0, BIG), "sin": (-1.0, 1.0), "cos": (-1.0, 1.0),
+          "rsqrt": (0.0, BIG)}  # fmt: skip
+_EXACT_BINARY = {"add", "subtract", "multiply", "maximum", "minimum", "left_shift", "right_shift", "bitwise_and",
+                 "bitwise_or", "bitwise_xor", "logical_and", "logical_or", "logical_xor"}  # fmt: skip
+_COMPARE = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
+_DIVIDE = ("divide", "floor_divide", "floor_mod", "mod")
+_ROOM = 2.0**-20  # how far, relatively, a library's elementary function may be from the true value
 
 
 def _bounds(function: Callable[[Values], Values], lo: Values, hi: Values) -> tuple[Values, Values]:
@@ -32,41 +36,110 @@ def _bounds(function: Callable[[Values], Values], lo: Values, hi: Values) -> tup
     return np.clip(low, -BIG, BIG), np.clip(high, -BIG, BIG)
 
 
+def _widened(lo: Values, hi: Values, room: Values | float = 0.0, relative: float = _ROOM) -> tuple[Values, Values]:
+    """Bounds with room for rounding. A bound of zero stays: rounding does not change a sign."""
+    low = np.where(lo != 0, lo - relative * abs(lo) - room, lo)
+    high = np.where(hi != 0, hi + relative * abs(hi) + room, hi)
+    return np.clip(low, -BIG, BIG), np.clip(high, -BIG, BIG)
+
+
+def _finite(values: Values) -> Mask:
+    found: Mask = np.isfinite(values)
+    return found
+
+
 def _unary(node: Node) -> list[Fact]:
     x, function = node.operands[0].fact, UNARY[node.name]
+    given = np.where(x.known, x.value, 0.0)
+    if node.name == "bitwise_not":
+        given = given.astype(np.int64)
     with np.errstate(all="ignore"):
-        value = np.nan_to_num(_single(function(np.where(x.known, x.value, 0.0)), node.dtype))
+        value = rounded(np.asarray(function(given), np.float64), node.dtype)
+    known = x.known & _finite(value) & (_finite(given) | (node.name in ("nn.relu", "abs", "isinf", "isfinite")))
     lo, hi = np.full_like(x.lo, -BIG), np.full_like(x.hi, BIG)
-    if node.name in _RISING:
+    if node.name in _RISING and not (node.name == "log" and (x.lo <= 0).any()):
         lo, hi = _bounds(function, x.lo, x.hi)
-    elif node.name in ("abs", "square"):
-        lo = np.zeros_like(x.lo)
+        if node.name not in _EXACT_UNARY:
+            lo, hi = _widened(lo, hi, 1e-6)
+    least, most = _RANGE.get(node.name, (-BIG, BIG))
+    lo, hi = np.clip(lo, least, most), np.clip(hi, least, most)
     exact = x.exact if node.name in _EXACT_UNARY else np.zeros_like(x.exact)
-    fact = Fact(x.shape, node.dtype, x.known, value, exact, lo, hi)
+    if node.name in _STEPS:  # the last bit of a constant decides which step it is on
+        known = known & x.exact
+    if node.name == "round":  # halves go to even in some libraries, away from zero in others
+        exact = exact & (abs(given - np.trunc(given)) != 0.5)
+        known, lo, hi = known & exact, np.floor(x.lo), np.ceil(x.hi)
+    fact = Fact(x.shape, node.dtype, known, np.where(known, value, 0.0), exact, lo, hi)
     return [fact.collapsed() if node.name == "nn.relu" else fact]
 
 
-def _leaky(node: Node) -> list[Fact]:
-    x, alpha = node.operands[0].fact, float(node.call.attrs.alpha)
-    scaled = [np.where(a < 0, a * alpha, a) for a in (x.value, x.lo, x.hi)]
+def _bent(node: Node, x: Fact, slope: Values, sure: Mask) -> Fact:
+    """x where it is not negative, ``slope`` times x elsewhere."""
+    def bend(a: Values) -> Values:
+        return np.where(a < 0, a * slope, a)
+
+    low, high = bend(x.lo), bend(x.hi)
+    crosses = (x.lo < 0) & (x.hi > 0)
+    lo, hi = np.minimum(low, high), np.maximum(low, high)
+    lo, hi = np.where(crosses, np.minimum(lo, 0), lo), np.where(crosses, np.maximum(hi, 0), hi)
+    lo, hi = _widened(lo, hi)
+    positive = x.known & (x.value >= 0)
+    known = positive | (x.known & sure)
     # a negative constant is rounded by fp32 but not by the array, which scales the accumulator
-    return [Fact(x.shape, node.dtype, x.known, _single(scaled[0], node.dtype), x.exact & (x.value >= 0), *scaled[1:])]
+    return Fact(node.shape, node.dtype, known, rounded(bend(x.value), node.dtype), x.exact & (x.value >= 0), lo, hi)
+
+
+def _leaky(node: Node) -> list[Fact]:
+    return [_bent(node, node.operands[0].fact, np.asarray(float(node.call.attrs.alpha)), np.asarray(True))]
+
+
+def _prelu(node: Node) -> list[Fact]:
+    slope, rank, axis = node.operands[1].fact, len(node.shape), int(node.call.attrs.axis)
+    value, known = (along(np.broadcast_to(a, slope.shape), rank, axis) for a in (slope.value, slope.known))
+    out = _bent(node, node.operands[0].fact, value, known)
+    if not known.all():
+        lo = np.where(known | (node.operands[0].fact.lo >= 0), out.lo, -BIG)
+        hi = np.where(known | (node.operands[0].fact.lo >= 0), out.hi, BIG)
+        out = Fact(out.shape, out.dtype, out.known, out.value, out.exact, lo, hi)
+    return [out]
+
+
+def _prelu_needs(node: Node, _outs: Sequence[Fact], live: Sequence[Mask]) -> list[Mask]:
+    slope, axis = node.operands[1], int(node.call.attrs.axis) % len(node.shape)
+    negative = live[0] & (node.operands[0].fact.lo < 0)
+    others = tuple(a for a in range(len(node.shape)) if a != axis)
+    per_channel = any_of(negative, others)
+    shape = per_channel.shape if slope.shape[0] != 1 else (1,)
+    return [live[0], per_channel if shape == per_channel.shape else any_of(per_channel, 0, True)]
 
 
 def _clip(node: Node) -> list[Fact]:
     x = node.operands[0].fact
-    low, high = (number(node.call.args[i]) for i in (1, 2))
+    low, high = (float(rounded(np.asarray(number(node.call.args[i])), node.dtype)) for i in (1, 2))
+    whole = all(abs(v) > BIG or v == round(v) for v in (low, high) if np.isfinite(v))
+    if low > high or (is_integer(node.dtype) and not whole):
+        return node.top()
     arrays = [np.clip(a, low, high) for a in (x.value, x.lo, x.hi)]
-    return [Fact(x.shape, node.dtype, x.known, arrays[0], x.exact, *arrays[1:]).collapsed()]
+    return [Fact(node.shape, node.dtype, x.known, arrays[0], x.exact, *arrays[1:]).collapsed()]
 
 
 def _astype(node: Node) -> list[Fact]:
     x = node.operands[0].fact
-    if is_integer(node.dtype) and not is_integer(x.dtype):
-        return node.top()
-    value = _single(x.value, node.dtype)
+    if node.dtype == "bool":
+        zero, other = x.known & (x.value == 0), ((x.known & x.exact & (x.value != 0)) | (x.lo > 0) | (x.hi < 0))
+        lo, hi = np.where(other, 1.0, 0.0), np.where(zero & x.exact, 0.0, 1.0)
+        value, sure = (x.value != 0).astype(np.float64), x.known & x.exact
+        return [Fact(node.shape, node.dtype, sure, value, sure, lo, hi).collapsed()]
+    if is_integer(node.dtype) and not is_integer(x.dtype):  # truncated; out of range is not defined
+        least, most = dtype_range(node.dtype)
+        inside = (x.lo >= least) & (x.hi <= most)
+        known = x.known & x.exact & (x.value >= least) & (x.value <= most)
+        lo, hi = np.where(inside, np.trunc(x.lo), least), np.where(inside, np.trunc(x.hi), most)
+        return [Fact(node.shape, node.dtype, known, np.trunc(x.value), known, lo, hi)]
+    value = rounded(x.value, node.dtype)
     exact = x.exact & (value == x.value)
-    return [Fact(x.shape, node.dtype, x.known, value, exact, x.lo, x.hi)]
+    lo, hi = (x.lo, x.hi) if is_integer(node.dtype) else _widened(x.lo, x.hi, 0.0, 2.0**-23)
+    return [Fact(node.shape, node.dtype, x.known, value, exact, lo, hi)]
 
 
 def _same_element(node: Node, _outs: Sequence[Fact], live: Sequence[Mask]) -> list[Mask]:
@@ -75,7 +148,8 @@ def _same_element(node: Node, _outs: Sequence[Fact], live: Sequence[Mask]) -> li
 
 
 def _products(a: Fact, b: Fact) -> tuple[Values, Values]:
-    corners = [x * y for x in (a.lo, a.hi) for y in (b.lo, b.hi)]
+    with np.errstate(over="ignore"):
+        corners = [x * y for x in (a.lo, a.hi) for y in (b.lo, b.hi)]
     corners = [np.clip(c, -BIG, BIG) for c in np.broadcast_arrays(*corners)]
     return np.minimum.reduce(corners), np.maximum.reduce(corners)
 
@@ -89,48 +163,136 @@ def _binary_bounds(name: str, a: Fact, b: Fact) -> tuple[Values, Values]:
         return _products(a, b)
     if name in ("maximum", "minimum"):
         return BINARY[name](a.lo, b.lo), BINARY[name](a.hi, b.hi)
+    if name == "right_shift" and (b.known & b.exact & (b.value >= 0) & (b.value < 63)).all() and is_integer(a.dtype):
+        by = np.exp2(b.value)
+        return np.floor(a.lo / by), np.floor(a.hi / by)
     full = np.broadcast_shapes(a.lo.shape, b.lo.shape)
     return np.full(full, -BIG), np.full(full, BIG)
 
 
-def _binary(node: Node) -> list[Fact]:
-    rank = len(node.shape)
-    a, b = (o.fact.ranked(rank) for o in node.operands)
-    known, exact = a.known & b.known, a.exact & b.exact
+def _binary_values(name: str, a: Fact, b: Fact, dtype: str) -> tuple[Values, Mask]:
+    """Values of two constants, and where they are worth something."""
+    left, right = np.where(a.known, a.value, 0.0), np.where(b.known, b.value, 1.0 if name in _DIVIDE else 0.0)
+    valid: Any = True
+    if is_integer(a.dtype):
+        if name in _DIVIDE:
+            valid = right != 0
+            right = np.where(valid, right, 1.0)
+        if name in ("left_shift", "right_shift"):
+            valid = (right >= 0) & (right < 32) & (abs(left) < 2.0**31)
+            left, right = np.where(valid, left, 0.0), np.where(valid, right, 0.0)
+        if name not in ("add", "subtract", "multiply", "maximum", "minimum"):
+            left, right = left.astype(np.int64), right.astype(np.int64)
     with np.errstate(all="ignore"):
-        value = BINARY[node.name](np.where(a.known, a.value, 0.0), np.where(b.known, b.value, 0.0))
-        value = np.nan_to_num(_single(value, node.dtype))
-    if node.name == "multiply":
-        gate = a.zero | b.zero
-        known, exact = known | gate, exact | (a.zero & a.exact) | (b.zero & b.exact)
-        value = np.where(gate, 0.0, value)
-    if node.name not in ("add", "subtract", "multiply", "maximum", "minimum"):
+        value = rounded(np.asarray(BINARY[name](left, right), np.float64), dtype)
+    infinite = np.isinf(left) | np.isinf(right)
+    good = np.asarray(valid) & (_finite(value) | (infinite & ~np.isnan(value)))
+    return np.where(good, value, 0.0), np.broadcast_to(good, value.shape)
+
+
+def _binary(node: Node) -> list[Fact]:
+    rank, integer = len(node.shape), is_integer(node.dtype)
+    a, b = (o.fact.ranked(rank) for o in node.operands)
+    value, good = _binary_values(node.name, a, b, node.dtype)
+    known, exact = a.known & b.known & good, a.exact & b.exact
+    if node.name in ("multiply", "bitwise_and", "logical_and"):
+        # zero times what is computed is zero; times an infinite constant it is NaN
+        gates = [(x.zero & ~(y.known & np.isinf(y.value)), x.exact) for x, y in ((a, b), (b, a))]
+        for gate, sure in gates:
+            known, exact = known | gate, exact | (gate & sure)
+            value = np.where(gate, 0.0, value)
+    if node.name in ("add", "subtract"):  # an infinite constant swallows what is computed, as attention masks do
+        for mine, other, sign in ((a, b, 1.0), (b, a, 1.0 if node.name == "add" else -1.0)):
+            swallows = mine.known & np.isinf(mine.value) & ~other.known
+            known, exact = known | swallows, exact | (swallows & mine.exact)
+            value = np.where(swallows, sign * mine.value, value)
+    if node.name not in _EXACT_BINARY and not integer:
         exact = exact & False
-    if node.name == "divide" and is_integer(node.dtype):
-        return node.top()
     lo, hi = _binary_bounds(node.name, a, b)
-    if not is_integer(node.dtype):  # fp32 may round the true bound outwards by one unit
-        room = 2.0**-23
-        lo, hi = lo - np.where(lo != 0, room * abs(lo), 0), hi + np.where(hi != 0, room * abs(hi), 0)
-        lo, hi = (np.where((abs(v) >= BIG), np.sign(v) * BIG, v) for v in (lo, hi))
-    fact = Fact(node.shape, node.dtype, known, value, exact, lo, hi)
-    settles = node.name in ("maximum", "minimum") or is_integer(node.dtype)
+    lo, hi = np.clip(lo, -BIG, BIG), np.clip(hi, -BIG, BIG)
+    if not integer:  # fp32 may round the true bound outwards by one unit
+        lo, hi = _widened(lo, hi, 0.0, 2.0**-23)
+    fact = Fact(node.shape, node.dtype, known, np.where(known, value, 0.0), exact, lo, hi)
+    settles = node.name in ("maximum", "minimum") or integer
     return [fact.tidy().collapsed() if settles else fact]
 
 
 def _binary_needs(node: Node, _outs: Sequence[Fact], live: Sequence[Mask]) -> list[Mask]:
     rank, masks = len(node.shape), []
     facts = [o.fact.ranked(rank) for o in node.operands]
+    gated = node.name in ("multiply", "bitwise_and", "logical_and")
     for mine, operand in enumerate(node.operands):
-        need = live[0] & ~facts[1 - mine].zero if node.name == "multiply" else live[0]
+        need = live[0] & ~facts[1 - mine].zero if gated else live[0]
         masks.append(unbroadcast(need, operand.shape))
     return masks
 
 
+def _compare(node: Node) -> list[Fact]:
+    """Ranges that do not overlap settle a comparison; so do two constants that are exact."""
+    rank = len(node.shape)
+    a, b = (o.fact.ranked(rank) for o in node.operands)
+    if "greater" in node.name:
+        a, b = b, a
+    name = node.name.replace("greater", "less")
+    both = a.known & b.known & a.exact & b.exact & np.isfinite(a.value) & np.isfinite(b.value)
+    if name in ("less", "less_equal"):
+        yes, no = (a.hi < b.lo, a.lo >= b.hi) if name == "less" else (a.hi <= b.lo, a.lo > b.hi)
+    else:
+        apart, same = (a.hi < b.lo) | (a.lo > b.hi), both & (a.value == b.value)
+        yes, no = (same, apart) if name == "equal" else (apart, same)
+    known = yes | no
+    lo, hi = yes.astype(np.float64), (~no).astype(np.float64)
+    return [Fact(node.shape, node.dtype, known, lo, known, lo, hi)]
+
+
+def _where(node: Node) -> list[Fact]:
+    rank = len(node.shape)
+    c, a, b = (o.fact.ranked(rank) for o in node.operands)
+    sure = c.known & c.exact
+    first, second = sure & (c.value != 0), sure & (c.value == 0)
+    same = a.known & b.known & (a.value == b.value)
+    known = (first & a.known) | (second & b.known) | (~sure & same)
+    value = np.where(second | (~sure & ~a.known), b.value, a.value)
+    exact = np.where(first, a.exact, np.where(second, b.exact, a.exact & b.exact))
+    lo = np.where(first, a.lo, np.where(second, b.lo, np.minimum(a.lo, b.lo)))
+    hi = np.where(first, a.hi, np.where(second, b.hi, np.maximum(a.hi, b.hi)))
+    return [Fact(node.shape, node.dtype, known, np.where(known, value, 0.0), exact & known, lo, hi)]
+
+
+def _where_needs(node: Node, _outs: Sequence[Fact], live: Sequence[Mask]) -> list[Mask]:
+    rank = len(node.shape)
+    c, a, b = (o.fact.ranked(rank) for o in node.operands)
+    sure = c.known & c.exact
+    same = a.known & b.known & a.exact & b.exact & (a.value == b.value)
+    needs = [live[0] & ~same & ~sure, live[0] & ~(sure & (c.value == 0)), live[0] & ~(sure & (c.value != 0))]
+    return [unbroadcast(n, o.shape) for n, o in zip(needs, node.operands, strict=True)]
+
+
+def _fma(node: Node) -> list[Fact]:
+    """a * b + c: nothing but the case of three constants; rounded once or twice."""
+    rank = len(node.shape)
+    a, b, c = (o.fact.ranked(rank) for o in node.operands)
+    known = (a.known & b.known & c.known) & np.isfinite(a.value * b.value + c.value)
+    top = node.top()[0]
+    return [Fact(node.shape, node.dtype, known, a.value * b.value + c.value, known & False, top.lo, top.hi)]
+
+
+def _each(node: Node, _outs: Sequence[Fact], live: Sequence[Mask]) -> list[Mask]:
+    return [unbroadcast(live[0], o.shape) for o in node.operands]
+
+
+def _smooth(node: Node) -> list[Fact]:
+    """Element-wise, with attributes: softplus."""
+    x = node.operands[0].fact
+    value = np.asarray(evaluate(node.call, [np.where(x.known, x.value, 0.0)]), np.float64)
+    top = node.top()[0]
+    return [Fact(node.shape, node.dtype, x.known & _finite(value), value, x.known & False, top.lo * 0, top.hi)]
+
+
 def _scale_axis(node: Node) -> tuple[Values, Values] | None:
-    """Scale and zero point ready to broadcast; None when they are not constants."""
+    """Scale and zero point ready to broadcast; None when they are not constants, or no scale at all."""
     scale, zero = node.operands[1].array, node.operands[2].array
-    if scale is None or zero is None:
+    if scale is None or zero is None or not (np.isfinite(scale) & (scale > 0)).all():
         return None
     rank, axis = len(node.shape), int(node.call.attrs.axis)
     return along(scale.astype(np.float64), rank, axis), along(zero.astype(np.float64), rank, axis)
@@ -138,15 +300,17 @@ def _scale_axis(node: Node) -> tuple[Values, Values] | None:
 
 def _quantize(node: Node) -> list[Fact]:
     parameters, x = _scale_axis(node), node.operands[0].fact
-    if parameters is None:
+    if parameters is None or not is_integer(node.dtype):
         return node.top()
     scale, zero = parameters
-    info = np.iinfo(node.dtype)
-    arrays = [np.clip(np.rint(a / scale) + zero, info.min, info.max) for a in (x.value, x.lo, x.hi)]
+    least, most = dtype_range(node.dtype)
     dyadic = np.frexp(scale)[0] == 0.5  # otherwise a library may multiply by the reciprocal
+    room = np.where(dyadic, 0.0, _ROOM)
+    lo, hi = x.lo - room * abs(x.lo), x.hi + room * abs(x.hi)
+    arrays = [np.clip(np.rint(a / scale) + zero, least, most) for a in (x.value, lo, hi)]
     known = np.broadcast_to(x.known, np.broadcast_shapes(x.known.shape, scale.shape))
-    exact = x.exact & (dyadic | (x.value == 0))
-    return [Fact(node.shape, node.dtype, known, arrays[0], exact, *arrays[1:]).collapsed()]
+    exact = x.exact & (dyadic | (x.value == 0))  # otherwise bounds on one level say it
+    return [Fact(node.shape, node.dtype, known & exact, arrays[0], exact, *arrays[1:]).collapsed()]
 
 
 def _dequantize(node: Node) -> list[Fact]:
@@ -154,143 +318,26 @@ def _dequantize(node: Node) -> list[Fact]:
     if parameters is None:
         return node.top()
     scale, zero = parameters
-    arrays = [_single((a - zero) * scale, node.dtype) for a in (x.value, x.lo, x.hi)]
-    known = np.broadcast_to(x.known, arrays[0].shape)
-    return [Fact(node.shape, node.dtype, known, arrays[0], np.broadcast_to(x.exact, known.shape), *arrays[1:])]
+    arrays = [rounded((a - zero) * scale, node.dtype) for a in (x.value, x.lo, x.hi)]
+    small = abs(x.value - zero) <= 2.0**24  # larger integers are rounded to fp32 before the product
+    lo, hi = _widened(arrays[1], arrays[2], 0.0, 2.0**-22) if not is_small(x.dtype) else (arrays[1], arrays[2])
+    return [Fact(node.shape, node.dtype, x.known, arrays[0], x.exact & x.known & small, lo, hi)]
 
 
-def _batch_norm(node: Node) -> list[Fact]:
-    rank, axis = len(node.shape), int(node.call.attrs.axis)
-    x, parameters = node.operands[0].fact, [o.array for o in node.operands[1:5]]
-    rest = [Fact.top(*r) for r in node.results[1:]]
-    if any(p is None for p in parameters):
-        return [node.top()[0], *rest]
-    gamma, beta, mean, var = (along(p.astype(np.float64), rank, axis) for p in parameters if p is not None)
-    slope = gamma / np.sqrt(var + float(node.call.attrs.epsilon))
-    at = [(a - mean) * slope + beta for a in (x.value, x.lo, x.hi)]
-    room = 1e-5 * (abs(at[1]) + abs(at[2]) + abs(beta) + abs(mean * slope))
-    known = x.known | (gamma == 0)
-    lo, hi = np.minimum(at[1], at[2]) - room, np.maximum(at[1], at[2]) + room
-    value = np.where(known, np.where(gamma == 0, beta, at[0]), 0.0)
-    fact = Fact(node.shape, node.dtype, known, value, known & False, lo, hi)
-    return [fact, *rest]
-
-
-def _batch_norm_needs(node: Node, _outs: Sequence[Fact], live: Sequence[Mask]) -> list[Mask]:
-    axis, gamma = int(node.call.attrs.axis), node.operands[1].array
-    need = live[0]
-    if gamma is not None:
-        need = need & ~along(gamma == 0, need.ndim, axis)
-    per_channel = any_of(live[0], tuple(a for a in range(live[0].ndim) if a != axis % live[0].ndim))
-    return [need] + [per_channel] * (len(node.operands) - 1)
-
-
-def _normal_axes(node: Node) -> tuple[int, ...]:
-    """The axes over which softmax or a normalisation mixes elements."""
-    rank, attrs = len(node.shape), node.call.attrs
-    axes = (attrs.axis,) if "softmax" in node.name else attrs.axes
-    return tuple(int(a) % rank for a in axes)
-
-
-def _whole(array: Mask, axes: tuple[int, ...], combine: Callable[..., Mask]) -> Mask:
-    return combine(array, axis=axes, keepdims=True)
-
-
-def _softmax(node: Node) -> list[Fact]:
-    x, axes = node.operands[0].fact, _normal_axes(node)
-    known = _whole(x.known, axes, np.all)
-    out = node.top()[0]
-    if node.name == "nn.softmax":
-        out = replace(out, lo=np.zeros_like(out.lo), hi=np.ones_like(out.hi))
-    if known.any() and node.name == "nn.softmax":
-        value = evaluate(node.call, [np.broadcast_to(x.value, x.shape)])
-        out = replace(out, known=np.broadcast_to(known, np.broadcast_shapes(known.shape, value.shape)), value=value)
-    return [out]
-
-
-def _softmax_needs(node: Node, _outs: Sequence[Fact], live: Sequence[Mask]) -> list[Mask]:
-    return [_whole(live[0], _normal_axes(node), np.any)]
-
-
-def _layer_norm(node: Node) -> list[Fact]:
-    x, axes = node.operands[0].fact, _normal_axes(node)
-    gamma, beta = (o.array for o in node.operands[1:3])
-    if gamma is None or beta is None:
-        return node.top()
-    whole, rank = _whole(x.known, axes, np.all), len(node.shape)
-    sides = (1,) * (rank - gamma.ndim) + gamma.shape
-    known = whole | (gamma == 0).reshape(sides)
-    inputs = np.broadcast_to(np.where(x.known, x.value, 0.0), x.shape)
-    value = evaluate(node.call, [inputs, gamma.astype(np.float64), beta.astype(np.float64)])
-    value = np.where((gamma == 0).reshape(sides), beta.astype(np.float64).reshape(sides), value)
-    return [replace(node.top()[0], known=known, value=np.where(known, value, 0.0))]
-
-
-def _layer_norm_needs(node: Node, _outs: Sequence[Fact], live: Sequence[Mask]) -> list[Mask]:
-    axes, gamma = _normal_axes(node), node.operands[1].array
-    need = live[0]
-    if gamma is not None:
-        need = need & (gamma != 0).reshape((1,) * (need.ndim - gamma.ndim) + gamma.shape)
-    rows = np.broadcast_to(live[0], np.broadcast_shapes(live[0].shape, need.shape))
-    sides = tuple(a for a in range(live[0].ndim) if a not in axes)
-    affine = any_of(rows, sides)
-    return [_whole(need, axes, np.any)] + [affine] * (len(node.operands) - 1)
-
-
-def _axes(node: Node) -> tuple[int, ...]:
-    rank = len(node.operands[0].shape)
-    axis = node.call.attrs.axis
-    return tuple(range(rank)) if axis is None else tuple(int(a) % rank for a in axis)
-
-
-def _reduced(node: Node, array: Any, axes: tuple[int, ...]) -> Any:
-    """Drop the reduced axes (now of length 1) unless the operator keeps them."""
-    if bool(node.call.attrs.keepdims):
-        return array
-    return array.reshape([d for a, d in enumerate(array.shape) if a not in axes])
-
-
-def _reduce(node: Node) -> list[Fact]:
-    x, axes = node.operands[0].fact, _axes(node)
-    count = math.prod(x.shape[a] for a in axes)
-    known = all_of(x.known, axes, True)
-    full = [np.broadcast_to(a, [x.shape[i] if i in axes else n for i, n in enumerate(a.shape)])
-            for a in np.broadcast_arrays(*x.arrays())]  # fmt: skip
-    function: Callable[..., Values] = {"max": np.max, "min": np.min}.get(node.name, np.sum)
-    over = 1 / count if node.name == "mean" else 1.0
-    value, lo, hi = (function(full[i], axis=axes, keepdims=True) * over for i in (1, 3, 4))
-    exact = all_of(full[2], axes, True)
-    if function is np.sum and not is_integer(node.dtype):
-        magnitude = float(abs(np.where(full[0], full[1], 0.0)).sum(axis=axes).max(initial=0))
-        if not sums_exactly(magnitude, lowest_bit(x.value[x.known])):
-            exact = exact & False
-        if node.name == "mean":  # dividing a multiple of the count is exact; anything else rounds
-            exact = exact & (full[1].max(axis=axes, keepdims=True) == full[1].min(axis=axes, keepdims=True))
-        room = 1e-5 * np.maximum(abs(full[3]), abs(full[4])).sum(axis=axes, keepdims=True) * over
-        lo, hi = np.where(lo != 0, lo - room, lo), np.where(hi != 0, hi + room, hi)
-    if node.name == "mean" and is_integer(node.dtype):
-        return node.top()
-    arrays = [_reduced(node, a, axes) for a in (known, np.where(known, value, 0.0), exact, lo, hi)]
-    return [Fact(node.shape, node.dtype, *arrays)]
-
-
-def _reduce_needs(node: Node, _outs: Sequence[Fact], live: Sequence[Mask]) -> list[Mask]:
-    axes, mask = _axes(node), live[0]
-    if not bool(node.call.attrs.keepdims):
-        mask = mask.reshape([1 if a in axes else mask.shape[a - sum(r < a for r in axes)]
-                             for a in range(len(node.operands[0].shape))])  # fmt: skip
-    return [mask]
+def is_small(dtype: str) -> bool:
+    """True for integers that fp32 holds."""
+    return dtype_range(dtype)[1] < 2.0**24
 
 
 register(Rule(_unary, _same_element), *UNARY)
 register(Rule(_leaky, _same_element), "nn.leakyrelu")
+register(Rule(_prelu, _prelu_needs), "nn.prelu")
 register(Rule(_clip, _same_element), "clip")
 register(Rule(_astype, _same_element), "astype")
-register(Rule(_binary, _binary_needs), *BINARY)
+register(Rule(_binary, _binary_needs), *(name for name in BINARY if name not in _COMPARE))
+register(Rule(_compare, _each), *_COMPARE)
+register(Rule(_where, _where_needs), "where")
+register(Rule(_fma, _each), "ewise_fma")
+register(Rule(_smooth, _same_element), "nn.softplus")
 register(Rule(_quantize, _same_element), "quantize")
 register(Rule(_dequantize, _same_element), "dequantize")
-register(Rule(_batch_norm, _batch_norm_needs), "nn.batch_norm")
-register(Rule(_softmax, _softmax_needs), "nn.softmax", "nn.log_softmax")
-register(Rule(_layer_norm, _layer_norm_needs), "nn.layer_norm")
-register(Rule(_reduce, _reduce_needs), "mean", "sum", "max", "min")
-register(Rule(lambda node: node.top(), needs_all), "variance")

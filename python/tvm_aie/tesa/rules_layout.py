@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from tvm_aie.tesa.attribute import Mask
-from tvm_aie.tesa.evaluate import evaluate, split_points, strided_slice
+from tvm_aie.tesa.evaluate import can_evaluate, evaluate
+from tvm_aie.tesa.evaluate_moves import split_points, strided_slice
 from tvm_aie.tesa.facts import Fact, Shape
 from tvm_aie.tesa.ir import Array
-from tvm_aie.tesa.rules import Node, Rule, conservative, register
+from tvm_aie.tesa.rules import Node, Rule, conservative, everything, register
 
 _OUTSIDE = -1
 
@@ -113,55 +115,101 @@ def _slice(node: Node) -> list[Fact]:
     return [x.mapped(cut, node.shape)]
 
 
-def index_map(node: Node) -> Array:
-    """For each result element the flat index of the operand element it is, -1 where it is new (padding)."""
-    shape = node.operands[0].shape
+# Operands whose elements are moved, where it is not the first alone; None: all of them.
+_MOVED: dict[str, tuple[int, ...] | None] = {"stack": None, "scatter_elements": (0, 2), "scatter_nd": (0, 2)}
+# Operators that move by an operand of indices.
+_INDEXED = ("take", "gather_elements", "gather_nd", "scatter_elements", "scatter_nd")
+
+
+def moved_operands(node: Node) -> tuple[int, ...]:
+    """Positions of the operands whose elements the result consists of."""
+    found = _MOVED.get(node.name, (0,))
+    return tuple(range(len(node.operands))) if found is None else found
+
+
+def is_move(node: Node) -> bool:
+    """True when the index map is known: indices are constants in range, a scatter writes no element twice."""
     if node.name == "nn.pad":
-        index = np.arange(1, math.prod(shape) + 1).reshape(shape)
+        return str(node.call.attrs.pad_mode) == "constant"
+    if not can_evaluate(node.call):
+        return False
+    if node.name not in _INDEXED:
+        return True
+    index, shape = node.operands[1].array, node.operands[0].shape
+    if index is None or (node.name == "take" and node.call.attrs.axis is None and len(shape) != 1):
+        return False
+    if node.name.endswith("_nd"):
+        lengths = np.asarray(shape[: index.shape[-1]])
+    else:
+        axis = 0 if node.call.attrs.axis is None else int(node.call.attrs.axis)
+        lengths = np.asarray(shape[axis])
+    if ((index < 0) | (index >= lengths)).any():  # TVM reads beyond the tensor; importers make indices positive
+        return False
+    if not node.name.startswith("scatter"):
+        return True
+    written = np.count_nonzero(index_map(node) >= math.prod(shape))
+    return bool(written == math.prod(node.operands[2].shape))
+
+
+def index_map(node: Node) -> Array:
+    """For each result element the place of the element it is among all elements of the moved operands in a row;
+    -1 where it is new (padding)."""
+    moved, start = moved_operands(node), 1
+    operands: list[Any] = []
+    for position, operand in enumerate(node.operands):
+        if position in moved:
+            size = math.prod(operand.shape)
+            operands.append(np.arange(start, start + size).reshape(operand.shape))
+            start += size
+        else:
+            operands.append(operand.array)
+    if node.name == "nn.pad":
         widths = [int(w) for w in node.call.attrs.pad_width]
-        pairs = list(zip(widths[::2], widths[1::2], strict=True))
-        return np.pad(index, pairs) - 1
-    operands = [np.arange(math.prod(shape)).reshape(shape), *(o.array for o in node.operands[1:])]
-    found: Array = evaluate(node.call, operands)
+        return np.pad(operands[0], list(zip(widths[::2], widths[1::2], strict=True))) - 1
+    found: Array = evaluate(node.call, operands) - 1
     return found
 
 
 def _gather(node: Node) -> list[Fact]:
-    x, index = node.operands[0].fact, index_map(node)
+    if not is_move(node):
+        return node.top()
+    facts, index = [node.operands[p].fact for p in moved_operands(node)], index_map(node)
     outside = index == _OUTSIDE
     fill = float(node.call.attrs.pad_value) if node.name == "nn.pad" else 0.0
+    new = (True, fill, True, fill, fill)
     out = []
-    for array, new in zip(x.arrays(), (True, fill, True, fill, fill), strict=True):
-        moved = np.broadcast_to(array, x.shape).ravel()[np.where(outside, 0, index)]
-        out.append(np.where(outside, np.asarray(new, array.dtype), moved))
+    for column, value in zip(zip(*(f.arrays() for f in facts), strict=True), new, strict=True):
+        flat = [np.broadcast_to(a, f.shape).ravel() for a, f in zip(column, facts, strict=True)]
+        moved = np.concatenate(flat)[np.where(outside, 0, index)]
+        out.append(np.where(outside, np.asarray(value, moved.dtype), moved))
     return [Fact(node.shape, node.dtype, *out)]
 
 
-def _scatter(node: Node, _outs: Sequence[Fact], live: Sequence[Mask]) -> list[Mask]:
-    shape, index = node.operands[0].shape, index_map(node)
+def _scatter(node: Node, outs: Sequence[Fact], live: Sequence[Mask]) -> Sequence[Mask]:
+    if not is_move(node):
+        return conservative.backward(node, outs, live)
+    index, moved = index_map(node), moved_operands(node)
     wanted = np.broadcast_to(live[0], node.shape) & (index != _OUTSIDE)
-    mask = np.zeros(math.prod(shape), np.bool_)
+    mask = np.zeros(sum(math.prod(node.operands[p].shape) for p in moved), np.bool_)
     mask[index[wanted]] = True
-    rest = [np.zeros((1,) * len(o.shape), np.bool_) for o in node.operands[1:]]
-    return [mask.reshape(shape), *rest]
+    ends = np.cumsum([math.prod(node.operands[p].shape) for p in moved])[:-1]
+    parts = iter(np.split(mask, ends))
+    return [next(parts).reshape(o.shape) if p in moved else everything(o.shape, False)
+            for p, o in enumerate(node.operands)]  # fmt: skip
 
 
-def _take(node: Node) -> list[Fact]:
-    return node.top() if node.operands[1].array is None else _gather(node)
+def _filled(node: Node) -> list[Fact]:
+    """zeros_like and its relatives: a constant, whatever the operand holds."""
+    fill = node.operands[-1].array if node.name == "full_like" else np.zeros(1) + (node.name == "ones_like")
+    if fill is None or not np.isfinite(fill).all():
+        return node.top()
+    ones = (1,) * len(node.shape)
+    value, yes = np.full(ones, float(fill.ravel()[0])), np.ones(ones, np.bool_)
+    return [Fact(node.shape, node.dtype, yes, value, yes, value, value)]
 
 
-def _take_needs(node: Node, outs: Sequence[Fact], live: Sequence[Mask]) -> Sequence[Mask]:
-    whole = node.operands[1].array is None
-    return conservative.backward(node, outs, live) if whole else _scatter(node, outs, live)
-
-
-def _pad(node: Node) -> list[Fact]:
-    return _gather(node) if str(node.call.attrs.pad_mode) == "constant" else node.top()
-
-
-def _pad_needs(node: Node, outs: Sequence[Fact], live: Sequence[Mask]) -> Sequence[Mask]:
-    constant = str(node.call.attrs.pad_mode) == "constant"
-    return _scatter(node, outs, live) if constant else conservative.backward(node, outs, live)
+def _nothing(node: Node, _outs: Sequence[Fact], _live: Sequence[Mask]) -> list[Mask]:
+    return [everything(o.shape, False) for o in node.operands]
 
 
 register(Rule(_reshape, _reshape_needs), "reshape", "flatten", "nn.batch_flatten", "squeeze", "expand_dims")
@@ -169,6 +217,6 @@ register(Rule(_permute, _permute_needs), "permute_dims")
 register(Rule(_concat, _concat_needs), "concat")
 register(Rule(_split, _split_needs), "split")
 register(Rule(_slice, _scatter), "strided_slice")
-register(Rule(_gather, _scatter), "broadcast_to")
-register(Rule(_take, _take_needs), "take")
-register(Rule(_pad, _pad_needs), "nn.pad")
+register(Rule(_gather, _scatter), "broadcast_to", "take", "nn.pad", "flip", "tile", "repeat", "tril", "triu", "stack",
+         "gather_elements", "gather_nd", "scatter_elements", "scatter_nd", "nn.pixel_shuffle")  # fmt: skip
+register(Rule(_filled, _nothing), "zeros_like", "ones_like", "full_like")

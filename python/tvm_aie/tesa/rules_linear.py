@@ -14,14 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from tvm_aie.tesa.attribute import Mask, Values
+from tvm_aie.tesa.attribute import Mask, Values, any_of
 from tvm_aie.tesa.evaluate import pads_of, windows
-from tvm_aie.tesa.facts import BIG, ELEMENT_LIMIT, Fact, is_integer, lowest_bit
+from tvm_aie.tesa.facts import BIG, ELEMENT_LIMIT, WHOLE, Fact, is_integer, lowest_bit
 from tvm_aie.tesa.ir import Array
 from tvm_aie.tesa.rules import Node, Operand, Rule, conservative, needs_all, register, unbroadcast
 from tvm_aie.tesa.rules_layout import joined
 
 ELEMENT_MACS = 1 << 21
+CONSTANT_MACS = 1 << 26  # of a product with a constant matrix
 MATRIX_PIECE = 1 << 22
 _ROOM = 2.0**-18  # fp32 sums of many terms: how far a bound may be off, relative to the sum of magnitudes
 
@@ -44,8 +45,11 @@ def summary_of(operand: Operand) -> Summary:
         nonzero = (taps != 0).any(axis=2)
         kind = np.float64 if array.size <= ELEMENT_LIMIT or is_integer(str(array.dtype)) else np.float32
         # taps are few and the values are scaled small integers: these sums are exact in fp32 too
-        positive = np.maximum(taps, 0).sum(axis=2, dtype=kind)
-        negative = np.minimum(taps, 0).sum(axis=2, dtype=kind)
+        if taps.shape[2] == 1:
+            positive, negative = np.maximum(taps[:, :, 0], 0), np.minimum(taps[:, :, 0], 0)
+        else:
+            positive = np.maximum(taps, 0).sum(axis=2, dtype=kind)
+            negative = np.minimum(taps, 0).sum(axis=2, dtype=kind)
         operand.summary = Summary(nonzero, positive.astype(np.float64), negative.astype(np.float64))
     found: Summary = operand.summary
     return found
@@ -79,7 +83,20 @@ def window_of(node: Node) -> Window:
 def _supported(node: Node) -> bool:
     attrs = node.call.attrs
     layouts = (str(attrs.data_layout), str(attrs.kernel_layout)) == ("NCHW", "OIHW")
-    return layouts and node.operands[1].is_constant and not node.operands[0].is_constant
+    layouts = layouts and str(attrs.out_layout) in ("", "NCHW")
+    return layouts and node.operands[1].is_constant and not node.operands[0].is_constant and finite(node)
+
+
+def finite(node: Node) -> bool:
+    """True when no factor is an infinite constant: zero times infinity is no zero."""
+    weight = node.operands[1]
+    if weight.is_constant:
+        if weight.finite is None:
+            weight.finite = is_integer(weight.dtype) or bool(np.isfinite(np.asarray(weight.array)).all())
+        if not weight.finite:
+            return False
+    facts = [o.fact for o in node.operands if not o.is_constant]
+    return not any((f.known & np.isinf(f.value)).any() for f in facts)
 
 
 def per_element(node: Node) -> bool:
@@ -126,13 +143,15 @@ def _conv_channels(node: Node, x: Fact) -> list[Fact]:
     down = through(negative, held, abs(held), lo, hi, reach)
     total, magnitude = up[0] + down[0], up[1] - down[1]
     low, high = up[2] + down[3], up[3] + down[2]
-    none = unknown == 0
+    none = (unknown == 0) & (magnitude < WHOLE)
     sure = none & (inexact == 0)
     if not is_integer(node.dtype) and (magnitude[none] > 0).any():
         array = node.operands[1].array
         assert array is not None
         unit = lowest_bit(array[none.ravel()].astype(np.float64)) + lowest_bit(value[known])
         sure = sure & (magnitude <= math.ldexp(1.0, 24 + unit))
+    # backwards asks for the pattern alone: sums of all layers together would be larger than the network
+    node.operands[1].summary = replace(s, positive=np.zeros(0), negative=np.zeros(0))
     room = 0.0 if is_integer(node.dtype) else _ROOM * (up[4] - down[4])
     low, high = _bound_sides(np.clip(low, -BIG, BIG), np.clip(high, -BIG, BIG), np.asarray(room))
     return [Fact(node.shape, node.dtype, none, np.where(none, total, 0.0), sure, low, high)]
@@ -153,6 +172,7 @@ def _conv_elements(node: Node, x: Fact) -> list[Fact]:
     none = through(present, ~full.known) == 0
     values = np.where(full.known, full.value, 0.0)
     total, magnitude = through(kernel, values), through(abs(kernel), abs(values))
+    none = none & (magnitude < WHOLE)
     sure = none & (through(present, full.known & ~full.exact) == 0)
     if not is_integer(node.dtype):
         sure = sure & (magnitude <= math.ldexp(1.0, 24 + lowest_bit(kernel) + lowest_bit(values)))
@@ -224,24 +244,41 @@ def _is_large(node: Node) -> bool:
     return b.is_constant and len(b.shape) == 2 and math.prod(b.shape) > MATRIX_PIECE and b.shape[1] > 1
 
 
-def _dynamic(node: Node) -> bool:
-    """Too large for a rule that looks at every element of both operands; also vectors."""
-    a, b = node.operands
+def _fitted(node: Node, macs: int) -> tuple[Fact, Fact] | None:
+    """Both operands, rows and columns merged until their product is small; None for vectors."""
+    a, b = (o.fact for o in node.operands)
     if min(len(a.shape), len(b.shape)) < 2:
-        return True
-    return not b.is_constant and math.prod(node.shape) * a.shape[-1] > ELEMENT_MACS
+        return None
+
+    def lead(fact: Fact) -> int:
+        return math.prod(fact.distinct[:-2])
+
+    while max(lead(a), lead(b)) * a.distinct[-2] * a.shape[-1] * b.distinct[-1] > macs:
+        choices = [(a.distinct[-2], 0, -2), (b.distinct[-1], 1, -1)]
+        choices += [(n, 0, i) for i, n in enumerate(a.distinct[:-2])]
+        choices += [(n, 1, i) for i, n in enumerate(b.distinct[:-2])]
+        length, side, axis = max(choices)
+        if length == 1:
+            break
+        a, b = (a.merged(axis % len(a.shape)), b) if side == 0 else (a, b.merged(axis % len(b.shape)))
+    return a, b
 
 
 def _matmul(node: Node) -> Sequence[Fact]:
-    if _dynamic(node):
+    if not finite(node):
         return node.top()
     if _is_large(node):
         parts = [_matmul(piece)[0] for piece in _pieces(node)]
         columns = zip(*(p.arrays() for p in parts), strict=True)
         shapes = [p.shape for p in parts]
         return [Fact(node.shape, node.dtype, *(joined(c, shapes, len(node.shape) - 1) for c in columns))]
-    a, b = (o.fact for o in node.operands)
-    (ka, va, ea, la, ha), (kb, vb, eb, _, _) = (_inner(f, axis) for f, axis in ((a, -1), (b, -2)))
+    found = _fitted(node, CONSTANT_MACS if node.operands[1].is_constant else ELEMENT_MACS)
+    if found is None:
+        return node.top()
+    a, b = found
+    if node.operands[1].is_constant and len(b.shape) == 2 and b.exact.all():
+        return [_matmul_constant(node, a, node.operands[1].array)]
+    (ka, va, ea, _, _), (kb, vb, eb, _, _) = (_inner(f, axis) for f, axis in ((a, -1), (b, -2)))
     va, vb = np.where(ka, va, 0.0), np.where(kb, vb, 0.0)
     zero_a, zero_b = ka & (va == 0), kb & (vb == 0)
 
@@ -251,20 +288,37 @@ def _matmul(node: Node) -> Sequence[Fact]:
 
     # a product is unknown where neither factor is zero and one of them is unknown
     unknown = count(~zero_a, ~zero_b) - count(ka & ~zero_a, kb & ~zero_b)
-    none = unknown == 0
     total, magnitude = count(va, vb), count(abs(va), abs(vb))
+    none = (unknown == 0) & (magnitude < WHOLE)
     sure = none & (count(ka & ~zero_a & ~ea, ~zero_b) + count(~zero_a, kb & ~zero_b & ~eb) == 0)
-    sure = sure & (count(zero_a & ~ea, ~zero_b) == 0)
+    sure = sure & (count(zero_a & ~ea, ~zero_b) + count(~zero_a, zero_b & ~eb) == 0)
     if not is_integer(node.dtype) and (magnitude[none] > 0).any():
         sure = sure & (magnitude <= math.ldexp(1.0, 24 + lowest_bit(va) + lowest_bit(vb)))
     low, high = node.top()[0].lo, node.top()[0].hi
-    if node.operands[1].is_constant:
-        up, down = np.maximum(vb, 0), np.minimum(vb, 0)
-        low, high = count(la, up) + count(ha, down), count(ha, up) + count(la, down)
-        room = 0.0 if is_integer(node.dtype) else _ROOM * count(np.maximum(abs(la), abs(ha)), abs(vb))
-        low, high = _bound_sides(np.clip(low, -BIG, BIG), np.clip(high, -BIG, BIG), np.asarray(room))
     fact = Fact(node.shape, node.dtype, none, np.where(none, total, 0.0), sure, low, high)
     return [fact.tidy().collapsed() if is_integer(node.dtype) else fact]
+
+
+def _matmul_constant(node: Node, a: Fact, array: Any) -> Fact:
+    """A product with a constant matrix: few rows meet a large matrix, so each form of it is made once."""
+    known, value, exact, lo, hi = _inner(a, -1)
+    value = np.where(known, value, 0.0)
+    matrix = array.astype(np.float64)
+    size, present = abs(matrix), (matrix != 0).astype(np.float32)
+    unknown, inexact = (np.matmul(m.astype(np.float32), present) for m in (~known, known & ~exact))
+    total, magnitude = np.matmul(value, matrix), np.matmul(abs(value), size)
+    none = (unknown == 0) & (magnitude < WHOLE)
+    sure = none & (inexact == 0)
+    integer = is_integer(node.dtype)
+    room = 0.0 if integer else _ROOM * np.matmul(np.maximum(abs(lo), abs(hi)), size)
+    if not integer and (magnitude[none] > 0).any():
+        sure = sure & (magnitude <= math.ldexp(1.0, 24 + lowest_bit(value) + lowest_bit(matrix)))
+    up = np.maximum(matrix, 0, out=size)
+    down = np.minimum(matrix, 0, out=matrix)
+    low, high = np.matmul(lo, up) + np.matmul(hi, down), np.matmul(hi, up) + np.matmul(lo, down)
+    low, high = _bound_sides(np.clip(low, -BIG, BIG), np.clip(high, -BIG, BIG), np.asarray(room))
+    fact = Fact(node.shape, node.dtype, none, np.where(none, total, 0.0), sure, low, high)
+    return fact.tidy().collapsed() if integer else fact
 
 
 def _inner(fact: Fact, axis: int) -> tuple[Array, ...]:
@@ -278,7 +332,7 @@ def _inner(fact: Fact, axis: int) -> tuple[Array, ...]:
 
 
 def _matmul_needs(node: Node, outs: Sequence[Fact], live: Sequence[Mask]) -> Sequence[Mask]:
-    if _dynamic(node):
+    if not finite(node):
         return needs_all(node, outs, live)
     if _is_large(node):
         full = np.broadcast_to(live[0], [*live[0].shape[:-1], node.shape[-1]])
@@ -286,16 +340,35 @@ def _matmul_needs(node: Node, outs: Sequence[Fact], live: Sequence[Mask]) -> Seq
         pairs = zip(_pieces(node), np.split(full, ends, axis=-1), strict=True)
         masks = [_matmul_needs(piece, outs, [part]) for piece, part in pairs]
         return [np.logical_or.reduce([m[0] for m in masks]), np.concatenate([m[1] for m in masks], axis=1)]
-    a, b = (o.fact for o in node.operands)
+    limit = CONSTANT_MACS if node.operands[1].is_constant else ELEMENT_MACS
+    found = _fitted(node, limit)
+    if found is None:
+        return needs_all(node, outs, live)
+    a, b = found
     moving_a, moving_b, out = ~_inner(_zeros(a), -1)[0], ~_inner(_zeros(b), -2)[0], live[0]
+    for axis, fact in ((-2, a), (-1, b)):
+        if fact.distinct[axis] == 1 and out.shape[axis] > 1 and _size(out, moving_a, moving_b) > limit:
+            out = any_of(out, axis, True)
     columns = max(out.shape[-1], moving_b.shape[-1])
     rows = max(out.shape[-2], moving_a.shape[-2])
-    out = np.broadcast_to(out, [*out.shape[:-2], rows, columns]).astype(np.float64)
+    if (columns > 1 and moving_b.shape[-1] not in (1, columns)) or (rows > 1 and moving_a.shape[-2] not in (1, rows)):
+        raise AssertionError("masks of a product do not fit together")
+    out = np.broadcast_to(out, [*out.shape[:-2], rows, columns])
     moving_a = np.broadcast_to(moving_a, [*moving_a.shape[:-2], rows, moving_a.shape[-1]])
     moving_b = np.broadcast_to(moving_b, [*moving_b.shape[:-1], columns])
-    need_a = np.matmul(out, np.swapaxes(moving_b, -1, -2).astype(np.float64)) > 0
-    need_b = np.matmul(np.swapaxes(moving_a, -1, -2).astype(np.float64), out) > 0
+    hot = out.astype(np.float32)  # counts up to 2**24 are exact, and only zero matters
+    need_a = np.matmul(hot, np.swapaxes(moving_b, -1, -2).astype(np.float32)) > 0
+    if rows == 1:
+        need_b = np.swapaxes(moving_a, -1, -2) & out
+    else:
+        need_b = np.matmul(np.swapaxes(moving_a, -1, -2).astype(np.float32), hot) > 0
     return [unbroadcast(need_a, a.shape), unbroadcast(need_b, b.shape)]
+
+
+def _size(out: Mask, a: Mask, b: Mask) -> int:
+    """Multiplications of the backward rule."""
+    lead = math.prod(np.broadcast_shapes(out.shape[:-2], a.shape[:-2], b.shape[:-2]))
+    return lead * int(max(out.shape[-2], a.shape[-2]) * a.shape[-1] * max(out.shape[-1], b.shape[-1]))
 
 
 def _zeros(fact: Fact) -> Fact:

@@ -68,7 +68,7 @@ def _avg_pool(node: Node) -> list[Fact]:
         return node.top()
     counts = pool_counts(node.call)
     if _uniform(x) or not _small(node):
-        return [_avg_uniform(node, _per_channel(x), float(counts.max()))]
+        return [_avg_uniform(node, _per_channel(x), float(counts.max()), _cut_by_border(node))]
     full = x.expanded()
 
     def mean(array: Values) -> Values:
@@ -84,12 +84,14 @@ def _avg_pool(node: Node) -> list[Fact]:
     return [Fact(node.shape, node.dtype, known, np.where(known, value, 0.0), exact, lo, hi)]
 
 
-def _avg_uniform(node: Node, x: Fact, count: float) -> Fact:
-    """The mean of n equal values is that value, exactly if n of them add up without rounding."""
-    mixes = _cut_by_border(node)
+def _avg_uniform(node: Node, x: Fact, count: float, mixes: bool) -> Fact:
+    """The mean of n equal values is that value, exactly if n of them add up without rounding.
+
+    ``mixes``: some window takes padding for zeros.
+    """
     known = x.zero if mixes else x.known
     lo, hi = (np.minimum(x.lo, 0), np.maximum(x.hi, 0)) if mixes else (x.lo, x.hi)
-    limit = math.ldexp(1.0, 24 + lowest_bit(x.value[x.known]))
+    limit = math.ldexp(1.0, 24 + lowest_bit(x.constants))
     exact = x.exact & known & (abs(x.value) * count <= limit)
     room = _ROOM * np.maximum(abs(lo), abs(hi))
     lo, hi = np.where(lo == 0, lo, lo - room), np.where(hi == 0, hi, hi + room)
@@ -119,7 +121,7 @@ def _adaptive(node: Node) -> list[Fact]:
         return node.top()
     cell = math.prod(-(-a // b) + 1 for a, b in zip(x.shape[2:], node.shape[2:], strict=True))
     x = _per_channel(x)
-    limit = math.ldexp(1.0, 24 + lowest_bit(x.value[x.known]))
+    limit = math.ldexp(1.0, 24 + lowest_bit(x.constants))
     room = _ROOM * np.maximum(abs(x.lo), abs(x.hi))
     lo, hi = np.where(x.lo == 0, x.lo, x.lo - room), np.where(x.hi == 0, x.hi, x.hi + room)
     return [Fact(node.shape, node.dtype, x.known, x.value, x.exact & (abs(x.value) * cell <= limit), lo, hi)]
@@ -133,11 +135,25 @@ def _adaptive_needs(node: Node, outs: Sequence[Fact], live: Sequence[Mask]) -> S
 
 def _resize(node: Node) -> Sequence[Fact]:
     x = node.operands[0].fact
-    if _is_image(node) and _uniform(x) and str(node.call.attrs.method) == "nearest_neighbor":
+    if not _is_image(node) or "crop" in str(node.call.attrs.coordinate_transformation_mode):
+        return node.top()
+    if str(node.call.attrs.method) != "nearest_neighbor":
+        return [_interpolated(node, _per_channel(x))]
+    if _uniform(x):
         return [Fact(node.shape, node.dtype, *x.arrays())]
     if not can_evaluate(node.call):
         return node.top()
     return [Fact(node.shape, node.dtype, *_per_channel(x).arrays())] if not _small(node) else _moved(node)
+
+
+def _interpolated(node: Node, x: Fact) -> Fact:
+    """Weights add up to one: zero stays zero, another constant to the last bits. Cubic ones overshoot the bounds."""
+    if is_integer(node.dtype):
+        return node.top()[0]
+    top, linear = node.top()[0], str(node.call.attrs.method) == "linear"
+    room = _ROOM * np.maximum(abs(x.lo), abs(x.hi))
+    lo, hi = (x.lo - room, x.hi + room) if linear else (top.lo, top.hi)
+    return Fact(node.shape, node.dtype, x.known & np.isfinite(x.value), x.value, x.zero, lo, hi)
 
 
 def _moved(node: Node) -> Sequence[Fact]:
@@ -145,16 +161,40 @@ def _moved(node: Node) -> Sequence[Fact]:
 
 
 def _resize_needs(node: Node, outs: Sequence[Fact], live: Sequence[Mask]) -> Sequence[Mask]:
-    if not can_evaluate(node.call):
+    if not _is_image(node) or "crop" in str(node.call.attrs.coordinate_transformation_mode):
         return conservative.backward(node, outs, live)
-    if live[0].shape[2:] == (1, 1) or not _small(node):
+    if live[0].shape[2:] == (1, 1) or not _small(node) or not can_evaluate(node.call):
         return [any_of(live[0], (2, 3), True)]
     mask = np.zeros(math.prod(node.operands[0].shape), np.bool_)
     mask[index_map(node)[np.broadcast_to(live[0], node.shape)]] = True
     return [mask.reshape(node.operands[0].shape)]
 
 
+def _flat_pool(node: Node) -> list[Fact]:
+    """Pools over one or three dimensions: what holds for a whole channel holds for every window of it."""
+    x = node.operands[0].fact
+    if str(node.call.attrs.layout)[:2] != "NC" or (is_integer(node.dtype) and "avg" in node.name):
+        return node.top()
+    for axis in range(2, len(x.shape)):
+        x = x.merged(axis)
+    if "max" in node.name:
+        return [Fact(node.shape, node.dtype, *x.arrays())]
+    attrs = node.call.attrs  # adaptive pools pad nothing
+    size = math.prod(int(n) for n in getattr(attrs, "pool_size", [])) or math.prod(node.operands[0].shape[2:])
+    mixes = any(int(p) for p in getattr(attrs, "padding", []))
+    fact = _avg_uniform(node, x, float(size), mixes)
+    return [fact]
+
+
+def _flat_needs(node: Node, outs: Sequence[Fact], live: Sequence[Mask]) -> Sequence[Mask]:
+    if str(node.call.attrs.layout)[:2] != "NC":
+        return needs_all(node, outs, live)
+    return [any_of(live[0], tuple(range(2, live[0].ndim)), True)]
+
+
 register(Rule(_max_pool, _pool_needs), "nn.max_pool2d")
 register(Rule(_avg_pool, _pool_needs), "nn.avg_pool2d")
 register(Rule(_adaptive, _adaptive_needs), "nn.adaptive_avg_pool2d")
 register(Rule(_resize, _resize_needs), "image.resize2d")
+register(Rule(_flat_pool, _flat_needs), *(f"nn.{kind}{n}d" for n in (1, 3)
+                                          for kind in ("max_pool", "avg_pool", "adaptive_avg_pool")))  # fmt: skip

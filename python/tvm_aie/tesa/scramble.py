@@ -41,6 +41,9 @@ STEPS = {
     "floor_mod", "mod", "quantize", "nn.dropout", "multinomial_from_uniform", "nn.cross_entropy_with_logits",
 }  # fmt: skip
 _POSITIVE = ("sqrt", "rsqrt", "log", "power")
+_UNIT = ("asin", "acos", "atanh")  # defined between -1 and 1
+# What TVM and numpy raise for an operator or an element type that they do not have.
+_REFUSED = (RuntimeError, ValueError, TypeError, KeyError, NotImplementedError, AttributeError, IndexError)
 
 Evaluator = Callable[[Sequence[Array]], list[Array]]
 
@@ -58,8 +61,18 @@ def numpy_evaluator(node: Node) -> Evaluator:
 
 
 def tvm_evaluator(node: Node) -> Evaluator:
-    """Evaluate a node with TVM's own lowering on the CPU, in float64 (integers in int64): any operator."""
-    kinds = ["int64" if is_integer(o.dtype) else "float64" for o in node.operands]
+    """Evaluate a node with TVM's own lowering on the CPU, any operator.
+
+    In float64 and int64 where TVM has the operator for those, in its own element types otherwise.
+    """
+    wide = [o.dtype if o.dtype == "bool" else "int64" if is_integer(o.dtype) else "float64" for o in node.operands]
+    try:
+        return _compiled(node, wide)
+    except _REFUSED:
+        return _compiled(node, [o.dtype for o in node.operands])
+
+
+def _compiled(node: Node, kinds: Sequence[str]) -> Evaluator:
     pairs = enumerate(zip(node.operands, kinds, strict=True))
     params = [relax.Var(f"x{i}", relax.TensorType(o.shape, k)) for i, (o, k) in pairs]
     builder = relax.BlockBuilder()
@@ -71,8 +84,8 @@ def tvm_evaluator(node: Node) -> Evaluator:
     machine = relax.VirtualMachine(relax.build(builder.get(), "llvm"), tvm.cpu())
 
     def run(operands: Sequence[Array]) -> list[Array]:
-        tensors = [tvm.runtime.tensor(np.ascontiguousarray(a.astype(k))) for a, k in zip(operands, kinds, strict=True)]
-        out = machine["main"](*tensors)
+        arrays = [np.asarray(a.astype(k), order="C") for a, k in zip(operands, kinds, strict=True)]
+        out = machine["main"](*(tvm.runtime.tensor(a) for a in arrays))
         return [out.numpy()] if hasattr(out, "numpy") else [t.numpy() for t in out]
 
     return run
@@ -115,6 +128,8 @@ class Scrambler:
             if sample % 3 == 2:  # a wide spread inside one sample
                 value = value * 10.0 ** self.rng.uniform(-3, 2, operand.shape)
             value = np.abs(value) if self.node.name in _POSITIVE else value
+            value = value / (1 + np.abs(value)) if self.node.name in _UNIT else value
+            value = 1 + np.abs(value) if self.node.name == "acosh" else value
             value = np.clip(value, fact.lo, fact.hi)
         return np.where(fact.known, fact.value.astype(value.dtype), value)
 
@@ -141,7 +156,8 @@ class Scrambler:
             operands = list(given)
             operands[position] = changed.reshape(given[position].shape)
             for mask, old, new in zip(live, before, self.run(operands), strict=True):
-                if ((old != new) & np.broadcast_to(mask, old.shape)).any():
+                changed_here = (old != new) & ~(np.isnan(old) & np.isnan(new))
+                if (changed_here & np.broadcast_to(mask, old.shape)).any():
                     return True
         return False
 
@@ -183,7 +199,7 @@ def _forward(node: Node) -> Sequence[Fact]:
         return node.top()
     try:
         found = Scrambler(node).forward()
-    except (tvm.error.TVMError, ValueError, TypeError, KeyError, NotImplementedError, AttributeError):
+    except _REFUSED:
         return node.top()
     facts = []
     for top, (known, value) in zip(node.top(), found, strict=True):
@@ -197,7 +213,7 @@ def _backward(node: Node, outs: Sequence[Fact], live: Sequence[Mask]) -> Sequenc
         return conservative.backward(node, outs, live)
     try:
         return Scrambler(node).backward(live)
-    except (tvm.error.TVMError, ValueError, TypeError, KeyError, NotImplementedError, AttributeError):
+    except _REFUSED:
         return conservative.backward(node, outs, live)
 
 

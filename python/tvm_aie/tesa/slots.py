@@ -18,7 +18,8 @@ import numpy.typing as npt
 from tvm import relax
 
 from tvm_aie.tesa.attribute import Mask
-from tvm_aie.tesa.evaluate import BINARY, UNARY, split_points, strided_slice
+from tvm_aie.tesa.evaluate import BINARY, UNARY
+from tvm_aie.tesa.evaluate_moves import split_points, strided_slice
 from tvm_aie.tesa.ir import is_tensor, op_name, shape_of
 from tvm_aie.tesa.layers import Graph, Layer
 from tvm_aie.tesa.propagation import Propagation, tensor_arguments
@@ -129,6 +130,8 @@ class Ties:
             return self.tie_binary(var, value)
         if source not in self.base:
             return False
+        if name in ("quantize", "dequantize") and not _per_channel(var, value):
+            return False
         if name in SAME or (name in IMAGE and str(value.attrs.layout) == "NCHW"):
             self.tie(self.slots(var), self.slots(source))
             return True
@@ -222,6 +225,12 @@ class Ties:
             return False
         self.tie(self.slots(var), self.base[source] + rows[:, 0])
         return True
+
+
+def _per_channel(var: Any, value: Any) -> bool:
+    """True when scale and zero point are one number each, or one per channel."""
+    single = all(math.prod(shape_of(a)) == 1 for a in value.args[1:3])
+    return single or int(value.attrs.axis) % len(shape_of(var)) == 1
 
 
 def _channel_index(shape: tuple[int, ...]) -> Index:

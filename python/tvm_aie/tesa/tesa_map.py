@@ -12,8 +12,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tvm_aie.tesa.attribute import Attribute, TesaError
-from tvm_aie.tesa.ir import bindings_of
+import numpy as np
+
+from tvm_aie.tesa.attribute import Attribute, Code, TesaError
+from tvm_aie.tesa.ir import bindings_of, is_tensor, shape_of
 from tvm_aie.tesa.propagation import Propagation
 
 ATTR = "tesa"
@@ -42,7 +44,13 @@ class TesaMap:
 
     def named(self) -> dict[str, Attribute]:
         """Attributes by variable name."""
-        return {str(var.name): attribute for var, attribute in self.by_var.items()}
+        found: dict[str, Attribute] = {}
+        for var, attribute in self.by_var.items():
+            name = str(var.name)
+            if name in found and found[name] != attribute:  # two variables of one name: only what holds for both
+                attribute = Attribute.uniform(attribute.shape)
+            found[name] = attribute
+        return found
 
     @staticmethod
     def from_propagation(result: Propagation) -> TesaMap:
@@ -54,11 +62,15 @@ class TesaMap:
             mine = result.weight_attribute(use)
             if argument in weights:  # shared: pruned only where every user agrees
                 both = weights[argument].mask & mine.mask
-                mine = Attribute.pruned(mine.shape, both, 0.0)
+                wide = max(weights[argument], mine, key=lambda a: a.bits)
+                code = next((Code(int(c)) for c in np.unique(wide.codes)[::-1] if c != Code.PRUNED), Code.NONPRUNED)
+                mine = Attribute.pruned(mine.shape, both, 0.0, code)
             weights[argument] = mine
         for var in (*result.func.params, *result.order):
             if var in weights:
                 found[var] = weights[var]
+            elif var in result.constants.calls:
+                found[var] = result.constant_attribute(var)
             elif var in result.facts and len(result.facts[var]) == 1:
                 found[var] = result.attribute(var)
         return TesaMap(found)
@@ -70,7 +82,8 @@ class TesaMap:
             raise TesaError("the function has no attribute 'tesa': run PropagateTesa first")
         named = TesaMap.parse(str(func.attrs[ATTR]))
         variables = [*func.params, *(var for var, _ in bindings_of(func))]
-        return TesaMap({var: named[str(var.name)] for var in variables if str(var.name) in named})
+        same = {var: named[str(var.name)] for var in variables if str(var.name) in named and is_tensor(var)}
+        return TesaMap({var: attribute for var, attribute in same.items() if attribute.shape == shape_of(var)})
 
     @staticmethod
     def parse(text: str) -> dict[str, Attribute]:

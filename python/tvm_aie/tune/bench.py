@@ -37,6 +37,7 @@ from tvm_aie.plan.graph import (
 )
 from tvm_aie.plan.graph import output_shape as shape_of
 from tvm_aie.runtime.emulator import RunOptions, run_program
+from tvm_aie.schedule.cover import Blocks
 from tvm_aie.schedule.geometry import Geometry, KernelId, PoolStage
 from tvm_aie.schedule.tiling import Tiling
 
@@ -142,12 +143,13 @@ def _pooled_layer(work: Workload, stage: PoolStage, name: str, source: str) -> C
 
 
 def _weights(work: Workload) -> tuple[Int8Array, Int64Array]:
-    """Weights with the given Gamma: ones in live blocks."""
+    """Weights with the given live blocks: 64 in live taps, which is no int4, and 1 in those that fit int4."""
     geo = work.geometry
     assert work.live is not None
-    weight = np.repeat(np.repeat(work.live.astype(np.int8), 8, axis=0), 8, axis=1)
-    full = np.broadcast_to(weight[:, :, None, None], (*weight.shape, geo.kh, geo.kw))
-    return np.ascontiguousarray(full), np.zeros(weight.shape[0], np.int64)
+    blocks = work.blocks or Blocks.whole(work.live, geo.kh, geo.kw)
+    value = np.where(blocks.taps, np.where(blocks.narrow, 1, 64), 0).astype(np.int8)
+    weight = np.repeat(np.repeat(value, 8, axis=0), 8, axis=1)
+    return np.ascontiguousarray(weight), np.zeros(weight.shape[0], np.int64)
 
 
 def build(work: Workload, tiling: Tiling, device: Device) -> bytes:
@@ -212,8 +214,9 @@ class _Key:
     def __init__(self, work: Workload, device: Device) -> None:
         self.work, self.device = work, device
         gamma = b"" if work.live is None else np.packbits(work.live).tobytes()
-        self._value = (work.geometry, work.rows, work.n_rows, work.in_place, gamma, work.overlay,
-                       repr(device))  # fmt: skip
+        fine = b"" if work.blocks is None else np.packbits([work.blocks.taps, work.blocks.narrow]).tobytes()
+        shares = work.rows, work.n_rows, work.in_place
+        self._value = (work.geometry, *shares, gamma, fine, work.overlay, repr(device))
 
     def __hash__(self) -> int:
         return hash(self._value)

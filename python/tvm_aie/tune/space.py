@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from tvm_aie.device import Device
 from tvm_aie.pipeline import Workload
+from tvm_aie.schedule.cover import Blocks
 from tvm_aie.schedule.geometry import Geometry, KernelId, Overlay, PoolStage
 from tvm_aie.schedule.order import variants
 from tvm_aie.schedule.terms import terms_from_keys
@@ -36,6 +38,7 @@ KNOBS: dict[str, Callable[[Tiling], int]] = {
 }
 _SEEN = {"block_rows", "nob", "n_pass", "width", "n_x", "bands", "ckb", "n_ck", "a_slots", "o_slots", "a_resident",
          "order"}  # fmt: skip
+_SEEN |= {"cover", "alternatives"}  # the cover follows from its name, ``plan``
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +103,8 @@ def space_of(work: Workload, device: Device) -> Space:
     overlay = work.overlay
     terms = terms_from_keys(device.keys())
     found = []
-    for tiling in tilings(work.geometry, work.live, work.rows, work.n_rows, overlay, terms, work.in_place):
+    shares = work.rows, work.n_rows, overlay, terms, work.in_place
+    for tiling in tilings(work.geometry, work.live, *shares, work.blocks):
         found.append(tiling)
         bands = max(count for _, count in tiling.bands)
         found += variants(tiling, work.geometry, work.live, bands, overlay, terms)
@@ -133,7 +137,7 @@ def workload_key(work: Workload, device: Device) -> str:
     """Canonical text of everything that a tiling's time depends on: device, layer geometry, Gamma, core memory map."""
     gamma = None
     if work.live is not None:
-        gamma = [list(work.live.shape), hashlib.sha256(np.packbits(work.live).tobytes()).hexdigest()[:32]]
+        gamma = [list(work.live.shape), hashlib.sha256(_gamma_bits(work)).hexdigest()[:32], work.blocks is not None]
     key = {
         "version": SPACE_VERSION,
         "device": [device.name, device_digest(device)],
@@ -170,11 +174,19 @@ def device_digest(device: Device) -> str:
     return hashlib.sha256(json.dumps(numbers, sort_keys=True).encode()).hexdigest()[:16]
 
 
+def _gamma_bits(work: Workload) -> bytes:
+    """Gamma; or, where a cover may be finer than that, the live taps and then which of them fit int4."""
+    if work.blocks is None:
+        assert work.live is not None
+        return np.packbits(work.live).tobytes()
+    return np.packbits(np.stack([work.blocks.taps, work.blocks.narrow])).tobytes()
+
+
 def gamma_text(work: Workload) -> str:
     """Gamma, compressed, so that a record can be read back without the network."""
     if work.live is None:
         return ""
-    return base64.b64encode(zlib.compress(np.packbits(work.live).tobytes(), 9)).decode()
+    return base64.b64encode(zlib.compress(_gamma_bits(work), 9)).decode()
 
 
 def workload_from(key: str, gamma: str) -> Workload:
@@ -183,16 +195,19 @@ def workload_from(key: str, gamma: str) -> Workload:
     if raw["version"] != SPACE_VERSION:
         raise ValueError(f"version {raw['version']}, this is version {SPACE_VERSION}")
     geometry = _geometry(raw["geometry"])
-    live = None
+    live = blocks = None
     if raw["gamma"]:
-        shape, digest = raw["gamma"]
+        shape, digest, fine = raw["gamma"]
         packed = zlib.decompress(base64.b64decode(gamma))
         if hashlib.sha256(packed).hexdigest()[:32] != digest:
             raise ValueError("Gamma does not match its digest")
-        live = np.unpackbits(np.frombuffer(packed, np.uint8), count=shape[0] * shape[1]).astype(bool).reshape(shape)
+        sizes = (2, *shape, geometry.kh, geometry.kw) if fine else tuple(shape)
+        bits = np.unpackbits(np.frombuffer(packed, np.uint8), count=math.prod(sizes)).astype(bool).reshape(sizes)
+        blocks = Blocks(bits[0], bits[1]) if fine else None
+        live = blocks.live if blocks else bits
     name = f"{geometry.kernel.name.lower()}-{digest_of(key)}"
-    overlay = Overlay(**raw["overlay"])
-    return Workload(name, raw["device"][0], geometry, tuple(raw["rows"]), raw["n_rows"], raw["in_place"], live, overlay)
+    shares = tuple(raw["rows"]), raw["n_rows"], raw["in_place"]
+    return Workload(name, raw["device"][0], geometry, *shares, live, blocks, Overlay(**raw["overlay"]))
 
 
 def digest_of(key: str) -> str:

@@ -98,6 +98,7 @@ struct CoreInfo {
 struct IoTensor {
   bool is_output = false;
   int64_t ddr_offset = 0, n = 1, c = 0, h = 0, w = 0, c_physical = 0;
+  int64_t elem = 1;            // bytes per element: 1, or 2 for int16
   uint8_t flip = 0;            // xor mask, 0 or 0x80
   bool is_unsigned = false, flat = false;
   std::vector<int32_t> map;    // physical channel of each logical channel
@@ -118,8 +119,9 @@ struct DeviceParams {
   int64_t link_o_fx = 0;                                   // B/cycle; 0 = not shared
   int64_t bd_write = 0, push_idle = 0, push_queued = 0, launch = 0;
   bool ideal = false;
-  int64_t macs_per_cycle = 0, opcode_cycles = 0;
+  int64_t macs_per_cycle = 0, macs_per_cycle_int4 = 0, macs_per_cycle_int16 = 0, opcode_cycles = 0;
   int64_t conv_call = 0, conv_a = 0, conv_ii_per_acc = 0, conv_ii_min = 0, conv_gamma = 0;  // fixed point
+  int64_t conv_entry = 0, conv_segment = 0, conv_int4_per_acc = 0, conv_int16_per_acc = 0;  // fixed point
   std::array<KernelCost, 6> kernel{};                      // by KernelId, from kAdd on
 };
 

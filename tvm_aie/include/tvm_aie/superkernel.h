@@ -45,6 +45,9 @@ enum CoreLock : int { kAFree = 0, kAFull = 1, kWFree = 2, kWFull = 3, kOFree = 4
 
 enum KernelId : int { kConv = 1, kAdd = 2, kMaxPool = 3, kAvgPool = 4, kUpsample = 5 };
 
+// Flags of a weight message: a row of Gamma that is full needs no look-up; the activations, the outputs are int16.
+constexpr uint32_t kDenseRows = 1, kWideInput = 2, kWideOutput = 4, kAllFlags = 7;
+
 struct MemRange {
   uint32_t begin = 0, end = 0;
 };
@@ -54,9 +57,14 @@ struct KernelCall {
   int id = 0;
   int64_t macs = 0;            // true MACs: valid pixels x live blocks x 64 x taps (0 for channel-wise kernels)
   int64_t dense_macs = 0;      // the same with every block live
+  int64_t macs_int4 = 0;       // those of `macs` that int4 weights do
   int64_t chunks = 0;          // groups of up to 8 accumulators (conv), or lines (channel-wise)
   std::array<int64_t, 9> trips{};  // trips[n]: inner trips with n live accumulators (conv); trips[1]: vectors (channel-wise)
-  int64_t blocks = 0;          // (ocb, cblk) pairs walked, summed over chunks
+  bool wide = false;               // int16 activations: every trip and every MAC is int16 x int8
+  std::array<int64_t, 9> trips_int4{};  // trips of int4 pairs (conv)
+  int64_t blocks = 0;          // (ocb, cblk) pairs looked up in Gamma, summed over chunks
+  int64_t segments = 0;        // runs of listed entries begun, summed over chunks
+  int64_t entries = 0;         // listed entries read, summed over chunks
   int64_t tail_lines = 0, tail_vectors = 0;  // second stage of a fused convolution: lines, 32-byte vectors
   int pool_id = 0;             // pool inside a convolution: kMaxPool or kAvgPool, its lines and 32-byte vectors
   int64_t pool_lines = 0, pool_vectors = 0;
@@ -89,6 +97,7 @@ struct SuperkernelState {
   struct Header {
     bool valid = false;
     uint32_t n_slots = 0, hdr_bytes = 0, n_ocb = 0, o_slots = 0, nnz = 0, cb0 = 0, res_blocks = 0;
+    uint32_t n_taps = 0, n_pairs = 0, flags = 0;  // docs/program.md section 2: unrolled lists, kDenseRows
   };
   Header header;
   int depth = 0;

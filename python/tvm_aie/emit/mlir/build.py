@@ -13,7 +13,7 @@ from tvm_aie.device import Device, load_device
 from tvm_aie.emit.mlir import ir
 from tvm_aie.emit.mlir import registers as reg
 from tvm_aie.emit.program import Bd, CoreMap, Dir, Mark, Program, Push, Task, TileKind, Wait, WriteBd
-from tvm_aie.emit.verify import used_kernels
+from tvm_aie.emit.verify import used_parts
 from tvm_aie.errors import DeviceError, ProgramError
 
 Channel = tuple[int, Dir, int]
@@ -65,7 +65,7 @@ def stack_bytes(core: CoreMap) -> int:
 
 def program_memory(program: Program, device: Device) -> int:
     """Estimated bytes of the superkernel with the kernels that the program uses."""
-    return device.instructions.total({k.name.lower() for k in used_kernels(program)})
+    return device.instructions.total(used_parts(program))
 
 
 class _Builder:

@@ -1,0 +1,138 @@
+"""What a cover costs the sub-volume search: bytes of its weight messages, cycles of its pieces (estimated)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from tvm_aie.schedule.cover import Cover, cover_cycles, listed_groups, piece_costs, trips
+from tvm_aie.schedule.geometry import Geometry, ceil_div
+from tvm_aie.schedule.terms import KernelTerms
+
+HEADER_BYTES = 64
+TILE_BYTES = 64
+REFERENCE = (8, 32)  # rows and pixels of the call by which core rows are compared
+BlockRows = tuple[tuple[int, int], ...]
+
+
+def header_bytes(n_ocb: int, nnz: int, biases: int = 1, segments: int = 0, entries: int = 0) -> int:
+    """Bytes of a weight message before its tiles: fixed part, biases, row_ptr, columns, lists; a multiple of 64.
+
+    ``segments``: n_ocb * kh of a message with lists, else 0; ``entries``: listed addresses, two per pair.
+    """
+    lists = 4 * (segments + 1) + 2 * entries if entries else 0
+    return ceil_div(HEADER_BYTES + 32 * n_ocb * biases + 2 * (n_ocb + 1) + 2 * nnz + lists, 64) * 64
+
+
+@dataclass(frozen=True)
+class RowLoad:
+    """Pieces of the busiest core row in one sweep over its output blocks; ``segments``: runs of listed entries."""
+
+    dense: int = 0
+    blocks: int = 0
+    taps: int = 0
+    low: int = 0
+    segments: int = 0
+
+    def macs(self, taps: int, terms: KernelTerms) -> float:
+        """MACs per output pixel, those with int4 weights as what they cost next to int8."""
+        wide = ((self.dense + self.blocks) * taps + self.taps) * 64
+        return wide + self.low * 64 * terms.macs_per_cycle / terms.macs_per_cycle_int4
+
+    def cycles(
+        self, geo: Geometry, terms: KernelTerms, groups: int, n_ck: int, n_b: int, resident: bool = False
+    ) -> float:
+        """Cycles of one band and width chunk of ``groups`` accumulators, all passes and input chunks together.
+
+        ``resident``: messages hold fewer input blocks than the activations, so that no row of Gamma is full.
+        """
+        full, rest = divmod(groups, 8)
+        chunks, last = full + (rest > 0), listed_groups(rest)
+        wide = (self.dense + self.blocks) * geo.taps * trips(terms, full, rest, terms.ii_per_acc)
+        looked_up = chunks if resident and n_ck > 1 else rest > 0
+        look_up = (self.blocks * chunks + self.dense * looked_up) * terms.gamma
+        if not self.segments:
+            return wide + look_up
+        listed = self.taps * trips(terms, full, last, terms.ii_per_acc)
+        listed += self.low / 2 * trips(terms, full, last, terms.int4_per_acc)
+        entries = (self.taps + self.low / 2) * chunks * terms.entry
+        # Where rows of the window lie outside the image, every tap row of a list is a run of its own.
+        runs = 1.0 if not geo.clipped else (geo.kh if n_b <= 2 else (n_b - 2 + 2 * geo.kh) / n_b)
+        return wide + look_up + listed + entries + self.segments * runs * n_ck * chunks * terms.segment
+
+
+@dataclass(frozen=True)
+class WeightBytes:
+    """Largest weight message, largest sum over one core row, largest header."""
+
+    message: int
+    total: int
+    header: int
+
+
+@dataclass(frozen=True, eq=False)
+class Load:
+    """One cover of a convolution as the search sees it."""
+
+    cover: Cover
+    geo: Geometry
+    terms: KernelTerms
+
+    @cached_property
+    def _blocks(self) -> npt.NDArray[np.int64]:
+        return _prefix(self.cover.blocks.astype(np.int64))
+
+    @cached_property
+    def _taps(self) -> npt.NDArray[np.int64]:
+        return _prefix(self.cover.taps.sum(axis=(2, 3)))
+
+    @cached_property
+    def _low(self) -> npt.NDArray[np.int64]:
+        return _prefix(self.cover.low.sum(axis=(2, 3)))
+
+    def row(self, block_rows: BlockRows) -> RowLoad:
+        """The core row with the most work, compared in a large call."""
+        costs = piece_costs(self.terms, *REFERENCE, self.geo.taps)
+        parts = [self.cover.part(first, last) for first, last in block_rows]
+        worst = max(range(len(parts)), key=lambda i: (cover_cycles(parts[i], costs), -i))
+        part = parts[worst]
+        full = part.full_rows if part.dense else np.zeros(len(part.blocks), np.bool_)
+        taps, low = part.taps.sum(axis=(1, 2, 3)), part.low.sum(axis=(1, 2, 3))
+        return RowLoad(
+            int(part.blocks[full].sum()),
+            int(part.blocks[~full].sum()),
+            int(taps.sum()),
+            int(low.sum()),
+            int((taps > 0).sum() + (low > 0).sum()),
+        )
+
+    def bytes(self, block_rows: BlockRows, nob: int, ckb: int, n_ck: int, slot: int) -> WeightBytes:
+        """Upper bounds for messages of ``nob`` output and ``ckb`` input blocks, in whole slots of ``slot`` bytes."""
+        cols = np.minimum(np.arange(n_ck + 1) * ckb, self.cover.blocks.shape[1])
+        message = total = header = 0
+        for start, end in block_rows:
+            edges = np.minimum(np.arange(start, end + nob, nob), end) if end > start else np.array([start, start])
+            at = np.ix_(edges, cols)
+            blocks = np.diff(np.diff(self._blocks[at], axis=0), axis=1)
+            sizes = blocks * (self.geo.taps * TILE_BYTES + 2) + (HEADER_BYTES + 34 * np.diff(edges)[:, None] + 66)
+            if self.cover.listed:
+                taps, low = (np.diff(np.diff(p[at], axis=0), axis=1) for p in (self._taps, self._low))
+                segments = np.diff(edges)[:, None] * self.geo.kh
+                # In each tap row of an output block one int4 tap may be left over, and take a tile of its own.
+                single = np.minimum(low, segments)
+                lists = np.where(taps + low > 0, 4 * (segments + 1) + 2 * (taps + low), 0)
+                sizes = sizes + (taps + single) * TILE_BYTES + (low - single) * (TILE_BYTES // 2) + lists
+                heads = HEADER_BYTES + 66 * np.diff(edges)[:, None] + 66 + 2 * blocks + lists
+                header = max(header, int(heads.max()))
+            slots = -(-sizes // slot) * slot
+            message, total = max(message, int(slots.max())), max(total, int(slots.sum()))
+        return WeightBytes(message, total, header or header_bytes(nob, nob * ckb, 2))
+
+
+def _prefix(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    out = np.zeros((counts.shape[0] + 1, counts.shape[1] + 1), np.int64)
+    out[1:, 1:] = counts.cumsum(0).cumsum(1)
+    return out
