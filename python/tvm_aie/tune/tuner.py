@@ -418,7 +418,7 @@ class Recorder(ms.measure_callback.PyMeasureCallback):  # type: ignore[misc]
                 continue
             failed = built.error_msg is not None or not ran.run_secs
             seconds = float("inf") if failed else sum(float(s) for s in ran.run_secs) / len(ran.run_secs)
-            tuning.note(space, point, seconds * tuning.device.clock_mhz * 1e6)
+            tuning.note(space, point, records.cycles_of(seconds, tuning.device))
 
 
 @contextmanager
