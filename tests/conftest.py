@@ -12,3 +12,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def update_golden(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--update-golden"))
+
+
+@pytest.fixture(autouse=True)
+def checked_placements(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every placement that a test makes through the pipeline is checked from its items alone."""
+    from placement_check import check_placement
+    from tvm_aie import pipeline
+
+    plan = pipeline.plan_memory
+
+    def checked(graph, columns, capacity, *args):  # type: ignore[no-untyped-def]
+        placement = plan(graph, columns, capacity, *args)
+        check_placement(placement, graph, capacity)
+        return placement
+
+    monkeypatch.setattr(pipeline, "plan_memory", checked)

@@ -35,7 +35,7 @@ def counters(name="conv1", start=0, cycles=1000, **changes):
         "op": "conv", "shape": "64x56x56", "macs": 0, "dense_macs": 0, "core_busy_cycles": 0, "control_cycles": 0,
         "a_bytes": 0, "w_bytes": 0, "o_bytes": 0, "load_bytes": 0, "loadw_bytes": 0, "store_bytes": 0,
     }  # fmt: skip
-    return LayerCounters(name, start_cycle=start, cycles=cycles, **(values | changes))
+    return LayerCounters(name, start_cycle=start, cycles=cycles, estimated_cycles=float(cycles), **(values | changes))
 
 
 SOFTMAX = HostOp("softmax", "softmax", "no kernel for exp on the array")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from math import inf
 
+from tvm_aie.cost.estimate import Estimate, estimate
 from tvm_aie.device import Device, load_device
 from tvm_aie.emit.emitter import Emitter, MemtileMap, memtile_map, opcode_bytes_estimate
 from tvm_aie.emit.overlay import Array
@@ -33,6 +34,7 @@ class Compiled:
     tilings: tuple[Tiling, ...]
     program: Program
     device: Device
+    estimate: Estimate
 
 
 @dataclass(frozen=True)
@@ -133,19 +135,21 @@ def prepare(graph: LayerGraph, device: Device | str = "npu1", decisions: Decisio
 def finish(prepared: Prepared, chooser: Chooser | None = None) -> Compiled:
     """Take the tilings that ``chooser`` wants and emit the program. Raises as ``compile_graph``."""
     dev, plan = prepared.device, prepared.plan
-    physical, placement, tilings = plan.physical, plan.placement, plan.tilings
     if chooser is not None:
-        tilings = _chosen(plan, chooser)
+        plan = _chosen(plan, chooser)
     # descriptors, locks, opcode and weight streams, commands
-    emitter = Emitter(plan.array, physical, placement, tilings, plan.packed, plan.layout)
-    program = emitter.emit(describe(physical, placement, tilings, dev))
+    emitter = Emitter(plan.array, plan.physical, plan.placement, plan.tilings, plan.packed, plan.layout)
+    program = emitter.emit(describe(plan, dev))
     # every hardware limit of the device file is satisfied
     program.verify(dev)
-    return Compiled(prepared.graph, physical, placement, tilings, program, dev)
+    return Compiled(prepared.graph, plan.physical, plan.placement, plan.tilings, program, dev, plan.estimate)
 
 
-def _chosen(plan: Plan, chooser: Chooser) -> tuple[Tiling, ...]:
-    """The chooser's tiling of each item, or the default one. It is asked once per equal workload of a layer."""
+def _chosen(plan: Plan, chooser: Chooser) -> Plan:
+    """The plan with the chooser's tiling of each item, or the default one. It is asked once per workload of a layer.
+
+    Raises ``InfeasibleError`` when the variants of the convolution that they need do not fit program memory together.
+    """
     cache: dict[tuple[str, Geometry, tuple[int, ...], bool], Tiling] = {}
     out = []
     for item, default in zip(plan.placement.items, plan.tilings, strict=True):
@@ -154,7 +158,18 @@ def _chosen(plan: Plan, chooser: Chooser) -> tuple[Tiling, ...]:
         if key not in cache:
             cache[key] = chooser(work) or default
         out.append(cache[key])
-    return tuple(out)
+    if all(a is b for a, b in zip(out, plan.tilings, strict=True)):
+        return plan
+    device = plan.array.device
+    kernels = frozenset[str]().union(*(item_kernels(item) for item in plan.placement.items))
+    needed = device.instructions.total(kernels.union(*(t.cover.variants for t in out if t.cover)))
+    if needed > device.program_budget_bytes:
+        raise InfeasibleError(
+            "superkernel of the chosen tilings", needed, device.program_budget_bytes, "bytes of program memory",
+            ("fewer variants of the convolution",),
+        )  # fmt: skip
+    times = estimate(plan.array, plan.physical, plan.placement, out, plan.packed)
+    return replace(plan, tilings=tuple(out), estimate=times)
 
 
 def workload(array: Array, item: WorkItem, physical: PhysicalGraph, packed: dict[str, PackedConv]) -> Workload:
@@ -185,45 +200,20 @@ class Plan:
     placement: Placement
     layout: MemtileMap
     tilings: tuple[Tiling, ...]
+    estimate: Estimate
 
     @property
     def cycles(self) -> float:
-        """Estimated: the items one after the other, and what of their loads and stores does not hide behind them."""
-        return sum(t.cycles for t in self.tilings) + ddr_exposed(self)
+        """Estimated."""
+        return self.estimate.total
 
     def costs(self) -> dict[str, float]:
         """Estimated cycles by item name."""
         out: dict[str, float] = {}
-        for item, tiling in zip(self.placement.items, self.tilings, strict=True):
+        for item, cycles in zip(self.placement.items, self.estimate.cycles, strict=True):
             name = item_name(item, self.physical)
-            out[name] = out.get(name, 0.0) + tiling.cycles
+            out[name] = out.get(name, 0.0) + cycles
         return out
-
-
-def ddr_exposed(plan: Plan) -> float:
-    """Cycles that items wait for DDR (estimated).
-
-    A load is issued one item ahead unless its data is being stored then; loads and stores have a channel each.
-    """
-    rate = 4 * plan.array.device.keys()["flow.load.words_per_cycle"]
-    storages = plan.physical.storages
-    loads, stores = [0.0] * (len(plan.tilings) + 1), [0.0] * (len(plan.tilings) + 1)
-    waits = 0.0
-    for item in plan.placement.items:
-        for place in item.inputs:
-            if place.loaded:
-                most = max(b - a for a, b in place.rows)
-                cycles = most * place.blocks * storages[place.storage].width * 8 / rate
-                if place.load_at == item.index:
-                    waits += cycles + (stores[item.index] if item.index else 0.0)
-                else:
-                    loads[place.load_at] += cycles
-        for out in item.outputs:
-            if out.store:
-                most = max(b - a for a, b in item.out_rows)
-                stores[item.index + 1] += most * out.blocks * storages[out.storage].width * 8 / rate
-    hidden = (t.cycles for t in plan.tilings)
-    return waits + sum(max(0.0, max(load, store) - t) for load, store, t in zip(loads, stores, hidden, strict=False))
 
 
 class _Planner:
@@ -254,7 +244,8 @@ class _Planner:
             array, physical, tuple(sorted(groups)), replace(self.moves, runs=runs and self.moves.runs)
         )
         tilings = _tile(array, physical, packed, placement, self.tilings)
-        return Plan(pools, array, physical, packed, placement, layout, tuple(tilings))
+        times = estimate(array, physical, placement, tilings, packed)
+        return Plan(pools, array, physical, packed, placement, layout, tuple(tilings), times)
 
 
 def _plans(planner: _Planner) -> Iterator[Plan]:
@@ -463,19 +454,18 @@ def _offset(placement: Placement, base: int) -> Placement:
     return replace(placement, items=tuple(moved(i) for i in placement.items))
 
 
-def describe(
-    physical: PhysicalGraph, placement: Placement, tilings: Sequence[Tiling], device: Device
-) -> dict[str, object]:
+def describe(plan: Plan, device: Device) -> dict[str, object]:
     """What a report needs to name items after the compile state is gone (META section)."""
+    physical, placement = plan.physical, plan.placement
     items = []
-    for item, tiling in zip(placement.items, tilings, strict=True):
+    for item, tiling, cycles in zip(placement.items, plan.tilings, plan.estimate.cycles, strict=True):
         outs = [physical.tensors[physical.layers[m].output] for m in item.members]
         entry = {
             "name": item_name(item, physical),
             "op": item.geometry.kernel.name.lower(),
             "chunk": item.chunk,
             "shape": [sum(t.channels for t in outs), outs[0].height, outs[0].width],
-            "estimated_cycles": round(tiling.cycles),
+            "estimated_cycles": round(cycles),
         }
         if tiling.cover is not None:
             variants = tiling.cover.variants | item_kernels(item) - {entry["op"]}

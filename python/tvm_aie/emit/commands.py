@@ -54,8 +54,19 @@ class CommandBuilder:
         self._members: dict[tuple[int, range], set[Channel]] = {}
         self._taken = {(b.tile, b.bd_id) for b in reserved}
 
-    def push(self, channel: Channel, chain: Sequence[BdTemplate], repeat: int, order: Order, done_by: Order) -> int:
-        """Write what is not already there, push, and return the task's number on the channel (from 1)."""
+    def push(
+        self,
+        channel: Channel,
+        chain: Sequence[BdTemplate],
+        repeat: int,
+        order: Order,
+        done_by: Order,
+        item: int | None = None,
+    ) -> int:
+        """Write what is not already there, push, and return the task's number on the channel (from 1).
+
+        ``item``: whose task it is in the statistics; by default the item at whose turn it is pushed.
+        """
         tile, direction, ch = channel
         flights = self._channels.setdefault(channel, deque())
         while len(flights) >= self.array.device.queue_depth:
@@ -73,7 +84,7 @@ class CommandBuilder:
         number = self._pushed.get(channel, 0) + 1
         self._pushed[channel] = number
         flights.append(_Flight(done_by, number, tuple(ids)))
-        self.commands.append(Push(Task(tile, direction, ch, following, repeat), order[0]))
+        self.commands.append(Push(Task(tile, direction, ch, following, repeat), order[0] if item is None else item))
         return number
 
     def fits(self, channel: Channel, length: int, order: Order) -> bool:

@@ -231,8 +231,8 @@ class Emitter:
             c, ring = self.array.w_home(r)
             placeholder = BdTemplate(Shape(int(Arg.CONST), ((1, 1),)), -1001 - r, control=True)
             self.commands.push(
-                (self.array.shim(c), Dir.MM2S, 1 + ring), (placeholder,), 1, (0, -2), (len(self.tilings), LATE)
-            )
+                (self.array.shim(c), Dir.MM2S, 1 + ring), (placeholder,), 1, (0, -2), (len(self.tilings), LATE), -1
+            )  # no item's: it lasts as long as the program
 
     def _emit_weights(self, item: WorkItem, tiling: Tiling) -> None:
         slot = self.array.overlay.w_slot
@@ -290,7 +290,7 @@ class Emitter:
                 blocked.add(p.channel)
                 rest.append(p)
                 continue
-            self.commands.push(p.channel, p.task.chain, p.task.repeat, order, (p.item, p.end))
+            self.commands.push(p.channel, p.task.chain, p.task.repeat, order, (p.item, p.end), p.item)
         return rest
 
     def _emit_item(self, item: WorkItem, pending: list[_Pending]) -> None:
@@ -438,7 +438,7 @@ class Emitter:
         shape = Shape(mt, local.dims)
         acquire, release = LockUse(mt, LOAD_GO, 1), LockUse(mt, LOAD_DONE, 1)
         into = BdTemplate(shape, base, 1, 0, acquire, release, control)
-        order, done = (item, -0.9), (item, -0.5)
+        order, done = (item, -0.9), (item, 0.9)
         self.commands.push((mt, Dir.S2MM, self.array.load_s2mm), (into,), 1, order, done)
         self.commands.push(
             (self.array.shim(c), Dir.MM2S, 0), (BdTemplate(ddr, ddr_base, control=control),), 1, order, done
@@ -483,7 +483,7 @@ class Emitter:
             base = out.address + (lo - out.rows[c][0]) * buffer_row * 4 + offset * line * 4
             remote = merge_dims(((hi - lo, storage.row_bytes // 4), (out.blocks, line), (line, 1)))
             ddr_base = home.offset + lo * storage.row_bytes + (out.first + c * out.block_step) * line * 4
-            order, complete = (at, -0.9), (at, -0.5)
+            order, complete = (at, -0.9), (at, 0.9)
             into = BdTemplate(Shape(int(home.arg), remote), ddr_base)
             number = self.commands.push((shim, Dir.S2MM, 0), (into,), 1, order, complete)
             go, done = LockUse(mt, STORE_GO, 1), LockUse(mt, STORE_DONE, 1)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.depth_first import MAX_CHUNKS, WORD, Run, extend, recomputed, row_cycles
-from tvm_aie.memory.partition import Rows
+from tvm_aie.memory.partition import Rows, near
 from tvm_aie.memory.state import Failure, State, drafts_of, owned_rows, reads
 from tvm_aie.plan.graph import Conv, Pool
 
 
 def make_room(state: State, failure: Failure, capacity: int) -> None:
-    """One step towards fitting: evict what the item does not touch, then its operands, then cut the item."""
-    sizes = {n: s.bytes for n, s in state.graph.storages.items()}
+    """One step towards fitting: spill what the item does not touch, then its operands, then cut the item.
+
+    Of several tensors the one with the least DDR traffic for each byte that it frees, of those the largest.
+    """
     homes = [n for n in failure.live if n in state.graph.storages and n not in state.evicted]
     idle = [n for n in homes if n not in failure.touched]
     candidates = idle or homes
     if candidates:
-        victim = max(candidates, key=lambda n: (sizes[n], n))
+        victim = min(candidates, key=lambda n: (spill_price(state, n), -state.graph.storages[n].bytes, n))
         if _run_through(state, victim) or _shorten_run(state, failure.layer):
             return
         state.evicted.add(victim)
@@ -42,6 +44,22 @@ def make_room(state: State, failure: Failure, capacity: int) -> None:
             ("use a device with larger memtiles", "reduce the image size"),
         )
     state.chunks[best] *= 2
+
+
+def spill_price(state: State, name: str) -> float:
+    """Bytes that spilling a tensor moves over DDR for each byte that it frees in the fullest column's memtile.
+
+    It is stored once, unless it is stored anyway, and loaded for each operand that reads it from a memtile now.
+    """
+    storage, rows = state.graph.storages[name], state.partition(name)
+    freed = max(b - a for a, b in rows) * storage.row_bytes
+    loads = 0
+    for index, layer in enumerate(state.graph.layers):
+        target = state.partition(state.graph.views[layer.output].storage)
+        for operand, source in enumerate(layer.inputs):
+            if state.graph.views[source].storage == name:
+                loads += near(reads(state, index, operand, target), rows)
+    return storage.bytes * (loads + (name not in state.stored)) / max(1, freed)
 
 
 def _run_through(state: State, storage: str) -> bool:

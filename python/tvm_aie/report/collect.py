@@ -12,8 +12,8 @@ import numpy as np
 from tvm_aie.cost import lower_bound
 from tvm_aie.device import Device
 from tvm_aie.emit.program import FlowClass, Push, TileKind, Wait, WriteBd
-from tvm_aie.pipeline import Compiled
-from tvm_aie.plan.graph import Conv
+from tvm_aie.pipeline import Compiled, item_name
+from tvm_aie.plan.graph import Conv, conv_shapes
 from tvm_aie.plan.physical import BLOCK, PhysicalGraph, physical_weight
 from tvm_aie.report.layers import LayerCounters, layer_rows, slices
 from tvm_aie.report.model import (
@@ -86,8 +86,10 @@ def conv_work(physical: PhysicalGraph, conv: Conv, cover: Cover | None = None) -
     live = np.asarray(weight.reshape(ob, BLOCK, ib, BLOCK, taps).any(axis=(1, 3, 4)))
     ones = replace(conv, weight=np.ones((*conv.weight.shape[:2], 1, 1), np.int8))
     pairs = physical_weight(ones, source, target).reshape(ob, BLOCK, ib, BLOCK).sum(axis=(1, 3), dtype=np.int64)
-    out = physical.tensors[conv.output]
-    pixels = out.height * out.width
+    image = physical.tensors[conv.input]
+    # What the window writes: a pool in the same call may change the size before or after it.
+    _, (height, width), _ = conv_shapes(conv, image.height, image.width)
+    pixels = height * width
     cover = cover or walk_cover(live, *weight.shape[2:])
     kept = cover.taps.sum(axis=(2, 3)) + np.where(cover.blocks & live, taps, 0)
     low = cover.low.sum(axis=(2, 3))
@@ -137,10 +139,10 @@ def build_report(
     planned = sum(w.planned_macs for w in every)
     int8_equivalent = planned - int4 + int4 * device.macs_per_cycle / device.macs_per_cycle_int4
     bound = lower_bound(int8_equivalent, compulsory, device)
-    estimate = sum(tiling.cycles for region in compiled for tiling in region.tilings)
+    estimate = sum(region.estimate.total for region in compiled)
     times = [
         _time(device, "lower bound max(MACs / peak, compulsory DDR bytes / bandwidth)", Label.ESTIMATED, bound.cycles),
-        _time(device, "sum of the schedule's own estimates", Label.ESTIMATED, estimate),
+        _time(device, "the schedule, message by message, without the launch", Label.ESTIMATED, estimate),
     ]
     layers: tuple[LayerRow, ...] = ()
     if runs:
@@ -290,18 +292,18 @@ def _counters(
 
 def _item(region: Compiled, works: dict[str, ConvWork], stats: ItemStats, offset: int, cycles: int) -> LayerCounters:
     item = region.placement.items[stats.item]
-    layer = region.physical.layers[item.layer]
-    out = region.physical.tensors[layer.output]
-    work = works.get(layer.name)
+    outs = [region.physical.tensors[region.physical.layers[m].output] for m in item.members]
+    work = [w for m in item.members if (w := works.get(region.physical.layers[m].name))]
     moved: dict[str, Any] = {f"{k.name.lower()}_bytes": stats.bytes[k.name.lower()] for k in FlowClass}
     return LayerCounters(
-        name=layer.name,
+        name=item_name(item, region.physical),
         op=item.geometry.kernel.name.lower(),
-        shape=f"{out.channels}x{out.height}x{out.width}",
+        shape=f"{sum(t.channels for t in outs)}x{outs[0].height}x{outs[0].width}",
         start_cycle=offset + stats.start,
         cycles=cycles,
-        macs=work.macs if work else 0,
-        dense_macs=work.dense_macs if work else 0,
+        estimated_cycles=region.estimate.cycles[stats.item],
+        macs=sum(w.macs for w in work),
+        dense_macs=sum(w.dense_macs for w in work),
         core_busy_cycles=stats.busy_sum,
         control_cycles=stats.command_cycles,
         **moved,
@@ -310,6 +312,12 @@ def _item(region: Compiled, works: dict[str, ConvWork], stats: ItemStats, offset
 
 def _merge(a: LayerCounters, b: LayerCounters) -> LayerCounters:
     """Two items of one layer; the MACs are those of the layer already."""
-    summed = ("cycles", "core_busy_cycles", "control_cycles", *(f"{k.name.lower()}_bytes" for k in FlowClass))
+    summed = (
+        "cycles",
+        "estimated_cycles",
+        "core_busy_cycles",
+        "control_cycles",
+        *(f"{k.name.lower()}_bytes" for k in FlowClass),
+    )
     changes: dict[str, Any] = {name: getattr(a, name) + getattr(b, name) for name in summed}
     return replace(a, start_cycle=min(a.start_cycle, b.start_cycle), **changes)

@@ -15,7 +15,10 @@ from tvm_aie.report.model import LayerRow, NetworkReport
 
 _WIDTH_WITHOUT_TERMINAL = 160
 _WIDEST = 10_000
-_CAPTION = "cycles: emulated; bound cyc: estimated, of the layer alone (less, where its weights came early)"
+_CAPTION = (
+    "cycles: emulated; est cyc: estimated by the schedule; "
+    "bound cyc: estimated, of the layer alone (less, where its weights came early)"
+)
 
 
 def make_console(file: IO[str] | None = None, stderr: bool = False) -> Console:
@@ -145,6 +148,7 @@ _COLUMNS = (
     _Column("DDR in"),
     _Column("DDR out"),
     _Column("bound cyc"),
+    _Column("est cyc"),
     _Column("cycles"),
     _Column("util %"),
     _Column("bottleneck", right=False),
@@ -155,7 +159,8 @@ def _cells(row: LayerRow) -> Iterable[str]:
     yield from (row.name, row.op, row.shape, count(row.macs), count(row.skipped_macs), f"{row.density_percent:.0f}")
     yield from (size(row.core_a_bytes), size(row.core_w_bytes), size(row.core_o_bytes))
     yield from (size(row.ddr_load_bytes + row.ddr_loadw_bytes), size(row.ddr_store_bytes))
-    yield from (count(row.lower_bound_cycles), count(row.cycles), f"{row.utilisation_percent:.1f}", row.bottleneck)
+    yield from (count(row.lower_bound_cycles), count(row.estimated_cycles), count(row.cycles))
+    yield from (f"{row.utilisation_percent:.1f}", row.bottleneck)
 
 
 def _print_table(console: Console, table: Table) -> None:

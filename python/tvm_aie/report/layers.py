@@ -22,6 +22,7 @@ class LayerCounters:
     shape: str
     start_cycle: int
     cycles: int  # its share of the run's cycles, see ``slices``
+    estimated_cycles: float  # the same by the schedule's estimate
     macs: int
     dense_macs: int
     core_busy_cycles: int  # summed over the cores
@@ -101,6 +102,7 @@ def _row(device: Device, layer: LayerCounters) -> LayerRow:
         shape=layer.shape,
         start_cycle=layer.start_cycle,
         cycles=layer.cycles,
+        estimated_cycles=layer.estimated_cycles,
         lower_bound_cycles=lower_bound(layer.macs, ddr_bytes, device).cycles,
         macs=layer.macs,
         dense_macs=layer.dense_macs,

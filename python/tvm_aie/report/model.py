@@ -144,13 +144,17 @@ class Time:
 
 @dataclass(frozen=True)
 class LayerRow:
-    """One layer. ``cycles``: from the end of the layer before to its own; the column sums to the total."""
+    """One layer. ``cycles``: from the end of the layer before to its own; the column sums to the total.
+
+    ``estimated_cycles``: the same, by the schedule's estimate (``cost.estimate``).
+    """
 
     name: str
     op: str
     shape: str
     start_cycle: int
     cycles: int
+    estimated_cycles: float
     lower_bound_cycles: float
     macs: int
     dense_macs: int

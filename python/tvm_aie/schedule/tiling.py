@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.schedule.cover import INT4, LIST, VARIANTS, Blocks, Cover, Mask, candidates, piece_costs
+from tvm_aie.schedule.estimate import PipelineLoad, pipeline_cycles
 from tvm_aie.schedule.geometry import Geometry, KernelId, Overlay, ceil_div, ring_share
 from tvm_aie.schedule.load import Load, RowLoad, WeightBytes
 from tvm_aie.schedule.terms import KernelTerms
@@ -319,10 +320,7 @@ def _conv_tiling(
     most = block_rows[0][1] - block_rows[0][0]
     steps = n_x * n_b
     messages = n_pass * steps * n_ck
-    t_a = (1 if resident else messages) * a * ov.a_slot / WORD / terms.a_rate
     sent = _output_slots(block_rows, nob, band * width * geo.out_px, o, ov.o_slot, aligned)
-    t_o = steps * ov.o_slot / WORD * max(n_pass * o / terms.o_rate, sent / terms.o_link)
-    t_w = weights.total * (steps if n_ck > 1 else 1) / WORD / terms.w_rate
     conv_rows, conv_px = geo.conv_rows(band), geo.conv_px(width)
     if terms.ideal:
         t_c = steps * conv_rows * conv_px * work.macs(geo.taps, terms) / terms.macs_per_cycle
@@ -337,11 +335,19 @@ def _conv_tiling(
             lines = steps * band * (n_pass * geo.in_blocks if geo.pool.before else most)
             per_line, per_vector = terms.avg_pool if geo.pool.average else terms.max_pool
             t_c += lines * (per_line + ceil_div(width, 4) * geo.pool.kh * geo.pool.kw * per_vector)
-    first = a * ov.a_slot / WORD + o * ov.o_slot / WORD + t_c / messages
-    double_a, double_w = 2 * a <= ov.a_slots, 2 * weights.message <= ov.w_slot * ov.w_slots
-    body = max(t_a, t_c, t_o, t_w) if double_a else max(t_a + t_c, t_o, t_w)
-    if not double_w and n_pass * n_ck > 1:
-        body = max(body, t_w + max(t_c, t_a))
+    pipe = PipelineLoad(
+        n_pass * steps,
+        n_ck,
+        a,
+        o,
+        resident,
+        t_c,
+        steps * sent,
+        (weights.message, weights.total * (steps if n_ck > 1 else 1)),
+        messages if n_ck > 1 else n_pass,
+        aligned,
+    )
+    body = pipeline_cycles(pipe, ov, terms)
     control = control_cycles(
         geo,
         rows,
@@ -356,10 +362,10 @@ def _conv_tiling(
         len(block_rows),
         terms,
     )
-    cycles = combined(body + first, control)
+    cycles = combined(body, control)
     cut = block_rows, nob, n_pass, width, n_x, bands, ckb, n_ck, a, o
     chosen = resident, aligned, load.cover.name, load.cover
-    return Tiling(*cut, cycles, body + first, *chosen, out_px=geo.out_px)
+    return Tiling(*cut, cycles, body, *chosen, out_px=geo.out_px)
 
 
 def _output_slots(

@@ -75,6 +75,7 @@ def _unary(node: Node) -> list[Fact]:
 
 def _bent(node: Node, x: Fact, slope: Values, sure: Mask) -> Fact:
     """x where it is not negative, ``slope`` times x elsewhere."""
+
     def bend(a: Values) -> Values:
         return np.where(a < 0, a * slope, a)
 

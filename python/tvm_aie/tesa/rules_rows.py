@@ -205,7 +205,6 @@ def _axes(node: Node) -> tuple[int, ...]:
     return tuple(int(a) % rank for a in (axis if hasattr(axis, "__len__") else [axis]))
 
 
-
 def _reduced(node: Node, array: Any, axes: tuple[int, ...]) -> Any:
     """Drop the reduced axes (now of length 1) unless the operator keeps them."""
     if bool(node.call.attrs.keepdims):
@@ -319,8 +318,6 @@ def _scan_needs(node: Node, outs: Sequence[Fact], live: Sequence[Mask]) -> list[
         none = np.zeros_like(np.take(found, [0], axis=axis))
         found = np.concatenate([np.delete(found, 0, axis=axis), none], axis=axis)
     return [found]
-
-
 
 
 register(Rule(_batch_norm, _batch_norm_needs), "nn.batch_norm")

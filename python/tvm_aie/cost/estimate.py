@@ -1,0 +1,451 @@
+"""Time of a schedule before a program exists: every item's cycles by a recurrence over its messages (estimated).
+
+The emulator (docs/program.md section 4) moves segments between channels that wait for each other's locks. With whole
+messages instead of segments, and without data, that is a recurrence in (max, +). In it, a message of the A ring that
+ends at ``a`` lets a core start at max(a, its weights, a free output message, its own last step); the release at the
+end of the step is what a later message waits for; and so on. All columns and core rows advance together, as arrays.
+
+Terms, each from a timing rule of that section; ``slot`` is a ring slot in words, ``bd`` a descriptor's start:
+
+* a flow moves n words in ceil(n / rate): an A or W slot takes ceil(slot / rate) + bd, a message its slots.
+  A message that several descriptors send pays ``bd`` (at least half a cycle of rounding) for each further one.
+* rings are locks: message m of an item may start when message m - k is released, k = messages that fit the ring.
+* weights run ahead across items: byte e of a row's stream may enter the core ring (W bytes) when byte e - W is
+  released by the slowest column, and the memtile ring likewise when it has left for the cores. This state, and the
+  bytes already ahead, are carried from item to item.
+* output flows of one link share it: all rows' messages end when the link has worked all of them off.
+* an item starts when the previous one is complete here, in all columns to the west, and in the next one to the east
+  (the order of the barrier's acquires, ``emit.emitter``), its loads are there, and stores of memory that it
+  overwrites have gone. Loads and stores run on channels of their own, one after the other.
+* the command processor waits for the store of what it is to load. Where commands cost time, those of an item are
+  issued after those of the item before and at most one item ahead, and the last of them precede its last messages. If
+  that makes them the last to end, tasks find their channels idle, which costs more.
+* DDR is shared: weight streams get an equal share each; the first loads share it with all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tvm_aie.cost.commands import costs_of, message_commands
+from tvm_aie.cost.item_load import ItemLoad, Rates, item_load, rates_of, ring_plan
+from tvm_aie.emit import opcodes
+from tvm_aie.emit.emitter import FILLER_WORDS
+from tvm_aie.emit.overlay import Array
+from tvm_aie.emit.weights import PackedConv, item_weights
+from tvm_aie.memory.placement import Placement
+from tvm_aie.plan.physical import PhysicalGraph
+from tvm_aie.schedule.tiling import Tiling
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ItemTime:
+    """Estimated span of one item and the kernel cycles of its busiest core, as ``runtime.emulator.ItemStats``."""
+
+    start: float
+    end: float
+    busy: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """``items``: one span per item; ``total``: cycles of one image without the launch; all estimated."""
+
+    items: tuple[ItemTime, ...]
+    total: float
+
+    @property
+    def cycles(self) -> tuple[float, ...]:
+        """Cycles of each item by the convention of the report: from the end before it to its own end."""
+        return item_cycles([(i.start, i.end, i.busy) for i in self.items], self.total)
+
+
+def item_cycles(spans: Sequence[tuple[float, float, float]], total: float) -> tuple[float, ...]:
+    """The report's split of ``total`` over (start, end, busy) spans (``report.layers.slices``)."""
+    borders = [total]
+    for (_, end, _), (next_start, _, next_busy) in zip(reversed(spans[:-1]), reversed(spans[1:]), strict=True):
+        own = end if end <= borders[-1] else next_start
+        borders.append(max(0.0, min(own, borders[-1] - next_busy)))
+    borders.append(0.0)
+    borders.reverse()
+    return tuple(b - a for a, b in zip(borders, borders[1:], strict=False))
+
+
+def estimate(
+    array: Array,
+    physical: PhysicalGraph,
+    placement: Placement,
+    tilings: Sequence[Tiling],
+    packed: Mapping[str, PackedConv],
+) -> Estimate:
+    """Estimated time of a placed and tiled network."""
+    rates, costs = rates_of(array), costs_of(array)
+    loads: list[ItemLoad] = []
+    cache: dict[object, ItemLoad] = {}
+    for item, tiling in zip(placement.items, tilings, strict=True):
+        layer = physical.layers[item.layer]
+        key = (item.members, item.out_rows, id(tiling))
+        if key not in cache:
+            control = message_commands(array, physical, item, tiling, costs)
+            cache[key] = item_load(array, rates, item, layer, tiling, item_weights(item, physical, packed), control)
+        loads.append(cache[key])
+    words = opcode_words(array, physical, placement, tilings)
+    run = Recurrence(array, physical, placement, words)
+    times = [run.advance(i, load) for i, load in enumerate(loads)]
+    return Estimate(tuple(times), run.finish(times[-1]))
+
+
+def opcode_words(array: Array, physical: PhysicalGraph, placement: Placement, tilings: Sequence[Tiling]) -> float:
+    """Words of all opcode messages of a column, on average."""
+    n = 0
+    for item, tiling in zip(placement.items, tilings, strict=True):
+        words = opcodes.item_opcodes(item, physical.layers[item.layer], tiling, 0)
+        n += opcodes.HEADER_WORDS + len(words)
+    return float(n)
+
+
+class _Columns:
+    """State of the columns' own channels; times in cycles, arrays over the columns."""
+
+    def __init__(self, n: int) -> None:
+        self.a_free = np.zeros(n)  # the activation channel
+        self.a_pos = np.zeros(n, np.int64)  # ring position in slots
+        self.load_free = np.zeros(n)
+        self.store_free = np.zeros(n)
+        self.done = np.zeros(n)  # outputs of the item before are complete
+        self.store_ends: list[list[float]] = [[] for _ in range(n)]
+        self.store_deaths: list[list[int]] = [[] for _ in range(n)]
+        self.stores_awaited = [0] * n
+
+    def copy(self) -> _Columns:
+        """An independent state."""
+        other = copy(self)
+        other.load_free, other.store_free = self.load_free.copy(), self.store_free.copy()
+        other.store_ends = [list(x) for x in self.store_ends]
+        other.store_deaths = [list(x) for x in self.store_deaths]
+        other.stores_awaited = list(self.stores_awaited)
+        return other
+
+
+class _Weights:
+    """Arrival of the weight messages of all rows in the core rings, in stream order (see the module's terms).
+
+    Of the messages before the current item only those are kept whose bytes may still lie in a ring.
+    """
+
+    def __init__(self, array: Array, rates: Rates) -> None:
+        ov = array.overlay
+        self.rates = rates
+        self.core, self.slot, self.memtile = (
+            ov.w_slot * ov.w_slots,
+            ov.memtile_w_slot,
+            ov.memtile_w_slot * ov.memtile_w_slots,
+        )
+        # Per row and message: bytes of the stream up to its end, when the cores released it, when it was there.
+        self.ends, self.released, self.arrived = (np.zeros((array.rows, 1)) for _ in range(3))
+        self.loaded = np.zeros(array.rows)
+        self.row = np.arange(array.rows)
+        self.next = 0
+
+    def begin(self, sizes: Floats) -> None:
+        """The messages of the next item: bytes, (rows, messages)."""
+        old = self.ends[:, : self.next + 1]
+        keep = int((old[:, -1:] - old <= self.core + self.memtile + self.slot).all(axis=0).argmax())
+        self.ends = np.concatenate([old[:, keep:], old[:, -1:] + np.cumsum(sizes, axis=1)], axis=1)
+        more = np.zeros(sizes.shape)
+        self.released = np.concatenate([self.released[:, keep : self.next + 1], more], axis=1)
+        self.arrived = np.concatenate([self.arrived[:, keep : self.next + 1], more], axis=1)
+        self.first = self.next = self.ends.shape[1] - 1 - sizes.shape[1]
+        self._terms(sizes)
+
+    def _terms(self, sizes: Floats) -> None:
+        ends, rates, slot = self.ends, self.rates, self.slot
+        new, before = ends[:, self.first + 1 :], ends[:, self.first : -1]
+        filled, filled_before = np.ceil(new / slot) * slot, np.ceil(before / slot) * slot
+        self.move = sizes * rates.w
+        self.into_memtile = (filled - filled_before) * rates.loadw
+        self.last_slot = (new - (np.ceil(new / slot) - 1) * slot) * rates.w
+        # The core ring: the two releases that can hold a message up, and the time that it needs after each.
+        need = new - self.core
+        at = self._index(need)
+        self.after: list[tuple[npt.NDArray[np.int64], Floats]] = []
+        for back in (0, 1):
+            i = np.maximum(at - back, 0)
+            rest = np.minimum(need - np.take_along_axis(ends, np.maximum(i - 1, 0), 1), sizes)
+            self.after.append((i, np.where((i > 0) & (need > 0), np.maximum(rest, 0), 0) * rates.w))
+        # The memtile ring: when byte ``filled - ring`` has left; by message, minus what the message sends after it.
+        gone = filled - self.memtile
+        self.left_at = self._index(gone)
+        self.left_early = (np.take_along_axis(ends, self.left_at, 1) - gone) * rates.w
+        self.blocked = gone > 0
+        self.any_blocked = self.blocked.any(axis=0)
+        self.refill = slot * rates.loadw
+
+    def _index(self, need: Floats) -> npt.NDArray[np.int64]:
+        """First message of each row whose end is at least ``need``; 0 where nothing is needed."""
+        at = np.stack([np.searchsorted(e, x, "left") for e, x in zip(self.ends, need, strict=True)])
+        return np.where(need > 0, np.minimum(at, self.ends.shape[1] - 1), 0)
+
+    def arrive(self) -> Floats:
+        """Time at which the next message of each row is complete in the cores."""
+        j, k, row = self.next, self.next - self.first, self.row
+        self.next = j + 1
+        loaded = self.loaded + self.into_memtile[:, k]
+        if self.any_blocked[k]:
+            left = self.arrived[row, np.minimum(self.left_at[:, k], j)] - self.left_early[:, k]
+            loaded = np.maximum(loaded, np.where(self.blocked[:, k], left + self.refill, 0))
+        self.loaded = loaded
+        t = np.maximum(self.arrived[:, j] + self.move[:, k], loaded + self.last_slot[:, k])
+        for at, rest in self.after:
+            t = np.maximum(t, self.released[row, at[:, k]] + rest[:, k])
+        self.arrived[:, j + 1] = t
+        return np.asarray(t, np.float64)
+
+    def release(self, t: Floats) -> None:
+        """The message that arrived last is released by the cores of each row at ``t``."""
+        self.released[:, self.next] = t
+
+
+class Recurrence:
+    """The state between items. ``advance`` adds the next one; ``copy`` gives a state to try another tiling on."""
+
+    def __init__(self, array: Array, physical: PhysicalGraph, placement: Placement, opcode_words: float) -> None:
+        """``opcode_words``: of the messages of one column, loaded before anything else."""
+        self.array, self.physical, self.placement = array, physical, placement
+        self.rates = rates_of(array)
+        n = array.cols
+        self.col = _Columns(n)
+        self.core = np.zeros((n, array.rows))
+        self.o_end = np.zeros((n, array.rows))
+        self.o_pos = np.zeros((n, array.rows), np.int64)
+        self.weights = _Weights(array, self.rates)
+        self.load_ends: dict[tuple[int, int], Floats] = {}
+        self.stored: dict[str, float] = {}
+        self.costs = costs_of(array)
+        self.command = 0.0  # when the command processor is done with what came before
+        self.begun = 0.0  # when the item before began
+        self.loads_at: dict[int, list[tuple[int, int]]] = {}
+        for item in placement.items:
+            for k, place in enumerate(item.inputs):
+                if place.loaded:
+                    self.loads_at.setdefault(place.load_at, []).append((item.index, k))
+        self.command += n * self.costs.pair()
+        self.col.load_free = self.col.load_free + self.command + max(opcode_words, FILLER_WORDS) * self.rates.load
+
+    def copy(self) -> Recurrence:
+        """An independent state: arrays are replaced, never written, except those of ``_Weights``."""
+        other = copy(self)
+        other.col, other.weights = self.col.copy(), copy(self.weights)
+        other.load_ends, other.stored = dict(self.load_ends), dict(self.stored)
+        return other
+
+    def advance(self, i: int, load: ItemLoad) -> ItemTime:
+        """Item ``i``, which comes next."""
+        first_free = float(self.col.a_free.min())
+        moved = self._start(i, load)
+        self._steps(load)
+        busy, idle = load.control
+        if busy:
+            # Its last tasks are pushed at the end of its commands. Behind late commands every channel waits: idle.
+            late = self.command + busy > float(self.o_end.max())
+            self.command += idle if late else busy
+            self.o_end = np.maximum(self.o_end, self.command)
+        self.col.done = self.o_end.max(axis=1)
+        end = max(float(self.col.done.max()), float(self.col.a_free.max()), moved)
+        return ItemTime(first_free, end, float(load.kernel.sum(axis=0).max(initial=0.0)))
+
+    def finish(self, last: ItemTime) -> float:
+        """Cycles of the program: the last item, the message that ends it, the last stores."""
+        items = self.placement.items
+        ready = self._barrier(len(items))
+        moved = self._stores(items[-1].index, ready)
+        return max(float(ready.max()) + self.rates.a_slot, moved, last.end)
+
+    # ------------------------------------------------------------------ between items
+
+    def _barrier(self, i: int) -> Floats:
+        """When the columns may start item ``i``, loads and stores apart; item 0: when the opcodes are there."""
+        if i == 0:
+            return self.col.load_free.copy()
+        done = self.col.done
+        west = np.maximum.accumulate(done)
+        ready = west.copy()
+        ready[:-1] = np.maximum(west[:-1], done[1:])
+        return np.asarray(ready + self.rates.barrier, np.float64)
+
+    def _stores(self, of: int, ready: Floats) -> float:
+        """The stores of item ``of``'s output, which may go from ``ready`` on; returns when the last one ends."""
+        item, last = self.placement.items[of], 0.0
+        for out in item.outputs:
+            if not out.store:
+                continue
+            storage = self.physical.storages[out.storage]
+            for c, (lo, hi) in enumerate(item.out_rows):
+                if hi > lo:
+                    words = (hi - lo) * out.blocks * storage.width * 2
+                    self.command += self.costs.pair()
+                    end = max(float(ready[c]), float(self.col.store_free[c]), self.command)
+                    end += words * self.rates.store + self.rates.store_task
+                    self.col.store_free[c] = end
+                    self.col.store_ends[c].append(end)
+                    self.col.store_deaths[c].append(out.last_use)
+                    last = max(last, end)
+            self.stored[out.storage] = last
+        return last
+
+    def _load(self, i: int, ready: Floats) -> float:
+        """The loads that may start with item ``i``; returns when the last one ends."""
+        last = 0.0
+        word = self.rates.load if i else self.rates.load_beside  # at first, all weight streams run
+        for index, k in self.loads_at.get(i, []):
+            place = self.placement.items[index].inputs[k]
+            storage = self.physical.storages[place.storage]
+            self.command = max(self.command, self.stored.get(place.storage, 0.0))
+            ends = np.zeros(self.array.cols)
+            for c, (lo, hi) in enumerate(place.rows):
+                if hi > lo:
+                    words = (hi - lo) * place.blocks * storage.width * 2
+                    self.command += self.costs.pair()
+                    start = max(float(self.col.load_free[c]), float(ready[c]) if i else 0.0, self.command)
+                    ends[c] = start + words * word + self.rates.load_task
+                    self.col.load_free[c] = ends[c]
+            self.load_ends[(index, k)] = ends
+            last = max(last, float(ends.max()))
+        return last
+
+    def _start(self, i: int, load: ItemLoad) -> float:
+        """Barrier, stores, loads and opcode message of item ``i``; returns the end of the transfers that it starts."""
+        col, item = self.col, self.placement.items[i]
+        ready = self._barrier(i)
+        if i == 0:
+            moved = self._load(0, ready)
+            self.command += self.array.rows * (self.costs.idle + self.costs.bd)  # weight streams
+        self.command = max(self.command, self.begun) + self.array.cols * self.costs.prologue()
+        ready = np.maximum(ready, self.command) if self.costs.any else ready
+        if i > 0:
+            moved = self._stores(i - 1, ready)
+            for c in range(self.array.cols):
+                needed = max((n + 1 for n, death in enumerate(col.store_deaths[c]) if death < i), default=0)
+                if needed > col.stores_awaited[c]:
+                    col.stores_awaited[c] = needed
+                    ready[c] = max(ready[c], col.store_ends[c][needed - 1])
+            moved = max(moved, self._load(i, ready))
+        for k, place in enumerate(item.inputs):
+            if place.loaded:
+                ready = np.maximum(ready, self.load_ends[(i, k)])
+        slots = self._prologue_slots(load)
+        col.a_free = np.maximum(ready, col.a_free) + slots * self.rates.a_slot
+        self.core = np.maximum(self.core, col.a_free[:, None])
+        self.begun = float(ready.min())
+        if self.command > float(col.a_free.min()):
+            col.a_free = np.maximum(col.a_free, self.command)
+        return moved
+
+    def _prologue_slots(self, load: ItemLoad) -> npt.NDArray[np.int64]:
+        """A slots of the opcode messages: whole slots and, if aligned, up to a multiple of the item's messages."""
+        ov, col = self.array.overlay, self.col
+        slots = -(-np.asarray(load.prologue_words) * 4 // ov.a_slot)
+        if load.aligned:
+            slots = slots + np.where(np.asarray(load.a_counts) > 0, -(col.a_pos + slots) % load.a_slots, 0)
+        col.a_pos = (col.a_pos + slots) % ov.a_slots
+        return np.asarray(slots, np.int64)
+
+    # ------------------------------------------------------------------ inside an item
+
+    def _a_plan(self, load: ItemLoad) -> tuple[Floats, npt.NDArray[np.int64]]:
+        """Filler cycles before each activation message, and the message that it waits for: (messages, columns)."""
+        n = max(load.a_counts, default=0)
+        plans = [
+            ring_plan(int(p), (load.a_slots,) * k + (0,) * (n - k), self.array.overlay.a_slots)
+            for p, k in zip(self.col.a_pos, load.a_counts, strict=True)
+        ]
+        self.col.a_pos = np.array([p.position for p in plans], np.int64)
+        filler = np.array([p.filler for p in plans]).T * self.rates.a_slot
+        return filler, np.array([p.needs for p in plans]).T
+
+    def _o_plan(self, load: ItemLoad) -> tuple[Floats, npt.NDArray[np.int64]]:
+        """The same for output messages, in cycles of the link: (messages, columns, rows)."""
+        slots = self.array.overlay.o_slots
+        filler = np.zeros(load.o_sizes.shape)
+        needs = np.full(load.o_sizes.shape, -1, np.int64)
+        for c, r in np.ndindex(self.o_pos.shape):
+            plan = ring_plan(int(self.o_pos[c, r]), tuple(load.o_sizes[:, c, r].tolist()), slots)
+            filler[:, c, r], needs[:, c, r] = plan.filler, plan.needs
+            self.o_pos[c, r] = plan.position
+        return filler * self.rates.o_slot, needs
+
+    def _steps(self, load: ItemLoad) -> None:
+        """The kernel calls of an item in order; arrays (columns, rows)."""
+        core, a_free = self.core, self.col.a_free
+        o_end = self._skip(load, core, self.o_end)
+        self.weights.begin(load.w_bytes.astype(np.float64))
+        a_filler, a_needs = self._a_plan(load)
+        o_filler, o_needs = self._o_plan(load)
+        o_move = load.o_sizes * self.rates.o_slot
+        a_waits, o_waits, o_fills = (a_needs >= 0).any(axis=1), (o_needs >= 0).any((1, 2)), o_filler.any((1, 2))
+        # Row 0 is the time of a message that nothing waits for.
+        released, o_ends = np.zeros((len(a_needs) + 1, core.shape[0])), np.zeros((len(o_move) + 1, *core.shape))
+        columns, rows = np.arange(core.shape[0]), np.arange(core.shape[1])
+        m = n_released = q = 0
+        for s, step in enumerate(load.steps):
+            if step.acquires_w:
+                core = np.maximum(core, self.weights.arrive())
+            if step.acquires_a:
+                a_free = a_free + a_filler[m]
+                if a_waits[m]:
+                    a_free = np.maximum(a_free, released[a_needs[m] + 1, columns])
+                a_free = a_free + load.a_move[s]
+                core = np.maximum(core, a_free[:, None])
+                m += 1
+            if step.acquires_o:
+                if o_fills[q]:
+                    o_end = self._sent(o_end, core, o_filler[q])
+                if o_waits[q]:
+                    core = np.maximum(core, o_ends[o_needs[q] + 1, columns[:, None], rows[None, :]])
+            core = core + load.kernel[s]
+            if step.releases_a:
+                n_released += 1
+                released[n_released] = core.max(axis=1)
+            if step.releases_w:
+                self.weights.release(core.max(axis=0))
+            if step.releases_o:
+                o_end = self._sent(o_end, core, o_move[q])
+                q += 1
+                o_ends[q] = o_end
+        self.core, self.col.a_free, self.o_end = core, a_free, o_end
+
+    def _sent(self, before: Floats, ready: Floats, move: Floats) -> Floats:
+        """End of output messages that are ready at ``ready`` and take ``move``; 0: no message."""
+        if self.rates.o_shared:
+            return _shared_end(before, ready, move)
+        return np.where(move > 0, np.maximum(before, ready) + move, before)
+
+    def _skip(self, load: ItemLoad, core: Floats, o_end: Floats) -> Floats:
+        """Junk that aligns the output rings at the start of an item, and when it has gone."""
+        if not load.aligned:
+            return o_end
+        skip = np.where(load.o_sizes.any(axis=0), -self.o_pos % load.o_slots, 0)
+        self.o_pos = (self.o_pos + skip) % self.array.overlay.o_slots
+        return self._sent(o_end, core, skip * self.rates.o_slot)
+
+
+def _shared_end(before: Floats, ready: Floats, move: Floats) -> Floats:
+    """End of one message per row on a link that each column's rows share; arrays (columns, rows).
+
+    The link works whenever there is work: with the rows in order of readiness t, everything is done at the largest of
+    t[k] + the work of rows k, k+1, ..., and not before all of it is done behind what came ``before``. ``move``: 0 for
+    a row without a message.
+    """
+    t = np.where(move > 0, ready, -np.inf)
+    order = np.argsort(t, axis=1)
+    t, work = np.take_along_axis(t, order, 1), np.take_along_axis(move, order, 1)
+    after = np.cumsum(work[:, ::-1], axis=1)[:, ::-1]
+    end = np.maximum((t + after).max(axis=1), before[:, 0] + after[:, 0])
+    return np.broadcast_to(end[:, None], ready.shape)

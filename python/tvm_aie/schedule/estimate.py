@@ -1,0 +1,83 @@
+"""Time of one item under one tiling, in closed form: what the sub-volume search minimises (estimated).
+
+A core's loop nest is a pipeline of three servers (input channel, core, output link) with finite rings between them, fed
+by a fourth (the weight stream). In steady state its period is that of the slowest circuit, so with, per kernel call,
+``a`` cycles of input, ``c`` of compute and, per output message (``n`` calls), ``o`` of output, an item takes
+
+    prologue + max over the circuits below, each with the fill before it and the drain after it:
+
+    input channel     calls * a                  + c + o
+    cores             a + calls * c              + o
+    output link       a + n * c + outputs * o
+    one input slot    calls * (a + c)            + o      the ring holds one message: no double buffering
+    one output slot   a + outputs * (n * c + o)           likewise; with both, the two waits of a message overlap
+    weight ring       + messages * what of two messages exceeds the ring: that part cannot be sent ahead
+    weight stream     bytes / rate, less what the rings hold from before
+
+Sources: docs/program.md section 4 (segments, locks, links). ``cost.estimate`` is the same pipeline message by message
+and across items; tests compare both with the emulator.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tvm_aie.schedule.geometry import Overlay
+from tvm_aie.schedule.terms import KernelTerms
+
+WORD = 4
+
+
+@dataclass(frozen=True)
+class PipelineLoad:
+    """One item on the busiest column. Slots are per message; ``compute``: cycles of the slowest core, all calls.
+
+    ``n_ck``: calls per output message; ``output_slots``: slots that all rows of a column send.
+    ``weights``: bytes of the largest message and of the whole stream of a row; ``weight_messages``: their number.
+    """
+
+    outputs: int
+    n_ck: int
+    a_slots: int
+    o_slots: int
+    resident: bool
+    compute: float
+    output_slots: float
+    weights: tuple[int, int]
+    weight_messages: int
+    aligned: bool
+
+
+def pipeline_cycles(load: PipelineLoad, ov: Overlay, terms: KernelTerms) -> float:
+    """Cycles from an item's barrier to the end of its last output, without the command processor."""
+    calls, n = load.outputs * load.n_ck, load.n_ck
+    slot = ov.a_slot / WORD / terms.a_rate
+    a, c = slots_with_filler(load.a_slots, ov.a_slots, calls) * slot, load.compute / calls
+    word_o = ov.o_slot / WORD
+    junk = slots_with_filler(load.o_slots, ov.o_slots, load.outputs) / load.o_slots
+    own, shared = load.outputs * load.o_slots / terms.o_rate, load.output_slots / terms.o_link
+    outputs_total = word_o * junk * max(own, shared)
+    o = outputs_total / load.outputs
+    body = max(a + load.compute + o, a + n * c + outputs_total)
+    single_a = 2 * load.a_slots > ov.a_slots and not load.resident
+    single_o = 2 * load.o_slots > ov.o_slots
+    if not load.resident:
+        body = max(body, calls * a + c + o)
+    if single_a:
+        body = max(body, calls * (a + c) + o)
+    if single_o:
+        again = (n - 1) * a + max(a, o) if single_a else o
+        body = max(body, a + load.compute + load.outputs * again)
+    largest, total = load.weights
+    ring = ov.w_slot * ov.w_slots
+    if load.weight_messages > 1:
+        body += (load.weight_messages - 1) * max(0, 2 * largest - ring) / WORD / terms.w_rate
+    body = max(body, total / WORD / terms.w_rate)
+    # Aligned: the opcode message is padded until the ring position divides into messages, half a message on average.
+    return body + (1 + ((load.a_slots - 1) / 2 if load.aligned else 0)) * slot
+
+
+def slots_with_filler(size: int, ring: int, messages: int) -> float:
+    """Slots per message of ``size`` in a ring of ``ring`` slots: what is left before the ring's end is filled."""
+    fit = ring // size
+    return ring / fit if messages > fit else size
