@@ -1,5 +1,6 @@
 """Predictions of silicon measurements: the committed constants meet the rows, and reproduce from the rows they name."""
 
+import dataclasses
 import math
 import os
 from pathlib import Path
@@ -113,12 +114,94 @@ def test_a_file_that_is_none(tmp_path, text, message):
         read_rows(path)
 
 
-def test_a_value_that_is_no_number_is_named(tmp_path):
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda line: line.replace("658.82", "many"), "line 2: value 'many' is not a number"),
+        (lambda line: line.replace("658.82", "0"), "line 2: value 0 is not a positive number"),
+        (lambda line: line.replace("658.82", "inf"), "line 2: value inf is not a positive number"),
+        (lambda line: line.rpartition(",")[0], "line 2: too few columns"),
+        (lambda line: line + ",more", "line 2: too many columns"),
+    ],
+)
+def test_a_malformed_row_is_named_and_skipped(tmp_path, change, problem):
     lines = (REPO / "tests/fixtures/calibration.csv").read_text().splitlines()
     path = tmp_path / "rows.csv"
-    path.write_text("\n".join([lines[0], lines[1].replace("658.82", "many")]))
-    with pytest.raises(InputError, match=r"rows.csv:2: value 'many'"):
-        read_rows(path)
+    path.write_text("\n".join([lines[0], change(lines[1]), lines[2]]))
+    result = validate(read_rows(path), NPU1)
+    assert [s.reason for s in result.skipped] == [problem] and len(result.predictions) == 1
+
+
+def test_no_figure_depends_on_a_rows_id_or_on_its_value(result):
+    """Nothing is looked up: renamed rows with other values get the same prediction."""
+    renamed = [dataclasses.replace(row, id=f"R{i}", value=row.value * 3) for i, row in enumerate(rows())]
+    again = validate(renamed, NPU1)
+    assert [p.predicted for p in again.predictions] == [p.predicted for p in result.predictions]
+    assert not any(p.fitted for p in again.predictions)
+
+
+@pytest.mark.parametrize(
+    ("changes", "group"),
+    [
+        ({"shape": "M100 K70 N33", "cores": "1 (1x1)"}, "gemm new i8"),
+        ({"cores": "1", "dtype": "u8xi8->u8"}, "gemm new i8"),
+        ({"dtype": "i16->i32", "tile": "32x32x64", "cores": "8 (2x4)"}, "gemm new i16"),
+        ({"op": "conv2d 1x1 kernel, 4 rows", "shape": "W14 IC20 OC9", "unit": "cycles",
+          "metric": "core_cycles_per_call(traced)"}, "kernel conv"),
+        ({"op": "conv2d 14x14 kernel", "shape": "W16 IC4 OC16", "unit": "cycles", "metric": "core_cycles_per_call"},
+         "kernel conv"),
+        ({"op": "shim DMA S2MM task (memtile->DDR)", "shape": "3000 words (32 b)", "unit": "cycles"}, "dma task"),
+        ({"op": "shim MM2S, later 17-word tasks", "unit": "cycles"}, "dma task"),
+        ({"op": "total span of 16 chained MM2S tasks (8 words)", "unit": "cycles"}, "dispatch"),
+        ({"op": "memtile MM2S 31 words stride 4 B", "unit": "cycles"}, "dma stream"),
+    ],
+)  # fmt: skip
+def test_other_shapes_of_the_same_kinds_are_predicted(changes, group):
+    (p,) = validate([other(**changes)], NPU1).predictions
+    assert p.group == group and math.isfinite(p.predicted) and p.predicted > 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"shape": "M0 K1 N1"}, "a size is 0"),
+        ({"shape": "big"}, "not stated"),
+        ({"op": "conv2d 3x3 kernel", "shape": "W32 IC64 OC64", "dtype": "bf16", "unit": "cycles",
+          "metric": "core_cycles_per_call"}, "no such kernel"),
+        ({"op": "conv2d 1x1 skip kernel", "shape": "W32 IC64 OC64", "unit": "cycles",
+          "metric": "core_cycles_per_call"}, "no such kernel"),
+        ({"op": "", "unit": ""}, "no model"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_predicted_has_a_reason(changes, reason):
+    (s,) = validate([other(**changes)], NPU1).skipped
+    assert reason in s.reason
+
+
+def test_a_core_computes_whole_tiles_and_more_cores_never_take_longer():
+    problem = gemm(100, 70, 33)
+    assert problem.core_macs(Grid(1, 1, 64, 64, 128)) == 2 * 64 * 128 * 128
+    assert gemm(1024, 1024, 1024).core_macs(Grid(4, 4, 64, 64, 128)) == 1024**3 // 16
+    for rows_, cols in ((1, 1), (2, 2), (4, 4)):
+        assert problem.core_macs(Grid(rows_, cols, 64, 64, 128)) * rows_ * cols >= problem.macs
+    times = [gemm_us(gemm(512, 512, 512), Grid(r, c, 64, 64, 64), NPU1, (140.0, 1.9, 17.0))
+             for r, c in ((1, 1), (2, 2), (4, 2), (4, 4))]  # fmt: skip
+    assert times == sorted(times, reverse=True)
+
+
+def test_gemm_constants_fitted_without_a_size_predict_that_size():
+    """Leave one out: every M, K and N in turn; the mean error stays under the limit."""
+    import re
+
+    table = [r for r in rows() if r.id.startswith("ARIES")]
+    errors = {}
+    for letter in "MKN":
+        for size in (256, 512, 1024):
+            held = [r for r in table if re.search(rf"\b{letter}{size}\b", r.shape)]
+            constants = fit_gemm([r for r in table if r not in held], NPU1)
+            errors[letter, size] = np.mean([abs(gemm_us(*gemm_of(r), NPU1, constants) / r.value - 1) for r in held])
+    print({k: round(float(v), 3) for k, v in errors.items()})
+    assert max(errors.values()) <= 0.07
 
 
 def test_idealised_machines_have_no_silicon():

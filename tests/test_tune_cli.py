@@ -39,6 +39,30 @@ def test_bad_records_are_warned_about_and_the_build_succeeds(tuned, tmp_path, ca
     assert re.search(r"tvm-aie: warning: tuning record skipped: .*database_tuning_record.json:\d+", error)
 
 
+def test_tuning_starts_from_a_model_of_ones_own(tuned, tmp_path, capsys):
+    command = ["tune", str(tuned / "net.onnx"), "--work-dir", str(tmp_path / "r"), "--trials", "6", "--workers", "0"]
+    assert main([*command, "--start", str(tmp_path / "none.json"), "--quiet"]) == 2
+    assert "No such file" in capsys.readouterr().err
+    model = str(tmp_path / "m.json")
+    assert main(["cost", "fit", str(tuned / "records"), "-o", model, "--quiet"]) == 0
+    assert main([*command, "--start", model, "--quiet"]) == 0
+    assert "search " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("trials", ["0", "-3", "many"])
+def test_a_number_of_trials_that_is_none(trials, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["tune", "net.onnx", "--work-dir", "d", "--trials", trials])
+    assert stop.value.code == 2 and "positive number" in capsys.readouterr().err
+
+
+def test_a_work_dir_that_cannot_be_made(tuned, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["tune", str(tuned / "net.onnx"), "--work-dir", str(tmp_path / "file" / "d"), "--quiet"]) == 2
+    error = capsys.readouterr().err
+    assert "Traceback" not in error and "file" in error
+
+
 def test_cost_fit_and_eval(tuned, tmp_path, capsys):
     model = str(tmp_path / "m.json")
     assert main(["cost", "fit", str(tuned / "records"), "-o", model, "--quiet"]) == 0
@@ -67,6 +91,7 @@ def test_cost_roofline(tuned, tmp_path):
         (["serve"], "a server needs --tracker"),
         (["cost", "eval", "nowhere"], "no tuning records here"),
         (["cost", "validate", "nowhere.csv"], "No such file"),
+        (["cost", "roofline", "nowhere.onnx"], "nowhere.onnx"),
     ],
 )
 def test_mistakes_are_one_line(arguments, message, capsys):

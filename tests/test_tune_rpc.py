@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import threading
 import time
 
@@ -11,6 +12,7 @@ pytest.importorskip("xgboost")
 pytest.importorskip("tornado")
 
 from tuning_nets import small_graph
+from tvm_aie.cli.main import main
 from tvm_aie.device import load_device
 from tvm_aie.errors import InputError
 from tvm_aie.tune import bench, remote
@@ -42,6 +44,29 @@ def fleet():
 def test_no_tracker_is_an_input_error():
     with pytest.raises(InputError, match="no RPC tracker"):
         remote.RemoteFleet("127.0.0.1", 1, KEY)
+
+
+def test_something_else_behind_the_port_is_no_tracker():
+    """TVM's own client would wait for ever."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(4)
+                connection.sendall(b"HTTP")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(InputError, match="no TVM tracker"):
+            remote.tracker_summary("127.0.0.1", server.getsockname()[1])
+        thread.join()
+
+
+def test_a_server_for_a_tracker_that_is_not_there_ends_at_once(capsys):
+    assert main(["serve", "--tracker", "127.0.0.1:1"]) == 2
+    error = capsys.readouterr().err
+    assert "no RPC tracker at 127.0.0.1:1" in error and "Traceback" not in error
 
 
 def test_a_killed_server_loses_no_result(fleet, tmp_path):

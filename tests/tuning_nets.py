@@ -77,29 +77,6 @@ def residual_graph(seed=0):
     return b.graph(b.pool(y, 7, 7, average=True), "residual")
 
 
-# (name, input channels, pixels, output channels, kernel, stride, groups, density): layers whose space can be enumerated
-LAYERS = (
-    ("resnet50-3x3-28", 128, 28, 128, 3, 1, 1, 1.0),
-    ("resnet50-3x3-14", 256, 14, 256, 3, 1, 1, 1.0),
-    ("resnet50-1x1-14", 1024, 14, 256, 1, 1, 1, 1.0),
-    ("resnet50-1x1-7-sparse", 2048, 7, 512, 1, 1, 1, 0.5),
-    ("inception-3x3-35", 64, 35, 96, 3, 1, 1, 1.0),
-    ("inception-1x1-17", 768, 17, 192, 1, 1, 1, 1.0),
-    ("inception-1x1-17-sparse", 768, 17, 192, 1, 1, 1, 0.5),
-    ("mobilenet-expand-14", 96, 14, 576, 1, 1, 1, 1.0),
-    ("mobilenet-project-28", 192, 28, 32, 1, 1, 1, 1.0),
-    ("mobilenet-depthwise-28", 192, 28, 192, 3, 1, 192, 1.0),
-    ("vgg16-3x3-14", 512, 14, 512, 3, 1, 1, 1.0),
-    ("vgg16-3x3-28-sparse", 256, 28, 512, 3, 1, 1, 0.5),
-)
-
-
-def layer_graph(name, channels, pixels, cout, kernel, stride, groups, density):
-    """One layer of ``LAYERS`` as a graph."""
-    b = Builder(channels, pixels, pixels, len(name), density)
-    return b.graph(b.conv("x", cout, kernel, stride, groups), name)
-
-
 def resnet50(density=1.0, seed=0):
     """All layers of ResNet-50 on 224x224 pixels."""
     b = Builder(3, 224, 224, seed, density)

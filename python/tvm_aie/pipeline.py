@@ -20,7 +20,7 @@ from tvm_aie.plan.graph import Conv, LayerGraph
 from tvm_aie.plan.physical import PhysicalGraph, assign_channels
 from tvm_aie.plan.siblings import Groups, sibling_groups
 from tvm_aie.schedule.cover import DENSE, INT4, INT16, LIST, VARIANTS, Blocks, Mask
-from tvm_aie.schedule.geometry import IDEAL_OVERLAYS, Geometry, Overlay
+from tvm_aie.schedule.geometry import DEFAULT_OVERLAY, IDEAL_OVERLAYS, Geometry, Overlay
 from tvm_aie.schedule.terms import terms_from_keys
 from tvm_aie.schedule.tiling import Counter, Tiling, search
 
@@ -53,6 +53,7 @@ class Workload:
     in_place: bool
     live: Mask | None = field(compare=False)
     blocks: Blocks | None = field(compare=False, default=None)
+    overlay: Overlay = DEFAULT_OVERLAY  # division of core memory, without what the memtiles have left for weights
     counter: Counter | None = field(default=None, compare=False)  # of commands; None where they cost nothing
 
 
@@ -82,6 +83,22 @@ class Moves:
     always: bool = False
 
 
+@dataclass(frozen=True)
+class Decisions:
+    """What is settled for a whole network before the tilings.
+
+    ``overlay``: division of core memory (None: the device's default, or the best by estimate of its options);
+    ``unfused``: names of adds that stay items of their own; ``moves``: what else the schedule may do.
+    """
+
+    overlay: Overlay | None = None
+    unfused: frozenset[str] = frozenset()
+    moves: Moves = Moves()
+
+
+UNTUNED = Decisions()
+
+
 def compile_graph(
     graph: LayerGraph,
     device: Device | str = "npu1",
@@ -95,21 +112,90 @@ def compile_graph(
 
     Raises ``InfeasibleError`` when a layer cannot be cut to fit, ``ProgramError`` when a hardware limit is violated.
     """
+    return finish(prepare(graph, device, Decisions(overlay, moves=moves)), chooser)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that no chosen tiling changes: the plan that is best by estimate, with its default tilings."""
+
+    graph: LayerGraph
+    device: Device
+    plan: Plan
+    chains: bool = True  # see ``Moves``
+
+
+def prepare(graph: LayerGraph, device: Device | str = "npu1", decisions: Decisions = UNTUNED) -> Prepared:
+    """The stages before tilings are chosen; ``finish`` may be called on the result many times."""
     dev = load_device(device) if isinstance(device, str) else device
     graph.verify()
     # residual adds and per-channel constants run in the epilogue of the convolution before them
-    fused = fuse(graph) if moves.tails else graph
+    fused = fuse(graph, decisions.unfused) if decisions.moves.tails else graph
     fused.verify()
     # pools run inside convolutions and siblings share an item where that is faster by estimate; channels have places
     # in blocks of 8, weights are mmul tiles, each tensor has a home, and each item fits its cores
-    plan = _schedule(dev, overlay, fused, chooser, moves)
-    physical, placement, tilings = plan.physical, plan.placement, plan.tilings
+    plan = _schedule(dev, decisions.overlay, fused, decisions.moves)
+    return Prepared(graph, dev, plan, decisions.moves.chains)
+
+
+def finish(prepared: Prepared, chooser: Chooser | None = None) -> Compiled:
+    """Take the tilings that ``chooser`` wants and emit the program. Raises as ``compile_graph``."""
+    dev, plan = prepared.device, prepared.plan
+    if chooser is not None:
+        plan = _chosen(plan, chooser)
     # descriptors, locks, opcode and weight streams, commands
-    emitter = Emitter(plan.array, physical, placement, tilings, plan.packed, plan.layout, moves.chains)
+    emitter = Emitter(
+        plan.array, plan.physical, plan.placement, plan.tilings, plan.packed, plan.layout, prepared.chains
+    )
     program = emitter.emit(describe(plan, dev))
     # every hardware limit of the device file is satisfied
     program.verify(dev)
-    return Compiled(graph, physical, placement, tilings, program, dev, plan.estimate)
+    return Compiled(prepared.graph, plan.physical, plan.placement, plan.tilings, program, dev, plan.estimate)
+
+
+def _chosen(plan: Plan, chooser: Chooser) -> Plan:
+    """The plan with the chooser's tiling of each item, or the default one. It is asked once per workload of a layer.
+
+    Raises ``InfeasibleError`` when the variants of the convolution that they need do not fit program memory together.
+    """
+    cache: dict[tuple[str, Geometry, tuple[int, ...], bool], Tiling] = {}
+    out = []
+    for item, default in zip(plan.placement.items, plan.tilings, strict=True):
+        work = workload(plan.array, item, plan.physical, plan.packed)
+        key = (work.layer, work.geometry, work.rows, work.in_place)
+        if key not in cache:
+            cache[key] = chooser(work) or default
+        out.append(cache[key])
+    if all(a is b for a, b in zip(out, plan.tilings, strict=True)):
+        return plan
+    device = plan.array.device
+    kernels = frozenset[str]().union(*(item_kernels(item) for item in plan.placement.items))
+    needed = device.instructions.total(kernels.union(*(t.cover.variants for t in out if t.cover)))
+    if needed > device.program_budget_bytes:
+        raise InfeasibleError(
+            "superkernel of the chosen tilings", needed, device.program_budget_bytes, "bytes of program memory",
+            ("fewer variants of the convolution",),
+        )  # fmt: skip
+    times = estimate(plan.array, plan.physical, plan.placement, out, plan.packed)
+    return replace(plan, tilings=tuple(out), estimate=times)
+
+
+def workload(array: Array, item: WorkItem, physical: PhysicalGraph, packed: dict[str, PackedConv]) -> Workload:
+    """What the tiling of an item depends on."""
+    weights = item_weights(item, physical, packed)
+    blocks = weights.blocks if weights else None
+    return Workload(
+        item_name(item, physical),
+        array.device.name,
+        item.geometry,
+        tuple(max(0, b - a) for a, b in item.out_rows),
+        array.rows,
+        item.in_place,
+        blocks.live if blocks else None,
+        None if blocks is None or blocks.plain else blocks,
+        base_overlay(array.overlay),
+        None if array.device.core_ideal else ItemCounter(array, item, physical.storages),
+    )
 
 
 @dataclass(frozen=True)
@@ -142,10 +228,8 @@ class Plan:
 class _Planner:
     """Makes plans of one network for one division of core memory; keeps what they have in common."""
 
-    def __init__(
-        self, device: Device, overlay: Overlay, fused: LayerGraph, chooser: Chooser | None, moves: Moves
-    ) -> None:
-        self.device, self.overlay, self.fused, self.chooser, self.moves = device, overlay, fused, chooser, moves
+    def __init__(self, device: Device, overlay: Overlay, fused: LayerGraph, moves: Moves) -> None:
+        self.device, self.overlay, self.fused, self.moves = device, overlay, fused, moves
         self.tilings: _TilingCache = {}
         self.graphs: dict[tuple[PoolPair, ...], tuple[PhysicalGraph, dict[str, PackedConv]]] = {}
 
@@ -166,7 +250,7 @@ class _Planner:
         array, placement, layout = _place(
             array, physical, tuple(sorted(groups)), replace(self.moves, runs=runs and self.moves.runs)
         )
-        tilings = _tile(array, physical, packed, placement, self.chooser, self.tilings)
+        tilings = _tile(array, physical, packed, placement, self.tilings)
         times = estimate(array, physical, placement, tilings, packed)
         return Plan(pools, array, physical, packed, placement, layout, tuple(tilings), times)
 
@@ -240,15 +324,13 @@ def _place(array: Array, physical: PhysicalGraph, groups: Groups, moves: Moves) 
     return array, _offset(placement, layout.heap_base), layout
 
 
-def _schedule(
-    device: Device, overlay: Overlay | None, fused: LayerGraph, chooser: Chooser | None, moves: Moves
-) -> Plan:
+def _schedule(device: Device, overlay: Overlay | None, fused: LayerGraph, moves: Moves) -> Plan:
     """The best plan by estimate, over the divisions of core memory; the first failure if there is none."""
     if overlay is not None:
         options: tuple[Overlay, ...] = (overlay,)
     else:
         options = IDEAL_OVERLAYS if device.core_ideal else (Overlay(),)
-    planners = [_Planner(device, option, fused, chooser, moves) for option in options]
+    planners = [_Planner(device, option, fused, moves) for option in options]
     found: list[tuple[float, int]] = []
     failure: InfeasibleError | None = None
     for k, planner in enumerate(planners):
@@ -262,6 +344,11 @@ def _schedule(
     # Only the best divisions by their first plan are worth all plans.
     plans = [plan for _, k in sorted(found)[:2] for plan in _plans(planners[k])]
     return min(plans, key=lambda p: p.cycles)
+
+
+def base_overlay(overlay: Overlay) -> Overlay:
+    """The division of core memory alone: the memtiles' rings as they are before they grow."""
+    return replace(overlay, memtile_w_slot=Overlay.memtile_w_slot, memtile_w_slots=Overlay.memtile_w_slots)
 
 
 def grow_weight_rings(array: Array, spare: int) -> Overlay:
@@ -315,7 +402,6 @@ def _tile(
     physical: PhysicalGraph,
     packed: dict[str, PackedConv],
     placement: Placement,
-    chooser: Chooser | None,
     cache: _TilingCache,
 ) -> list[Tiling]:
     """Cut every item so that each piece fits a core, and the superkernel its program memory.
@@ -335,13 +421,13 @@ def _tile(
     def used(tilings: list[Tiling]) -> frozenset[str]:
         return frozenset().union(*(t.cover.variants for t in tilings if t.cover))
 
-    tilings = _tile_with(array, physical, packed, placement, chooser, cache, VARIANTS)
+    tilings = _tile_with(array, physical, packed, placement, cache, VARIANTS)
     if fits(used(tilings)):
         return tilings
     sets = ((LIST, INT4), (DENSE, LIST), (LIST,), (DENSE,), ())
     allowed = [s for s in map(frozenset, sets) if fits(s)]
     largest = [s for s in allowed if not any(s < other for other in allowed)] or [frozenset()]
-    options = [_tile_with(array, physical, packed, placement, chooser, cache, s) for s in largest]
+    options = [_tile_with(array, physical, packed, placement, cache, s) for s in largest]
     return min(options, key=lambda ts: sum(t.cycles for t in ts))
 
 
@@ -350,7 +436,6 @@ def _tile_with(
     physical: PhysicalGraph,
     packed: dict[str, PackedConv],
     placement: Placement,
-    chooser: Chooser | None,
     cache: _TilingCache,
     variants: frozenset[str],
 ) -> list[Tiling]:
@@ -360,25 +445,17 @@ def _tile_with(
         rows = tuple(max(0, b - a) for a, b in item.out_rows)
         key = (item_name(item, physical), item.geometry, rows, item.in_place, variants)
         if key not in cache:
-            weights = item_weights(item, physical, packed)
-            blocks = weights.blocks if weights else None
-            live = blocks.live if blocks else None
-            fine = None if blocks is None or blocks.plain else blocks
-            shape = item.geometry, rows, array.rows, item.in_place
-            counter = None if array.device.core_ideal else ItemCounter(array, item, physical.storages)
-            work = Workload(item_name(item, physical), array.device.name, *shape, live, fine, counter)
-            chosen = chooser(work) if chooser else None
-            if chosen and chosen.cover and not chosen.cover.variants <= variants:
-                chosen = None
-            cache[key] = chosen or search(
+            work = workload(array, item, physical, packed)
+            counter = work.counter
+            cache[key] = search(
                 item.geometry,
-                live,
+                work.live,
                 rows,
                 array.rows,
                 array.overlay,
                 terms,
                 item.in_place,
-                fine,
+                work.blocks,
                 variants,
                 counter,
             )

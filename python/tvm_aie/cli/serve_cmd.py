@@ -25,6 +25,7 @@ def cmd_serve(args: argparse.Namespace) -> int:
         process = remote.start_tracker(args.host, args.port or 9290)
         console.print(f"tracker on {args.host}:{process.port}", highlight=False)
     else:
+        remote.tracker_summary(*args.tracker)  # an error now instead of a server that nobody finds
         process = remote.serve(args.tracker, args.key, args.host, args.port or 9190)
         console.print(f"server '{args.key}' on {args.host}:{process.port}, tracker {args.tracker}", highlight=False)
     try:

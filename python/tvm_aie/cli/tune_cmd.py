@@ -80,7 +80,8 @@ def cmd_tune(args: argparse.Namespace) -> int:
     with progress.step(f"reading {Path(args.model).name}"):
         module = from_onnx(args.model, shapes_of(args.shape))
     rpc = (*args.rpc, args.key) if args.rpc else None
-    options = TuneOptions(seed=args.seed, workers=max(0, args.workers), rpc=rpc, model=args.cost_model)
+    workers = max(0, args.workers)
+    options = TuneOptions(seed=args.seed, workers=workers, rpc=rpc, model=args.cost_model, start=args.start)
     start = time.perf_counter()
     lines = _Lines(args.quiet)
     try:
@@ -138,4 +139,6 @@ def print_result(console: Console, result: TuneResult, seconds: float) -> None:
             f"({100 * (1 - after / before):.1f} % faster), {len(net.choice)} layers changed [emulated, without launch]",
             markup=False,
         )
+        for name, value in net.plan:
+            console.print(f"            {name}: {value}", markup=False)
     console.print(f"search      {trials} trials in {seconds:.0f} s")

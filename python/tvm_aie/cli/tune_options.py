@@ -69,6 +69,7 @@ def _add_tune(command: AddCommand, model: AddOption, shape: AddOption, target: A
         default="guided",
         help="guided: the estimate with a learned correction; xgb: TVM's XGBModel on the same features",
     )
+    sub.add_argument("--start", metavar="FILE", help="model of `cost fit` to start from (default: the one that ships)")
     sub.add_argument("--plot", metavar="FILE", help="also draw the history of the search (needs matplotlib)")
 
 

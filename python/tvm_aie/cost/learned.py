@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,7 @@ from tvm_aie.schedule.tiling import Tiling
 Floats = npt.NDArray[np.float64]
 _ESTIMATE, _BOUND = NAMES.index("log_estimate"), NAMES.index("log_bound")
 MODEL_VERSION = 1
+PRETRAINED_DEVICE = "npu1"
 MEMBERS = 3  # models with different seeds whose mean is taken
 
 
@@ -84,13 +87,15 @@ class LearnedModel:
             raise InputError("an untrained model is not saved")
         trees = [json.loads(bytes(booster.save_raw("json"))) for booster in self._boosters]
         body = {"version": MODEL_VERSION, "features": list(NAMES), "trained_on": self.trained_on, "models": trees}
-        Path(path).write_text(json.dumps(body))
+        text = json.dumps(body).encode()
+        Path(path).write_bytes(gzip.compress(text, 9, mtime=0) if str(path).endswith(".gz") else text)
 
     @classmethod
     def load(cls, path: str | Path) -> LearnedModel:
         """Read a model; ``InputError`` for a file that is none, or of other features."""
         try:
-            body = json.loads(Path(path).read_text())
+            data = Path(path).read_bytes()
+            body = json.loads(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
             if body["version"] != MODEL_VERSION or body["features"] != list(NAMES):
                 raise InputError(f"{path}: a model of another version of tvm-aie; run `tvm-aie cost fit` again")
             model = cls()
@@ -101,9 +106,23 @@ class LearnedModel:
             model.trained_on = int(body["trained_on"])
         except OSError as error:
             raise InputError(f"{path}: {error.strerror or error}") from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, EOFError, zlib.error) as error:
             raise InputError(f"{path}: not a cost model ({error})") from error
         return model
+
+    @classmethod
+    def pretrained(cls, device: Device) -> LearnedModel:
+        """The model that ships with the package, for the device whose measurements it was trained on; else untrained.
+
+        Trained by ``benchmarks/train_cost_model.py`` on random layers.
+        """
+        path = Path(__file__).parent / "pretrained.json.gz"
+        if device.name != PRETRAINED_DEVICE or not path.exists():
+            return cls()
+        try:
+            return cls.load(path)
+        except InputError:  # made for other features
+            return cls()
 
 
 @dataclass(frozen=True)
@@ -171,7 +190,7 @@ def _weights(samples: Sequence[Sample]) -> Floats:
     for s in samples:
         groups.setdefault(s.group, []).append(s.cycles)
     best = {g: min(v) for g, v in groups.items()}
-    return np.array([(0.05 + (best[s.group] / s.cycles) ** 2) / len(groups[s.group]) * 100 for s in samples])
+    return np.array([(0.02 + (best[s.group] / s.cycles) ** 6) / len(groups[s.group]) * 100 for s in samples])
 
 
 def _xgboost() -> Any:

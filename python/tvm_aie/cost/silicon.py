@@ -7,6 +7,7 @@ this backend has, a DMA task, the cost of a dispatch. Everything else is listed 
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ class Row:
     value: float
     unit: str
     source: str
+    problem: str = ""  # why the line cannot be used
 
 
 @dataclass(frozen=True)
@@ -89,24 +91,37 @@ class Validation:
 
 
 def read_rows(path: str | Path) -> list[Row]:
-    """The rows of a calibration CSV; ``InputError`` names what is wrong with it."""
+    """The rows of a calibration CSV. A row that says nothing usable has a ``problem``; other columns are ignored.
+
+    ``InputError`` when the file cannot be read or lacks a column.
+    """
     try:
-        with Path(path).open(newline="") as file:
+        with Path(path).open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
-            if tuple(reader.fieldnames or ()) != COLUMNS:
-                raise InputError(f"{path}: the columns must be {','.join(COLUMNS)}")
-            rows = []
-            for raw in reader:
-                try:
-                    value = float(raw["value"])
-                except (TypeError, ValueError):
-                    raise InputError(f"{path}:{reader.line_num}: value {raw['value']!r} is not a number") from None
-                rows.append(Row(**{**{k: raw[k] or "" for k in COLUMNS}, "value": value}))  # type: ignore[arg-type]
-            return rows
+            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+            if missing:
+                raise InputError(f"{path}: the columns must be {','.join(COLUMNS)}; missing: {', '.join(missing)}")
+            return [_row(raw, reader.line_num) for raw in reader]
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
     except (csv.Error, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a CSV file ({error})") from error
+
+
+def _row(raw: Mapping[str | None, object], line: int) -> Row:
+    """One line; what is wrong with it goes to ``problem``."""
+    texts = {name: str(raw.get(name) or "").strip() for name in COLUMNS}
+    problem = ""
+    try:
+        value = float(texts["value"])
+    except ValueError:
+        value, problem = math.nan, f"line {line}: value {texts['value']!r} is not a number"
+    if not problem and not 0 < value < math.inf:
+        problem = f"line {line}: value {texts['value']} is not a positive number"
+    if any(raw.get(name) is None for name in COLUMNS) or None in raw:
+        problem = f"line {line}: {'too many' if None in raw else 'too few'} columns"
+    texts["id"] = texts["id"] or f"line {line}"
+    return Row(**{**texts, "value": value, "problem": problem})  # type: ignore[arg-type]
 
 
 def validate(rows: Iterable[Row], device: Device) -> Validation:
@@ -129,6 +144,8 @@ _Outcome = tuple[str, float, float] | str
 
 
 def _predict(row: Row, device: Device, fit: SiliconFit) -> _Outcome:
+    if row.problem:
+        return row.problem
     if row.device != device.name:
         return f"measured on {row.device}"
     if re.search(r"old code|spilled|without __restrict", row.op):
@@ -137,11 +154,11 @@ def _predict(row: Row, device: Device, fit: SiliconFit) -> _Outcome:
         return _gemm_row(row, device, fit)
     if row.unit == "cycles" and row.metric.startswith("core_cycles_per_call"):
         return _kernel_row(row, device, fit)
-    for pattern, rule in _DMA_RULES:
-        match = re.match(pattern, row.id)
-        if match:
-            words = [int(g) if g and g.isdigit() else g for g in match.groups()]
-            return rule(device, fit, words)
+    if row.unit in ("cycles", "cycles/word"):
+        for pattern, rule in _DMA_RULES:
+            match = re.match(pattern, f"{row.op} | {row.shape}")
+            if match:
+                return rule(device, fit, match.groupdict())
     return "no model of this figure"
 
 
@@ -149,31 +166,40 @@ def _numbers(text: str, letters: str) -> dict[str, int]:
     return {k: int(v) for k, v in re.findall(rf"\b({'|'.join(letters.split())})(\d+)\b", text)}
 
 
+def operand_dtype(row: Row) -> str:
+    """Type of the operands: the first one before ``->``; u8 counts as i8."""
+    first = row.dtype.split("->")[0].split("x")[0].strip()
+    return "i8" if first == "u8" else first
+
+
 def grid_of(row: Row) -> Grid | None:
     """Grid and tile of a GEMM row: ``16 (4x4)`` and ``64x64x128`` (M, K, N)."""
-    cores = re.search(r"\((\d+)x(\d+)\)", row.cores)
+    cores = re.search(r"(?:^|\()(\d+)x(\d+)\)?", row.cores) or re.match(r"(1)()$", row.cores)
     tile = re.fullmatch(r"(\d+)x(\d+)x(\d+)", row.tile)
     if not cores or not tile:
         return None
-    return Grid(int(cores[1]), int(cores[2]), int(tile[1]), int(tile[2]), int(tile[3]))
+    return Grid(int(cores[1]), int(cores[2] or 1), int(tile[1]), int(tile[2]), int(tile[3]))
 
 
 def gemm_us(problem: Gemm, grid: Grid, device: Device, constants: Sequence[float]) -> float:
     """``launch + max(slowdown x MACs / peak, bytes / bandwidth)`` in microseconds; three constants."""
     launch, slowdown, bandwidth = constants
-    peak = grid.rows * grid.cols * device.macs_per_cycle * PEAK[problem.dtype]
-    compute = slowdown * problem.macs / peak / device.clock_mhz
+    compute = slowdown * problem.core_macs(grid) / (device.macs_per_cycle * PEAK[problem.dtype]) / device.clock_mhz
     return launch + max(compute, problem.traffic_bytes(grid) / (bandwidth * 1e3))
 
 
 def gemm_of(row: Row) -> tuple[Gemm, Grid] | str:
     """The problem of a GEMM row, or why it cannot be built."""
     sizes, grid = _numbers(row.shape, "M K N"), grid_of(row)
-    dtype = row.dtype.split("->")[0]
-    if set(sizes) != {"M", "K", "N"} or grid is None:
+    dtype = operand_dtype(row)
+    if set(sizes) != {"M", "K", "N"}:
+        return "M, K and N are not stated"
+    if grid is None:
         return "no tile or core grid stated"
     if dtype not in PEAK:
-        return f"no model of {dtype}"
+        return f"no model of {row.dtype}"
+    if min(*sizes.values(), grid.rows, grid.cols, grid.tile_m, grid.tile_k, grid.tile_n) < 1:
+        return "a size is 0"
     return gemm(sizes["M"], sizes["K"], sizes["N"], dtype), grid
 
 
@@ -226,90 +252,106 @@ def mm_cycles(problem: Gemm, fit: SiliconFit) -> float:
 
 
 def _kernel_row(row: Row, device: Device, fit: SiliconFit) -> _Outcome:
-    conv = re.match(r"conv2d (\d)x\1 .*kernel", row.op)
+    conv = re.match(r"conv2d (\d+)x(\d+)( s\d+)? kernel(, (\d+) (output )?rows?)?$", row.op)
     sizes = _numbers(row.shape, "M K N W IC OC")
-    dtype = row.dtype.split("->")[0]
-    if conv and {"W", "IC", "OC"} <= set(sizes):
-        return "kernel conv", conv_row_cycles(device, sizes["W"], sizes["IC"], sizes["OC"], int(conv[1]) ** 2), 0.0
+    dtype = operand_dtype(row)
+    if any(size < 1 for size in sizes.values()):
+        return "a size is 0"
+    if conv and dtype == "i8" and {"W", "IC", "OC"} <= set(sizes):
+        taps, lines = int(conv[1]) * int(conv[2]), int(conv[5] or 1)
+        cycles = conv_row_cycles(device, sizes["W"] * lines, sizes["IC"], sizes["OC"], taps)
+        return "kernel conv", cycles, 0.0
     if re.match(r"gemm kernel( B col-major)?$", row.op) and {"M", "K", "N"} <= set(sizes) and dtype in _MMUL:
         return "kernel gemm", mm_cycles(gemm(sizes["M"], sizes["K"], sizes["N"], dtype), fit), 0.0
-    if re.match(r"eltwise (add|mul) kernel$", row.op) and dtype == "bf16" and row.shape.isdigit():
+    if re.match(r"eltwise (add|mul) kernel$", row.op) and dtype == "bf16" and re.fullmatch(r"[1-9]\d*", row.shape):
         return "kernel elementwise", fit.vector_call_cycles + -(-int(row.shape) // LANES), 0.0
     return "this backend has no such kernel"
 
 
-def _task_cycles(device: Device, direction: object, words: int) -> float:
+_Words = Mapping[str, str | None]
+
+
+def _direction(words: _Words) -> str:
+    return (words["dir"] or "").lower()
+
+
+def _count(words: _Words, name: str = "n", default: int = NEXT_TASK_WORDS) -> int:
+    return int(words.get(name) or default)
+
+
+def _task_cycles(device: Device, direction: str, words: int) -> float:
     per_word = device.shim_mm2s_cycles_per_word if direction == "mm2s" else device.shim_s2mm_cycles_per_word
-    task = device.shim_mm2s_task_cycles if direction == "mm2s" else device.shim_s2mm_task_cycles
-    return task + words * per_word
+    return _task_fixed(device, direction) + words * per_word
 
 
-def first_task_cycles(device: Device, fit: SiliconFit, direction: object, words: int) -> float:
+def _task_fixed(device: Device, direction: str) -> float:
+    return device.shim_mm2s_task_cycles if direction == "mm2s" else device.shim_s2mm_task_cycles
+
+
+def _session(device: Device, direction: str) -> float:
+    return device.shim_mm2s_first_cycles if direction == "mm2s" else device.shim_s2mm_first_cycles
+
+
+def first_task_cycles(device: Device, fit: SiliconFit, direction: str, words: int) -> float:
     """The first task of a session; a write to DDR waits for its producer."""
-    task = _task_cycles(device, direction, words)
-    if direction == "mm2s":
-        return task + device.shim_mm2s_first_cycles
-    return max(task + device.shim_s2mm_first_cycles, fit.shim_s2mm_wait_cycles)
+    task = _task_cycles(device, direction, words) + _session(device, direction)
+    return task if direction == "mm2s" else max(task, fit.shim_s2mm_wait_cycles)
 
 
-def _single(device: Device, fit: SiliconFit, groups: Sequence[object]) -> _Outcome:
-    direction, words = groups
-    assert isinstance(words, int)
+def _single(device: Device, fit: SiliconFit, words: _Words) -> _Outcome:
+    direction, n = _direction(words), _count(words)
     # hw.md 3: a single event in DDR scatters by 6-25 %; the source says that MM2S below 2048 words is all jitter
-    scatter = 1.0 if direction == "mm2s" and words < 2048 else 0.25 if words <= 2048 else 0.06
-    return "dma task", first_task_cycles(device, fit, direction, words), scatter
+    scatter = 1.0 if direction == "mm2s" and n < 2048 else 0.25 if n <= 2048 else 0.06
+    return "dma task", first_task_cycles(device, fit, direction, n), scatter
 
 
-def _chain(device: Device, fit: SiliconFit, groups: Sequence[object]) -> _Outcome:
-    direction, place = groups
-    if place == "first":
-        first = first_task_cycles(device, fit, direction, NEXT_TASK_WORDS)
-        return "dma task", first + (NEXT_TASK_WORDS if direction == "s2mm" else 0), 0.25
-    return "dma task", _task_cycles(device, direction, NEXT_TASK_WORDS), 0.0
+def _chain(device: Device, fit: SiliconFit, words: _Words) -> _Outcome:
+    direction, n = _direction(words), _count(words)
+    if words["place"] == "first of":
+        first = first_task_cycles(device, fit, direction, n)
+        return "dma task", first + (n if direction == "s2mm" else 0), 0.25
+    return "dma task", _task_cycles(device, direction, n), 0.0
 
 
-def _line(device: Device, fit: SiliconFit, groups: Sequence[object]) -> _Outcome:
-    direction, what = groups
-    if what == "slope":
-        return "dma task", _task_cycles(device, direction, 1) - _task_cycles(device, direction, 0), 0.0
-    first = device.shim_mm2s_first_cycles if direction == "mm2s" else device.shim_s2mm_first_cycles
-    return "dma task", first + _task_cycles(device, direction, 0), 0.0
+def _line(device: Device, fit: SiliconFit, words: _Words) -> _Outcome:
+    direction = _direction(words)
+    if words["what"] == "slope":
+        return "dma task", _task_cycles(device, direction, 1) - _task_fixed(device, direction), 0.0
+    return "dma task", _session(device, direction) + _task_fixed(device, direction), 0.0
 
 
-def _gap(device: Device, fit: SiliconFit, groups: Sequence[object]) -> _Outcome:
-    return "dispatch", device.push_idle_cycles - _task_cycles(device, groups[0], NEXT_TASK_WORDS), 0.0
+def _gap(device: Device, fit: SiliconFit, words: _Words) -> _Outcome:
+    return "dispatch", device.push_idle_cycles - _task_cycles(device, _direction(words), NEXT_TASK_WORDS), 0.0
 
 
-def _span(device: Device, fit: SiliconFit, groups: Sequence[object]) -> _Outcome:
-    count, letter = groups
-    direction = "mm2s" if letter == "m" else "s2mm"
-    assert isinstance(count, int)
-    first = device.shim_mm2s_first_cycles if direction == "mm2s" else device.shim_s2mm_first_cycles
-    span = (count - 1) * device.push_idle_cycles + _task_cycles(device, direction, NEXT_TASK_WORDS) + first
-    # k4s lies off the line of the source's own k2 and k8 (7446 against 9400)
-    return "dispatch", span, 0.27 if (count, direction) == (4, "s2mm") else 0.0
+def _span(device: Device, fit: SiliconFit, words: _Words) -> _Outcome:
+    count, direction = _count(words, "tasks"), _direction(words)
+    last = _task_cycles(device, direction, _count(words)) + _session(device, direction)
+    # the source's own 2, 4 and 8 S2MM tasks lie on no line (3365, 7446, 22025): 4 of them are 27 % off it
+    scatter = 0.27 if (count, direction) == (4, "s2mm") else 0.0
+    return "dispatch", (count - 1) * device.push_idle_cycles + last, scatter
 
 
-def _stream(device: Device, fit: SiliconFit, groups: Sequence[object]) -> _Outcome:
-    kind, words = groups
-    assert isinstance(words, int)
-    start = device.core_bd_start_cycles if kind == "core" else device.memtile_bd_start_cycles
-    return "dma stream", start + words / device.stream_words_per_cycle, 0.0
+def _stream(device: Device, fit: SiliconFit, words: _Words) -> _Outcome:
+    core = words["kind"] == "compute-tile"
+    start = device.core_bd_start_cycles if core else device.memtile_bd_start_cycles
+    return "dma stream", start + _count(words) / device.stream_words_per_cycle, 0.0
 
 
-def _dispatch(device: Device, fit: SiliconFit, groups: Sequence[object]) -> _Outcome:
-    return "dispatch", device.push_idle_cycles if groups[0] == "cold" else device.push_queued_cycles, 0.0
+def _dispatch(device: Device, fit: SiliconFit, words: _Words) -> _Outcome:
+    return "dispatch", device.push_idle_cycles if words["how"] == "cold" else device.push_queued_cycles, 0.0
 
 
-_Rule = Callable[[Device, SiliconFit, Sequence[object]], _Outcome]
-_DMA_RULES: tuple[tuple[str, _Rule], ...] = (
-    (r"XE-shim-(mm2s|s2mm)-(\d+)$", _single),
-    (r"XE-chain-(mm2s|s2mm)-(first|next)$", _chain),
-    (r"XE-fit-(mm2s|s2mm)-(slope|cold)$", _line),
-    (r"XE-gap-(mm2s|s2mm)$", _gap),
-    (r"XE-span-k(\d+)([ms]?)$", _span),
-    (r"XE-(core|mt)-mm2s-(\d+)w", _stream),
-    (r"XE-dispatch-(cold|pipe)$", _dispatch),
+_Rule = Callable[[Device, SiliconFit, _Words], _Outcome]
+_WAY = r"(?P<dir>MM2S|S2MM)"
+_DMA_RULES: tuple[tuple[str, _Rule], ...] = (  # on "op | shape"
+    (rf"shim DMA {_WAY} task\b.*\| (?P<n>\d+) words", _single),
+    (rf"shim {_WAY}, (?P<place>first of|later) (?:\d+ chained )?(?P<n>\d+)-word tasks", _chain),
+    (rf"shim {_WAY} large-N (?P<what>slope|intercept)", _line),
+    (rf"inter-task gap, command-processor dispatched, {_WAY}", _gap),
+    (rf"total span of (?P<tasks>\d+) chained {_WAY} tasks(?: \((?P<n>\d+) words\))?", _span),
+    (r"(?P<kind>compute-tile|memtile) MM2S (?:drain of )?(?P<n>\d+) words", _stream),
+    (r"task-queue write by command processor, (?P<how>cold|pipelined)", _dispatch),
 )
 
 

@@ -43,6 +43,7 @@ from tvm_aie.errors import InfeasibleError, ProgramError
 from tvm_aie.memory.partition import Rows
 from tvm_aie.memory.placement import OutputPlace, Placement, WorkItem
 from tvm_aie.plan.physical import PhysicalGraph
+from tvm_aie.schedule.order import PASSES_INSIDE
 from tvm_aie.schedule.tiling import Tiling
 
 # Items shorter than this (estimated cycles) end before the next item's outputs are pushed; those go ahead of them.
@@ -144,6 +145,9 @@ class Emitter:
         self.stored_rows: dict[str, list[tuple[int, int, tuple[int, int]]]] = {}  # (shim, task, rows)
         self.tasks: dict[Channel, list[Work]] = {}
         self.streams: list[list[bytes]] = [[] for _ in range(array.rows)]
+        # of items that share weights and tiling; the weights are kept, so that their ids stay theirs
+        self.weight_streams: dict[tuple[int, Tiling, int], bytes] = {}
+        self.streamed: list[weights.PackedConv] = []
         for item in placement.items:
             for operand, place in enumerate(item.inputs):
                 if place.loaded:
@@ -228,8 +232,13 @@ class Emitter:
         packed = weights.item_weights(item, self.graph, self.packed)
         for r in range(self.array.rows):
             if packed is not None:
-                o_slot = self.array.overlay.o_slot
-                self.streams[r].extend(weights.conv_messages(packed, tiling, item.geometry, r, slot, o_slot))
+                key = (id(packed), tiling, r)
+                if key not in self.weight_streams:
+                    o_slot = self.array.overlay.o_slot
+                    messages = weights.conv_messages(packed, tiling, item.geometry, r, slot, o_slot)
+                    self.weight_streams[key] = b"".join(messages)
+                    self.streamed.append(packed)
+                self.streams[r].append(self.weight_streams[key])
             else:
                 self.streams[r].append(weights.channelwise_message(tiling, r, slot, self.array.overlay.o_slot))
 
@@ -347,7 +356,7 @@ class Emitter:
         column = self.columns[c]
         mt = self.array.memtile(c)
         rows: list[tuple[int, list[DmaTask]]] = []
-        n = 0  # messages of the busiest row; a row with fewer blocks lacks the last passes
+        counts: list[int] = []
         for r in range(self.array.rows):
             messages = output_messages(self.array, item, tiling, storages, c, r, self._junk(r), self.mt.junk_bytes)
             if not messages:
@@ -362,13 +371,15 @@ class Emitter:
                 chain = tuple(BdTemplate(*piece) for piece in sink(skip * ov.o_slot // 4))
                 tasks.insert(0, DmaTask(0, -1, chain, 1))
             rows.append((r, tasks))
-            n = max(n, len(messages))
+            counts.append(len(messages))
         o_done = sum(tasks[-1].repeat for _, tasks in rows)
         single = o_done > self.array.device.lock_max
         column.o_done[item.index] = len(rows) if single else o_done
         done = LockUse(mt, O_DONE, 1)
         at = item.index
-        for r, tasks in rows:
+        for (r, tasks), count in zip(rows, counts, strict=True):
+            # A row with fewer blocks lacks the last passes: of the item, or of each piece when passes are inside.
+            n = count if tiling.order == PASSES_INSIDE else max(counts)
             for t in _release_at_end(tasks, done, single, self._junk(r)):
                 # The junk that realigns the ring needs the first activations, where the core takes those first.
                 begin, end = t.first / n + 2 * EPSILON, (t.last + 1) / n

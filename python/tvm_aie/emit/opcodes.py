@@ -12,6 +12,7 @@ from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.graph import Add, Conv, Pool
 from tvm_aie.plan.physical import ArrayLayer
 from tvm_aie.schedule.geometry import KernelId, PoolStage
+from tvm_aie.schedule.order import LOOPS, PASSES_INSIDE
 from tvm_aie.schedule.tiling import Tiling
 
 OP_MAGIC = 0x0A1E0001
@@ -76,38 +77,58 @@ def item_opcodes(item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int)
         w.skip(tiling)
     if tiling.a_resident:
         w.op(ACQ_A, tiling.a_slots)
-    l_pass = w.open(tiling.n_pass)
-    if conv and not per_band:
-        w.op(ACQ_W)
-        w.skip(tiling)
-    l_x = w.open(tiling.n_x)
-    l_band = w.open(n_b)
-    l_ck = w.open(tiling.n_ck)
-    if not tiling.a_resident:
-        w.op(ACQ_A, tiling.a_slots)
-    if per_band:
-        w.op(ACQ_W)
-        w.skip(tiling)
-    w.op(ACQ_O)  # acquires once: nothing while a message is held (input channel chunks after the first)
-    params = kernel_params(item, layer, tiling, column, (l_x, l_band, l_ck))
-    w.op(KERNEL, int(item.geometry.kernel), len(params), *params)
-    if not tiling.a_resident:
-        w.op(REL_A, tiling.a_slots)
-    if per_band:
-        w.op(REL_W)
-    w.close(l_ck)
+    counts = {"pass": tiling.n_pass, "x": tiling.n_x, "band": n_b}
+    levels: dict[str, int] = {}
+    # the input of a piece serves all passes when these are inside
+    keep = conv and tiling.order == PASSES_INSIDE
+    for name in LOOPS[tiling.order]:
+        if keep and name == "pass":
+            w.op(ACQ_A, tiling.a_slots)
+        levels[name] = w.open(counts[name])
+        if conv and not per_band and name == "pass":
+            w.op(ACQ_W)
+            w.skip(tiling)
+    _piece(w, item, layer, tiling, column, (levels["x"], levels["band"]), tiling.a_resident or keep)
     w.op(REL_O)
-    w.close(l_band)
-    w.close(l_x)
-    if conv and not per_band:
-        w.op(REL_W)
-    w.close(l_pass)
+    for name in reversed(LOOPS[tiling.order]):
+        if conv and not per_band and name == "pass":
+            w.op(REL_W)
+        w.close(levels[name])
+        if keep and name == "pass":
+            w.op(REL_A, tiling.a_slots)
     if tiling.a_resident:
         w.op(REL_A, tiling.a_slots)
     if not conv:
         w.op(REL_W)
     w.op(END)
     return w.words
+
+
+def _piece(
+    w: _Writer,
+    item: WorkItem,
+    layer: ArrayLayer,
+    tiling: Tiling,
+    column: int,
+    levels: tuple[int, int],
+    has_input: bool,
+) -> None:
+    """The innermost loop, over input channel chunks: one kernel call each. ``has_input``: it was acquired outside."""
+    per_band = item.geometry.kernel == KernelId.CONV and tiling.weights_per_band
+    l_ck = w.open(tiling.n_ck)
+    if not has_input:
+        w.op(ACQ_A, tiling.a_slots)
+    if per_band:
+        w.op(ACQ_W)
+        w.skip(tiling)
+    w.op(ACQ_O)  # acquires once: nothing while a message is held (input channel chunks after the first)
+    params = kernel_params(item, layer, tiling, column, (*levels, l_ck))
+    w.op(KERNEL, int(item.geometry.kernel), len(params), *params)
+    if not has_input:
+        w.op(REL_A, tiling.a_slots)
+    if per_band:
+        w.op(REL_W)
+    w.close(l_ck)
 
 
 def kernel_params(

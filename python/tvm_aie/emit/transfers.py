@@ -13,6 +13,7 @@ from tvm_aie.emit.program import LockUse
 from tvm_aie.memory.placement import InputPlace, WorkItem
 from tvm_aie.plan.physical import Storage
 from tvm_aie.schedule.geometry import KernelId
+from tvm_aie.schedule.order import PASSES_INSIDE, steps
 from tvm_aie.schedule.tiling import Tiling, active_rows
 
 Dims = tuple[tuple[int, int], ...]
@@ -85,10 +86,11 @@ def compress(messages: Sequence[Message], repeat_max: int, wrap_max: int, step_m
 
     A run has messages of one shape whose bases advance by constant steps, wrapping around after ``w`` messages.
     """
+    kinds = _kinds(messages)
     tasks = []
     i = 0
     while i < len(messages):
-        n, wrap, steps = _run(messages, i, repeat_max, wrap_max, step_max)
+        n, wrap, steps = _run(messages, kinds, i, repeat_max, wrap_max, step_max)
         chain = tuple(
             BdTemplate(shape, base, wrap if step else 1, step // 4)
             for (shape, base), step in zip(messages[i], steps, strict=True)
@@ -96,6 +98,19 @@ def compress(messages: Sequence[Message], repeat_max: int, wrap_max: int, step_m
         tasks.append(DmaTask(i, i + n - 1, chain, n))
         i += n
     return tasks
+
+
+def _kinds(messages: Sequence[Message]) -> list[int]:
+    """A number per message, equal for messages of the same shapes: numbers compare faster than shapes."""
+    numbers: dict[tuple[Shape, ...], int] = {}
+    known: dict[int, int] = {}  # passes repeat the same message objects
+    out = []
+    for message in messages:
+        kind = known.get(id(message))
+        if kind is None:
+            kind = known[id(message)] = numbers.setdefault(tuple(s for s, _ in message), len(numbers))
+        out.append(kind)
+    return out
 
 
 def fold(messages: Sequence[Message], dims_max: int, length_max: int, step_max: int) -> list[tuple[int, Message]]:
@@ -157,24 +172,22 @@ def merge_unused(before: BdTemplate, after: BdTemplate, area: int, words: int) -
 
 
 def _run(
-    messages: Sequence[Message], start: int, repeat_max: int, wrap_max: int, step_max: int
+    messages: Sequence[Message], kinds: Sequence[int], start: int, repeat_max: int, wrap_max: int, step_max: int
 ) -> tuple[int, int, tuple[int, ...]]:
     """(messages, wrap, steps in bytes) of the longest run from ``start``."""
-    head = messages[start]
-    shapes = tuple(s for s, _ in head)
+    head, kind = messages[start], kinds[start]
     limit = min(len(messages), start + repeat_max)
-
-    def same(k: int) -> bool:
-        return len(messages[k]) == len(head) and all(s == t for (s, _), t in zip(messages[k], shapes, strict=True))
-
-    if start + 1 >= limit or not same(start + 1):
+    if start + 1 >= limit or kinds[start + 1] != kind:
         return 1, 1, (0,) * len(head)
     steps = tuple(b - a for (_, a), (_, b) in zip(head, messages[start + 1], strict=True))
     if any(s < 0 or s % 4 or s // 4 > step_max for s in steps):
         return 1, 1, (0,) * len(head)
+    bases = tuple(a for _, a in head)
 
     def base_is(k: int, count: int) -> bool:
-        return same(k) and all(b == a + count * s for (_, a), (_, b), s in zip(head, messages[k], steps, strict=True))
+        if kinds[k] != kind:
+            return False
+        return all(b == a + count * s for a, (_, b), s in zip(bases, messages[k], steps, strict=True))
 
     wrap = 2
     while start + wrap < limit and wrap < (wrap_max if any(steps) else repeat_max) and base_is(start + wrap, wrap):
@@ -210,21 +223,21 @@ def input_messages(
     one_pass: list[Message] = []
     same_passes = conv and not geo.residual
     passes = 1 if same_passes else tiling.n_pass
-    for p in range(passes):
-        for x in range(tiling.n_x):
-            x0 = min(x * tiling.width, geo.w_out - tiling.width)
-            for b in range(n_b):
-                y = first + min(b * band, last - first - band)
-                lo, hi = geo.rows_in(y, band)
-                for ck in range(tiling.n_ck):
-                    block = min((ck if conv else p) * tiling.ckb, geo.in_blocks - tiling.ckb)
-                    parts: list[Piece] = []
-                    for operand in operands[:1] if geo.residual else operands:
-                        parts += _rows_pieces(array, item, operand, column, lo, hi, x0, block, tiling.ckb, line)
-                    if geo.residual:
-                        parts += _residual_pieces(array, operands[1], tiling, column, p, y, band, x0)
-                    one_pass.append(_fill(array, column, parts, tiling.a_slots * array.overlay.a_slot))
-    return one_pass * tiling.n_pass if same_passes else one_pass
+    for p, x, b in steps(tiling, passes, n_b):
+        x0 = min(x * tiling.width, geo.w_out - tiling.width)
+        y = first + min(b * band, last - first - band)
+        lo, hi = geo.rows_in(y, band)
+        for ck in range(tiling.n_ck):
+            block = min((ck if conv else p) * tiling.ckb, geo.in_blocks - tiling.ckb)
+            parts: list[Piece] = []
+            for operand in operands[:1] if geo.residual else operands:
+                parts += _rows_pieces(array, item, operand, column, lo, hi, x0, block, tiling.ckb, line)
+            if geo.residual:
+                parts += _residual_pieces(array, operands[1], tiling, column, p, y, band, x0)
+            one_pass.append(_fill(array, column, parts, tiling.a_slots * array.overlay.a_slot))
+    if same_passes and tiling.order != PASSES_INSIDE:
+        return one_pass * tiling.n_pass
+    return one_pass
 
 
 def _rows_pieces(
@@ -412,7 +425,7 @@ def output_messages(
     block_first, block_last = tiling.block_rows[row]
     o_slot = array.overlay.o_slot
     messages: list[Message] = []
-    for p in range(tiling.n_pass):
+    for p, x, b in steps(tiling, tiling.n_pass, n_b):
         if conv:
             begin, end = block_first + p * tiling.nob, min(block_first + (p + 1) * tiling.nob, block_last)
         else:
@@ -420,14 +433,12 @@ def output_messages(
             begin, end = chunk + block_first, chunk + block_last
         if end <= begin:
             continue
-        for x in range(tiling.n_x):
-            x0 = min(x * tiling.width, geo.w_out - tiling.width)
-            for b in range(n_b):
-                y = first + min(b * band, last - first - band)
-                pieces = _output_pieces(array, item, storages, column, (begin, end), (y, band), (x0, tiling.width))
-                rest = tiling.o_slots_of(end - begin, o_slot) * o_slot // 4 - sum(shape.words for shape, _ in pieces)
-                pieces += [(Shape(array.memtile(column), dims), junk) for dims in repeated_dims(rest, junk_bytes // 4)]
-                messages.append(tuple(pieces))
+        x0 = min(x * tiling.width, geo.w_out - tiling.width)
+        y = first + min(b * band, last - first - band)
+        pieces = _output_pieces(array, item, storages, column, (begin, end), (y, band), (x0, tiling.width))
+        rest = tiling.o_slots_of(end - begin, o_slot) * o_slot // 4 - sum(shape.words for shape, _ in pieces)
+        pieces += [(Shape(array.memtile(column), dims), junk) for dims in repeated_dims(rest, junk_bytes // 4)]
+        messages.append(tuple(pieces))
     return messages
 
 

@@ -15,6 +15,7 @@ from tvm_aie.plan.physical import BLOCK, PhysicalGraph, View, physical_weight
 from tvm_aie.schedule.cover import Blocks, Cover, Mask, walk_cover
 from tvm_aie.schedule.geometry import Geometry
 from tvm_aie.schedule.load import HEADER_BYTES, header_bytes
+from tvm_aie.schedule.order import PASSES_INSIDE
 from tvm_aie.schedule.tiling import Tiling, active_rows
 
 W_MAGIC = 0x0A1E0002
@@ -71,17 +72,21 @@ def conv_messages(
 ) -> Iterator[bytes]:
     """The messages of core row ``row`` in stream order (per pass, then per input channel chunk).
 
-    With split input channels the sequence of a pass is repeated for each width chunk and band.
+    With split input channels the sequence of a pass is repeated for each width chunk and band; with passes as the
+    inner loop, the sequence of all passes.
     """
     first, last = tiling.block_rows[row]
     steps = tiling.n_x * max(n for _, n in tiling.bands) if tiling.weights_per_band else 1
+    passes = []
     for p in range(tiling.n_pass):
         begin, end = min(first + p * tiling.nob, last), min(first + (p + 1) * tiling.nob, last)
         # Where this row's share of the residual begins, and how many blocks the message carries.
         share = (row * tiling.nob, active_rows(tiling, p) * tiling.nob) if packed.residual else (0, 0)
-        o_slots = tiling.o_slots_of(end - begin, o_slot)
-        part = begin, end, o_slots
-        chunks = [_conv_message(packed, tiling, geo, part, ck, slot, share) for ck in range(tiling.n_ck)]
+        part = begin, end, tiling.o_slots_of(end - begin, o_slot)
+        passes.append([_conv_message(packed, tiling, geo, part, ck, slot, share) for ck in range(tiling.n_ck)])
+    if tiling.order == PASSES_INSIDE:
+        passes = [[message for chunks in passes for message in chunks]]
+    for chunks in passes:
         for _ in range(steps):
             yield from chunks
 

@@ -39,11 +39,11 @@ class PoolPair:
     before: bool
 
 
-def fuse(graph: LayerGraph) -> LayerGraph:
-    """Fuse second stages."""
+def fuse(graph: LayerGraph, keep: Collection[str] = ()) -> LayerGraph:
+    """Fuse second stages, except the adds named in ``keep``."""
     layers = list(graph.layers)
     layers = _fuse_constants(graph, layers)
-    return replace(graph, layers=tuple(_fuse_residuals(graph, layers)))
+    return replace(graph, layers=tuple(_fuse_residuals(graph, layers, keep)))
 
 
 def pool_pairs(graph: LayerGraph) -> tuple[PoolPair, ...]:
@@ -136,12 +136,14 @@ def _fuse_constants(graph: LayerGraph, layers: list[Layer]) -> list[Layer]:
     return out
 
 
-def _fuse_residuals(graph: LayerGraph, layers: list[Layer]) -> list[Layer]:
+def _fuse_residuals(graph: LayerGraph, layers: list[Layer], keep: Collection[str]) -> list[Layer]:
     uses = _uses(graph, layers)
     made = {layer.output: i for i, layer in enumerate(layers)}
     out: list[Layer | None] = list(layers)
     for i, layer in enumerate(layers):
         if not isinstance(layer, Add) or layer.b is None or max(layer.a_shift, layer.b_shift) > MAX_SHIFT:
+            continue
+        if layer.name in keep:
             continue
         options = []
         for mine, other in ((layer.a, layer.b), (layer.b, layer.a)):

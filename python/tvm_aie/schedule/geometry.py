@@ -48,6 +48,9 @@ class Overlay:
         return rings + self.acc_bytes + self.hdr_bytes + self.ops_bytes + self.guard_bytes
 
 
+DEFAULT_OVERLAY = Overlay()
+
+
 def _divided(a_slot: int, a_slots: int, o_slots: int, acc_bytes: int) -> Overlay:
     """An overlay for a machine without fixed costs: fine slots; the weight ring gets what is left of 62 KiB."""
     rest = 62 * 1024 - a_slot * a_slots - 128 * o_slots - acc_bytes - 2560 - 1024 - 256

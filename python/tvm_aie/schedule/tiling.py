@@ -46,6 +46,7 @@ class Tiling:
     cover: Cover | None = field(default=None, compare=False, repr=False)
     alternatives: tuple[tuple[str, float], ...] = field(default=(), compare=False, repr=False)  # best of each plan
     out_px: int = 8  # bytes of 8 channels of an output pixel
+    order: int = 0  # of the loops, see ``schedule.order``
 
     def o_slots_of(self, blocks: int, o_slot: int) -> int:
         """Output slots of a message of ``blocks`` channel blocks: exact, unless all messages are alike (aligned)."""
@@ -55,8 +56,8 @@ class Tiling:
 
     @property
     def weights_per_band(self) -> bool:
-        """Weights are sent again for every band and width chunk (input channels are split)."""
-        return self.n_ck > 1
+        """Weights are sent again for every band and width chunk (input channels are split, or passes are inside)."""
+        return self.n_ck > 1 or self.order == 2
 
 
 def split_even(total: int, parts: int) -> tuple[tuple[int, int], ...]:

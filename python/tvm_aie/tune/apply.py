@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tvm_aie.device import Device
 from tvm_aie.errors import TvmAieError
 from tvm_aie.pipeline import Compiled, compile_graph
 from tvm_aie.plan.graph import LayerGraph
+
+if TYPE_CHECKING:
+    from tvm_aie.tune.network import Choice, Network
+    from tvm_aie.tune.space import Space
 
 _log = logging.getLogger("tvm_aie")
 
@@ -29,18 +33,14 @@ def compile_with_records(graph: LayerGraph, device: Device, database: Any = None
         database = current_database()
     if database is None:
         return compile_graph(graph, device)
-    from tvm_aie.tune.network import compile_with, cycles_of, layer_choice, network_of, stored_choice
-    from tvm_aie.tune.space import space_of
+    from tvm_aie.tune.network import compile_with, cycles_of
 
-    network, untuned = network_of(graph, device)
-    spaces = {key: space_of(work, device) for key, (work, _) in network.distinct().items()}
-    choice = stored_choice(database, network, spaces)
-    if choice is None:
-        choice = layer_choice(database, network, spaces)
-    if not choice:
-        _log.info("aie2: no tuning record for %s on %s", graph.name, device.name)
-        return untuned
+    untuned = compile_graph(graph, device)
     try:
+        network, spaces, choice = recorded(graph, device, database)
+        if choice is None:
+            _log.info("aie2: no tuning record for %s on %s", graph.name, device.name)
+            return untuned
         tuned = compile_with(network, spaces, choice)
         cycles, base = cycles_of(tuned), cycles_of(untuned)
     except TvmAieError as error:
@@ -50,3 +50,21 @@ def compile_with_records(graph: LayerGraph, device: Device, database: Any = None
         return untuned
     _log.info("aie2: %s tuned %.0f cycles, untuned %.0f", graph.name, cycles, base)
     return tuned if cycles < base else untuned
+
+
+def recorded(graph: LayerGraph, device: Device, database: Any) -> tuple[Network, dict[str, Space], Choice | None]:
+    """The network under its recorded plan, its spaces, and the recorded choice; None when there is no record."""
+    from tvm_aie.tune.network import layer_choice, network_of, stored_choice
+    from tvm_aie.tune.plan import plan_knobs, plan_of, stored_plan
+    from tvm_aie.tune.space import space_of
+
+    knobs = plan_knobs(graph, device)
+    network, _ = network_of(graph, device, plan_of(knobs, {}))
+    places = stored_plan(database, network.digest, device, knobs)
+    if places:
+        network, _ = network_of(graph, device, plan_of(knobs, places))
+    spaces = {key: space_of(work, device) for key, (work, _) in network.distinct().items()}
+    choice = stored_choice(database, network, spaces)
+    if choice is None:
+        choice = layer_choice(database, network, spaces) or ({} if places else None)
+    return network, spaces, choice

@@ -64,16 +64,16 @@ class EmulatorBuilder(ms.builder.PyBuilder):  # type: ignore[misc]
         for item in build_inputs:
             space = self.session.space(item.mod)
             values = noted_values(item.mod)
-            tiling = space.tiling(values)
+            point = space.nearest(values) if set(values) == set(space.knobs) else None
             path = Path(tempfile.mkdtemp(prefix="tvm-aie-trial-")) / "program.bin"
-            known = self.session.measured.get(space.key, {}).get(tuple(values.get(n, 0) for n in space.knobs))
+            known = self.session.measured.get(space.key, {}).get(point) if point is not None else None
             if known is not None:
                 path.write_bytes(_KNOWN.pack(_KNOWN_MAGIC, known))
                 jobs.append((path, None))
-            elif tiling is None:
-                jobs.append((path, "no piece with these knobs fits a core"))
+            elif point is None:
+                jobs.append((path, "a schedule of other knobs"))
             else:
-                arguments = (space.work, tiling, self.session.device, str(path))
+                arguments = (space.work, space.points[point], self.session.device, str(path))
                 jobs.append((path, self.workers.submit(bench.build_file, *arguments)))
         return [_build_result(path, job) for path, job in jobs]
 

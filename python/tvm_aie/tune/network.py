@@ -10,14 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tvm.s_tir import meta_schedule as ms
 
 from tvm_aie.device import Device
 from tvm_aie.errors import TvmAieError
-from tvm_aie.pipeline import Chooser, Compiled, Workload, compile_graph
+from tvm_aie.pipeline import UNTUNED, Chooser, Compiled, Decisions, Prepared, Workload, finish, prepare
 from tvm_aie.plan.graph import LayerGraph
 from tvm_aie.runtime.emulator import RunOptions, run_program
 from tvm_aie.schedule.tiling import Tiling
@@ -36,15 +36,20 @@ class Network:
     graph: LayerGraph
     device: Device
     items: tuple[tuple[str, Workload], ...]
+    prepared: Prepared = field(compare=False, repr=False)
+
+    @property
+    def digest(self) -> str:
+        """Fingerprint of all workloads in order."""
+        return hashlib.sha256(",".join(digest_of(key) for key, _ in self.items).encode()).hexdigest()[:32]
 
     @property
     def key(self) -> str:
         """Names the network by what is tuned in it, not by its file."""
-        text = ",".join(digest_of(key) for key, _ in self.items)
         body = {
             "version": SPACE_VERSION,
             "device": [self.device.name, device_digest(self.device)],
-            "network": hashlib.sha256(text.encode()).hexdigest()[:32],
+            "network": self.digest,
         }
         return json.dumps(body, sort_keys=True, separators=(",", ":"))
 
@@ -57,16 +62,17 @@ class Network:
         return out
 
 
-def network_of(graph: LayerGraph, device: Device) -> tuple[Network, Compiled]:
-    """Compile untuned and note every workload on the way."""
+def network_of(graph: LayerGraph, device: Device, plan: Decisions = UNTUNED) -> tuple[Network, Compiled]:
+    """Compile with default tilings under a plan and note every workload on the way."""
     items: list[tuple[str, Workload]] = []
 
     def note(work: Workload) -> Tiling | None:
         items.append((workload_key(work, device), work))
         return None
 
-    compiled = compile_graph(graph, device, None, note)
-    return Network(graph, device, tuple(items)), compiled
+    prepared = prepare(graph, device, plan)
+    compiled = finish(prepared, note)
+    return Network(graph, device, tuple(items), prepared), compiled
 
 
 def cycles_of(compiled: Compiled) -> float:
@@ -82,7 +88,7 @@ def chooser(device: Device, tilings: Mapping[str, Tiling]) -> Chooser:
 def compile_with(network: Network, spaces: Mapping[str, Space], choice: Choice) -> Compiled:
     """Compile with a choice; everything else takes the default, without searching again."""
     tilings = {key: space.points[choice.get(key, space.default)] for key, space in spaces.items()}
-    return compile_graph(network.graph, network.device, None, chooser(network.device, tilings))
+    return finish(network.prepared, chooser(network.device, tilings))
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,8 @@ class Selection:
     untuned_cycles: float
     tuned_cycles: float
     evaluations: int
+    better: bool = True  # False: nothing was faster than untuned, and nothing is recorded
+    plan: tuple[tuple[str, str], ...] = ()  # decisions for the whole network that are not the untuned ones
 
 
 def select(
@@ -103,13 +111,16 @@ def select(
     gains: Mapping[str, float],
     budget: int,
     report: Callable[[int, float], None] = lambda n, best: None,
+    untuned: float | None = None,
 ) -> Selection:
     """Coordinate descent over the layers, largest expected gain first, each layer's best candidates first.
 
-    At most ``budget`` networks are emulated.
+    At most ``budget`` networks are emulated. ``untuned``: emulated cycles of a compile without records, when the
+    network has another plan than that.
     """
     best_choice: Choice = {}
-    untuned = best = cycles_of(compile_with(network, spaces, {}))
+    best = cycles_of(compile_with(network, spaces, {}))
+    untuned = best if untuned is None else untuned
     used = 1
 
     def attempt(choice: Choice) -> None:
@@ -136,7 +147,7 @@ def select(
                 if point != best_choice.get(key, spaces[key].default) and (key, point) not in tried:
                     tried.add((key, point))
                     attempt({**best_choice, key: point})
-    return Selection(network.graph.name, best_choice, untuned, best, used)
+    return Selection(network.graph.name, best_choice, untuned, min(best, untuned), used, best < untuned)
 
 
 def commit(database: Any, network: Network, spaces: Mapping[str, Space], selection: Selection, target: Any) -> None:

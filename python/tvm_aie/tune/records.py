@@ -72,6 +72,11 @@ def seconds_of(record: Any) -> float:
     return mean if mean < FAILED_SECONDS else float("inf")
 
 
+def cycles_of(seconds: float, device: Device) -> float:
+    """Cycles of a recorded time, without the rounding error of the way through seconds."""
+    return round(seconds * device.clock_mhz * 1e6, 3) if np.isfinite(seconds) else float("inf")
+
+
 def by_key(database: Any) -> dict[str, list[Any]]:
     """All records by workload key, failed trials included (``get_top_k`` leaves those out)."""
     index: dict[str, list[Any]] = {}
@@ -93,7 +98,7 @@ def points(
         if point is None:
             warn(f"impossible knobs for workload {digest_of(space.key)} ({space.work.layer})")
             continue
-        out.append(Measured(space, point, seconds_of(record) * device.clock_mhz * 1e6))
+        out.append(Measured(space, point, cycles_of(seconds_of(record), device)))
     return sorted(out, key=lambda m: m.cycles)
 
 

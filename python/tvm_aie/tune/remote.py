@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
 import time
 import uuid
@@ -14,6 +15,7 @@ from tvm_aie.errors import InputError, TvmAieError
 FUNCTION = "tvm_aie.tune.run_file"
 SESSION_SECONDS = 60
 ATTEMPTS = 6
+TRACKER_MAGIC = 0x2F271  # of TVM's tracker protocol (tvm.rpc.base.RPC_TRACKER_MAGIC)
 
 
 def register() -> None:
@@ -33,21 +35,32 @@ def register() -> None:
     tvm_ffi.register_global_func(FUNCTION, measure, override=True)
 
 
+def tracker_summary(host: str, port: int) -> Any:
+    """What the tracker knows; ``InputError`` at once when there is none."""
+    from tvm import rpc
+
+    try:
+        with socket.create_connection((host, port), timeout=5) as probe:
+            # a tracker answers its magic number; TVM's client would wait for ever for anything else
+            probe.settimeout(5)
+            probe.sendall(struct.pack("<i", TRACKER_MAGIC))
+            answer = probe.recv(4)
+            if len(answer) < 4 or struct.unpack("<i", answer)[0] != TRACKER_MAGIC:
+                raise InputError("what answers there is no TVM tracker")
+        return rpc.connect_tracker(host, port).summary()
+    except Exception as error:
+        raise InputError(f"no RPC tracker at {host}:{port} ({_line(error)})") from error
+
+
 class RemoteFleet:
     """Runs artefacts on the servers of a tracker. A lost connection is no result: the trial is run again."""
 
     def __init__(self, host: str, port: int, key: str) -> None:
         """Fails at once when there is no tracker or no server with that key."""
-        from tvm import rpc
-
         self.host, self.port, self.key = host, port, key
         self.lost = 0
         self._lock = threading.Lock()
-        try:
-            socket.create_connection((host, port), timeout=5).close()
-            summary = rpc.connect_tracker(host, port).summary()
-        except Exception as error:
-            raise InputError(f"no RPC tracker at {host}:{port} ({_line(error)})") from error
+        summary = tracker_summary(host, port)
         servers = [s for s in summary["server_info"] if s["key"] == f"server:{key}"]
         if not servers:
             raise InputError(f"tracker {host}:{port} knows no server with key '{key}': start `tvm-aie serve`")

@@ -13,11 +13,13 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tvm_aie.device import Device
 from tvm_aie.pipeline import Workload
 from tvm_aie.schedule.cover import Blocks
 from tvm_aie.schedule.geometry import Geometry, KernelId, Overlay, PoolStage
+from tvm_aie.schedule.order import variants
 from tvm_aie.schedule.terms import terms_from_keys
 from tvm_aie.schedule.tiling import Tiling, search, tilings
 
@@ -32,8 +34,10 @@ KNOBS: dict[str, Callable[[Tiling], int]] = {
     "band": lambda t: max(rows for rows, _ in t.bands),
     "bands": lambda t: max(count for _, count in t.bands),
     "resident_input": lambda t: int(t.a_resident),
+    "order": lambda t: t.order,
 }
-_SEEN = {"block_rows", "nob", "n_pass", "width", "n_x", "bands", "ckb", "n_ck", "a_slots", "o_slots", "a_resident"}
+_SEEN = {"block_rows", "nob", "n_pass", "width", "n_x", "bands", "ckb", "n_ck", "a_slots", "o_slots", "a_resident",
+         "order"}  # fmt: skip
 _SEEN |= {"line", "cover", "alternatives"}  # the cover follows from its name, ``plan``
 
 
@@ -53,15 +57,40 @@ class Space:
         return tuple(sorted(self.points))
 
     @cached_property
+    def index(self) -> dict[Values, int]:
+        """Place of each point in ``order``."""
+        return {p: i for i, p in enumerate(self.order)}
+
+    @cached_property
     def default(self) -> Values:
         """Best point by estimate: what an untuned compile uses."""
-        return self.untuned or min(self.points, key=lambda p: self.points[p].cycles)
+        if self.untuned:
+            return self.untuned
+        own = [p for p, t in self.points.items() if t.order == 0] or list(self.points)
+        return min(own, key=lambda p: self.points[p].cycles)
 
     def tiling(self, values: Mapping[str, int]) -> Tiling | None:
         """The tiling that named values mean; None when no such piece fits a core, or the names are not the knobs."""
         if set(values) != set(self.knobs):
             return None
         return self.points.get(tuple(values[name] for name in self.knobs))
+
+    @cached_property
+    def _places(self) -> npt.NDArray[np.float64]:
+        """Per point and knob, the place of its value among the knob's values, scaled to 0..1."""
+        columns = [{v: i / (len(values) - 1) for i, v in enumerate(values)} for values in self.knobs.values()]
+        return np.array([[column[v] for column, v in zip(columns, p, strict=True)] for p in self.order]).reshape(
+            len(self.order), len(columns)
+        )
+
+    def nearest(self, values: Mapping[str, int]) -> Values:
+        """The feasible point closest to a combination of knob values: itself, or fewest and smallest changes."""
+        point = tuple(values[name] for name in self.knobs)
+        if point in self.points:
+            return point
+        place = np.array([vs.index(v) / (len(vs) - 1) for vs, v in zip(self.knobs.values(), point, strict=True)])
+        apart = np.abs(self._places - place)
+        return self.order[int(np.argmin((apart > 0).sum(axis=1) + apart.sum(axis=1)))]
 
     def neighbours(self, point: Values) -> list[Values]:
         """Feasible points that differ in one knob, or else in two."""
@@ -72,11 +101,16 @@ class Space:
         return []
 
 
-def space_of(work: Workload, device: Device, overlay: Overlay | None = None) -> Space:
+def space_of(work: Workload, device: Device) -> Space:
     """Enumerate every tiling of ``work`` that fits."""
-    overlay = overlay or Overlay()
+    overlay = work.overlay
     terms = terms_from_keys(device.keys())
-    found = list(tilings(work.geometry, work.live, work.rows, work.n_rows, overlay, terms, work.in_place, work.blocks))
+    found = []
+    shares = work.rows, work.n_rows, overlay, terms, work.in_place
+    for tiling in tilings(work.geometry, work.live, *shares, work.blocks):
+        found.append(tiling)
+        bands = max(count for _, count in tiling.bands)
+        found += variants(tiling, work.geometry, work.live, bands, overlay, terms)
     getters = _getters(found)
     table = {tuple(get(t) for get in getters.values()): t for t in sorted(found, key=lambda t: -t.cycles)}
     columns = list(zip(*table, strict=True)) if table else [()] * len(getters)
@@ -90,7 +124,7 @@ def space_of(work: Workload, device: Device, overlay: Overlay | None = None) -> 
         best = search(*shape, overlay, terms, work.in_place, work.blocks, counter=work.counter)
         untuned = tuple(get(best) for i, get in enumerate(getters.values()) if i in varying)
         points[untuned] = best
-    return Space(work, workload_key(work, device, overlay), knobs, points, untuned)
+    return Space(work, workload_key(work, device), knobs, points, untuned)
 
 
 def _getters(found: list[Tiling]) -> dict[str, Callable[[Tiling], int]]:
@@ -108,7 +142,7 @@ def _indexer(name: str, index: Mapping[str, int]) -> Callable[[Tiling], int]:
     return lambda t: index[repr(getattr(t, name))]
 
 
-def workload_key(work: Workload, device: Device, overlay: Overlay | None = None) -> str:
+def workload_key(work: Workload, device: Device) -> str:
     """Canonical text of everything that a tiling's time depends on: device, layer geometry, Gamma, core memory map."""
     gamma = None
     if work.live is not None:
@@ -116,7 +150,7 @@ def workload_key(work: Workload, device: Device, overlay: Overlay | None = None)
     key = {
         "version": SPACE_VERSION,
         "device": [device.name, device_digest(device)],
-        "overlay": asdict(overlay or Overlay()),
+        "overlay": asdict(work.overlay),
         "geometry": _numbers(work.geometry),
         "rows": list(work.rows),
         "n_rows": work.n_rows,
@@ -182,7 +216,7 @@ def workload_from(key: str, gamma: str) -> Workload:
         live = blocks.live if blocks else bits
     name = f"{geometry.kernel.name.lower()}-{digest_of(key)}"
     shares = tuple(raw["rows"]), raw["n_rows"], raw["in_place"]
-    return Workload(name, raw["device"][0], geometry, *shares, live, blocks)
+    return Workload(name, raw["device"][0], geometry, *shares, live, blocks, Overlay(**raw["overlay"]))
 
 
 def digest_of(key: str) -> str:

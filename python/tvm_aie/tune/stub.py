@@ -44,7 +44,7 @@ def knobs_of(mod: Any) -> dict[str, tuple[int, ...]]:
     return {str(k): tuple(int(x) for x in v) for k, v in table.items()}
 
 
-def space_generator(mutator: Any, postproc: Any, knobs: Mapping[str, tuple[int, ...]]) -> Any:
+def space_generator(mutator: Any, knobs: Mapping[str, tuple[int, ...]]) -> Any:
     """One categorical decision per knob, noted on the stub's block."""
 
     def schedule(sch: Any) -> None:
@@ -53,7 +53,7 @@ def space_generator(mutator: Any, postproc: Any, knobs: Mapping[str, tuple[int, 
             choice = sch.sample_categorical(list(values), [1.0 / len(values)] * len(values))
             sch.annotate(block, f"tvm_aie.{name}", choice)
 
-    return ms.space_generator.ScheduleFn(schedule, sch_rules=[], postprocs=[postproc], mutator_probs={mutator: 1.0})
+    return ms.space_generator.ScheduleFn(schedule, sch_rules=[], postprocs=[], mutator_probs={mutator: 1.0})
 
 
 def noted_values(mod: Any) -> dict[str, int]:

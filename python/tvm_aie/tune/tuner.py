@@ -17,13 +17,15 @@ import numpy as np
 from tvm.ir.utils import derived_object
 from tvm.s_tir import meta_schedule as ms
 
+from tvm_aie.cost.learned import LearnedModel
 from tvm_aie.device import Device
 from tvm_aie.errors import InputError, TvmAieError
+from tvm_aie.pipeline import compile_graph
 from tvm_aie.plan.graph import LayerGraph
-from tvm_aie.tune import bench, network, records
+from tvm_aie.tune import bench, network, plan, records
 from tvm_aie.tune.measure import EmulatorBuilder, EmulatorRunner, Workers
 from tvm_aie.tune.network import Network, Selection
-from tvm_aie.tune.search import AnalyticalFeatures, Feasible, GuidedModel, KnobMutator, Session, point_of
+from tvm_aie.tune.search import AnalyticalFeatures, GuidedModel, KnobMutator, Session, searched_point
 from tvm_aie.tune.space import Space, Values, digest_of, space_of
 from tvm_aie.tune.stub import space_generator
 
@@ -83,7 +85,9 @@ class TuneOptions:
     """How to search. ``workers``: processes (0: this one); ``rpc``: (host, port, key) of a tracker.
 
     ``model``: ``guided`` (estimate with learned correction) or ``xgb`` (TVM's XGBModel on our features).
-    ``network_trials``: emulations of the network for the final choice; None: 3 per layer and trials / 10.
+    ``network_trials``: emulations of the network for the final choice; None: 3 per layer and trials / 20.
+    ``start``: a model of ``cost fit`` that predictions start from; None: the one that ships, for its device.
+    ``plan_trials``: emulations for the decisions of the whole network (``tune.plan``); None: all values of each knob.
     """
 
     trials: int = 256
@@ -93,6 +97,8 @@ class TuneOptions:
     model: str = "guided"
     population: int = 64
     network_trials: int | None = None
+    plan_trials: int | None = None
+    start: str | Path | None = None
 
 
 Report = Callable[[Progress], None]
@@ -141,37 +147,78 @@ def tune_graphs(
     folder.mkdir(parents=True, exist_ok=True)
     records.repair(folder)
     database = ms.database.JSONDatabase(work_dir=str(folder))
-    networks = [network.network_of(graph, device)[0] for graph in graphs]
-    tuning = _Tuning(device, networks, database, options, report)
+    plans = [_planned(graph, device, database, options, report) for graph in graphs]
+    tuning = Tuning(device, plans, database, options, report)
     tuning.search()
     selections = tuning.choose()
     return TuneResult(device, tuning.task_results(), tuple(selections), tuple(tuning.history), database)
 
 
-class _Tuning:
+@dataclass(frozen=True)
+class _Planned:
+    """A network under its plan. ``untuned``: emulated cycles without any record; ``plan``: names of the decisions."""
+
+    network: Network
+    untuned: float
+    plan: tuple[tuple[str, str], ...]
+
+
+def _planned(graph: LayerGraph, device: Device, database: Any, options: TuneOptions, report: Report) -> _Planned:
+    """Settle the decisions for the whole network, or take the recorded ones."""
+    knobs = plan.plan_knobs(graph, device)
+    net, _ = network.network_of(graph, device, plan.plan_of(knobs, {}))
+    untuned = network.cycles_of(compile_graph(graph, device))
+    places = plan.stored_plan(database, net.digest, device, knobs)
+    if places is None:
+        budget = sum(len(knob.values) for knob in knobs) if options.plan_trials is None else options.plan_trials
+
+        def told(used: int, best: float) -> None:
+            report(Progress(used, 0, "", best, best, untuned))
+
+        places, cycles, _ = plan.choose_plan(graph, device, budget, told)
+        plan.commit_plan(database, net.digest, device, knobs, places, cycles, records.target_of(device))
+    if places:
+        net, _ = network.network_of(graph, device, plan.plan_of(knobs, places))
+    names = {knob.name: knob.values for knob in knobs}
+    return _Planned(net, untuned, tuple((name, names[name][place]) for name, place in places.items()))
+
+
+class Tuning:
     """One run of ``tune_graphs``."""
 
     def __init__(
-        self, device: Device, networks: Sequence[Network], database: Any, options: TuneOptions, report: Report
+        self, device: Device, plans: Sequence[_Planned], database: Any, options: TuneOptions, report: Report
     ) -> None:
-        self.device, self.networks, self.database = device, networks, database
+        """``plans``: the networks; layers may also be added one by one (``add_space``)."""
+        self.device, self.plans, self.database = device, plans, database
         self.options, self.report = options, report
         self.history: list[Progress] = []
         self.weights: dict[str, int] = {}
         self.spaces: dict[str, Space] = {}
-        for net in networks:
-            for key, (work, count) in net.distinct().items():
-                self.weights[key] = self.weights.get(key, 0) + count
-                if key not in self.spaces:
-                    self.spaces[key] = space_of(work, device)
         self.stopped_by: BaseException | None = None
-        self.session = Session(device, self.spaces, options.seed)
+        self.session = Session(device, self.spaces, options.seed, _start_model(device, options))
         self.target = records.target_of(device)
         self.notes: dict[str, str] = {}
-        self.tasks = [key for key in self.weights if self._can_tune(key)]
-        index = records.by_key(database)
+        self.tasks: list[str] = []
+        for planned in plans:
+            for key, (work, count) in planned.network.distinct().items():
+                self.add_space(self.spaces.get(key) or space_of(work, device), count)
+        self._recall()
+
+    def add_space(self, space: Space, weight: int) -> None:
+        """One more layer, or more occurrences of one."""
+        known = space.key in self.weights
+        self.weights[space.key] = self.weights.get(space.key, 0) + weight
+        if not known:
+            self.spaces[space.key] = space
+            if self._can_tune(space.key):
+                self.tasks.append(space.key)
+
+    def _recall(self) -> None:
+        """Take what the database knows."""
+        index = records.by_key(self.database)
         for key in self.tasks:
-            for found in records.points(database, self.spaces[key], device, index):
+            for found in records.points(self.database, self.spaces[key], self.device, index):
                 self.session.add(self.spaces[key], found.point, found.cycles)
         self.session.retrain()
 
@@ -278,12 +325,12 @@ class _Tuning:
             init_min_unmeasured=min(16, len(space.points)),
             genetic_num_iters=3,
             genetic_mutate_prob=0.85,
-            eps_greedy=0.1,
+            eps_greedy=0.05,
         )
         return ms.TuneContext(
             records.module_for(space),
             target=self.target,
-            space_generator=space_generator(KnobMutator(self.session), Feasible(self.session), space.knobs),
+            space_generator=space_generator(KnobMutator(self.session), space.knobs),
             search_strategy=search,
             task_name=f"{index:02d}-{space.work.layer}",
             rand_state=self.options.seed * 1000 + index + 1,
@@ -293,7 +340,8 @@ class _Tuning:
     def choose(self) -> list[Selection]:
         """Per network: try the fastest records in it and store what helps."""
         out = []
-        for net in self.networks:
+        for planned in self.plans:
+            net = planned.network
             keys = list(net.distinct())
             spaces = {k: self.spaces[k] for k in keys}
             candidates, gains = {}, {}
@@ -304,11 +352,11 @@ class _Tuning:
                 default = known.get(self.spaces[key].default, float("inf"))
                 gains[key] = (default - ranked[0][0]) * self.weights[key] if ranked else 0.0
             budget = self.options.network_trials
-            budget = 2 + 3 * len(keys) + self.options.trials // 10 if budget is None else budget
-            selection = network.select(net, spaces, candidates, gains, budget, self._network_told)
-            if selection.choice:
-                network.commit(self.database, net, spaces, selection, self.target)
-            out.append(selection)
+            budget = 2 + 3 * len(keys) + self.options.trials // 20 if budget is None else budget
+            found = network.select(net, spaces, candidates, gains, budget, self._network_told, planned.untuned)
+            if found.better:
+                network.commit(self.database, net, spaces, found, self.target)
+            out.append(replace(found, plan=planned.plan))
         return out
 
     def _likely(self, key: str) -> list[Values]:
@@ -333,6 +381,13 @@ class _Tuning:
         return tuple(rows)
 
 
+def _start_model(device: Device, options: TuneOptions) -> LearnedModel:
+    """The model that predictions start from."""
+    if options.start is None:
+        return LearnedModel.pretrained(device)
+    return LearnedModel.load(options.start)
+
+
 def _emulate(work: Any, tiling: Any, device: Device) -> float:
     """Cycles, infinite when it fails. For worker processes."""
     try:
@@ -345,7 +400,7 @@ def _emulate(work: Any, tiling: Any, device: Device) -> float:
 class Recorder(ms.measure_callback.PyMeasureCallback):  # type: ignore[misc]
     """Stores each new result at once, so that an interrupt loses nothing."""
 
-    def __init__(self, tuning: _Tuning) -> None:
+    def __init__(self, tuning: Tuning) -> None:
         """``tuning``: where results go."""
         super().__init__()
         self.tuning = tuning
@@ -358,16 +413,16 @@ class Recorder(ms.measure_callback.PyMeasureCallback):  # type: ignore[misc]
         tuning = self.tuning
         space = tuning.spaces[tuning.tasks[task_id]]
         for candidate, built, ran in zip(measure_candidates, builder_results, runner_results, strict=True):
-            point = point_of(space, candidate.sch.trace)
+            point = searched_point(space, candidate.sch.trace)
             if point is None:
                 continue
             failed = built.error_msg is not None or not ran.run_secs
             seconds = float("inf") if failed else sum(float(s) for s in ran.run_secs) / len(ran.run_secs)
-            tuning.note(space, point, seconds * tuning.device.clock_mhz * 1e6)
+            tuning.note(space, point, records.cycles_of(seconds, tuning.device))
 
 
 @contextmanager
-def _noting_interrupt(tuning: _Tuning) -> Iterator[None]:
+def _noting_interrupt(tuning: Tuning) -> Iterator[None]:
     """Ctrl-C and exceptions of the progress callback come out as they are."""
 
     def interrupted(*_: Any) -> None:

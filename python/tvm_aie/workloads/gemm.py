@@ -42,10 +42,15 @@ class Gemm:
 
     def traffic_bytes(self, grid: Grid) -> int:
         """DDR bytes: A once per block column, B once per block row of the grid, C once."""
-        again_a = max(1.0, self.n / (grid.cols * grid.tile_n))
-        again_b = max(1.0, self.m / (grid.rows * grid.tile_m))
+        again_a = -(-self.n // (grid.cols * grid.tile_n))
+        again_b = -(-self.m // (grid.rows * grid.tile_m))
         elements = self.m * self.k * again_a + self.k * self.n * again_b + self.m * self.n
-        return int(elements * BYTES[self.dtype])
+        return elements * BYTES[self.dtype]
+
+    def core_macs(self, grid: Grid) -> int:
+        """Multiply-accumulates of the busiest core: whole tiles, as many as its share of C has, over all of K."""
+        tiles = -(-self.m // (grid.rows * grid.tile_m)) * -(-self.n // (grid.cols * grid.tile_n))
+        return tiles * grid.tile_m * grid.tile_n * -(-self.k // grid.tile_k) * grid.tile_k
 
     def layer_graph(self, weight: Int8Array | None = None, shift: int = 8, seed: int = 0) -> LayerGraph:
         """As a 1x1 convolution over an image of M pixels, the way this backend computes it. int8 only.

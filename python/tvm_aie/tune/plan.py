@@ -1,0 +1,162 @@
+"""Decisions for a whole network as knobs: how core memory is divided into rings (buffering), and which adds are fused.
+
+These change the items themselves, so they are settled before the layers are searched: the network is emulated with the
+default tilings, one knob after the other, and what is fastest is kept. The outcome is a record: one categorical
+decision per knob under the network's key. A further choice of this kind (how a layer's sparsity is walked) is one more
+``PlanKnob``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tvm.s_tir import meta_schedule as ms
+
+from tvm_aie.device import Device
+from tvm_aie.errors import TvmAieError
+from tvm_aie.pipeline import Decisions, finish, prepare
+from tvm_aie.plan.fuse import fuse
+from tvm_aie.plan.graph import Conv, LayerGraph
+from tvm_aie.runtime.emulator import RunOptions, run_program
+from tvm_aie.schedule.geometry import IDEAL_OVERLAYS, Overlay
+from tvm_aie.tune.records import by_key, seconds_of, warn
+from tvm_aie.tune.space import SPACE_VERSION, device_digest
+from tvm_aie.tune.stub import stub_module, trace_of, values_of
+
+PlanChoice = dict[str, int]  # knob -> place of its value; a knob that is not named keeps its first value
+
+# Divisions of 62 KiB of core memory, by what they favour. The first is the compiler's default.
+OVERLAYS: dict[str, Overlay] = {
+    "default": Overlay(),
+    "inputs": Overlay(a_slots=40, w_slots=21),
+    "weights": Overlay(a_slots=28, w_slots=45),
+    "weights+": Overlay(a_slots=20, w_slots=61),
+    "outputs": Overlay(w_slots=22, o_slots=16),
+    "sums": Overlay(a_slots=32, acc_bytes=8192),
+    "fine inputs": Overlay(a_slot=512, a_slots=60, w_slots=41),
+    "fine outputs": Overlay(o_slot=224, o_slots=16),
+}
+
+
+@dataclass(frozen=True)
+class PlanKnob:
+    """One decision. ``values``: names, the untuned one first; ``apply(plan, place)``: the plan with that value."""
+
+    name: str
+    values: tuple[str, ...]
+    apply: Callable[[Decisions, int], Decisions]
+
+
+def plan_knobs(graph: LayerGraph, device: Device) -> tuple[PlanKnob, ...]:
+    """The knobs of a network: ``buffering``, ``fusion`` per kind of convolution that an add follows, and each move
+    that the compiler makes in it by estimate (``pipeline.Moves``)."""
+    overlays = IDEAL_OVERLAYS if device.core_ideal else tuple(OVERLAYS.values())
+    names = tuple(f"ideal {i}" for i in range(len(overlays))) if device.core_ideal else tuple(OVERLAYS)
+    knobs = [PlanKnob("buffering", names, lambda plan, place: replace(plan, overlay=overlays[place]))]
+    for index, adds in enumerate(_fused_adds(graph)):
+        knobs.append(PlanKnob(f"fusion{index}", ("fused", "separate"), _separator(adds)))
+    plan = prepare(graph, device).plan
+    used = {
+        "pools": bool(plan.pools),
+        "siblings": any(len(item.members) > 1 for item in plan.placement.items),
+        "runs": bool(plan.placement.runs),
+    }
+    knobs += [PlanKnob(name, ("by estimate", "never"), _without(name)) for name, known in used.items() if known]
+    return tuple(knobs)
+
+
+def _without(move: str) -> Callable[[Decisions, int], Decisions]:
+    return lambda plan, place: replace(plan, moves=replace(plan.moves, **{move: False})) if place else plan
+
+
+def _separator(adds: frozenset[str]) -> Callable[[Decisions, int], Decisions]:
+    return lambda plan, place: replace(plan, unfused=plan.unfused | adds) if place else plan
+
+
+def _fused_adds(graph: LayerGraph) -> list[frozenset[str]]:
+    """Names of the adds that would be fused, those behind equal convolutions together, in order of appearance."""
+    kinds: dict[tuple[object, ...], set[str]] = {}
+    for layer in fuse(graph).layers:
+        if isinstance(layer, Conv) and layer.tail is not None and layer.tail.residual:
+            out = graph.tensors[layer.output]
+            kinds.setdefault((layer.weight.shape, layer.stride, out.height, out.width), set()).add(layer.tail.name)
+    return [frozenset(names) for names in kinds.values()]
+
+
+def plan_of(knobs: tuple[PlanKnob, ...], choice: Mapping[str, int]) -> Decisions:
+    """The plan that a choice means."""
+    plan = Decisions()
+    for knob in knobs:
+        plan = knob.apply(plan, choice.get(knob.name, 0))
+    return plan
+
+
+def choose_plan(
+    graph: LayerGraph, device: Device, budget: int, report: Callable[[int, float], None] = lambda n, best: None
+) -> tuple[PlanChoice, float, int]:
+    """(best choice, its emulated cycles, networks emulated) by coordinate descent over the knobs."""
+    knobs = plan_knobs(graph, device)
+    best_choice: PlanChoice = {}
+    best, used = _cycles(graph, device, plan_of(knobs, {})), 1
+    for knob in knobs:
+        for place in range(1, len(knob.values)):
+            if used >= budget:
+                break
+            choice = {**best_choice, knob.name: place}
+            cycles = _cycles(graph, device, plan_of(knobs, choice))
+            used += 1
+            if cycles < best:
+                best, best_choice = cycles, choice
+            report(used, best)
+    return best_choice, best, used
+
+
+def _cycles(graph: LayerGraph, device: Device, plan: Decisions) -> float:
+    """Emulated cycles with default tilings; infinite when the network does not fit under the plan."""
+    try:
+        program = finish(prepare(graph, device, plan)).program
+        return float(run_program(bytes(program.to_bytes()), [], RunOptions(functional=False)).cycles)
+    except TvmAieError:
+        return float("inf")
+
+
+def _module(graph_key: str, device: Device, knobs: tuple[PlanKnob, ...]) -> Any:
+    body = {"version": SPACE_VERSION, "device": [device.name, device_digest(device)], "plan": graph_key}
+    return stub_module(json.dumps(body, sort_keys=True, separators=(",", ":")), _places(knobs))
+
+
+def _places(knobs: tuple[PlanKnob, ...]) -> dict[str, tuple[int, ...]]:
+    return {knob.name: tuple(range(len(knob.values))) for knob in knobs}
+
+
+def commit_plan(
+    database: Any, graph_key: str, device: Device, knobs: tuple[PlanKnob, ...], choice: PlanChoice, cycles: float,
+    target: Any,
+) -> None:  # fmt: skip
+    """Write a choice as a record; ``graph_key`` names the network under the untuned plan."""
+    mod = _module(graph_key, device, knobs)
+    trace = trace_of(mod, {knob.name: choice.get(knob.name, 0) for knob in knobs}, _places(knobs))
+    info = ms.arg_info.ArgInfo.from_entry_func(mod, False)
+    seconds = cycles / (device.clock_mhz * 1e6)
+    database.commit_tuning_record(
+        ms.database.TuningRecord(trace, database.commit_workload(mod), [seconds], target, info)
+    )
+
+
+def stored_plan(database: Any, graph_key: str, device: Device, knobs: tuple[PlanKnob, ...]) -> PlanChoice | None:
+    """The fastest recorded choice for exactly this network; None when there is none."""
+    mod = _module(graph_key, device, knobs)
+    if not database.has_workload(mod):
+        return None
+    key = json.dumps({"version": SPACE_VERSION, "device": [device.name, device_digest(device)], "plan": graph_key},
+                     sort_keys=True, separators=(",", ":"))  # fmt: skip
+    for record in sorted(by_key(database).get(key, ()), key=seconds_of):
+        values = values_of(record.trace, _places(knobs))
+        if values is None:
+            warn(f"impossible knobs for the plan of network {graph_key[:10]}")
+            continue
+        return {name: place for name, place in values.items() if place}
+    return None
