@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -130,24 +131,24 @@ class Cover:
                 at = tuple(np.argwhere(wrong)[0].tolist())
                 raise ProgramError(f"cover: tap {at} (out block, in block, ky, kx) is {name}")
 
-    @property
+    @cached_property
     def listed(self) -> bool:
         """Some pieces are taps or pairs."""
         return bool(self.taps.any() or self.low.any())
 
-    @property
+    @cached_property
     def full_rows(self) -> Mask:
         """Output blocks all of whose blocks are stored."""
         return np.asarray(self.blocks.all(axis=1))
 
-    @property
+    @cached_property
     def variants(self) -> frozenset[str]:
         """Parts of the superkernel that this cover needs beside the walk."""
         found = {DENSE} if self.dense and self.full_rows.any() else set()
         found |= {LIST} if self.listed else set()
         return frozenset(found | ({INT4} if self.low.any() else set()))
 
-    @property
+    @cached_property
     def name(self) -> str:
         """``dense``, ``walk``, ``taps`` or ``mixed`` (with int4), by the finest kind of piece."""
         if self.low.any():

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter as Counts
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import pairwise
 from typing import Protocol
 
@@ -167,6 +168,7 @@ def tilings(
     return _channelwise_candidates(geo, rows, n_rows, overlay, terms, in_place)
 
 
+@lru_cache(maxsize=4096)
 def band_counts(rows: tuple[int, ...], band: int, in_place: bool, unit: int = 1) -> tuple[tuple[int, int], ...]:
     """Per column (rows per band, bands). The same number of bands in every column unless ``in_place``."""
     n_b = max(-(-r // band) for r in rows)
@@ -461,6 +463,8 @@ def control_cycles(
     A task covers messages of one shape whose addresses advance evenly along one loop; an outer loop needs a task per
     iteration. Halo rows and zero padding change the shape at the borders.
     """
+    if not terms.push:
+        return 0.0
     columns = sum(1 for r in rows if r)
     ragged_band = any(r % max(1, -(-r // n_b)) for r in rows if r)
     halo = geo.kh > 1 or (geo.pool is not None and geo.pool.kh > 1)
