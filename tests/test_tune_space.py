@@ -93,7 +93,7 @@ def test_alone_is_as_long_as_in_a_row():
         run = run_program(bytes(compiled.program.to_bytes()), [], RunOptions(functional=False))
         return run.items[count - 3].end
 
-    assert alone == pytest.approx((network(9) - network(5)) / 4, rel=0.1)
+    assert alone == pytest.approx((network(13) - network(9)) / 4, rel=0.1)
     assert bench.emulate(work, tiling, NPU1) == alone
 
 
