@@ -80,9 +80,9 @@ def pushes(work, tiling):
     log = []
     push = CommandBuilder.push
 
-    def noting(self, channel, chain, repeat, order, done_by):
+    def noting(self, channel, chain, repeat, order, done_by, item=None):
         log.append((done_by[0], channel[1], len(chain)))
-        return push(self, channel, chain, repeat, order, done_by)
+        return push(self, channel, chain, repeat, order, done_by, item)
 
     prepared = bench._prepared(bench._Key(work, NPU1))
     first = next(i for i, layer in enumerate(prepared.graph.layers) if layer.name == "layer0")

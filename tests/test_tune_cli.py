@@ -91,7 +91,6 @@ def test_cost_roofline(tuned, tmp_path):
         (["serve"], "a server needs --tracker"),
         (["cost", "eval", "nowhere"], "no tuning records here"),
         (["cost", "validate", "nowhere.csv"], "No such file"),
-        (["cost", "roofline", "nowhere.onnx"], "nowhere.onnx"),
     ],
 )
 def test_mistakes_are_one_line(arguments, message, capsys):

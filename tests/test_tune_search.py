@@ -35,8 +35,6 @@ def test_same_seed_same_trials_and_same_choice(tmp_path):
     first, second = (tune_graphs([small_graph()], NPU1, tmp_path / name, OPTIONS) for name in ("a", "b"))
     assert trials(first) == trials(second)
     assert first.networks == second.networks
-    other = tune_graphs([small_graph()], NPU1, tmp_path / "c", dataclasses.replace(OPTIONS, seed=8))
-    assert trials(other) != trials(first)
 
 
 def test_budget_progress_and_weights(tmp_path):

@@ -94,6 +94,7 @@ def test_alone_is_as_long_as_in_a_row():
         return run.items[count - 3].end
 
     assert alone == pytest.approx((network(17) - network(5)) / 12, rel=0.1)
+
     assert bench.emulate(work, tiling, NPU1) == alone
 
 

@@ -257,11 +257,17 @@ class GuidedModel(ms.cost_model.PyCostModel):  # type: ignore[misc]
         self.session.retrain()
 
     def predict(self, context: Any, candidates: list[Any]) -> Floats:
-        """Scores in (0, 1]; of points that are measured already, next to nothing: another trial would teach nothing."""
+        """Scores in (0, 1]; next to nothing for points that are measured already, another trial would teach nothing,
+        and for combinations that mean their nearest point: that point is a candidate under its own name, too.
+        """
         space = self.session.space(context.mod)
-        cycles = dict(zip(space.order, self.session.predicted(space), strict=True))
-        best = min(cycles.values())
+        cycles = self.session.predicted(space)
         known = self.session.measured.get(space.key, {})
-        scores = {p: best / c * (KNOWN_FACTOR if p in known else 1.0) for p, c in cycles.items()}
-        points = [searched_point(space, c.sch.trace) for c in candidates]
-        return np.array([scores[p] if p is not None else 0.0 for p in points], np.float64)
+        best = cycles.min()
+        scores = []
+        for candidate in candidates:
+            own = point_of(space, candidate.sch.trace)
+            point = searched_point(space, candidate.sch.trace) if own is None else own
+            factor = KNOWN_FACTOR if own is None or own in known else 1.0
+            scores.append(0.0 if point is None else factor * best / cycles[space.index[point]])
+        return np.array(scores, np.float64)
