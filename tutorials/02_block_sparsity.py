@@ -39,7 +39,10 @@ for density in (1.0, 0.5):
 # %% Side by side, and the layers that gained most.
 print_comparison(make_console(), reports)
 dense, sparse = reports[0][1], reports[-1][1]
-gains = sorted(zip(dense.layers, sparse.layers, strict=True), key=lambda pair: pair[1].cycles - pair[0].cycles)
+# The schedule may run a pool inside a convolution in one of the two and not in the other: compare what both have.
+pruned_layers = {layer.name: layer for layer in sparse.layers}
+pairs = [(layer, pruned_layers[layer.name]) for layer in dense.layers if layer.name in pruned_layers]
+gains = sorted(pairs, key=lambda pair: pair[1].cycles - pair[0].cycles)
 for before, after in gains[:5]:
     print(
         f"{before.name}: {before.cycles} -> {after.cycles} cycles, bound by {before.bottleneck} -> {after.bottleneck}"
