@@ -21,6 +21,7 @@ from tvm_aie.schedule.load import Load, RowLoad, WeightBytes
 from tvm_aie.schedule.terms import KernelTerms
 
 WORD = 4
+PAD_WORDS = 63  # hw.md 2: 6 bits of padding in the innermost dimension of a memtile's descriptor
 MAX_LISTED_PIXEL = 65535  # addresses of unrolled lists are uint16
 
 
@@ -421,12 +422,14 @@ def _output_slots(
 def exact_line(geo: Geometry, size: int, blocks: int, width: int, band: int, res_blocks: int) -> int:
     """Pixels of an input line with which a message has just ``size`` bytes, whole rows of zeros included; 0 if none.
 
-    The memtile's DMA adds up to 31 pixels to a line and 15 rows to a message (docs/program.md section 3).
+    The memtile's DMA adds up to 63 words to a line, the window's own padding included, and 15 rows to a message
+    (docs/program.md section 3).
     """
+    most = PAD_WORDS * WORD // geo.in_px - (geo.kw - 1) * geo.dx
     residual = band * res_blocks * width * 8 if geo.residual else 0
     rows, line = geo.max_rows_in(band), geo.line_px(width)
     data = size - residual
-    for px in range(line, line + 32):
+    for px in range(line, line + most + 1):
         extra, rest = divmod(data, px * blocks * geo.in_px)
         if extra < rows:
             break
