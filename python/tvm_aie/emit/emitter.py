@@ -133,6 +133,8 @@ class Emitter:
             packed,
             mt,
         )
+        # Where commands cost nothing chains buy nothing, and a task serves one item in the statistics.
+        chains = chains and array.device.push_idle_cycles > 0
         self.chains = CHAINS if chains else ()
         self.unroll_a, self.unroll_o = (UNROLL_A, UNROLL_O) if chains else (-1, -1)
         self.parts: OverlayParts = build_overlay(array)
