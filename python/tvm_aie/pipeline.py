@@ -138,11 +138,14 @@ def prepare(graph: LayerGraph, device: Device | str = "npu1", decisions: Decisio
     return Prepared(graph, dev, plan, decisions.moves.chains)
 
 
-def finish(prepared: Prepared, chooser: Chooser | None = None) -> Compiled:
-    """Take the tilings that ``chooser`` wants and emit the program. Raises as ``compile_graph``."""
+def finish(prepared: Prepared, chooser: Chooser | None = None, estimated: bool = True) -> Compiled:
+    """Take the tilings that ``chooser`` wants and emit the program. Raises as ``compile_graph``.
+
+    ``estimated``: estimate the chosen tilings; False leaves the estimate of the default ones, for trials.
+    """
     dev, plan = prepared.device, prepared.plan
     if chooser is not None:
-        plan = _chosen(plan, chooser)
+        plan = _chosen(plan, chooser, estimated)
     # descriptors, locks, opcode and weight streams, commands
     emitter = Emitter(
         plan.array, plan.physical, plan.placement, plan.tilings, plan.packed, plan.layout, prepared.chains
@@ -153,7 +156,7 @@ def finish(prepared: Prepared, chooser: Chooser | None = None) -> Compiled:
     return Compiled(prepared.graph, plan.physical, plan.placement, plan.tilings, program, dev, plan.estimate)
 
 
-def _chosen(plan: Plan, chooser: Chooser) -> Plan:
+def _chosen(plan: Plan, chooser: Chooser, estimated: bool) -> Plan:
     """The plan with the chooser's tiling of each item, or the default one. It is asked once per workload of a layer.
 
     Raises ``InfeasibleError`` when the variants of the convolution that they need do not fit program memory together.
@@ -176,8 +179,10 @@ def _chosen(plan: Plan, chooser: Chooser) -> Plan:
             "superkernel of the chosen tilings", needed, device.program_budget_bytes, "bytes of program memory",
             ("fewer variants of the convolution",),
         )  # fmt: skip
-    times = estimate(plan.array, plan.physical, plan.placement, out, plan.packed)
-    return replace(plan, tilings=tuple(out), estimate=times)
+    chosen = replace(plan, tilings=tuple(out))
+    if not estimated:
+        return chosen
+    return replace(chosen, estimate=estimate(plan.array, plan.physical, plan.placement, out, plan.packed))
 
 
 def workload(array: Array, item: WorkItem, physical: PhysicalGraph, packed: dict[str, PackedConv]) -> Workload:

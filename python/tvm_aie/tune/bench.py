@@ -166,7 +166,7 @@ def build(work: Workload, tiling: Tiling, device: Device) -> bytes:
             raise InfeasibleError(f"layer {work.layer} alone", 1, 0, "equal workloads", ("tune it in its network",))
         return tiling
 
-    program = finish(prepared, choose).program
+    program = finish(prepared, choose, estimated=False).program
     first = next(i for i, layer in enumerate(prepared.graph.layers) if layer.name == "layer0")
     return _HEADER.pack(_MAGIC, first) + bytes(program.to_bytes())
 

@@ -85,10 +85,12 @@ def chooser(device: Device, tilings: Mapping[str, Tiling]) -> Chooser:
     return lambda work: tilings.get(workload_key(work, device))
 
 
-def compile_with(network: Network, spaces: Mapping[str, Space], choice: Choice) -> Compiled:
+def compile_with(
+    network: Network, spaces: Mapping[str, Space], choice: Choice, estimated: bool = True
+) -> Compiled:
     """Compile with a choice; everything else takes the default, without searching again."""
     tilings = {key: space.points[choice.get(key, space.default)] for key, space in spaces.items()}
-    return finish(network.prepared, chooser(network.device, tilings))
+    return finish(network.prepared, chooser(network.device, tilings), estimated)
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def select(
         nonlocal best, best_choice, used
         used += 1
         try:
-            cycles = cycles_of(compile_with(network, spaces, choice))
+            cycles = cycles_of(compile_with(network, spaces, choice, estimated=False))
         except TvmAieError:
             return
         if cycles < best:
