@@ -2,7 +2,7 @@
 
 The command processor pays per task and per descriptor, and for many layers it is the bottleneck, so the count decides.
 The messages of one column are written down as (kind, address) in units that keep what ``compress`` looks at: whether
-shapes are equal and whether addresses advance evenly. What the emitter then joins into chains across items is not counted.
+shapes are equal and whether addresses advance evenly. Chains that the emitter then makes across items are not counted.
 """
 
 from __future__ import annotations
