@@ -500,9 +500,8 @@ class Emitter:
         shape = Shape(mt, local.dims)
         acquire, release = LockUse(mt, LOAD_GO, 1), LockUse(mt, LOAD_DONE, 1)
         into = BdTemplate(shape, base, 1, 0, acquire, release, control)
-        # Done late in the item: who waits for it before stalls the commands behind.
-        start, end = (item, -0.7), (item, 0.9)
         channel = (mt, Dir.S2MM, self.array.load_s2mm)
+        start, end = self._span(channel, item, -0.7, len(self.loads_at.get(item, [])) + (item == 0))
         self._queue(Work(channel, (into,), 1, start, end, start, item=item))
         source = BdTemplate(ddr, ddr_base, control=control)
         self._queue(Work((self.array.shim(c), Dir.MM2S, 0), (source,), 1, start, end, start, after, item))
@@ -526,6 +525,16 @@ class Emitter:
                 size = (hi - lo) * place.blocks * line
                 local = Shape(0, ((size, 1),))
                 self._push_load_pair(c, Shape(int(home.arg), dims), base, local, place.address, at, after=after)
+
+    def _span(self, channel: Channel, item: int, begin: float, count: int) -> tuple[Position, Position]:
+        """Start and end of the next of ``count`` loads or stores of an item, at both ends of the transfer.
+
+        Done late in the item: who waits for it before stalls the commands behind. But of more than a queue holds the
+        first must be waited for; they need nothing but the prologues before them.
+        """
+        done = sum(1 for work in self.tasks.get(channel, []) if work.item == item)
+        place = begin + done * 1e-4
+        return (item, place), (item, place + 5e-5 if count > self.array.device.queue_depth else 0.9)
 
     def _storing(self, storage: str, rows: Rows) -> dict[int, int]:
         """The last task of each shim that stores any of ``rows``."""
@@ -555,7 +564,7 @@ class Emitter:
             base = out.address + (lo - out.rows[c][0]) * buffer_row * 4 + offset * line * 4
             remote = merge_dims(((hi - lo, storage.row_bytes // 4), (out.blocks, line), (line, 1)))
             ddr_base = home.offset + lo * storage.row_bytes + (out.first + c * out.block_step) * line * 4
-            start, end = (at, -0.9), (at, 0.9)
+            start, end = self._span((shim, Dir.S2MM, 0), at, -0.9, sum(o.store for o in item.outputs))
             into = BdTemplate(Shape(int(home.arg), remote), ddr_base)
             number = self._queue(Work((shim, Dir.S2MM, 0), (into,), 1, start, end, start, item=at))
             go, done = LockUse(mt, STORE_GO, 1), LockUse(mt, STORE_DONE, 1)
