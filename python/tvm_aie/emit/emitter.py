@@ -532,9 +532,10 @@ class Emitter:
         Done late in the item: who waits for it before stalls the commands behind. But of more than a queue holds the
         first must be waited for; they need nothing but the prologues before them.
         """
-        done = sum(1 for work in self.tasks.get(channel, []) if work.item == item)
-        place = begin + done * 1e-4
-        return (item, place), (item, place + 5e-5 if count > self.array.device.queue_depth else 0.9)
+        if count <= self.array.device.queue_depth:
+            return (item, begin), (item, 0.9)
+        place = begin + 1e-4 * sum(1 for work in self.tasks.get(channel, []) if work.item == item)
+        return (item, place), (item, place + 5e-5)
 
     def _storing(self, storage: str, rows: Rows) -> dict[int, int]:
         """The last task of each shim that stores any of ``rows``."""
