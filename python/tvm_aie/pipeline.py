@@ -16,6 +16,7 @@ from tvm_aie.emit.program import Program
 from tvm_aie.emit.weights import PackedConv, item_weights, pack_conv
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import Placement, WorkItem, plan_memory
+from tvm_aie.plan.balance import balanced_maps
 from tvm_aie.plan.fuse import PoolPair, fuse, fuse_pools, pool_pairs
 from tvm_aie.plan.graph import Conv, LayerGraph
 from tvm_aie.plan.physical import PhysicalGraph, assign_channels
@@ -73,7 +74,8 @@ class Moves:
     image are packed into columns so that few reads are far (``memory.partition``); ``spread``: channels of a global
     pool over the columns (``memory.placement``); ``runs``: layers depth-first where what lies between them does not fit
     (``memory.depth_first``); ``chains``: messages and items share descriptors and tasks (``emit.transfers``,
-    ``emit.commands``); ``divisions``: core memory is divided for the network (``schedule.division``).
+    ``emit.commands``); ``divisions``: core memory is divided for the network (``schedule.division``);
+    ``balance``: output blocks in an order in which core rows have equal work (``plan.balance``).
     ``always``: pools and siblings without asking the estimate.
     """
 
@@ -85,6 +87,7 @@ class Moves:
     runs: bool = True
     chains: bool = True
     divisions: bool = True
+    balance: bool = True
     always: bool = False
 
 
@@ -257,6 +260,8 @@ class _Planner:
             graph = fuse_pools(self.fused, pools)
             graph.verify()
             physical = assign_channels(graph)
+            if self.moves.balance and (maps := balanced_maps(physical, self.device.rows, self.moves.siblings)):
+                physical = assign_channels(graph, maps)
             physical.verify()
             self.graphs[pools] = physical, _pack(physical)
         physical, packed = self.graphs[pools]
