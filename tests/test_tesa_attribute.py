@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
+import inspect
+import pkgutil
 from typing import Any
 
 import numpy as np
@@ -14,10 +18,11 @@ from tvm import relax
 import networks
 from qdq_net import QdqNet
 from test_tesa_eliminate import assert_equal, prune_filters
+from tvm_aie import tesa
+from tvm_aie.errors import ProgramError
 from tvm_aie.frontend import from_onnx
 from tvm_aie.quantize import quantize
 from tvm_aie.schedule import cover
-from tvm_aie.tesa import attribute
 from tvm_aie.tesa.attached import attach, attach_masks, attached_to
 from tvm_aie.tesa.attribute import Attribute, Code, TesaError, meet_elements, narrowest_code
 from tvm_aie.tesa.eliminate import eliminate_dead
@@ -173,6 +178,26 @@ def test_attached_formats_are_met() -> None:
         attach(attach(mod, {"relu_1_QuantizeLinear": "uint4"}), {"relu_1_QuantizeLinear": "int16"})
 
 
+def test_passes_leave_the_module_as_it_was() -> None:
+    mod = from_onnx(quantize(networks.TINY["conv_relu"]()))
+    before = mod.script()
+    annotated = PropagateTesa()(attach(mod, {"data": "fp32"}))
+    eliminate_dead(mod)
+    assert mod.script() == before and len(TesaMap.of(annotated["main"]))
+    with pytest.raises(TesaError, match="run PropagateTesa first"):
+        TesaMap.of(mod["main"])
+
+
+@pytest.mark.parametrize("given", [None, [["a"]], {"a": 1}, object(), [[1, 2], [3]], np.float32(np.nan), [1j]])
+def test_what_is_no_mask_is_an_error(given: Any) -> None:
+    mod = from_onnx(quantize(networks.TINY["conv_relu"]()))
+    with pytest.raises(TesaError, match=r"data: .*mask"):
+        attach(mod, {"data": given})
+    for names in ({3: given}, [given]):
+        with pytest.raises(TesaError, match="dictionary by tensor name"):
+            attach(mod, names)  # type: ignore[arg-type]
+
+
 def test_impossible_constants_are_contradictions() -> None:
     mod = from_onnx(quantize(networks.TINY["conv_relu"]()))
     (name,) = [str(v.name) for v, _ in bindings_of(mod["main"]) if str(v.name) == "n_relu_1"]
@@ -250,9 +275,17 @@ def test_defect_05_rectangular_blocks_are_not_transposed() -> None:
 
 
 def test_defect_06_checks_are_errors_and_modules_import() -> None:
+    """Every module of the package imports; no assertion is a tuple, which is always true; wrong use is an error."""
+    for name in (f"tvm_aie.tesa.{m.name}" for m in pkgutil.iter_modules(tesa.__path__)):
+        source = inspect.getsource(importlib.import_module(name))
+        asserts = [node.test for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Assert)]
+        assert not any(isinstance(test, ast.Tuple) for test in asserts), name
     with pytest.raises(TesaError):
         Attribute.uniform((2, 2)).gamma((0, 8))
-    assert attribute.__doc__ and cover.__doc__
+    with pytest.raises(ProgramError):
+        cover.Cover(*(np.zeros(s, bool) for s in ((1, 1), (1, 1, 1, 1), (1, 1, 1, 1))), False).verify(
+            cover.Blocks.whole(np.ones((1, 1), bool), 1, 1)
+        )
 
 
 def test_defect_07_bits_is_the_width() -> None:

@@ -181,6 +181,29 @@ def test_report_names_the_neighbour() -> None:
     assert "saved" in report.text() and second.input_bits == (8, 8)
 
 
+def test_report_names_the_guilty_alone() -> None:
+    """Of the layers in front of a concat only those with dead filters are named; what is constant because of the
+    user's mask on the input, or because one value is possible, is not said to be an empty filter."""
+    net = QdqNet((1, 8, 5, 5))
+    whole, half = net.ints((8, 8, 1, 1), 1, 8), net.ints((8, 8, 1, 1), 1, 8)
+    half[4:] = 0
+    low = np.full(8, -127, np.int8)
+    below = net.op("Conv", [net.input, net.weight(net.ints((8, 8, 1, 1), 1, 2), -7), net.weight(low, 0)],
+                   kernel_shape=[1, 1])  # fmt: skip
+    parts = [net.qdq(net.relu(net.conv(net.input, 8, 8, 1, we=-5, be=None, value=w)), -3) for w in (whole, half)]
+    parts.append(net.qdq(net.relu(below), -3))
+    x = net.op("Concat", parts, axis=1)
+    model = net.model(net.qdq(net.conv(net.qdq(x, -3), 24, 8, 1, we=-6, be=-6), 0))
+    rows = {row.name: row for row in explain_tesa(from_onnx(model)).rows}
+    names = list(rows)
+    (cause,) = [c for c in rows[names[-1]].causes if "input channels" in c]
+    assert "12 input channels are constants (12 zero)" in cause
+    assert cause.endswith(f"empty filters in {names[2]}; one value is possible behind {names[0]}"), cause
+    masked = attach(from_onnx(model), {"input": (np.arange(8) > 1).reshape(8, 1, 1)})
+    first = explain_tesa(masked).rows[0]
+    assert any("2 input channels are constants (2 zero): no layer wrote them" in c for c in first.causes)
+
+
 def test_composites_show_the_attribute() -> None:
     """The user reads on each composite function what its result holds."""
     mod = partition(eliminate_dead(from_onnx(quantize(networks.TINY["residual"]())))[0]).module

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,12 +45,15 @@ def mask_of(result: Propagation, name: str) -> Array:
 
 
 def test_front_end_operators_have_a_rule_or_a_reason() -> None:
-    """All Relax operators in the source of TVM's ONNX importer, and those our own importer adds."""
-    source = inspect.getsource(onnx_frontend)
-    written = set(re.findall(r"relax\.op\.((?:nn\.|image\.|vision\.)?[a-z_][a-z_0-9]+)", source)) - {"nn", "image"}
+    """All Relax operators in the source of TVM's ONNX and PyTorch importers."""
+    torch = Path(onnx_frontend.__file__).parents[1] / "torch"
+    sources = [inspect.getsource(onnx_frontend), *(path.read_text() for path in sorted(torch.glob("*.py")))]
+    assert len(sources) >= 4
+    pattern = r"relax\.op\.((?:nn\.|image\.|vision\.)?[a-z_][a-z_0-9]+)"
+    written = {name for source in sources for name in re.findall(pattern, source)} - {"nn", "image"}
     known = {*load(), *CONSERVATIVE, *STRUCTURAL}
-    # names that are functions of Python and emit other operators
-    helpers = {"vision", "scatter", "broadcast_to_like"}
+    # names of modules, and functions of Python that emit other operators
+    helpers = {"vision", "scatter", "broadcast_to_like", "linear_algebra", "linear", "nn.relu6"}
     assert written - known - helpers == set()
     assert not set(load()) & set(CONSERVATIVE) and all(CONSERVATIVE.values())
 

@@ -67,7 +67,15 @@ def _attribute(name: str, given: Given, shape: tuple[int, ...]) -> Attribute:
             known = ", ".join(c.name.lower() for c in Code if c.bits and c.kind)
             raise TesaError(f"{name}: unknown format '{given}'; there are {known}") from error
     try:
-        return Attribute.pruned(shape, np.asarray(given) == 0)
+        mask = np.asarray(given)
+    except ValueError as error:
+        raise TesaError(f"{name}: a mask is one array of numbers, not nested lists of different lengths") from error
+    if mask.dtype.kind not in "biuf":
+        raise TesaError(f"{name}: a mask holds numbers (0 = pruned), not {type(given).__name__} of {mask.dtype}")
+    if mask.dtype.kind == "f" and np.isnan(mask).any():
+        raise TesaError(f"{name}: the mask holds NaN, which says neither keep nor prune")
+    try:
+        return Attribute.pruned(shape, mask == 0)
     except TesaError as error:
         raise TesaError(f"{name}: {error}") from error
 
@@ -77,8 +85,10 @@ def attach(mod: Any, attributes: Mapping[str, Given]) -> Any:
 
     A keep-mask (0 = pruned; it broadcasts to the tensor) says that the pruned elements are zero: of a constant
     weight they are then taken as zero, of an activation the user vouches for it. A format name is a bound on what
-    is stored. Attaching twice takes the meet. Raises ``TesaError``: unknown name, shape, contradiction.
+    is stored. Attaching twice takes the meet. Raises ``TesaError``: unknown name, shape, no mask, contradiction.
     """
+    if not isinstance(attributes, Mapping) or not all(isinstance(name, str) for name in attributes):
+        raise TesaError("attributes are given as a dictionary by tensor name")
     mod = mod.clone()
     left, names = set(attributes), set[str]()
     for global_var, func in relax_functions(mod):

@@ -379,9 +379,10 @@ class PropagateTesa:
         """Annotate every Relax function."""
         from tvm_aie.tesa.tesa_map import TesaMap
 
+        updated = mod.clone()  # the caller's module stays as it is
         for var, result in propagate_module(mod).items():
-            mod[var] = TesaMap.from_propagation(result).written_to(mod[var])
-        return mod
+            updated[var] = TesaMap.from_propagation(result).written_to(mod[var])
+        return updated
 
 
 __all__ = ["Code", "Constants", "PropagateTesa", "Propagation", "WeightUse", "propagate", "propagate_module"]
