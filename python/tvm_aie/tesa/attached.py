@@ -117,7 +117,6 @@ def attach_masks(mod: Any, path: str | Path) -> Any:
     path = Path(path)
     if not path.is_file():
         raise TesaError(f"{path}: no such file")
-    kind = "a JSON file of attributes" if path.suffix == ".json" else "an .npz file of masks"
     try:
         found: dict[str, Given] = {}
         if path.suffix == ".json":
@@ -126,7 +125,9 @@ def attach_masks(mod: Any, path: str | Path) -> Any:
             with np.load(path, allow_pickle=False) as masks:
                 found.update({name: masks[name] for name in masks.files})
     except (ValueError, OSError, AttributeError, TypeError, EOFError, BadZipFile, zlib.error) as error:
-        raise TesaError(f"{path}: not {kind} ({error or type(error).__name__})") from error
+        if path.suffix == ".json":
+            raise TesaError(f"{path}: not a JSON file of attributes ({error or type(error).__name__})") from error
+        raise TesaError(f"{path}: not an .npz file of masks") from error  # numpy's text is about trusting pickles
     for name, mask in found.items():
         if isinstance(mask, np.ndarray) and mask.dtype.kind not in "biuf":
             raise TesaError(f"{path}: {name} holds {mask.dtype}, a mask holds numbers (0 = pruned)")

@@ -192,13 +192,14 @@ class Attribute:
 
     def _report(self, other: Attribute, codes: Codes, name: str) -> None:
         for bad in (Code.CONTRADICTION, Code.MIXED):
-            where = np.argwhere(codes == bad)
-            if not where.size:
+            where = np.broadcast_to(codes == bad, self.shape)
+            count = int(where.sum())
+            if not count:
                 continue
-            index = tuple(int(i) for i in where[0])
+            index = tuple(int(i) for i in np.unravel_index(int(where.argmax()), self.shape))
             mine, theirs = (a.element(index) for a in (self, other))
             kind = "two different constants" if bad == Code.CONTRADICTION else "numeric kinds that cannot be compared"
-            raise TesaError(f"{name}: {kind} for element {index}: {mine} and {theirs} ({len(where)} in all)")
+            raise TesaError(f"{name}: {kind} for element {index}: {mine} and {theirs} ({count:,} in all)")
 
     def element(self, index: tuple[int, ...]) -> str:
         """One element in words."""
