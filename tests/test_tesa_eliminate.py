@@ -57,7 +57,10 @@ def assert_equal(model: onnx.ModelProto, mod: Any, target: str = "llvm", seed: i
         assert np.allclose(mine, theirs, rtol=1e-5, atol=0) if ends_in_float else np.array_equal(mine, theirs)
 
 
-@pytest.mark.parametrize("name", networks.TINY)
+FEW = ("residual", "upsample_concat", "shuffle", "odd_7")
+
+
+@pytest.mark.parametrize("name", [n if n in FEW else pytest.param(n, marks=pytest.mark.slow) for n in networks.TINY])
 def test_pruned_networks(name: str, seed: int = 1) -> None:
     """On the array (numpy reference of the layer graph), elimination by blocks; and on LLVM by single channels."""
     model = quantize(prune_filters(networks.TINY[name](), seed))

@@ -36,14 +36,14 @@ def single(name: str, seed: int) -> Propagation:
 
 
 @pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(s, marks=pytest.mark.slow) for s in (1, 2))])
 def test_rule_equals_scrambling(name: str, seed: int) -> None:
     result = single(name, seed)
     exact = CASES[name][3]
     ((var, node),) = result.nodes.items()
     # a maximum hides most elements most of the time (tesa.md section 8, row 10: 643 of 900 found with 8 samples)
     hides = any(word in name for word in ("max", "min"))
-    scrambler = Scrambler(node, seed=seed, samples=300 if hides else 12)
+    scrambler = Scrambler(node, seed=seed, samples=150 if hides else 12)
     domain = name in ("sqrt", "log", "power", "divide")
     for (same, value), fact in zip(scrambler.forward(), result.facts[var], strict=True):
         known = np.broadcast_to(fact.known, same.shape)
