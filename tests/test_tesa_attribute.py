@@ -1,4 +1,25 @@
-"""The lattice, TesaMap, attaching; and the seventeen defects of the original (tesa.md section 8) as tests of ours."""
+"""The lattice, TesaMap, attaching; and the seventeen defects of the original (tesa.md section 8) as tests of ours.
+
+    row                                        test of this file, and where else it is looked at
+    1  the merge loses the width               test_defect_01..., test_meet_laws, test_meet_laws_of_tensors
+    2  overlap of blocks is not seen           test_defects_02_to_04..., test_plan_cover: the_checker_rejects...
+    3  ragged edges are never covered          test_defects_02_to_04..., test_gamma_view
+    4  several block sizes are not there       test_defects_02_to_04..., test_plan_cover: near_the_integer_optimum
+    5  rectangular masks are transposed        test_defect_05...
+    6  no import; assertions that always hold  test_defect_06...
+    7  bits: a count, then a width             test_defect_07..., test_formats_are_found_in_qdq_nodes
+    8  random numbers for weights              test_defect_08..., test_plan_equality, test_networks_equality
+    9  x - mean(x) loses all inputs            test_defect_09..., test_tesa_rules: rule_equals_scrambling
+    10 maxima lose what lost in the samples    test_defect_10..., test_tesa_rules: rule_equals_scrambling
+    11 saturation looks like a constant        test_defect_11..., test_tesa_rules: scrambling_reaches_the_whole_range
+    12 absolute thresholds                     test_defect_12...
+    13 softmax is right by accident            test_defect_13..., test_tesa_operators: attention
+    14 masks must be uniform over the batch    test_defect_14..., test_tesa_wide (batches)
+    15 one sign only                           test_defect_15...
+    16 gains are reported, not executed        test_defect_16..., test_plan_equality
+    17 constants are dropped                   test_defect_17..., test_tesa_eliminate: constants_...
+The four golden cases of section 2 are test_tesa_rules: golden_matmul.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +30,7 @@ import pkgutil
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import tvm
 from hypothesis import given, settings
@@ -19,6 +41,8 @@ import networks
 from qdq_net import QdqNet
 from test_tesa_eliminate import assert_equal, prune_filters
 from tvm_aie import tesa
+from tvm_aie.cli.progress import Progress
+from tvm_aie.cli.tesa import measure
 from tvm_aie.errors import ProgramError
 from tvm_aie.frontend import from_onnx
 from tvm_aie.quantize import quantize
@@ -393,6 +417,21 @@ def test_defect_16_blocks_are_cleared_without_a_channel() -> None:
     second = next(iter(result.weights.values())).operand.array
     assert second is not None
     assert not second[:4].any()
+
+
+def test_defect_16_what_is_reported_is_executed(tmp_path: Any) -> None:
+    """Blocks that die while no channel goes (a residual keeps them all) are neither loaded nor computed."""
+    net = QdqNet((1, 16, 5, 5))
+    first = net.ints((16, 16, 1, 1), 1, 8)
+    first[:8] = 0
+    x = net.qdq(net.relu(net.conv(net.input, 16, 16, 1, we=-5, be=None, value=first)), -3)
+    y = net.qdq(net.conv(x, 16, 16, 3, we=-7, be=-5, pads=[1] * 4), -3)
+    onnx.save(net.model(net.qdq(net.op("Add", [x, y]), -2)), tmp_path / "net.onnx")
+    (done,) = eliminate_dead(from_onnx(str(tmp_path / "net.onnx")))[1].values()
+    assert not done.channels_removed and sum(f.weights_cleared for f in done.folded) > 1100  # of 16 x 8 x 9
+    gain = measure(tmp_path / "net.onnx", "aie2/wbs-1x1", Progress(quiet=True), check=True)
+    assert gain.equal and gain.weight_bytes < 0.7 * gain.weight_bytes_without
+    assert gain.cycles < gain.cycles_without
 
 
 def test_defect_17_constants_travel() -> None:
