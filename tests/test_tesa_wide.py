@@ -13,7 +13,10 @@ from numpy_backend import run_tvm
 from tesa_field import missed
 from tesa_nets import RandomNet, check_sound, interpret, random_input
 from tesa_wide import IMAGE_OPS, VECTOR_OPS, WideNet
+from tvm_aie.tesa.attached import attach
+from tvm_aie.tesa.attribute import Attribute
 from tvm_aie.tesa.eliminate import eliminate_function
+from tvm_aie.tesa.ir import shape_of
 from tvm_aie.tesa.propagation import propagate
 from tvm_aie.tesa.rules import RULES, Rule, conservative, load
 
@@ -54,6 +57,27 @@ def test_sound(first: int) -> None:
 def test_sound_all(first: int) -> None:
     for seed in range(first, first + CHUNK):
         check_seed(seed)
+
+
+@pytest.mark.parametrize("first", [0, *(pytest.param(s, marks=pytest.mark.slow) for s in range(20, 400, 20))])
+def test_promises_are_kept(first: int) -> None:
+    """Attributes of network inputs (zeros and other constants): for inputs that keep them, no output changes."""
+    for seed in range(60_000 + first, 60_020 + first):
+        net, rng = WideNet(seed), np.random.default_rng([seed, 9])
+        held = {}
+        for param in net.func.params:
+            shape = shape_of(param)
+            sides = [[n if rng.random() < 0.5 else 1 for n in shape] for _ in range(2)]
+            mask, value = rng.random(sides[0]) < 0.5, rng.integers(-5, 6, sides[1]) * (rng.random() < 0.6)
+            held[str(param.name)] = np.broadcast_to(mask, shape), np.broadcast_to(value, shape)
+        attributes = {name: Attribute.pruned(m.shape, m, v) for name, (m, v) in held.items()}
+        func = attach(net.mod, attributes)["main"]
+        small = eliminate_function(func, seed % 3).func
+        for spread in (9, 20_000):
+            drawn = zip(held.values(), random_input(func, rng, spread), strict=True)
+            x = [np.where(mask, value, given).astype(given.dtype) for (mask, value), given in drawn]
+            pairs = zip(interpret(net.func, x), interpret(small, x), strict=True)
+            assert all(np.array_equal(a, b) for a, b in pairs), f"seed {seed}: an output changed"
 
 
 @pytest.mark.parametrize("seed", [*range(5), *(pytest.param(s, marks=pytest.mark.slow) for s in range(5, 60))])

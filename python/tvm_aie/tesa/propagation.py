@@ -373,14 +373,21 @@ def propagate_module(mod: Any, fallback: Rule | None = None) -> dict[Any, Propag
 
 @tvm.transform.module_pass(opt_level=0, name="PropagateTesa")
 class PropagateTesa:
-    """Write the propagated attributes into the module: function attribute ``tesa``, readable by ``TesaMap.of``."""
+    """Write the propagated attributes into the module: function attribute ``tesa``, readable by ``TesaMap.of``.
+
+    ``fallback``: see ``propagate``; ``tesa.automatic`` measures the rule of an operator that has none.
+    """
+
+    def __init__(self, fallback: Rule | None = None) -> None:
+        """The rule of operators without one; default: conservative."""
+        self.fallback = fallback
 
     def transform_module(self, mod: Any, _context: Any) -> Any:
         """Annotate every Relax function."""
         from tvm_aie.tesa.tesa_map import TesaMap
 
         updated = mod.clone()  # the caller's module stays as it is
-        for var, result in propagate_module(mod).items():
+        for var, result in propagate_module(mod, self.fallback).items():
             updated[var] = TesaMap.from_propagation(result).written_to(mod[var])
         return updated
 
