@@ -100,6 +100,20 @@ def test_gamma_view() -> None:
     assert Attribute.from_json(attr.to_json()) == attr
 
 
+@given(st.integers(0, 2**32), st.lists(st.sampled_from([1, 2, 7, 8, 9, 31]), min_size=1, max_size=4))
+@settings(max_examples=60, deadline=None)
+def test_gamma_of_any_block_shape(seed: int, block: list[int]) -> None:
+    """Against a loop over the blocks, ragged edges included."""
+    rng = np.random.default_rng(seed)
+    shape = tuple(int(n) for n in rng.choice([1, 7, 9, 17], len(block))) + (2,) * int(rng.integers(0, 2))
+    keep = rng.random(shape) < rng.choice([0.01, 0.1])
+    gamma = Attribute.pruned(shape, ~keep).gamma(tuple(block))
+    assert gamma.shape == tuple(-(-n // b) for n, b in zip(shape, block, strict=False))
+    for place in np.ndindex(gamma.shape):
+        part = keep[tuple(slice(i * b, (i + 1) * b) for i, b in zip(place, block, strict=True))]
+        assert gamma[place] == part.any()
+
+
 def test_map_prints_survives_and_serialises() -> None:
     mod = PropagateTesa()(from_onnx(quantize(networks.TINY["residual"]())))
     mod = relax.transform.DeadCodeElimination()(relax.transform.CanonicalizeBindings()(mod))
