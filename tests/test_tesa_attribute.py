@@ -236,6 +236,33 @@ def test_what_is_no_mask_is_an_error(given: Any) -> None:
             attach(mod, names)  # type: ignore[arg-type]
 
 
+def test_formats_of_constants_hold_what_is_stored() -> None:
+    """A format narrows nothing: weights that do not fit it are an error, those that do may be said to."""
+    mod = from_onnx(quantize(networks.TINY["conv_relu"]()))
+    with pytest.raises(TesaError, match=r"w_0_DequantizeLinear: element .* which is not int4 .*--weight-bits 4"):
+        attach(mod, {"w_0_DequantizeLinear": "int4"})
+    keep = np.zeros((16, 1, 1, 1))
+    pruned = attach(mod, {"w_0_DequantizeLinear": keep})
+    assert attached_to(attach(pruned, {"w_0_DequantizeLinear": "int4"})["main"])["w_0_DequantizeLinear"].sparsity == 1
+    for values in (np.nan, np.inf):
+        with pytest.raises(TesaError):
+            attach(mod, {"n_relu_1": Attribute.pruned((1, 16, 9, 9), np.True_, values)})
+    with pytest.raises(TesaError, match="code 99"):
+        Attribute((2,), np.full(1, 99, np.uint8), np.zeros(1))
+
+
+@pytest.mark.parametrize("value", [0.25, 1.0, -3.0, 0.3])
+def test_constants_of_a_weight_are_taken_as_they_are(value: float) -> None:
+    """On the grid of the stored integers, beyond what those hold (int8 would wrap), and off the grid."""
+    mod = from_onnx(quantize(networks.TINY["conv_relu"]()))
+    attribute = Attribute.pruned((16, 3, 3, 3), (np.arange(16) == 5).reshape(16, 1, 1, 1), value)
+    mod = attach(mod, {"w_0_DequantizeLinear": attribute})
+    func = eliminate_dead(mod, 0)[0]["main"]
+    weights = [use.operand.array for use in propagate(func).weights.values() if use.operand.shape[2:] == (3, 3)]
+    assert len(weights) == 1 and weights[0] is not None
+    assert (weights[0] == np.float32(value)).all(axis=(1, 2, 3)).sum() == 1
+
+
 def test_impossible_constants_are_contradictions() -> None:
     mod = from_onnx(quantize(networks.TINY["conv_relu"]()))
     (name,) = [str(v.name) for v, _ in bindings_of(mod["main"]) if str(v.name) == "n_relu_1"]
