@@ -85,9 +85,7 @@ def chooser(device: Device, tilings: Mapping[str, Tiling]) -> Chooser:
     return lambda work: tilings.get(workload_key(work, device))
 
 
-def compile_with(
-    network: Network, spaces: Mapping[str, Space], choice: Choice, estimated: bool = True
-) -> Compiled:
+def compile_with(network: Network, spaces: Mapping[str, Space], choice: Choice, estimated: bool = True) -> Compiled:
     """Compile with a choice; everything else takes the default, without searching again."""
     tilings = {key: space.points[choice.get(key, space.default)] for key, space in spaces.items()}
     return finish(network.prepared, chooser(network.device, tilings), estimated)
