@@ -22,7 +22,7 @@ from tvm_aie.tesa.ir import bindings_of, is_tensor, shape_of
 from tvm_aie.tesa.propagation import propagate
 from tvm_aie.tesa.rules import RULES, Rule, conservative, load
 
-FAST, ALL, CHUNK = 200, 2200, 100
+FAST, ALL, CHUNK = 100, 2200, 100
 
 
 def check_seed(seed: int, llvm: bool = False) -> WideNet:
