@@ -2,12 +2,14 @@
 
     python benchmarks/wbs_table.py [--json F] [--plot F] [--check] [--networks ResNet50,...] [--sizes 2,4,8] [--npu1]
     python benchmarks/wbs_table.py --growth [--networks ...] [--sizes ...]
+    python benchmarks/wbs_table.py --ablation [--networks ...] [--sizes ...] [--npu1]
     python benchmarks/wbs_table.py --speed
 
-``--check`` also runs the data and compares the output with the numpy int64 reference (slow). ``--growth``: densities 1,
-1/2, 1/4, 1/8 and what stops it. ``--speed``: candidates per second of the search. Times in milliseconds: ``emulated``
-from the program, ``estimated`` for the bounds and ``est``, ``measured`` for --speed. Where the time goes: share of the
-cycles of the layers that each resource bounds (the bottleneck word of the report), emulated.
+``--check`` also runs the data and compares the output with the numpy int64 reference. ``--growth``: densities 1, 1/2,
+1/4, 1/8 and what stops it. ``--ablation``: each move of the schedule (``pipeline.Moves``) left out alone, time with all
+moves and how many times as long without it. ``--speed``: candidates per second of the search. Times in milliseconds:
+``emulated`` from the program, ``estimated`` for the bounds and ``est``, ``measured`` for --speed. Where the time goes:
+share of the cycles of the layers that each resource bounds (the bottleneck word of the report), emulated.
 """
 
 from __future__ import annotations
@@ -19,19 +21,20 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from tvm_aie.cost.stream import bounds
 from tvm_aie.device import Device, load_device
-from tvm_aie.pipeline import JOIN, compile_graph
+from tvm_aie.pipeline import JOIN, Moves, compile_graph
 from tvm_aie.plan.graph import LayerGraph
 from tvm_aie.plan.reference import evaluate
 from tvm_aie.report.collect import build_report
 from tvm_aie.report.model import LayerRow
 from tvm_aie.runtime.emulator import RunOptions, run_program
-from tvm_aie.schedule import tiling
+from tvm_aie.schedule.geometry import Overlay
+from tvm_aie.schedule.grid import Candidates, Grid
 from tvm_aie.workloads.wbs import NETWORKS
 from wbs_layers import estimate_errors, gains, worst
 
@@ -45,6 +48,7 @@ PAPER_MS = {  # published estimates, 4x4 and 8x8: dense, sparse
 }
 DENSITIES = (1.0, 0.5, 0.25, 0.125)
 LAYER_ERROR = 0.05  # wanted of every layer's estimate
+ALL = Moves()
 LAYER_GAIN = 1.9  # wanted of every compute-bound layer at 50 %
 
 
@@ -64,9 +68,9 @@ class Cell:
         return ", ".join(f"{name} {100 * share:.0f} %" for name, share in named if share >= 0.005)
 
 
-def emulate(graph: LayerGraph, device: str, check: bool) -> Cell:
+def emulate(graph: LayerGraph, device: str, check: bool, moves: Moves = ALL) -> Cell:
     """Compile and run one cell; the launch is included. Raises ``SystemExit`` when --check finds a difference."""
-    compiled = compile_graph(graph, device)
+    compiled = compile_graph(graph, device, moves=moves)
     data = compiled.program.to_bytes()
     if check:
         x = np.random.default_rng(1).integers(-128, 128, graph.inputs[0].shape).astype(np.int8)
@@ -113,25 +117,40 @@ def growth(names: list[str], sizes: list[str], check: bool) -> None:
                 last = cell.ms
 
 
-def speed() -> None:
-    """Candidates per second of the sub-volume search on ResNet-50, and its share of a compilation."""
-    counted = 0
-    closed_form = tiling.pipeline_cycles
+def ablation(names: list[str], devices: list[str], check: bool) -> None:
+    """Emulated time with all moves, and its multiple without each of them."""
+    moves = [f.name for f in fields(Moves) if f.name != "always"]
+    print(f"{'network':12s} {'array':8s} {'':7s} {'ms':>8s} " + " ".join(f"{name:>9s}" for name in moves))
+    for name in names:
+        for device in devices:
+            for kind, density in (("dense", 1.0), ("sparse", 0.5)):
+                graph = NETWORKS[name](density, 0)
+                every = emulate(graph, device, check).ms
+                without = [emulate(graph, device, check, replace(Moves(), **{move: False})).ms for move in moves]
+                cells = " ".join(f"{ms / every:9.3f}" for ms in without)
+                print(f"{name:12s} {device:8s} {kind:7s} {every:8.3f} {cells}", flush=True)
+    print("ms: emulated, all moves; then emulated without the move / with it")
 
-    def counting(*args: object) -> float:
+
+def speed() -> None:
+    """Candidates per second of the sub-volume search on ResNet-50, as its share of a whole compilation."""
+    counted = 0
+    formula = Grid._cycles
+
+    def counting(grid: Grid, part: Candidates, overlay: Overlay) -> np.ndarray:
         nonlocal counted
-        counted += 1
-        return closed_form(*args)  # type: ignore[arg-type]
+        counted += len(part.nob)
+        return formula(grid, part, overlay)
 
     graph = NETWORKS["ResNet50"](1.0, 0)
     begin = time.process_time()
     compile_graph(graph, "wbs-4x4")
     whole = time.process_time() - begin
-    tiling.pipeline_cycles = counting  # type: ignore[assignment]
+    Grid._cycles = counting  # type: ignore[method-assign]
     try:
         compile_graph(graph, "wbs-4x4")
     finally:
-        tiling.pipeline_cycles = closed_form
+        Grid._cycles = formula  # type: ignore[method-assign]
     rate = counted / whole
     print(
         f"ResNet50 on wbs-4x4: {counted} candidates, {whole:.2f} s of processor time for the whole compilation "
@@ -201,11 +220,14 @@ def main() -> None:
     parser.add_argument("--sizes", default="2,3,4,5,6,7,8")
     parser.add_argument("--npu1", action="store_true", help="also the calibrated npu1")
     parser.add_argument("--growth", action="store_true", help="times at densities 1, 1/2, 1/4, 1/8 instead")
+    parser.add_argument("--ablation", action="store_true", help="times without each move of the schedule instead")
     parser.add_argument("--speed", action="store_true", help="candidates per second of the search instead")
     args = parser.parse_args()
     names, meshes = args.networks.split(","), [f"{n}x{n}" for n in args.sizes.split(",")]
     if args.growth:
         return growth(names, meshes, args.check)
+    if args.ablation:
+        return ablation(names, [f"wbs-{mesh}" for mesh in meshes] + ["npu1"] * args.npu1, args.check)
     if args.speed:
         return speed()
     table: dict[str, dict[str, dict[str, Cell]]] = {}
