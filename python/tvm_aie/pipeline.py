@@ -125,8 +125,13 @@ class Prepared:
     chains: bool = True  # see ``Moves``
 
 
-def prepare(graph: LayerGraph, device: Device | str = "npu1", decisions: Decisions = UNTUNED) -> Prepared:
-    """The stages before tilings are chosen; ``finish`` may be called on the result many times."""
+def prepare(
+    graph: LayerGraph, device: Device | str = "npu1", decisions: Decisions = UNTUNED, given: Chooser | None = None
+) -> Prepared:
+    """The stages before tilings are chosen; ``finish`` may be called on the result many times.
+
+    ``given``: tilings that are known and need no search; None for a workload: search.
+    """
     dev = load_device(device) if isinstance(device, str) else device
     graph.verify()
     # residual adds and per-channel constants run in the epilogue of the convolution before them
@@ -134,7 +139,7 @@ def prepare(graph: LayerGraph, device: Device | str = "npu1", decisions: Decisio
     fused.verify()
     # pools run inside convolutions and siblings share an item where that is faster by estimate; channels have places
     # in blocks of 8, weights are mmul tiles, each tensor has a home, and each item fits its cores
-    plan = _schedule(dev, decisions.overlay, fused, decisions.moves)
+    plan = _schedule(dev, decisions.overlay, fused, decisions.moves, given)
     return Prepared(graph, dev, plan, decisions.moves.chains)
 
 
@@ -233,8 +238,10 @@ class Plan:
 class _Planner:
     """Makes plans of one network for one division of core memory; keeps what they have in common."""
 
-    def __init__(self, device: Device, overlay: Overlay, fused: LayerGraph, moves: Moves) -> None:
-        self.device, self.overlay, self.fused, self.moves = device, overlay, fused, moves
+    def __init__(
+        self, device: Device, overlay: Overlay, fused: LayerGraph, moves: Moves, given: Chooser | None
+    ) -> None:
+        self.device, self.overlay, self.fused, self.moves, self.given = device, overlay, fused, moves, given
         self.tilings: _TilingCache = {}
         self.graphs: dict[tuple[PoolPair, ...], tuple[PhysicalGraph, dict[str, PackedConv]]] = {}
 
@@ -255,7 +262,7 @@ class _Planner:
         array, placement, layout = _place(
             array, physical, tuple(sorted(groups)), replace(self.moves, runs=runs and self.moves.runs)
         )
-        tilings = _tile(array, physical, packed, placement, self.tilings)
+        tilings = _tile(array, physical, packed, placement, self.tilings, self.given)
         times = estimate(array, physical, placement, tilings, packed)
         return Plan(pools, array, physical, packed, placement, layout, tuple(tilings), times)
 
@@ -276,7 +283,8 @@ def _plans(planner: _Planner, first: bool = False) -> Iterator[Plan]:
     pairs = pool_pairs(planner.fused) if planner.moves.pools else ()
     together = list(attempt(pairs, lambda _: True))
     yield from together
-    if together and first:
+    alone = not (planner.moves.pools or planner.moves.siblings or planner.moves.runs)  # there is no other plan
+    if together and (first or alone):
         return
     if not together or together[0].placement.runs:
         yield from attempt(pairs, lambda _: True, False)
@@ -329,13 +337,17 @@ def _place(array: Array, physical: PhysicalGraph, groups: Groups, moves: Moves) 
     return array, _offset(placement, layout.heap_base), layout
 
 
-def _schedule(device: Device, overlay: Overlay | None, fused: LayerGraph, moves: Moves) -> Plan:
+def _schedule(
+    device: Device, overlay: Overlay | None, fused: LayerGraph, moves: Moves, given: Chooser | None = None
+) -> Plan:
     """The best plan by estimate, over the divisions of core memory; the first failure if there is none."""
     if overlay is not None:
         options: tuple[Overlay, ...] = (overlay,)
     else:
         options = IDEAL_OVERLAYS if device.core_ideal else (Overlay(),)
-    planners = [_Planner(device, option, fused, moves) for option in options]
+    planners = [_Planner(device, option, fused, moves, given) for option in options]
+    if len(planners) == 1:
+        return min(_plans(planners[0]), key=lambda p: p.cycles)
     found: list[tuple[float, int]] = []
     failure: InfeasibleError | None = None
     for k, planner in enumerate(planners):
@@ -408,11 +420,13 @@ def _tile(
     packed: dict[str, PackedConv],
     placement: Placement,
     cache: _TilingCache,
+    given: Chooser | None = None,
 ) -> list[Tiling]:
     """Cut every item so that each piece fits a core, and the superkernel its program memory.
 
     Each layer takes the variants of the convolution that suit it. Where they do not fit together, the best set that
-    does is allowed, by the estimated time of the whole network. ``cache``: what is known of this overlay.
+    does is allowed, by the estimated time of the whole network. ``cache``: what is known of this overlay; ``given``: see
+    ``prepare``.
     """
     budget = array.device.instructions
 
@@ -426,13 +440,13 @@ def _tile(
     def used(tilings: list[Tiling]) -> frozenset[str]:
         return frozenset().union(*(t.cover.variants for t in tilings if t.cover))
 
-    tilings = _tile_with(array, physical, packed, placement, cache, VARIANTS)
+    tilings = _tile_with(array, physical, packed, placement, cache, VARIANTS, given)
     if fits(used(tilings)):
         return tilings
     sets = ((LIST, INT4), (DENSE, LIST), (LIST,), (DENSE,), ())
     allowed = [s for s in map(frozenset, sets) if fits(s)]
     largest = [s for s in allowed if not any(s < other for other in allowed)] or [frozenset()]
-    options = [_tile_with(array, physical, packed, placement, cache, s) for s in largest]
+    options = [_tile_with(array, physical, packed, placement, cache, s, given) for s in largest]
     return min(options, key=lambda ts: sum(t.cycles for t in ts))
 
 
@@ -443,6 +457,7 @@ def _tile_with(
     placement: Placement,
     cache: _TilingCache,
     variants: frozenset[str],
+    given: Chooser | None,
 ) -> list[Tiling]:
     terms = terms_from_keys(array.device.keys())
     tilings = []
@@ -451,19 +466,9 @@ def _tile_with(
         key = (item_name(item, physical), item.geometry, rows, item.in_place, variants)
         if key not in cache:
             work = workload(array, item, physical, packed)
-            counter = work.counter
-            cache[key] = search(
-                item.geometry,
-                work.live,
-                rows,
-                array.rows,
-                array.overlay,
-                terms,
-                item.in_place,
-                work.blocks,
-                variants,
-                counter,
-            )
+            shape = item.geometry, work.live, rows, array.rows, array.overlay, terms, item.in_place, work.blocks
+            known = given(work) if given is not None else None
+            cache[key] = known or search(*shape, variants, work.counter)
         tilings.append(cache[key])
     return tilings
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from math import inf
 
 from tvm_aie.emit import opcodes, weights
 from tvm_aie.emit.commands import Channel, CommandBuilder, Joining, Position, Work, join
@@ -150,6 +151,9 @@ class Emitter:
         # of items that share weights and tiling; the weights are kept, so that their ids stay theirs
         self.weight_streams: dict[tuple[int, Tiling, int], bytes] = {}
         self.streamed: list[weights.PackedConv] = []
+        # messages of items that are alike, as a layer that is repeated for tuning is: their number, ring position, tasks
+        self.input_cuts: dict[tuple[object, ...], tuple[int, int, list[DmaTask]]] = {}
+        self.output_cuts: dict[tuple[object, ...], tuple[int, int, list[DmaTask]]] = {}
         for item in placement.items:
             for operand, place in enumerate(item.inputs):
                 if place.loaded:
@@ -253,19 +257,14 @@ class Emitter:
             acquire: LockUse | None = None
             n = 1
             if _height(item.out_rows[c]):
-                operands = [Operand(p, self.graph.storages[p.storage]) for p in item.inputs]
-                messages = input_messages(self.array, item, tiling, operands, c)
-                n = len(messages)
+                column = self.columns[c]
                 if tiling.aligned:  # behind the prologue every message finds its place
-                    tasks = tasks_of(messages, self.array.device, self.unroll_a)
+                    n, _, tasks = self._input_tasks(item, tiling, c, None)
                     head, acquire = self._prologue(item.index, c, words, tiling.a_slots, tasks[0].repeat == 1)
-                    self.columns[c].a_pos += n * tiling.a_slots
+                    column.a_pos += n * tiling.a_slots
                 else:
                     head, _ = self._prologue(item.index, c, words, 1, False)
-                    column, ov = self.columns[c], self.array.overlay
-                    junk = partial(filler, self.array, c)
-                    messages, column.a_pos = place_in_ring(messages, column.a_pos, ov.a_slots, ov.a_slot, junk)
-                    tasks = tasks_of(messages, self.array.device, self.unroll_a)
+                    n, column.a_pos, tasks = self._input_tasks(item, tiling, c, column.a_pos)
             else:
                 head, _ = self._prologue(item.index, c, words, 1, False)
             if acquire:
@@ -277,6 +276,22 @@ class Emitter:
             # Positions are shares of the item: columns may cut it into different numbers of messages.
             for t in tasks:
                 self._add(channel, at, t, (at, t.first / n), (at, (t.last + 1) / n))
+
+    def _input_tasks(
+        self, item: WorkItem, tiling: Tiling, c: int, position: int | None
+    ) -> tuple[int, int, list[DmaTask]]:
+        """(activation messages of a column, ring position after them, tasks); no ``position``: each finds its place."""
+        key = (id(tiling), item.geometry, item.inputs, item.out_rows[c], c, position)
+        if key not in self.input_cuts:
+            ov = self.array.overlay
+            operands = [Operand(p, self.graph.storages[p.storage]) for p in item.inputs]
+            messages, after = input_messages(self.array, item, tiling, operands, c), 0
+            if position is not None:
+                junk = partial(filler, self.array, c)
+                messages, after = place_in_ring(messages, position, ov.a_slots, ov.a_slot, junk)
+            self.input_cuts[key] = len(messages), after, tasks_of(messages, self.array.device, self.unroll_a)
+        n, after, tasks = self.input_cuts[key]
+        return n, after, list(tasks)
 
     def _add(self, channel: Channel, item: int, task: DmaTask, start: Position, end: Position) -> None:
         """Append a task of the activation or output channels, which ``_add_memtile_tasks`` joins and hands over."""
@@ -302,11 +317,11 @@ class Emitter:
                         commands.add(work)
             self._add_memtile_tasks(commands, a_chain, o_chain)
             try:
-                commands.schedule()
+                done = commands.schedule(best.end if best else inf)
             except ProgramError as error:
                 failure = error
             else:
-                best = commands if best is None or commands.end < best.end else best
+                best = commands if done and (best is None or commands.end < best.end) else best
         if best is None:
             raise failure
         return best
@@ -354,26 +369,15 @@ class Emitter:
 
     def _column_outputs(self, item: WorkItem, tiling: Tiling, c: int) -> None:
         """Output tasks of a column. The last task of each row releases O_DONE, per message while that fits a lock."""
-        storages = [self.graph.storages[out.storage] for out in item.outputs]
         column = self.columns[c]
         mt = self.array.memtile(c)
         rows: list[tuple[int, list[DmaTask]]] = []
         counts: list[int] = []
         for r in range(self.array.rows):
-            messages = output_messages(self.array, item, tiling, storages, c, r, self._junk(r), self.mt.junk_bytes)
-            if not messages:
-                continue
-            ov = self.array.overlay
-            sink = partial(self._sink, c, r)
-            skip = -column.o_pos[r] % tiling.o_slots if tiling.aligned else 0
-            position = (column.o_pos[r] + skip) % ov.o_slots
-            messages, column.o_pos[r] = place_in_ring(messages, position, ov.o_slots, ov.o_slot, sink)
-            tasks = tasks_of(messages, self.array.device, self.unroll_o)
-            if skip:
-                chain = tuple(BdTemplate(*piece) for piece in sink(skip * ov.o_slot // 4))
-                tasks.insert(0, DmaTask(0, -1, chain, 1))
-            rows.append((r, tasks))
-            counts.append(len(messages))
+            n, tasks = self._output_tasks(item, tiling, c, r)
+            if n:
+                rows.append((r, tasks))
+                counts.append(n)
         o_done = sum(tasks[-1].repeat for _, tasks in rows)
         single = o_done > self.array.device.lock_max
         column.o_done[item.index] = len(rows) if single else o_done
@@ -387,6 +391,30 @@ class Emitter:
                 begin, end = t.first / n + 2 * EPSILON, (t.last + 1) / n
                 start, end_at = ((at, begin), (at, end)) if t.last >= 0 else ((at, 0.0), (at, EPSILON))
                 self._add((mt, Dir.S2MM, self.array.o_s2mm(r)), at, t, start, end_at)
+
+    def _output_tasks(self, item: WorkItem, tiling: Tiling, c: int, r: int) -> tuple[int, list[DmaTask]]:
+        """(output messages of a core, tasks); junk that realigns its ring goes first."""
+        column, ov = self.columns[c], self.array.overlay
+        storages = [self.graph.storages[out.storage] for out in item.outputs]
+        places = tuple(
+            (o.address, o.rows[c], o.first, o.blocks, o.buffer_blocks, s.width, s.pixel_bytes)
+            for o, s in zip(item.outputs, storages, strict=True)
+        )
+        position = column.o_pos[r]
+        key = (id(tiling), item.geometry, places, item.out_rows[c], c, r, position)
+        if key not in self.output_cuts:
+            sink = partial(self._sink, c, r)
+            messages = output_messages(self.array, item, tiling, storages, c, r, self._junk(r), self.mt.junk_bytes)
+            skip = -position % tiling.o_slots if tiling.aligned and messages else 0
+            position = (position + skip) % ov.o_slots
+            messages, position = place_in_ring(messages, position, ov.o_slots, ov.o_slot, sink)
+            tasks = tasks_of(messages, self.array.device, self.unroll_o)
+            if skip:
+                chain = tuple(BdTemplate(*piece) for piece in sink(skip * ov.o_slot // 4))
+                tasks.insert(0, DmaTask(0, -1, chain, 1))
+            self.output_cuts[key] = len(messages), position, tasks
+        n, column.o_pos[r], tasks = self.output_cuts[key]
+        return n, list(tasks)
 
     def _junk(self, r: int) -> int:
         """Address of the junk area of core row ``r``."""
