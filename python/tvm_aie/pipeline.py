@@ -425,8 +425,8 @@ def _tile(
     """Cut every item so that each piece fits a core, and the superkernel its program memory.
 
     Each layer takes the variants of the convolution that suit it. Where they do not fit together, the best set that
-    does is allowed, by the estimated time of the whole network. ``cache``: what is known of this overlay; ``given``: see
-    ``prepare``.
+    does is allowed, by the estimated time of the whole network. ``cache``: what is known of this overlay;
+    ``given``: see ``prepare``.
     """
     budget = array.device.instructions
 

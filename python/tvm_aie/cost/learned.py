@@ -21,7 +21,7 @@ from tvm_aie.schedule.tiling import Tiling
 
 Floats = npt.NDArray[np.float64]
 _ESTIMATE, _BOUND = NAMES.index("log_estimate"), NAMES.index("log_bound")
-MODEL_VERSION = 1
+MODEL_VERSION = 2
 PRETRAINED_DEVICE = "npu1"
 MEMBERS = 3  # models with different seeds whose mean is taken
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 from itertools import islice
@@ -191,6 +191,11 @@ class CommandBuilder:
         return not wanted
 
     @property
+    def work(self) -> Mapping[Channel, Sequence[Work]]:
+        """The tasks of each channel in their order."""
+        return self._work
+
+    @property
     def end(self) -> float:
         """Estimated cycles until all is complete."""
         return self._clock.end
@@ -274,8 +279,8 @@ class CommandBuilder:
 
     def _write(self, tile: int, pool: _Pool, t: BdTemplate, following: int) -> int:
         """Number of a descriptor with this content; written unless a free one still holds it."""
-        shape = t.shape
-        content = (shape.mem, t.base, shape.dims, shape.pads, t.wrap, t.step, t.acquire, t.release, following, t.control)
+        place = t.shape.mem, t.base, t.shape.dims, t.shape.pads
+        content = (*place, t.wrap, t.step, t.acquire, t.release, following, t.control)
         if t.wrap == 1:
             for number in pool.free:
                 if pool.content.get(number) == content:
@@ -351,3 +356,39 @@ def _joins(before: Work, work: Work, first: bool, how: Joining) -> bool:
         most = 0 if work.start in how.cuts else most + EXCESS
     span = sum(how.body[before.start[0] : work.start[0]])
     return len(before.chain) + len(work.chain) <= most and span <= CHAIN_CYCLES
+
+
+# Items shorter than this (estimated cycles) end before the next item's outputs are pushed; those go ahead of them.
+# About the time of a push and two descriptors for each of 16 output channels. Chosen by emulation on npu1.
+AHEAD_BELOW = 20000.0
+# Positions within an item that are just before or after another.
+EPSILON = 1e-6
+
+
+def column_chains(
+    inputs: Sequence[Work],
+    outputs: Sequence[Sequence[Work]],
+    how: Joining,
+    longest: int,
+    junk: Sequence[tuple[int, int]],
+) -> Iterator[Work]:
+    """The tasks of a column as chains: of the activations, and per core row of the outputs.
+
+    ``longest``: most descriptors of a chain of outputs; ``junk``: area of each row. Outputs are wanted before the item
+    ahead of theirs starts: a push onto an idle channel costs six times a push onto a busy one (command processor,
+    docs/device-keys.md), and while an item's outputs wait on the same channels, these are busy.
+    """
+    gates: dict[int, Position] = {}  # item -> start of the task that brings its first activations
+    for work in join(inputs, how):
+        for item in range(work.start[0] + (work.start[1] > 0), work.end[0] + (work.end[1] > 0)):
+            gates.setdefault(item, work.start)
+        yield work
+    for r, tasks in enumerate(outputs):
+        first = longest * (r + 1) // len(outputs)  # staggered: not all chains of a pool end together
+        for work in join(tasks, Joining(how.body, longest, first, junk[r])):
+            before = work.start[0] - 1
+            if before in gates:
+                item, place = gates[before]
+                key = (item, place + (-EPSILON if how.body[before] < AHEAD_BELOW else EPSILON))
+                work = replace(work, key=min(key, work.start))
+            yield work

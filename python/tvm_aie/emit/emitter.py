@@ -9,7 +9,7 @@ from functools import partial
 from math import inf
 
 from tvm_aie.emit import opcodes, weights
-from tvm_aie.emit.commands import Channel, CommandBuilder, Joining, Position, Work, join
+from tvm_aie.emit.commands import EPSILON, Channel, CommandBuilder, Joining, Position, Work, column_chains, join
 from tvm_aie.emit.overlay import (
     LOAD_DONE,
     LOAD_GO,
@@ -47,12 +47,7 @@ from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.schedule.order import PASSES_INSIDE
 from tvm_aie.schedule.tiling import Tiling
 
-# Items shorter than this (estimated cycles) end before the next item's outputs are pushed; those go ahead of them.
-# About the time of a push and two descriptors for each of 16 output channels. Chosen by emulation on npu1.
-AHEAD_BELOW = 20000.0
 ALIGN = 64
-# Positions within an item that are just before or after another.
-EPSILON = 1e-6
 # Most descriptors of a chain that serves several items: of activations, of outputs. Short chains free their
 # descriptors earlier, long ones are fewer.
 CHAINS = ((10, 6), (14, 6), (8, 6), (6, 4))
@@ -151,7 +146,7 @@ class Emitter:
         # of items that share weights and tiling; the weights are kept, so that their ids stay theirs
         self.weight_streams: dict[tuple[int, Tiling, int], bytes] = {}
         self.streamed: list[weights.PackedConv] = []
-        # messages of items that are alike, as a layer that is repeated for tuning is: their number, ring position, tasks
+        # messages of items that are alike (a layer repeated for tuning): their number, ring position, tasks
         self.input_cuts: dict[tuple[object, ...], tuple[int, int, list[DmaTask]]] = {}
         self.output_cuts: dict[tuple[object, ...], tuple[int, int, list[DmaTask]]] = {}
         for item in placement.items:
@@ -327,11 +322,7 @@ class Emitter:
         return best
 
     def _add_memtile_tasks(self, commands: CommandBuilder, a_chain: int, o_chain: int) -> None:
-        """Join the tasks of each channel into chains; output tasks are wanted before the item ahead of theirs starts.
-
-        A push onto an idle channel costs six times a push onto a busy one (command processor, docs/device-keys.md).
-        While an item's outputs wait on the same channels, these are busy.
-        """
+        """Join the tasks of each channel into chains."""
         body = [t.body for t in self.tilings]
         a_channels = [(self.array.memtile(c), Dir.MM2S, self.array.a_mm2s) for c in range(self.array.cols)]
         # The column with the most descriptors decides where chains are cut: columns run in step, as weights are shared.
@@ -339,23 +330,12 @@ class Emitter:
         how = Joining(body, a_chain, a_chain, (self.mt.opcode_base, FILLER_WORDS))
         cuts = frozenset(w.start for w in join(self.tasks[busiest], how))
         for c, a_channel in enumerate(a_channels):
-            chains = join(self.tasks[a_channel], replace(how, cuts=cuts) if a_chain else how)
-            gates: dict[int, Position] = {}  # item -> start of the task that brings its first activations
-            for work in chains:
-                for item in range(work.start[0] + (work.start[1] > 0), work.end[0] + (work.end[1] > 0)):
-                    gates.setdefault(item, work.start)
+            rows = range(self.array.rows)
+            outputs = [self.tasks.get((self.array.memtile(c), Dir.S2MM, self.array.o_s2mm(r)), []) for r in rows]
+            junk = [(self._junk(r), self.mt.junk_bytes // 4) for r in rows]
+            mine = replace(how, cuts=cuts) if a_chain else how
+            for work in column_chains(self.tasks[a_channel], outputs, mine, o_chain, junk):
                 commands.add(work)
-            for r in range(self.array.rows):
-                channel = (self.array.memtile(c), Dir.S2MM, self.array.o_s2mm(r))
-                first = o_chain * (r + 1) // self.array.rows  # staggered: not all chains of a pool end together
-                joining = Joining(body, o_chain, first, (self._junk(r), self.mt.junk_bytes // 4))
-                for work in join(self.tasks.get(channel, []), joining):
-                    before = work.start[0] - 1
-                    if before in gates:
-                        item, place = gates[before]
-                        key = (item, place + (-EPSILON if body[before] < AHEAD_BELOW else EPSILON))
-                        work = replace(work, key=min(key, work.start))
-                    commands.add(work)
 
     def _emit_outputs(self, item: WorkItem, tiling: Tiling) -> None:
         """Output tasks of all columns, in order of the ring positions that they keep."""
@@ -386,7 +366,7 @@ class Emitter:
         for (r, tasks), count in zip(rows, counts, strict=True):
             # A row with fewer blocks lacks the last passes: of the item, or of each piece when passes are inside.
             n = count if tiling.order == PASSES_INSIDE else max(counts)
-            for t in _release_at_end(tasks, done, single, self._junk(r)):
+            for t in release_at_end(tasks, done, single, self._junk(r)):
                 # The junk that realigns the ring needs the first activations, where the core takes those first.
                 begin, end = t.first / n + 2 * EPSILON, (t.last + 1) / n
                 start, end_at = ((at, begin), (at, end)) if t.last >= 0 else ((at, 0.0), (at, EPSILON))
@@ -672,7 +652,7 @@ def _height(rows: tuple[int, int]) -> int:
     return max(0, rows[1] - rows[0])
 
 
-def _release_at_end(tasks: list[DmaTask], use: LockUse, single: bool, junk: int) -> list[DmaTask]:
+def release_at_end(tasks: list[DmaTask], use: LockUse, single: bool, junk: int) -> list[DmaTask]:
     """The last task releases ``use`` with each of its messages, or, if ``single``, with the very last one only.
 
     The release is at the end of the data; what follows goes to ``junk``.
