@@ -83,7 +83,8 @@ def message_rates(work: Workload, t: ItemTerms, tiling: Tiling, device: Device) 
     ring = max(ov.memtile_w_slot * ov.memtile_w_slots, (device.memtile_col_bytes - tensors) * columns / work.n_rows)
     depth = max(1.0, ov.w_slots * ov.w_slot / message)
     ahead = max(2, int(ring / message))
-    return Rates(a, o, w, t.ddr / t.w_messages, t.compute / calls, t.a_depth, t.o_depth, depth, ahead)
+    head = a if tiling.aligned else a / tiling.a_slots
+    return Rates(head, a, o, w, t.ddr / t.w_messages, t.compute / calls, t.a_depth, t.o_depth, depth, ahead)
 
 
 def _commands(r: Replay | None, closed: float, estimate: float, device: Device) -> tuple[float, ...]:

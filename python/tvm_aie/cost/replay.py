@@ -56,8 +56,9 @@ _Channels = tuple[Channel, list[Channel]]  # of a column: activations, outputs o
 
 @dataclass(frozen=True)
 class Rates:
-    """Cycles of one message or call of the busiest core: input, output, weights, those from DDR, compute."""
+    """Cycles of one message or call of the busiest core: opcodes, input, output, weights, those from DDR, compute."""
 
+    head: float
     a: float
     o: float
     w: float
@@ -364,24 +365,26 @@ class _Column:
 
     def open(self, before: float) -> bool:
         """The barrier of the next item, when all columns have completed the last one at ``before``."""
-        pushed = self.a_gates.time((len(self.begun), -0.55))
-        if pushed == _NEVER:
+        head = len(self.begun) * (self.n_a + 1)
+        if len(self.a_ends) <= head:
             return False
-        self.begun.append(max(before, pushed) + BARRIER)
+        self.begun.append(max(before, self.a_ends[head]) + BARRIER)
+        self.a_released.append(max(self.core, self.a_ends[head]))
+        self.a_taken += 1
         return True
 
     def _send(self) -> bool:
-        """The next activation message."""
+        """The next activation message, or the opcodes before the first of an item: those pass the barrier."""
         k = len(self.a_ends)
-        i, m = divmod(k, self.n_a)
+        i, m = divmod(k, self.n_a + 1)
         free = k - self.rates.a_depth
-        if i >= len(self.begun) or free >= len(self.a_released):
+        if i >= ITEMS or (m and i >= len(self.begun)) or free >= len(self.a_released):
             return False
-        pushed = self.a_gates.time((i, (m + 1) / self.n_a - 1e-9))
+        pushed = self.a_gates.time((i, m / self.n_a - 1e-9) if m else (i, -0.55))
         if pushed == _NEVER:
             return False
-        t = max(self.begun[i], pushed, self.a_ends[-1] if k else 0.0, self.a_released[free] if free >= 0 else 0.0)
-        self.a_ends.append(t + self.rates.a)
+        t = max(pushed, self.a_ends[-1] if k else 0.0, self.a_released[free] if free >= 0 else 0.0)
+        self.a_ends.append(max(t, self.begun[i]) + self.rates.a if m else t + self.rates.head)
         return True
 
     def _drain(self) -> bool:
@@ -428,8 +431,10 @@ class _Column:
             return 0.0
         if share < 0:
             return self.begun[i] if i < len(self.begun) else _NEVER
-        ends, n = (self.a_ends, self.n_a) if work.channel[1] == Dir.MM2S else (self.o_ends, self.n_o)
-        k = i * n + max(0, round(share * n)) - 1
+        if work.channel[1] == Dir.MM2S:
+            ends, k = self.a_ends, i * (self.n_a + 1) + round(share * self.n_a)
+        else:
+            ends, k = self.o_ends, i * self.n_o + max(0, round(share * self.n_o)) - 1
         if k < 0:
             return 0.0
         return ends[k] if k < len(ends) else _NEVER
