@@ -46,7 +46,7 @@ from tvm_aie.schedule.tiling import Tiling, split_even
 
 ITEMS, FROM, TO = 12, 4, 10  # repetitions, and those between whose ends the time is taken
 LENGTHS = ((10, 6), (14, 6), (8, 6), (6, 4))  # descriptors of a chain: the first that the emitter tries
-MOST_STEPS = 1200  # of an item; beyond that commands are few among its messages
+MOST_STEPS = 400  # of an item; beyond that commands are few among its messages
 BARRIER = 40.0  # cycles of the prologue's last descriptors
 INPUT_BASE, OUTPUT_BASE, JUNK_BASE, JUNK_BYTES = 1 << 17, 1 << 18, 1 << 16, 2048
 OPCODE_WORDS = 45  # of a usual opcode message

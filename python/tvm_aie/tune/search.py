@@ -25,7 +25,7 @@ FAILED_SECONDS = 1e9  # a record at or above this is a failed trial
 MIN_SAMPLES = 24  # of all tasks, before the learned correction is used
 ROUNDS = 150
 KNOWN_FACTOR = 1e-3
-LIKELY = 72  # points of a space, best by the quick estimate, for which features are computed
+LIKELY = 32  # points of a space, best by the quick estimate, for which features are computed; more as it is searched
 UNLIKELY = 1.5  # factor on the quick estimate of the others
 PROPOSED = 12  # best predicted points among which a mutation draws
 NEIGHBOURS, LENGTH, NOISE = 96, 0.35, 0.05  # of the correction: points, kernel width in spreads, noise to signal
@@ -90,8 +90,8 @@ class Session:
             self._rows[key] = {}
             self._matrices[key] = np.zeros((0, len(NAMES)))
         have = self._rows[key]
-        likely = np.argsort(self._quick[key], kind="stable")[:LIKELY] if not have else ()
         known = self.measured.get(key, {})
+        likely = np.argsort(self._quick[key], kind="stable")[: LIKELY + len(known) // 2]
         wanted = [*(int(i) for i in likely), space.index[space.default], *(space.index[p] for p in known)]
         new = [i for i in dict.fromkeys(wanted) if i not in have]
         if new:
