@@ -1,10 +1,10 @@
 """A repeated item under its command stream, message by message: the most precise estimate of a tiling. `Estimated`.
 
 Where commands cost time, an item's time depends on which pushes find their channel idle (six times the price), and that
-on when its messages come. So the tasks of one column are made as the emitter makes them, put in order by its own
-scheduler (``emit.commands``; all columns run in step, so each command counts once per column), and replayed: the
-command processor on one side, on the other the busiest core as a recurrence over its messages, with rings of the real
-depth (docs/program.md section 4). Some 10 ms, a tenth of a trial.
+on when its messages come. So the tasks of all columns are made as the emitter makes them, put in order by its own
+scheduler (``emit.commands``) with chains of each length that the emitter tries, and replayed: the command processor on
+one side, on the other the busiest core of each column as a recurrence over its messages, with rings of the real depth
+(docs/program.md section 4). About half the work of a trial.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from math import ceil, inf
 
 from tvm_aie.device import Device
 from tvm_aie.emit.commands import Channel, CommandBuilder, Joining, Position, Work, column_chains, join
-from tvm_aie.emit.emitter import release_at_end
+from tvm_aie.emit.emitter import CHAINS, release_at_end
 from tvm_aie.emit.overlay import NBR_E, NBR_W, O_DONE, Array, build_overlay
 from tvm_aie.emit.program import Bd, Dir, LockUse, Push, Wait, WriteBd
 from tvm_aie.emit.transfers import (
@@ -45,7 +45,6 @@ from tvm_aie.schedule.order import PASSES_INSIDE, steps
 from tvm_aie.schedule.tiling import Tiling, split_even
 
 ITEMS, FROM, TO = 12, 4, 10  # repetitions, and those between whose ends the time is taken
-LENGTHS = ((10, 6), (14, 6), (8, 6), (6, 4))  # descriptors of a chain: the first that the emitter tries
 MOST_STEPS = 400  # of an item; beyond that commands are few among its messages
 BARRIER = 40.0  # cycles of the prologue's last descriptors
 INPUT_BASE, OUTPUT_BASE, JUNK_BASE, JUNK_BYTES = 1 << 17, 1 << 18, 1 << 16, 2048
@@ -148,7 +147,7 @@ def _commands(work: Workload, tiling: Tiling, device: Device) -> tuple[CommandBu
         columns.append((mine[0].channel, [w[0].channel for w in outputs if w and w[-1].end == most]))
         tasks.append((mine, outputs))
     best: CommandBuilder | None = None
-    for longest, longest_o in (*LENGTHS, (0, 0)):
+    for longest, longest_o in (*CHAINS, (0, 0)):
         if best and not longest:
             break
         builder = CommandBuilder(array, _static(array), body)
