@@ -18,20 +18,22 @@ import math
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from tvm_aie.cost.stream import bounds
-from tvm_aie.device import load_device
-from tvm_aie.pipeline import Compiled, compile_graph
+from tvm_aie.device import Device, load_device
+from tvm_aie.pipeline import JOIN, compile_graph
 from tvm_aie.plan.graph import LayerGraph
 from tvm_aie.plan.reference import evaluate
 from tvm_aie.report.collect import build_report
-from tvm_aie.runtime.emulator import RunOptions, RunResult, run_program
+from tvm_aie.report.model import LayerRow
+from tvm_aie.runtime.emulator import RunOptions, run_program
 from tvm_aie.schedule import tiling
 from tvm_aie.workloads.wbs import NETWORKS
+from wbs_layers import estimate_errors, gains, worst
 
 PAPER_MS = {  # published estimates, 4x4 and 8x8: dense, sparse
     ("ResNet50", "4x4"): (10.773, 7.065),
@@ -42,6 +44,8 @@ PAPER_MS = {  # published estimates, 4x4 and 8x8: dense, sparse
     ("VGG16", "8x8"): (9.203, 6.502),
 }
 DENSITIES = (1.0, 0.5, 0.25, 0.125)
+LAYER_ERROR = 0.05  # wanted of every layer's estimate
+LAYER_GAIN = 1.9  # wanted of every compute-bound layer at 50 %
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class Cell:
     ms: float
     estimated_ms: float
     shares: Mapping[str, float]
+    rows: Sequence[LayerRow] = ()
 
     @property
     def where(self) -> str:
@@ -73,12 +78,12 @@ def emulate(graph: LayerGraph, device: str, check: bool) -> Cell:
         result = run_program(data, [], RunOptions(functional=False))
     per_ms = compiled.device.clock_mhz * 1e3
     estimated = (compiled.estimate.total + result.launch_cycles) / per_ms
-    return Cell(result.total_cycles / per_ms, estimated, shares(graph.name, compiled, result))
+    rows = build_report(graph.name, compiled.device, (), [compiled], [result]).layers
+    return Cell(result.total_cycles / per_ms, estimated, shares(rows), rows)
 
 
-def shares(name: str, compiled: Compiled, run: RunResult) -> dict[str, float]:
+def shares(layers: Sequence[LayerRow]) -> dict[str, float]:
     """Share of the cycles of the layers that each resource bounds."""
-    layers = build_report(name, compiled.device, (), [compiled], [run]).layers
     total = sum(row.cycles for row in layers)
     out: dict[str, float] = defaultdict(float)
     for row in layers:
@@ -167,6 +172,26 @@ def row(name: str, mesh: str, cell: dict[str, Cell], stream: dict[str, float], b
     )
 
 
+def layer_lines(cell: dict[str, Cell], graph: LayerGraph, device: Device) -> None:
+    """The layers' estimates, and the speed-up of those that computing bounds when sparse."""
+    for kind, c in cell.items():
+        errors = estimate_errors(c.rows)
+        name, error = worst(errors)
+        off = [n for n, e in errors.items() if abs(e) > LAYER_ERROR]
+        print(
+            f"{'':20s}{kind}: estimate of {name} off by {error:+.1%}; more than 5 %: {len(off)} of {len(errors)} layers"
+        )
+    rows = gains(cell["dense"].rows, cell["sparse"].rows, graph, device)
+    if rows:
+        low = min(rows, key=lambda g: g.speed_up)
+        slow = [g for g in rows if g.speed_up < LAYER_GAIN]
+        print(
+            f"{'':20s}sparse speed-up of {len(rows)} compute-bound layers: at least {low.speed_up:.2f} "
+            f"({JOIN.join(low.names)}); below {LAYER_GAIN}: {len(slow)}",
+            flush=True,
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", metavar="F", help="write the emulated times")
@@ -202,6 +227,7 @@ def main() -> None:
             print(row(name, mesh, cell, stream, found["dense"].bound * 1e3))
             for kind in cell:
                 print(f"{'':20s}{kind}: {cell[kind].where}", flush=True)
+            layer_lines(cell, graphs["sparse"], device)
         if args.npu1:
             npu1[name] = {kind: emulate(graph, "npu1", args.check) for kind, graph in graphs.items()}
     finish(table, limits, npu1)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import inf
 
 from tvm_aie.cost.estimate import Estimate, estimate
@@ -15,12 +16,15 @@ from tvm_aie.emit.program import Program
 from tvm_aie.emit.weights import PackedConv, item_weights, pack_conv
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import Placement, WorkItem, plan_memory
+from tvm_aie.plan.balance import balanced_maps
 from tvm_aie.plan.fuse import PoolPair, fuse, fuse_pools, pool_pairs
 from tvm_aie.plan.graph import Conv, LayerGraph
 from tvm_aie.plan.physical import PhysicalGraph, assign_channels
 from tvm_aie.plan.siblings import Groups, sibling_groups
 from tvm_aie.schedule.cover import DENSE, INT4, INT16, LIST, VARIANTS, Blocks, Mask
+from tvm_aie.schedule.division import best_divisions
 from tvm_aie.schedule.geometry import DEFAULT_OVERLAY, IDEAL_OVERLAYS, Geometry, Overlay
+from tvm_aie.schedule.grid import Grid, choose, grids, least
 from tvm_aie.schedule.terms import terms_from_keys
 from tvm_aie.schedule.tiling import Counter, Tiling, search
 
@@ -70,7 +74,9 @@ class Moves:
     image are packed into columns so that few reads are far (``memory.partition``); ``spread``: channels of a global
     pool over the columns (``memory.placement``); ``runs``: layers depth-first where what lies between them does not fit
     (``memory.depth_first``); ``chains``: messages and items share descriptors and tasks (``emit.transfers``,
-    ``emit.commands``). ``always``: pools and siblings without asking the estimate.
+    ``emit.commands``); ``divisions``: core memory is divided for the network (``schedule.division``);
+    ``balance``: output blocks in an order in which core rows have equal work (``plan.balance``).
+    ``always``: pools and siblings without asking the estimate.
     """
 
     tails: bool = True
@@ -80,6 +86,8 @@ class Moves:
     spread: bool = True
     runs: bool = True
     chains: bool = True
+    divisions: bool = True
+    balance: bool = True
     always: bool = False
 
 
@@ -235,15 +243,22 @@ class Plan:
         return out
 
 
+@dataclass(frozen=True)
+class _Shared:
+    """What the plans of one network have in common for every division of core memory."""
+
+    graphs: dict[tuple[PoolPair, ...], tuple[PhysicalGraph, dict[str, PackedConv]]] = field(default_factory=dict)
+    grids: dict[_Key, tuple[Grid, ...] | None] = field(default_factory=dict)
+    given: Chooser | None = None  # see ``prepare``
+
+
 class _Planner:
     """Makes plans of one network for one division of core memory; keeps what they have in common."""
 
-    def __init__(
-        self, device: Device, overlay: Overlay, fused: LayerGraph, moves: Moves, given: Chooser | None
-    ) -> None:
-        self.device, self.overlay, self.fused, self.moves, self.given = device, overlay, fused, moves, given
-        self.tilings: _TilingCache = {}
-        self.graphs: dict[tuple[PoolPair, ...], tuple[PhysicalGraph, dict[str, PackedConv]]] = {}
+    def __init__(self, device: Device, overlay: Overlay, fused: LayerGraph, moves: Moves, shared: _Shared) -> None:
+        self.device, self.overlay, self.fused, self.moves = device, overlay, fused, moves
+        self.searches = _Searches(shared.grids, shared.given)
+        self.graphs = shared.graphs
 
     def plan(self, pools: tuple[PoolPair, ...], wanted: Callable[[str], bool], runs: bool = True) -> Plan:
         """``wanted``: whether the siblings of an item name share it; ``runs``: layers may run depth-first."""
@@ -251,6 +266,8 @@ class _Planner:
             graph = fuse_pools(self.fused, pools)
             graph.verify()
             physical = assign_channels(graph)
+            if self.moves.balance and (maps := balanced_maps(physical, self.device.rows, self.moves.siblings)):
+                physical = assign_channels(graph, maps)
             physical.verify()
             self.graphs[pools] = physical, _pack(physical)
         physical, packed = self.graphs[pools]
@@ -262,7 +279,7 @@ class _Planner:
         array, placement, layout = _place(
             array, physical, tuple(sorted(groups)), replace(self.moves, runs=runs and self.moves.runs)
         )
-        tilings = _tile(array, physical, packed, placement, self.tilings, self.given)
+        tilings = _tile(array, physical, packed, placement, self.searches)
         times = estimate(array, physical, placement, tilings, packed)
         return Plan(pools, array, physical, packed, placement, layout, tuple(tilings), times)
 
@@ -341,11 +358,32 @@ def _schedule(
     device: Device, overlay: Overlay | None, fused: LayerGraph, moves: Moves, given: Chooser | None = None
 ) -> Plan:
     """The best plan by estimate, over the divisions of core memory; the first failure if there is none."""
+    shared = _Shared(given=given)
     if overlay is not None:
-        options: tuple[Overlay, ...] = (overlay,)
-    else:
-        options = IDEAL_OVERLAYS if device.core_ideal else (Overlay(),)
-    planners = [_Planner(device, option, fused, moves, given) for option in options]
+        return _best([_Planner(device, overlay, fused, moves, shared)])
+    if not device.core_ideal:
+        return _best([_Planner(device, Overlay(), fused, moves, shared)])
+    if not moves.divisions:
+        return _best([_Planner(device, IDEAL_OVERLAYS[0], fused, moves, shared)])
+    first, failure = None, None
+    for option in IDEAL_OVERLAYS:
+        try:
+            first = next(_plans(_Planner(device, option, fused, moves, shared), first=True))
+            break
+        except InfeasibleError as error:
+            failure = failure or error
+    if first is None:
+        assert failure is not None
+        raise failure
+    options = best_divisions(partial(_tiled_cycles, first, shared), MOST_DIVISIONS)
+    return _best([_Planner(device, option, fused, moves, shared) for option in options])
+
+
+MOST_DIVISIONS = 4  # that get a placement and an estimate
+
+
+def _best(planners: Sequence[_Planner]) -> Plan:
+    """The best plan by estimate; the first failure if there is none."""
     if len(planners) == 1:
         return min(_plans(planners[0]), key=lambda p: p.cycles)
     found: list[tuple[float, int]] = []
@@ -361,6 +399,16 @@ def _schedule(
     # Only the best divisions by their first plan are worth all plans.
     plans = [plan for _, k in sorted(found)[:2] for plan in _plans(planners[k])]
     return min(plans, key=lambda p: p.cycles)
+
+
+def _tiled_cycles(plan: Plan, shared: _Shared, overlay: Overlay) -> float:
+    """Sum of the estimates of the best tilings of a plan's items under another division; infinite if one has none."""
+    array = replace(plan.array, overlay=overlay)
+    searches = _Searches(shared.grids)
+    try:
+        return sum(searches.cycles(array, item, plan.physical, plan.packed) for item in plan.placement.items)
+    except InfeasibleError:
+        return inf
 
 
 def base_overlay(overlay: Overlay) -> Overlay:
@@ -382,7 +430,64 @@ def grow_weight_rings(array: Array, spare: int) -> Overlay:
 MAX_W_SLOT = 8192
 
 
-_TilingCache = dict[tuple[str, Geometry, tuple[int, ...], bool, frozenset[str]], Tiling]
+_Key = tuple[str, Geometry, tuple[int, ...], bool, frozenset[str]]
+
+
+@dataclass(frozen=True)
+class _Searches:
+    """Sub-volume searches of one division of core memory, each done once. ``grids``: of all divisions together."""
+
+    grids: dict[_Key, tuple[Grid, ...] | None]
+    given: Chooser | None = None
+    tilings: dict[_Key, Tiling] = field(default_factory=dict)
+    best: dict[_Key, float] = field(default_factory=dict)
+
+    def tiling(
+        self,
+        array: Array,
+        item: WorkItem,
+        physical: PhysicalGraph,
+        packed: dict[str, PackedConv],
+        variants: frozenset[str] = VARIANTS,
+    ) -> Tiling:
+        """The best tiling of an item. Raises ``InfeasibleError`` when none fits."""
+        key = _key(item, physical, variants)
+        if key not in self.tilings:
+            work = workload(array, item, physical, packed)
+            found = self.given(work) if self.given else None
+            if found is None and (grids := self._grids(key, array, work, variants)):
+                found = choose(grids, array.overlay)
+            self.tilings[key] = found or _searched(array, work, variants)
+        return self.tilings[key]
+
+    def cycles(self, array: Array, item: WorkItem, physical: PhysicalGraph, packed: dict[str, PackedConv]) -> float:
+        """Estimated cycles of the best tiling. Raises ``InfeasibleError`` when none fits."""
+        key = _key(item, physical, VARIANTS)
+        if key not in self.best:
+            work = workload(array, item, physical, packed)
+            grids = self._grids(key, array, work, VARIANTS)
+            self.best[key] = least(grids, array.overlay) if grids else _searched(array, work, VARIANTS).cycles
+        return self.best[key]
+
+    def _grids(self, key: _Key, array: Array, work: Workload, variants: frozenset[str]) -> tuple[Grid, ...] | None:
+        """None where the search walks its candidates one by one."""
+        if not array.device.core_ideal or work.live is None or array.overlay.w_slot != Overlay.w_slot:
+            return None
+        if key not in self.grids:
+            shape = work.geometry, work.live, work.rows, work.n_rows
+            terms = terms_from_keys(array.device.keys())
+            self.grids[key] = grids(*shape, terms, work.in_place, work.blocks, variants)
+        return self.grids[key]
+
+
+def _key(item: WorkItem, physical: PhysicalGraph, variants: frozenset[str]) -> _Key:
+    rows = tuple(max(0, b - a) for a, b in item.out_rows)
+    return item_name(item, physical), item.geometry, rows, item.in_place, variants
+
+
+def _searched(array: Array, work: Workload, variants: frozenset[str]) -> Tiling:
+    shape = work.geometry, work.live, work.rows, work.n_rows, array.overlay, terms_from_keys(array.device.keys())
+    return search(*shape, work.in_place, work.blocks, variants, work.counter)
 
 
 JOIN = " + "
@@ -419,14 +524,12 @@ def _tile(
     physical: PhysicalGraph,
     packed: dict[str, PackedConv],
     placement: Placement,
-    cache: _TilingCache,
-    given: Chooser | None = None,
+    searches: _Searches,
 ) -> list[Tiling]:
     """Cut every item so that each piece fits a core, and the superkernel its program memory.
 
     Each layer takes the variants of the convolution that suit it. Where they do not fit together, the best set that
-    does is allowed, by the estimated time of the whole network. ``cache``: what is known of this overlay;
-    ``given``: see ``prepare``.
+    does is allowed, by the estimated time of the whole network.
     """
     budget = array.device.instructions
 
@@ -440,37 +543,17 @@ def _tile(
     def used(tilings: list[Tiling]) -> frozenset[str]:
         return frozenset().union(*(t.cover.variants for t in tilings if t.cover))
 
-    tilings = _tile_with(array, physical, packed, placement, cache, VARIANTS, given)
+    def tiled(variants: frozenset[str]) -> list[Tiling]:
+        return [searches.tiling(array, item, physical, packed, variants) for item in placement.items]
+
+    tilings = tiled(VARIANTS)
     if fits(used(tilings)):
         return tilings
     sets = ((LIST, INT4), (DENSE, LIST), (LIST,), (DENSE,), ())
     allowed = [s for s in map(frozenset, sets) if fits(s)]
     largest = [s for s in allowed if not any(s < other for other in allowed)] or [frozenset()]
-    options = [_tile_with(array, physical, packed, placement, cache, s, given) for s in largest]
+    options = [tiled(s) for s in largest]
     return min(options, key=lambda ts: sum(t.cycles for t in ts))
-
-
-def _tile_with(
-    array: Array,
-    physical: PhysicalGraph,
-    packed: dict[str, PackedConv],
-    placement: Placement,
-    cache: _TilingCache,
-    variants: frozenset[str],
-    given: Chooser | None,
-) -> list[Tiling]:
-    terms = terms_from_keys(array.device.keys())
-    tilings = []
-    for item in placement.items:
-        rows = tuple(max(0, b - a) for a, b in item.out_rows)
-        key = (item_name(item, physical), item.geometry, rows, item.in_place, variants)
-        if key not in cache:
-            work = workload(array, item, physical, packed)
-            shape = item.geometry, work.live, rows, array.rows, array.overlay, terms, item.in_place, work.blocks
-            known = given(work) if given is not None else None
-            cache[key] = known or search(*shape, variants, work.counter)
-        tilings.append(cache[key])
-    return tilings
 
 
 def _offset(placement: Placement, base: int) -> Placement:

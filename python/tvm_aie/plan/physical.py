@@ -8,7 +8,7 @@ the next convolution (docs/architecture.md).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +18,7 @@ from tvm_aie.plan.graph import Add, Concat, Conv, Layer, LayerGraph, Permute, Po
 
 BLOCK = 8
 ChannelMap = tuple[int, ...]
+NATURAL: Mapping[str, ChannelMap] = {}
 
 
 @dataclass(frozen=True)
@@ -93,12 +94,16 @@ def blocks_for(channels: int) -> int:
     return -(-channels // BLOCK)
 
 
-def assign_channels(graph: LayerGraph) -> PhysicalGraph:
-    """Choose channel maps and storages; insert copies where a tensor cannot be in two places at once."""
+def assign_channels(graph: LayerGraph, wanted: Mapping[str, ChannelMap] = NATURAL) -> PhysicalGraph:
+    """Choose channel maps and storages; insert copies where a tensor cannot be in two places at once.
+
+    ``wanted``: maps of the outputs of convolutions that add no residual (``plan.balance``), unless something forces
+    another.
+    """
     layers, tensors = _insert_copies(graph)
     forced: dict[str, ChannelMap] = {}
     for _ in range(len(layers) + 1):
-        maps, blocks, conflict = _propagate(graph, layers, tensors, forced)
+        maps, blocks, conflict = _propagate(graph, layers, tensors, forced, wanted)
         if conflict is None:
             break
         layers, tensors = _resolve(conflict, layers, tensors, forced, maps)
@@ -143,7 +148,11 @@ def _insert_copies(graph: LayerGraph) -> tuple[list[Layer], dict[str, Tensor]]:
 
 
 def _propagate(
-    graph: LayerGraph, layers: Sequence[Layer], tensors: dict[str, Tensor], forced: dict[str, ChannelMap]
+    graph: LayerGraph,
+    layers: Sequence[Layer],
+    tensors: dict[str, Tensor],
+    forced: dict[str, ChannelMap],
+    wanted: Mapping[str, ChannelMap],
 ) -> tuple[dict[str, ChannelMap], dict[str, int], Add | None]:
     """Forward pass over the maps; stops at the first Add whose operands disagree."""
     maps: dict[str, ChannelMap] = {}
@@ -155,7 +164,7 @@ def _propagate(
         out = layer.output
         if isinstance(layer, Conv):
             residual = layer.tail.residual if layer.tail else None
-            default = maps[residual] if residual else tuple(range(tensors[out].channels))
+            default = maps[residual] if residual else wanted.get(out) or tuple(range(tensors[out].channels))
             maps[out] = forced.get(out, default)
             blocks[out] = blocks_for(max(maps[out]) + 1)
         elif isinstance(layer, Concat):

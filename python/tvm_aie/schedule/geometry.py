@@ -51,19 +51,22 @@ class Overlay:
 DEFAULT_OVERLAY = Overlay()
 
 
-def _divided(a_slot: int, a_slots: int, o_slots: int, acc_bytes: int) -> Overlay:
+MOST_SLOTS = 63  # of a ring: its lock counts them in 6 bits (hw.md 1)
+
+
+def divided(a_slot: int, a_slots: int, o_slot: int, o_slots: int, acc_bytes: int) -> Overlay:
     """An overlay for a machine without fixed costs: fine slots; the weight ring gets what is left of 62 KiB."""
-    rest = 62 * 1024 - a_slot * a_slots - 128 * o_slots - acc_bytes - 2560 - 1024 - 256
-    return Overlay(a_slot, a_slots, 512, rest // 512, 128, o_slots, acc_bytes)
+    rest = 62 * 1024 - a_slot * a_slots - o_slot * o_slots - acc_bytes - 2560 - 1024 - 256
+    return Overlay(a_slot, a_slots, 512, max(0, min(rest // 512, MOST_SLOTS)), o_slot, o_slots, acc_bytes)
 
 
 # Divisions to choose from, by estimate, on idealised machines: input ring against partial sums against weights.
 IDEAL_OVERLAYS = (
-    _divided(512, 36, 48, 4096),
-    _divided(256, 60, 48, 12288),
-    _divided(512, 36, 36, 12288),
-    _divided(512, 24, 36, 24576),
-    _divided(256, 40, 36, 32768),
+    divided(512, 36, 128, 48, 4096),
+    divided(256, 60, 128, 48, 12288),
+    divided(512, 36, 128, 36, 12288),
+    divided(512, 24, 128, 36, 24576),
+    divided(256, 40, 128, 36, 32768),
 )
 
 

@@ -206,13 +206,21 @@ def _conv_candidates(
     in_place: bool,
     variants: frozenset[str],
 ) -> Iterator[Tiling]:
+    for load, block_rows, own in conv_loads(geo, what, rows, n_rows, terms, variants):
+        yield from _shared_candidates(geo, load, block_rows, rows, ov, own, in_place)
+
+
+def conv_loads(
+    geo: Geometry, what: Blocks, rows: tuple[int, ...], n_rows: int, terms: KernelTerms, variants: frozenset[str]
+) -> Iterator[tuple[Load, tuple[tuple[int, int], ...], KernelTerms]]:
+    """Every cover with every distribution of the output blocks over the core rows, and the convolution's terms."""
     shares = residual_shares if geo.residual else _even_shares
     if geo.in_elem == 2:
         terms, variants = terms.wide(), variants - {INT4}
     for cover in covers(geo, what, rows, terms, variants):
         load = Load(cover, geo, terms)
         for block_rows in shares(geo.out_blocks, n_rows):
-            yield from _shared_candidates(geo, load, block_rows, rows, ov, terms, in_place)
+            yield load, block_rows, terms
 
 
 def _even_shares(total: int, parts: int) -> Iterator[tuple[tuple[int, int], ...]]:
@@ -252,7 +260,7 @@ def _shared_candidates(
                 bands = band_counts(rows, band, in_place)
                 if load.cover.listed and _last_listed_pixel(geo, ckb, width) > MAX_LISTED_PIXEL:
                     continue
-                yield _conv_tiling(
+                yield build_tiling(
                     geo, block_rows, load, work, rows, bands, nob, ckb, n_ck, width, n_x, weights, ov, terms, False
                 )
             fits_o = nob * most_rows * geo.w_out * geo.out_px <= ov.o_slot * ov.o_slots
@@ -260,7 +268,7 @@ def _shared_candidates(
             listable = not load.cover.listed or _last_listed_pixel(geo, geo.in_blocks, geo.w_out) <= MAX_LISTED_PIXEL
             if whole <= a_ring and fits_o and fits_acc and not geo.residual and not geo.pool and listable:
                 bands = band_counts(rows, most_rows, False)
-                yield _conv_tiling(
+                yield build_tiling(
                     geo,
                     block_rows,
                     load,
@@ -299,7 +307,7 @@ def _pixel_candidates(
         fits = 0
         for n_b in sorted({-(-most_rows // b) for b in range(1, most_rows + 1)}):
             band = -(-most_rows // n_b)
-            if _input_bytes(geo, ckb, n_rows * nob, width, band) > ov.a_slot * ov.a_slots:
+            if input_bytes(geo, ckb, n_rows * nob, width, band) > ov.a_slot * ov.a_slots:
                 continue
             if nob * band * width * geo.out_px > ov.o_slot * ov.o_slots:
                 continue
@@ -322,13 +330,13 @@ def _acc_bytes(geo: Geometry, ckb: int, nob: int, n_ck: int, width: int, band: i
     return partial + rows * px * 8 * (ckb if geo.pool.before else nob)
 
 
-def _input_bytes(geo: Geometry, in_blocks: int, res_blocks: int, width: int, band: int) -> int:
+def input_bytes(geo: Geometry, in_blocks: int, res_blocks: int, width: int, band: int) -> int:
     """Most bytes of an activation message: input rows, then the residual of all core rows' blocks of the pass."""
     data = geo.max_rows_in(band) * in_blocks * geo.line_px(width) * geo.in_px
     return data + (band * res_blocks * width * 8 if geo.residual else 0)
 
 
-def _conv_tiling(
+def build_tiling(
     geo: Geometry,
     block_rows: tuple[tuple[int, int], ...],
     load: Load,
@@ -345,12 +353,13 @@ def _conv_tiling(
     terms: KernelTerms,
     resident: bool,
 ) -> Tiling:
+    """One candidate with its estimate; arguments as named there."""
     a_blocks = geo.in_blocks if resident else ckb
     n_pass = -(-(block_rows[0][1] - block_rows[0][0]) // nob)
     band, n_b = max(b for b, _ in bands), max(n for _, n in bands)
     n_rows = len(block_rows)
     aligned = terms.push > 0
-    a = ceil_div(_input_bytes(geo, a_blocks, n_rows * nob, width, band), ov.a_slot)
+    a = ceil_div(input_bytes(geo, a_blocks, n_rows * nob, width, band), ov.a_slot)
     o = ceil_div(nob * band * width * geo.out_px, ov.o_slot)
     if aligned:
         a, o = ring_share(a, ov.a_slots), ring_share(o, ov.o_slots)

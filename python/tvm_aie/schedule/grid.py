@@ -1,0 +1,292 @@
+"""The sub-volume search of a convolution for many divisions of core memory at once (estimated; idealised machines).
+
+``schedule.tiling.tilings`` walks the candidates of one division one by one. A ``Grid`` holds the same candidates, and
+more bands of rows, as columns of numbers that no division changes: bytes of messages, compute cycles. They
+are sorted by a lower bound of their time; a division is then a mask and the formula of ``schedule.estimate`` over the
+candidates whose bound is below the best found so far. Hundreds of divisions can be compared (``schedule.division``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import inf
+
+import numpy as np
+import numpy.typing as npt
+
+from tvm_aie.schedule.cover import VARIANTS, Blocks, Mask
+from tvm_aie.schedule.estimate import WORD
+from tvm_aie.schedule.geometry import Geometry, Overlay, ceil_div
+from tvm_aie.schedule.load import BlockRows, Load
+from tvm_aie.schedule.terms import KernelTerms
+from tvm_aie.schedule.tiling import Tiling, band_counts, build_tiling, conv_loads
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+AT_ONCE = 2048  # candidates per step; any number gives the same result
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """One column per quantity, one row per candidate. Bytes are per message, ``w_total`` of a row's whole stream."""
+
+    ckb: Ints
+    n_ck: Ints
+    nob: Ints
+    n_pass: Ints
+    width: Ints
+    n_x: Ints
+    band: Ints
+    n_b: Ints
+    resident: Ints  # 0 or 1
+    compute: Floats  # cycles of the slowest core, all calls
+    a_bytes: Ints
+    o_bytes: Ints  # of ``nob`` blocks
+    o_block: Ints  # of one block
+    acc_bytes: Ints
+    w_message: Ints
+    w_total: Ints
+    header: Ints
+
+    def take(self, rows: Ints | slice) -> Candidates:
+        """Some of the candidates."""
+        return Candidates(**{name: column[rows] for name, column in vars(self).items()})
+
+    @property
+    def outputs(self) -> Ints:
+        """Messages that a core sends."""
+        return self.n_pass * self.n_x * self.n_b
+
+    @property
+    def weight_messages(self) -> Ints:
+        """Messages of a row's weight stream."""
+        return np.where(self.n_ck > 1, self.outputs * self.n_ck, self.n_pass)
+
+    @property
+    def weights(self) -> Ints:
+        """Bytes of a row's weight stream: again for every piece where the input channels are cut."""
+        return self.w_total * np.where(self.n_ck > 1, self.n_x * self.n_b, 1)
+
+
+class Grid:
+    """All candidates of one cover and one distribution of output channel blocks over the core rows."""
+
+    def __init__(
+        self,
+        geo: Geometry,
+        load: Load,
+        block_rows: BlockRows,
+        rows: tuple[int, ...],
+        terms: KernelTerms,
+        in_place: bool,
+        w_slot: int,
+    ) -> None:
+        """``rows``: output rows of each column; ``w_slot``: of every division to come. Arguments as ``search``."""
+        self.geo, self.load, self.block_rows, self.rows, self.terms = geo, load, block_rows, rows, terms
+        self.in_place, self.w_slot = in_place, w_slot
+        found = _candidates(self)
+        bound = self._bound(found)
+        order = np.argsort(bound, kind="stable")
+        self.candidates, self.bound = found.take(order), bound[order]
+
+    def best(self, ov: Overlay, limit: float = inf) -> tuple[float, int]:
+        """Cycles and row of the best candidate that fits ``ov``; (``limit``, -1) when none is below ``limit``."""
+        cycles, at = limit, -1
+        for begin in range(0, len(self.bound), AT_ONCE):
+            if self.bound[begin] >= cycles:
+                break
+            part = self.candidates.take(slice(begin, begin + AT_ONCE))
+            times = np.where(self._fits(part, ov), self._cycles(part, ov), inf)
+            k = int(times.argmin())
+            if times[k] < cycles:
+                cycles, at = float(times[k]), begin + k
+        return cycles, at
+
+    def tiling(self, at: int, ov: Overlay) -> Tiling:
+        """The candidate in row ``at``."""
+        c = {name: int(column[at]) for name, column in vars(self.candidates).items()}
+        weights = self.load.bytes(self.block_rows, c["nob"], c["ckb"], c["n_ck"], ov.w_slot)
+        bands = band_counts(self.rows, c["band"], self.in_place and not c["resident"])
+        cut = c["nob"], c["ckb"], c["n_ck"], c["width"], c["n_x"]
+        work = self.load.row(self.block_rows)
+        return build_tiling(
+            self.geo, self.block_rows, self.load, work, self.rows, bands, *cut, weights, ov, self.terms,
+            bool(c["resident"]),
+        )  # fmt: skip
+
+    def _bound(self, c: Candidates) -> Floats:
+        """Cycles that no division of core memory can beat."""
+        t = self.terms
+        sent = np.where(c.resident > 0, 1, c.outputs * c.n_ck) * c.a_bytes / t.a_rate
+        out = c.outputs * c.o_bytes / t.o_rate
+        return np.maximum(c.compute, np.maximum(np.maximum(sent, out), c.weights / t.w_rate) / WORD)
+
+    def _fits(self, c: Candidates, ov: Overlay) -> npt.NDArray[np.bool_]:
+        fits = (c.a_bytes <= ov.a_slot * ov.a_slots) & (c.o_bytes <= ov.o_slot * ov.o_slots)
+        fits &= (c.acc_bytes <= ov.acc_bytes) & (c.header <= ov.hdr_bytes)
+        return np.asarray(fits & (c.w_message <= ov.w_slot * ov.w_slots))
+
+    def _cycles(self, load: Candidates, ov: Overlay) -> Floats:
+        """``schedule.estimate.pipeline_cycles`` of every candidate."""
+        terms, resident = self.terms, load.resident > 0
+        outputs, n = load.outputs, load.n_ck
+        calls = outputs * n
+        a_slots, o_slots = -(-load.a_bytes // ov.a_slot), -(-load.o_bytes // ov.o_slot)
+        slot = ov.a_slot / WORD / terms.a_rate
+        a, c = _with_filler(a_slots, ov.a_slots, calls) * slot, load.compute / calls
+        one = a_slots * slot
+        junk = _with_filler(o_slots, ov.o_slots, outputs) / np.maximum(o_slots, 1)
+        own, shared = outputs * o_slots / terms.o_rate, self._sent(load, o_slots, ov.o_slot) / terms.o_link
+        outputs_total = ov.o_slot / WORD * junk * np.maximum(own, shared)
+        o = outputs_total / outputs
+        body = np.maximum(a + load.compute + o, a + n * c + outputs_total)
+        single_a, single_o = (2 * a_slots > ov.a_slots) & ~resident, 2 * o_slots > ov.o_slots
+        body = np.where(resident, body, np.maximum(body, calls * a + c + o))
+        body = np.where(single_a, np.maximum(body, calls * (one + np.maximum(c, a - one)) + o), body)
+        single = o / junk
+        between = np.where(single_a, np.maximum(one, single), single)
+        inside = np.where(single_a, outputs * (n - 1) * one, 0.0)
+        computes = outputs * np.maximum(n * c, o - single)
+        waits = a + computes + inside + (outputs - 1) * between + single
+        body = np.where(single_o, np.maximum(body, waits), body)
+        messages, excess = load.weight_messages, 2 * load.w_message - ov.w_slot * ov.w_slots
+        body = body + np.where(messages > 1, (messages - 1) * np.maximum(0, excess) / WORD / terms.w_rate, 0.0)
+        return np.asarray(np.maximum(body, load.weights / WORD / terms.w_rate) + slot)
+
+    def _sent(self, c: Candidates, o_slots: Ints, slot: int) -> Floats:
+        """Output slots that the cores of a column send."""
+        total = np.zeros(len(o_slots))
+        for first, last in self.block_rows:
+            full, rest = np.divmod(last - first, c.nob)
+            total += full * o_slots + -(-rest * c.o_block // slot)
+        return total * c.n_x * c.n_b
+
+
+def _with_filler(size: Ints, ring: int, messages: Ints) -> Floats:
+    """``schedule.estimate.slots_with_filler``; messages that do not fit count as if they just did."""
+    fit = np.maximum(ring // np.maximum(size, 1), 1)
+    turns = -(-messages // fit) - 1
+    return np.asarray(size + turns * (ring - fit * size) / messages)
+
+
+def _divisions(total: int) -> list[int]:
+    """The sizes of the largest part when ``total`` is cut evenly, largest first."""
+    return sorted({ceil_div(total, n) for n in range(1, total + 1)}, reverse=True)
+
+
+def _pieces(grid: Grid) -> Iterator[tuple[int, int, int, int]]:
+    """(width, chunks of the width, rows per band, bands); of the widths, one of at most 4 pixels."""
+    geo = grid.geo
+    heights = {ceil_div(max(grid.rows), b) for b in range(1, max(grid.rows) + 1)}
+    for n_x in sorted({ceil_div(geo.w_out, w) for w in range(1, geo.w_out + 1)}):
+        width = ceil_div(geo.w_out, n_x)
+        if n_x > 1 and geo.whole_lines:
+            break
+        if not (grid.in_place and geo.w_out % width):
+            for band in sorted(heights, reverse=True):
+                bands = band_counts(grid.rows, band, grid.in_place)
+                yield width, n_x, max(b for b, _ in bands), max(n for _, n in bands)
+        if width <= 4:
+            break
+
+
+def _cuts(grid: Grid) -> Iterator[tuple[int, int, int, int, int, int]]:
+    """(input blocks, chunks of them, output blocks, bytes of a weight message, of a row's weights, of the header)."""
+    geo, first = grid.geo, grid.block_rows[0]
+    most = first[1] - first[0]
+    for ckb in _divisions(geo.in_blocks):
+        n_ck = ceil_div(geo.in_blocks, ckb)
+        if geo.residual and n_ck > 1:
+            continue
+        for nob in _divisions(most):
+            if geo.residual and (most % nob or geo.out_blocks % nob):
+                continue
+            weights = grid.load.bytes(grid.block_rows, nob, ckb, n_ck, grid.w_slot)
+            yield ckb, n_ck, nob, weights.message, weights.total, weights.header
+
+
+def _candidates(grid: Grid) -> Candidates:
+    """Every cut of the channels with every cut of the image, and with the whole input resident."""
+    geo, terms = grid.geo, grid.terms
+    cuts = np.array(list(_cuts(grid)), np.int64).reshape(-1, 6)
+    pieces = list(dict.fromkeys(_pieces(grid)))
+    n_cuts, n_pieces = len(cuts), len(pieces)
+    whole = (geo.w_out, 1, max(grid.rows), 1)
+    if not (geo.residual or geo.pool):
+        pieces.append(whole)
+    per_piece = np.array([_of_piece(geo, *piece) for piece in pieces], np.int64)
+    piece, cut = np.repeat(np.array(pieces, np.int64), n_cuts, 0), np.tile(cuts, (len(pieces), 1))
+    rows_in, line, conv_rows, conv_px = np.repeat(per_piece, n_cuts, 0).T
+    width, n_x, band, n_b = piece.T
+    ckb, n_ck, nob, message, total, header = cut.T
+    resident = (np.arange(len(piece)) >= n_pieces * n_cuts).astype(np.int64)
+    residual = band * len(grid.block_rows) * nob * width * 8 if geo.residual else 0
+    acc = np.where(n_ck > 1, nob * conv_rows * -(-conv_px // 4) * 128, 0)
+    if geo.pool is not None:
+        acc = acc + conv_rows * conv_px * 8 * (ckb if geo.pool.before else nob)
+    first, last = grid.block_rows[0]
+    macs = grid.load.row(grid.block_rows).macs(geo.taps, terms)
+    return Candidates(
+        ckb, n_ck, nob, -(-(last - first) // nob), width, n_x, band, n_b, resident,
+        compute=n_x * n_b * conv_rows * conv_px * macs / terms.macs_per_cycle,
+        a_bytes=rows_in * np.where(resident > 0, geo.in_blocks, ckb) * line * geo.in_px + residual,
+        o_bytes=nob * band * width * geo.out_px,
+        o_block=band * width * geo.out_px,
+        acc_bytes=acc,
+        w_message=message,
+        w_total=total,
+        header=header,
+    )  # fmt: skip
+
+
+def _of_piece(geo: Geometry, width: int, n_x: int, band: int, n_b: int) -> tuple[int, int, int, int]:
+    """Input rows and pixels of a line, rows and pixels that the window computes."""
+    del n_x, n_b
+    return geo.max_rows_in(band), geo.line_px(width), geo.conv_rows(band), geo.conv_px(width)
+
+
+def grids(
+    geo: Geometry,
+    live: Mask,
+    rows: tuple[int, ...],
+    n_rows: int,
+    terms: KernelTerms,
+    in_place: bool,
+    blocks: Blocks | None = None,
+    variants: frozenset[str] = VARIANTS,
+    w_slot: int = Overlay.w_slot,
+) -> tuple[Grid, ...] | None:
+    """A grid per cover and distribution of the output blocks; None where unrolled lists bound the image."""
+    what = blocks or Blocks.whole(live, geo.kh, geo.kw)
+    out = []
+    for load, block_rows, own in conv_loads(geo, what, rows, n_rows, terms, variants):
+        if load.cover.listed:
+            return None
+        out.append(Grid(geo, load, block_rows, rows, own, in_place, w_slot))
+    return tuple(out)
+
+
+def least(options: Sequence[Grid], ov: Overlay) -> float:
+    """Cycles of the best tiling for a division; infinite when nothing fits."""
+    cycles = inf
+    for grid in options:
+        cycles = min(cycles, grid.best(ov, cycles)[0])
+    return cycles
+
+
+def choose(options: Sequence[Grid], ov: Overlay) -> Tiling | None:
+    """The best tiling for a division, with the best of each plan; None when nothing fits."""
+    plans: dict[str, float] = {}
+    best: tuple[float, int, Grid] | None = None
+    for grid in options:
+        cycles, at = grid.best(ov)
+        if at < 0:
+            continue
+        name = grid.load.cover.name
+        plans[name] = min(cycles, plans.get(name, inf))
+        if best is None or cycles < best[0]:
+            best = cycles, at, grid
+    if best is None:
+        return None
+    return replace(best[2].tiling(best[1], ov), alternatives=tuple(plans.items()))
