@@ -44,13 +44,27 @@ from tvm_aie.schedule.geometry import Geometry, KernelId
 from tvm_aie.schedule.order import PASSES_INSIDE, steps
 from tvm_aie.schedule.tiling import Tiling, split_even
 
-ITEMS, FROM, TO = 12, 4, 10  # repetitions, and those between whose ends the time is taken
+LONG_STEPS = 100  # an item with more calls is repeated less often, with chains of one length
 MOST_STEPS = 400  # of an item; beyond that commands are few among its messages
 BARRIER = 40.0  # cycles of the prologue's last descriptors
 INPUT_BASE, OUTPUT_BASE, JUNK_BASE, JUNK_BYTES = 1 << 17, 1 << 18, 1 << 16, 2048
 OPCODE_WORDS = 45  # of a usual opcode message
 _NEVER = float("inf")
 _Channels = tuple[Channel, list[Channel]]  # of a column: activations, outputs of the core rows with all passes
+
+
+@dataclass(frozen=True)
+class _Span:
+    """Repetitions, those between whose ends the time is taken, and the lengths of chains that are tried."""
+
+    items: int
+    first: int
+    last: int
+    chains: tuple[tuple[int, int], ...]
+
+
+SHORT = _Span(12, 4, 10, CHAINS)
+LONG = _Span(7, 2, 6, CHAINS[:1])
 
 
 @dataclass(frozen=True)
@@ -97,13 +111,15 @@ def replay(work: Workload, tiling: Tiling, device: Device, rates: Rates) -> Repl
     most = max(n for _, n in tiling.bands)
     bands = [n for (_, n), rows in zip(tiling.bands, work.rows, strict=True) if rows]
     kinds = {n: _calls(work.geometry, tiling, n, most) for n in set(bands)}
-    if max(map(len, kinds.values())) > MOST_STEPS:
+    n_steps = max(map(len, kinds.values()))
+    if n_steps > MOST_STEPS:
         return None
+    span = LONG if n_steps > LONG_STEPS else SHORT
     try:
-        commands, columns = _commands(work, tiling, device)
+        commands, columns = _commands(work, tiling, device, span)
     except TvmAieError:
         return None
-    return _Run(commands, columns, [kinds[n] for n in bands], rates).run()
+    return _Run(commands, columns, [kinds[n] for n in bands], rates, span).run()
 
 
 @lru_cache(maxsize=8)
@@ -128,26 +144,26 @@ def _item(work: Workload) -> tuple[WorkItem, list[Operand], Storage]:
         operands.append(
             Operand(InputPlace("second", 0, second.blocks, True, OUTPUT_BASE, shares, second.blocks), second)
         )
-    out = OutputPlace("out", 0, geo.out_blocks, OUTPUT_BASE, out_rows, geo.out_blocks, False, ITEMS)
+    out = OutputPlace("out", 0, geo.out_blocks, OUTPUT_BASE, out_rows, geo.out_blocks, False, SHORT.items)
     places = tuple(o.place for o in operands)
     return WorkItem(1, (0,), 0, geo, out_rows, places, (out,), work.in_place), operands, target
 
 
-def _commands(work: Workload, tiling: Tiling, device: Device) -> tuple[CommandBuilder, list[_Channels]]:
+def _commands(work: Workload, tiling: Tiling, device: Device, span: _Span) -> tuple[CommandBuilder, list[_Channels]]:
     """The commands with which the item is repeated."""
     array = Array(device, work.overlay)
     item, operands, target = _item(work)
-    body = [tiling.body] * ITEMS
+    body = [tiling.body] * span.items
     junk = [(JUNK_BASE + JUNK_BYTES * r, JUNK_BYTES // 4) for r in range(array.rows)]
     columns: list[_Channels] = []
     tasks: list[tuple[list[Work], list[list[Work]]]] = []
     for c in (c for c, n in enumerate(work.rows) if n):
-        mine, outputs = _column_tasks(array, item, tiling, operands, target, c)
+        mine, outputs = _column_tasks(array, item, tiling, operands, target, c, span.items)
         most = max(len(w) and w[-1].end for w in outputs if w)
         columns.append((mine[0].channel, [w[0].channel for w in outputs if w and w[-1].end == most]))
         tasks.append((mine, outputs))
     best: CommandBuilder | None = None
-    for longest, longest_o in (*CHAINS, (0, 0)):
+    for longest, longest_o in (*span.chains, (0, 0)):
         if best and not longest:
             break
         builder = CommandBuilder(array, _static(array), body)
@@ -168,7 +184,7 @@ def _commands(work: Workload, tiling: Tiling, device: Device) -> tuple[CommandBu
 
 
 def _column_tasks(
-    array: Array, item: WorkItem, tiling: Tiling, operands: Sequence[Operand], target: Storage, c: int
+    array: Array, item: WorkItem, tiling: Tiling, operands: Sequence[Operand], target: Storage, c: int, items: int
 ) -> tuple[list[Work], list[list[Work]]]:
     """Activation tasks of a column, and output tasks per core row, of all repetitions."""
     mt = array.memtile(c)
@@ -182,7 +198,7 @@ def _column_tasks(
     for r, _, _ in o_rows:
         outputs[r].append(Work((mt, Dir.S2MM, array.o_s2mm(r)), one, 1, (-1, 0.0), (-1, 1.0), (-1, 0.0)))
     slots = tiling.a_slots if tiling.aligned else 1
-    for i in range(ITEMS):
+    for i in range(items):
         head = _prologue(array, c, i, slots, ride)
         inputs.append(Work(channel, head, 1, (i, -1.0), (i, -0.55), (i, -1.0), item=i))
         inputs += _works(channel, a_tasks, i, n_a, 0.0)
@@ -336,8 +352,10 @@ class _Weights:
 class _Column:
     """The busiest core of a column. Messages are numbered over all repetitions."""
 
-    def __init__(self, index: int, outputs: Sequence[Channel], calls: list[_Call], rates: Rates, w: _Weights) -> None:
-        self.index, self.calls, self.rates, self.w = index, calls, rates, w
+    def __init__(
+        self, index: int, outputs: Sequence[Channel], calls: list[_Call], rates: Rates, w: _Weights, items: int
+    ) -> None:
+        self.index, self.calls, self.rates, self.w, self.items = index, calls, rates, w, items
         self.n_a, self.n_o = sum(c.takes_a for c in calls), sum(c.gives_o for c in calls)
         self.a_gates = _Gates()
         self.o_gates = {channel: _Gates() for channel in outputs}
@@ -377,7 +395,7 @@ class _Column:
         k = len(self.a_ends)
         i, m = divmod(k, self.n_a + 1)
         free = k - self.rates.a_depth
-        if i >= ITEMS or (m and i >= len(self.begun)) or free >= len(self.a_released):
+        if i >= self.items or (m and i >= len(self.begun)) or free >= len(self.a_released):
             return False
         pushed = self.a_gates.time((i, m / self.n_a - 1e-9) if m else (i, -0.55))
         if pushed == _NEVER:
@@ -400,7 +418,7 @@ class _Column:
 
     def _call(self) -> bool:
         """The next kernel call."""
-        if self.item >= ITEMS or self.item >= len(self.begun):
+        if self.item >= self.items or self.item >= len(self.begun):
             return False
         call, t = self.calls[self.step], self.core
         a, w, free = self.a_taken + call.takes_a, self.w_taken + call.takes_w, len(self.o_ready) - self.rates.o_depth
@@ -443,11 +461,16 @@ class _Run:
     """The command processor and the columns."""
 
     def __init__(
-        self, builder: CommandBuilder, columns: Sequence[_Channels], calls: Sequence[list[_Call]], rates: Rates
+        self,
+        builder: CommandBuilder,
+        columns: Sequence[_Channels],
+        calls: Sequence[list[_Call]],
+        rates: Rates,
+        span: _Span,
     ) -> None:
         weights = _Weights(len(columns), rates)
-        self.builder = builder
-        self.columns = [_Column(i, full, calls[i], rates, weights) for i, (_, full) in enumerate(columns)]
+        self.builder, self.span = builder, span
+        self.columns = [_Column(i, full, calls[i], rates, weights, span.items) for i, (_, full) in enumerate(columns)]
         self.by_tile = {channel[0]: column for (channel, _), column in zip(columns, self.columns, strict=True)}
         self.time = 0.0
 
@@ -459,7 +482,7 @@ class _Run:
                 moved = column.advance() or moved
             for column in self.columns:
                 before = max(c.done(len(column.begun)) for c in self.columns)
-                if len(column.begun) < ITEMS and before < _NEVER:
+                if len(column.begun) < self.span.items and before < _NEVER:
                     moved = column.open(before) or moved
 
     def _complete(self, work: Work) -> float:
@@ -493,7 +516,7 @@ class _Run:
                 pushed[channel] = number + 1
                 work = works[channel][number]
                 idle = self._push(work, works[channel][number - 1] if number else None)
-                if FROM < work.item <= TO:
+                if self.span.first < work.item <= self.span.last:
                     pushes, idles, writes = pushes + 1, idles + idle, writes + counted
                 counted = 0.0
             elif isinstance(command, Wait):
@@ -504,8 +527,8 @@ class _Run:
                 waited += max(0.0, end - self.time)
                 self.time = max(self.time, end)
         self._advance()
-        first, last = (max(c.done(i + 1) for c in self.columns) for i in (FROM, TO))
+        first, last = (max(c.done(i + 1) for c in self.columns) for i in (self.span.first, self.span.last))
         if last == _NEVER:
             return None
-        n = TO - FROM
-        return Replay((last - first) / n, pushes / n, idles / n, writes / n, waited / ITEMS)
+        n = self.span.last - self.span.first
+        return Replay((last - first) / n, pushes / n, idles / n, writes / n, waited / self.span.items)
