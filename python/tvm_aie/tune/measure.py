@@ -7,7 +7,6 @@ import struct
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from tvm_aie.errors import TvmAieError
 from tvm_aie.pipeline import Workload
 from tvm_aie.schedule.tiling import Tiling
 from tvm_aie.tune import bench
-from tvm_aie.tune.search import Session, feature_rows
+from tvm_aie.tune.search import Session, feature_rows, portable
 from tvm_aie.tune.stub import noted_values
 
 TIMEOUT_SECONDS = 120.0
@@ -65,11 +64,6 @@ class Workers:
         for k, job in enumerate(jobs):
             out[k :: len(jobs)] = job.result()
         return out
-
-
-def portable(work: Workload) -> Workload:
-    """A workload without what only the search for a default tiling needs."""
-    return replace(work, counter=None)
 
 
 @derived_object

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -26,12 +26,18 @@ MIN_SAMPLES = 24  # of all tasks, before the learned correction is used
 ROUNDS = 150
 KNOWN_FACTOR = 1e-3
 LIKELY = 24  # points of a space, best by the quick estimate, for which features are computed; more as it is searched
+COUNTED = 160  # points whose commands are counted for the quick estimate
 UNLIKELY = 1.5  # factor on the quick estimate of the others
 PROPOSED = 12  # best predicted points among which a mutation draws
 NEIGHBOURS, LENGTH, NOISE = 96, 0.35, 0.05  # of the correction: points, kernel width in spreads, noise to signal
 
 
 Vectors = Callable[[Workload, Sequence[Tiling], Device], Sequence[Floats]]
+
+
+def portable(work: Workload) -> Workload:
+    """A workload without what only the search for a default tiling needs."""
+    return replace(work, counter=None)
 
 
 def feature_rows(work: Workload, tilings: Sequence[Tiling], device: Device) -> list[Floats]:
@@ -86,7 +92,7 @@ class Session:
         """Features of the likely points of a space: the quick estimate says which, and the measured ones."""
         key = space.key
         if key not in self._quick:
-            self._quick[key] = np.array([quick_estimate(space.work, space.points[p], self.device) for p in space.order])
+            self._quick[key] = self._quick_look(space)
             self._rows[key] = {}
             self._matrices[key] = np.zeros((0, len(NAMES)))
         have = self._rows[key]
@@ -100,6 +106,18 @@ class Session:
             have.update({i: len(have) + n for n, i in enumerate(new)})
             self._base.pop(key, None)
         return self._matrices[key]
+
+    def _quick_look(self, space: Space) -> Floats:
+        """Quick estimates of all points; commands are counted for the best of them only, which says what they cost."""
+        plain = portable(space.work)
+        quick = np.array([quick_estimate(plain, space.points[p], self.device) for p in space.order])
+        best = np.argsort(quick, kind="stable")[:COUNTED]
+        if space.work.counter is None:
+            return quick
+        counted = np.array([quick_estimate(space.work, space.points[space.order[i]], self.device) for i in best])
+        scaled: Floats = quick * max(1.0, float(np.mean(counted / quick[best])))
+        scaled[best] = counted
+        return scaled
 
     def _from_model(self, space: Space) -> Floats:
         """The model's prediction for the rows of ``_features``."""

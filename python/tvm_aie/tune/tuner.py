@@ -25,9 +25,9 @@ from tvm_aie.errors import InputError, TvmAieError
 from tvm_aie.pipeline import Decisions, compile_graph
 from tvm_aie.plan.graph import LayerGraph
 from tvm_aie.tune import bench, network, plan, records
-from tvm_aie.tune.measure import EmulatorBuilder, EmulatorRunner, Workers, portable
+from tvm_aie.tune.measure import EmulatorBuilder, EmulatorRunner, Workers
 from tvm_aie.tune.network import Network, Selection
-from tvm_aie.tune.search import AnalyticalFeatures, GuidedModel, KnobMutator, Session, searched_point
+from tvm_aie.tune.search import AnalyticalFeatures, GuidedModel, KnobMutator, Session, portable, searched_point
 from tvm_aie.tune.space import Space, Values, digest_of, space_of
 from tvm_aie.tune.stub import space_generator
 
