@@ -47,10 +47,15 @@ class MixedBuilder(GraphBuilder):
         return np.where(self.rng.random(taps) < 0.5, small, wide) * keep
 
 
+def division_of(dev):
+    """The division of core memory that ``with_plan`` uses."""
+    return IDEAL_OVERLAYS[0] if dev.core_ideal else Overlay()
+
+
 def with_plan(graph, device, *names):
     """Compile with the best tiling whose cover is called one of ``names`` for each layer that has one."""
     dev = load_device(device) if isinstance(device, str) else device
-    overlay = IDEAL_OVERLAYS[0] if dev.core_ideal else Overlay()
+    overlay = division_of(dev)
     terms = terms_from_keys(dev.keys())
 
     def choose(work: Workload):

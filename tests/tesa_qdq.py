@@ -13,12 +13,13 @@ from qdq_net import Array, QdqNet
 class PrunedNet:
     """A random network whose filters died in groups or alone, biases left; scales that saturate now and then.
 
-    ``odd``: activations with zero points other than 0 and 128, which run on the host.
+    ``odd``: activations with zero points other than 0 and 128, which run on the host. ``pixels``: images that much
+    wider and higher than 4 to 8.
     """
 
-    def __init__(self, seed: int, size: int = 6, odd: bool = False) -> None:
+    def __init__(self, seed: int, size: int = 6, odd: bool = False, pixels: int = 0) -> None:
         self.rng = np.random.default_rng([seed, 5])
-        self.pixels, self.odd = self.int(4, 9), odd
+        self.pixels, self.odd = self.int(4, 9) + pixels, odd
         self.net = QdqNet((1, self.one_of([3, 8, 16]), self.pixels, self.pixels), -4, seed, self.flip())
         self.images: list[tuple[str, int, int]] = [(self.net.input, self.net.shape[1], self.pixels)]
         self.shared: dict[tuple[int, ...], str] = {}

@@ -144,7 +144,8 @@ def _optimum_row(taps, narrow, costs):
     return float(result.fun)
 
 
-@pytest.mark.parametrize("seed", range(24))
+# 50496: five int4 taps, of which one has no partner and is best walked as a block (13 % above the optimum as a tap)
+@pytest.mark.parametrize("seed", [*range(120), 50496])
 def test_covers_are_exact_and_near_the_integer_optimum(seed):
     rng = np.random.default_rng(seed)
     shape = (int(rng.integers(1, 4)), int(rng.integers(1, 6)), *((1, 1), (3, 3), (1, 3))[seed % 3])

@@ -1,10 +1,36 @@
-"""The lattice, TesaMap, attaching; and the seventeen defects of the original (tesa.md section 8) as tests of ours."""
+"""The lattice, TesaMap, attaching; and the seventeen defects of the original (tesa.md section 8) as tests of ours.
+
+    row                                        test of this file, and where else it is looked at
+    1  the merge loses the width               test_defect_01..., test_meet_laws, test_meet_laws_of_tensors
+    2  overlap of blocks is not seen           test_defects_02_to_04..., test_plan_cover: the_checker_rejects...
+    3  ragged edges are never covered          test_defects_02_to_04..., test_gamma_view
+    4  several block sizes are not there       test_defects_02_to_04..., test_plan_cover: near_the_integer_optimum
+    5  rectangular masks are transposed        test_defect_05...
+    6  no import; assertions that always hold  test_defect_06...
+    7  bits: a count, then a width             test_defect_07..., test_formats_are_found_in_qdq_nodes
+    8  random numbers for weights              test_defect_08..., test_plan_equality, test_networks_equality
+    9  x - mean(x) loses all inputs            test_defect_09..., test_tesa_rules: rule_equals_scrambling
+    10 maxima lose what lost in the samples    test_defect_10..., test_tesa_rules: rule_equals_scrambling
+    11 saturation looks like a constant        test_defect_11..., test_tesa_rules: scrambling_reaches_the_whole_range
+    12 absolute thresholds                     test_defect_12...
+    13 softmax is right by accident            test_defect_13..., test_tesa_operators: attention
+    14 masks must be uniform over the batch    test_defect_14..., test_tesa_wide (batches)
+    15 one sign only                           test_defect_15...
+    16 gains are reported, not executed        test_defect_16..., test_plan_equality
+    17 constants are dropped                   test_defect_17..., test_tesa_eliminate: constants_...
+The four golden cases of section 2 are test_tesa_rules: golden_matmul.
+"""
 
 from __future__ import annotations
 
+import ast
+import importlib
+import inspect
+import pkgutil
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import tvm
 from hypothesis import given, settings
@@ -14,10 +40,13 @@ from tvm import relax
 import networks
 from qdq_net import QdqNet
 from test_tesa_eliminate import assert_equal, prune_filters
+from tvm_aie import tesa
+from tvm_aie.cli.progress import Progress
+from tvm_aie.cli.tesa import measure
+from tvm_aie.errors import ProgramError
 from tvm_aie.frontend import from_onnx
 from tvm_aie.quantize import quantize
 from tvm_aie.schedule import cover
-from tvm_aie.tesa import attribute
 from tvm_aie.tesa.attached import attach, attach_masks, attached_to
 from tvm_aie.tesa.attribute import Attribute, Code, TesaError, meet_elements, narrowest_code
 from tvm_aie.tesa.eliminate import eliminate_dead
@@ -55,8 +84,8 @@ def test_errors_are_reported() -> None:
         TesaError, match=r"conv1: two different constants for element \(0, 0\): pruned\(1\) and pruned\(2\)"
     ):
         one.meet(two, "conv1")
-    with pytest.raises(TesaError, match="numeric kinds"):
-        Attribute.uniform((2,), Code.INT16).meet(Attribute.uniform((2,), Code.BF16))
+    with pytest.raises(TesaError, match=r"numeric kinds that cannot be compared .*int16 and bf16 \(6 in all\)"):
+        Attribute.uniform((2, 3), Code.INT16).meet(Attribute.uniform((2, 3), Code.BF16))
     with pytest.raises(TesaError, match="shape"):
         one.meet(Attribute.uniform((3, 2)))
     assert one.meet(Attribute.uniform((2, 2), Code.INT4)).element((0, 1)) == "int4"
@@ -69,6 +98,20 @@ def test_gamma_view() -> None:
     assert np.array_equal(attr.gamma((8, 8)), [[False, True], [True, False]])
     assert attr.gamma((8, 8)).mean() >= 1 - attr.sparsity  # rounding to blocks never lowers the density
     assert Attribute.from_json(attr.to_json()) == attr
+
+
+@given(st.integers(0, 2**32), st.lists(st.sampled_from([1, 2, 7, 8, 9, 31]), min_size=1, max_size=4))
+@settings(max_examples=60, deadline=None)
+def test_gamma_of_any_block_shape(seed: int, block: list[int]) -> None:
+    """Against a loop over the blocks, ragged edges included."""
+    rng = np.random.default_rng(seed)
+    shape = tuple(int(n) for n in rng.choice([1, 7, 9, 17], len(block))) + (2,) * int(rng.integers(0, 2))
+    keep = rng.random(shape) < rng.choice([0.01, 0.1])
+    gamma = Attribute.pruned(shape, ~keep).gamma(tuple(block))
+    assert gamma.shape == tuple(-(-n // b) for n, b in zip(shape, block, strict=False))
+    for place in np.ndindex(gamma.shape):
+        part = keep[tuple(slice(i * b, (i + 1) * b) for i, b in zip(place, block, strict=True))]
+        assert gamma[place] == part.any()
 
 
 def test_map_prints_survives_and_serialises() -> None:
@@ -173,6 +216,53 @@ def test_attached_formats_are_met() -> None:
         attach(attach(mod, {"relu_1_QuantizeLinear": "uint4"}), {"relu_1_QuantizeLinear": "int16"})
 
 
+def test_passes_leave_the_module_as_it_was() -> None:
+    mod = from_onnx(quantize(networks.TINY["conv_relu"]()))
+    before = mod.script()
+    annotated = PropagateTesa()(attach(mod, {"data": "fp32"}))
+    eliminate_dead(mod)
+    assert mod.script() == before and len(TesaMap.of(annotated["main"]))
+    with pytest.raises(TesaError, match="run PropagateTesa first"):
+        TesaMap.of(mod["main"])
+
+
+@pytest.mark.parametrize("given", [None, [["a"]], {"a": 1}, object(), [[1, 2], [3]], np.float32(np.nan), [1j]])
+def test_what_is_no_mask_is_an_error(given: Any) -> None:
+    mod = from_onnx(quantize(networks.TINY["conv_relu"]()))
+    with pytest.raises(TesaError, match=r"data: .*mask"):
+        attach(mod, {"data": given})
+    for names in ({3: given}, [given]):
+        with pytest.raises(TesaError, match="dictionary by tensor name"):
+            attach(mod, names)  # type: ignore[arg-type]
+
+
+def test_formats_of_constants_hold_what_is_stored() -> None:
+    """A format narrows nothing: weights that do not fit it are an error, those that do may be said to."""
+    mod = from_onnx(quantize(networks.TINY["conv_relu"]()))
+    with pytest.raises(TesaError, match=r"w_0_DequantizeLinear: element .* which is not int4 .*--weight-bits 4"):
+        attach(mod, {"w_0_DequantizeLinear": "int4"})
+    keep = np.zeros((16, 1, 1, 1))
+    pruned = attach(mod, {"w_0_DequantizeLinear": keep})
+    assert attached_to(attach(pruned, {"w_0_DequantizeLinear": "int4"})["main"])["w_0_DequantizeLinear"].sparsity == 1
+    for values in (np.nan, np.inf):
+        with pytest.raises(TesaError):
+            attach(mod, {"n_relu_1": Attribute.pruned((1, 16, 9, 9), np.True_, values)})
+    with pytest.raises(TesaError, match="code 99"):
+        Attribute((2,), np.full(1, 99, np.uint8), np.zeros(1))
+
+
+@pytest.mark.parametrize("value", [0.25, 1.0, -3.0, 0.3])
+def test_constants_of_a_weight_are_taken_as_they_are(value: float) -> None:
+    """On the grid of the stored integers, beyond what those hold (int8 would wrap), and off the grid."""
+    mod = from_onnx(quantize(networks.TINY["conv_relu"]()))
+    attribute = Attribute.pruned((16, 3, 3, 3), (np.arange(16) == 5).reshape(16, 1, 1, 1), value)
+    mod = attach(mod, {"w_0_DequantizeLinear": attribute})
+    func = eliminate_dead(mod, 0)[0]["main"]
+    weights = [use.operand.array for use in propagate(func).weights.values() if use.operand.shape[2:] == (3, 3)]
+    assert len(weights) == 1 and weights[0] is not None
+    assert (weights[0] == np.float32(value)).all(axis=(1, 2, 3)).sum() == 1
+
+
 def test_impossible_constants_are_contradictions() -> None:
     mod = from_onnx(quantize(networks.TINY["conv_relu"]()))
     (name,) = [str(v.name) for v, _ in bindings_of(mod["main"]) if str(v.name) == "n_relu_1"]
@@ -250,9 +340,17 @@ def test_defect_05_rectangular_blocks_are_not_transposed() -> None:
 
 
 def test_defect_06_checks_are_errors_and_modules_import() -> None:
+    """Every module of the package imports; no assertion is a tuple, which is always true; wrong use is an error."""
+    for name in (f"tvm_aie.tesa.{m.name}" for m in pkgutil.iter_modules(tesa.__path__)):
+        source = inspect.getsource(importlib.import_module(name))
+        asserts = [node.test for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Assert)]
+        assert not any(isinstance(test, ast.Tuple) for test in asserts), name
     with pytest.raises(TesaError):
         Attribute.uniform((2, 2)).gamma((0, 8))
-    assert attribute.__doc__ and cover.__doc__
+    with pytest.raises(ProgramError):
+        cover.Cover(*(np.zeros(s, bool) for s in ((1, 1), (1, 1, 1, 1), (1, 1, 1, 1))), False).verify(
+            cover.Blocks.whole(np.ones((1, 1), bool), 1, 1)
+        )
 
 
 def test_defect_07_bits_is_the_width() -> None:
@@ -360,6 +458,21 @@ def test_defect_16_blocks_are_cleared_without_a_channel() -> None:
     second = next(iter(result.weights.values())).operand.array
     assert second is not None
     assert not second[:4].any()
+
+
+def test_defect_16_what_is_reported_is_executed(tmp_path: Any) -> None:
+    """Blocks that die while no channel goes (a residual keeps them all) are neither loaded nor computed."""
+    net = QdqNet((1, 16, 5, 5))
+    first = net.ints((16, 16, 1, 1), 1, 8)
+    first[:8] = 0
+    x = net.qdq(net.relu(net.conv(net.input, 16, 16, 1, we=-5, be=None, value=first)), -3)
+    y = net.qdq(net.conv(x, 16, 16, 3, we=-7, be=-5, pads=[1] * 4), -3)
+    onnx.save(net.model(net.qdq(net.op("Add", [x, y]), -2)), tmp_path / "net.onnx")
+    (done,) = eliminate_dead(from_onnx(str(tmp_path / "net.onnx")))[1].values()
+    assert not done.channels_removed and sum(f.weights_cleared for f in done.folded) > 1100  # of 16 x 8 x 9
+    gain = measure(tmp_path / "net.onnx", "aie2/wbs-1x1", Progress(quiet=True), check=True)
+    assert gain.equal and gain.weight_bytes < 0.7 * gain.weight_bytes_without
+    assert gain.cycles < gain.cycles_without
 
 
 def test_defect_17_constants_travel() -> None:

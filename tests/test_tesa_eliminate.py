@@ -57,7 +57,10 @@ def assert_equal(model: onnx.ModelProto, mod: Any, target: str = "llvm", seed: i
         assert np.allclose(mine, theirs, rtol=1e-5, atol=0) if ends_in_float else np.array_equal(mine, theirs)
 
 
-@pytest.mark.parametrize("name", networks.TINY)
+FEW = ("residual", "upsample_concat", "shuffle", "odd_7")
+
+
+@pytest.mark.parametrize("name", [n if n in FEW else pytest.param(n, marks=pytest.mark.slow) for n in networks.TINY])
 def test_pruned_networks(name: str, seed: int = 1) -> None:
     """On the array (numpy reference of the layer graph), elimination by blocks; and on LLVM by single channels."""
     model = quantize(prune_filters(networks.TINY[name](), seed))
@@ -179,6 +182,29 @@ def test_report_names_the_neighbour() -> None:
     assert any("24 input channels are constants" in c and first.name in c for c in second.causes)
     assert second.macs_after < second.macs and second.weight_bytes_after < second.weight_bytes
     assert "saved" in report.text() and second.input_bits == (8, 8)
+
+
+def test_report_names_the_guilty_alone() -> None:
+    """Of the layers in front of a concat only those with dead filters are named; what is constant because of the
+    user's mask on the input, or because one value is possible, is not said to be an empty filter."""
+    net = QdqNet((1, 8, 5, 5))
+    whole, half = net.ints((8, 8, 1, 1), 1, 8), net.ints((8, 8, 1, 1), 1, 8)
+    half[4:] = 0
+    low = np.full(8, -127, np.int8)
+    below = net.op("Conv", [net.input, net.weight(net.ints((8, 8, 1, 1), 1, 2), -7), net.weight(low, 0)],
+                   kernel_shape=[1, 1])  # fmt: skip
+    parts = [net.qdq(net.relu(net.conv(net.input, 8, 8, 1, we=-5, be=None, value=w)), -3) for w in (whole, half)]
+    parts.append(net.qdq(net.relu(below), -3))
+    x = net.op("Concat", parts, axis=1)
+    model = net.model(net.qdq(net.conv(net.qdq(x, -3), 24, 8, 1, we=-6, be=-6), 0))
+    rows = {row.name: row for row in explain_tesa(from_onnx(model)).rows}
+    names = list(rows)
+    (cause,) = [c for c in rows[names[-1]].causes if "input channels" in c]
+    assert "12 input channels are constants (12 zero)" in cause
+    assert cause.endswith(f"empty filters in {names[2]}; one value is possible behind {names[0]}"), cause
+    masked = attach(from_onnx(model), {"input": (np.arange(8) > 1).reshape(8, 1, 1)})
+    first = explain_tesa(masked).rows[0]
+    assert any("2 input channels are constants (2 zero): no layer wrote them" in c for c in first.causes)
 
 
 def test_composites_show_the_attribute() -> None:

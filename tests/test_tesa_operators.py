@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,12 +45,15 @@ def mask_of(result: Propagation, name: str) -> Array:
 
 
 def test_front_end_operators_have_a_rule_or_a_reason() -> None:
-    """All Relax operators in the source of TVM's ONNX importer, and those our own importer adds."""
-    source = inspect.getsource(onnx_frontend)
-    written = set(re.findall(r"relax\.op\.((?:nn\.|image\.|vision\.)?[a-z_][a-z_0-9]+)", source)) - {"nn", "image"}
+    """All Relax operators in the source of TVM's ONNX and PyTorch importers."""
+    torch = Path(onnx_frontend.__file__).parents[1] / "torch"
+    sources = [inspect.getsource(onnx_frontend), *(path.read_text() for path in sorted(torch.glob("*.py")))]
+    assert len(sources) >= 4
+    pattern = r"relax\.op\.((?:nn\.|image\.|vision\.)?[a-z_][a-z_0-9]+)"
+    written = {name for source in sources for name in re.findall(pattern, source)} - {"nn", "image"}
     known = {*load(), *CONSERVATIVE, *STRUCTURAL}
-    # names that are functions of Python and emit other operators
-    helpers = {"vision", "scatter", "broadcast_to_like"}
+    # names of modules, and functions of Python that emit other operators
+    helpers = {"vision", "scatter", "broadcast_to_like", "linear_algebra", "linear", "nn.relu6"}
     assert written - known - helpers == set()
     assert not set(load()) & set(CONSERVATIVE) and all(CONSERVATIVE.values())
 
@@ -267,6 +271,25 @@ def test_a_constant_on_the_edge_of_a_level_is_not_known() -> None:
     inside = facts_of(make, (2, 4), attached={"x0": Attribute.pruned((2, 4), np.True_, 1)})
     assert not edge.known.any()
     assert inside.known.all() and (inside.value == 2).all()
+
+
+@pytest.mark.parametrize("pixels", [(7, 7), (1, 8), (9, 31), (21, 20)])
+@pytest.mark.parametrize("pool", [lambda x, k: op.mean(x, [2, 3], keepdims=True), nn.avg_pool2d,
+                                  lambda x, k: nn.adaptive_avg_pool2d(x, (1, 1))])  # fmt: skip
+def test_the_mean_of_equal_constants_is_that_constant(pool: Any, pixels: tuple[int, int]) -> None:
+    """Found by seed 7100227 of the wide generator: 420 times 11, times 1/420, is more than 11, and 49 times 12.5,
+    times 1/49, is more than 12.5, which a quantisation rounds to 13. Libraries divide."""
+    held = np.arange(-64, 64, 0.5).reshape(1, -1, 1, 1)
+    shape = (1, held.size, *pixels)
+    given = {"x0": Attribute.pruned(shape, np.True_, held)}
+    scale, zero = relax.const(np.float32(1)), relax.const(np.int8(0))
+    mean = facts_of(lambda e, x: e(pool(x, pixels)), shape, attached=given)
+    assert mean.exact.all() and np.array_equal(mean.value, held)
+    func = function(lambda e, x: e(op.quantize(e(pool(x, pixels)), scale, zero, axis=1, out_dtype="int8")), shape)
+    result = propagate(func, given)
+    fact = result.fact(list(result.nodes)[-1])
+    (computed,) = run_tvm(relax.build(tvm.IRModule({"main": func}), "llvm"), np.broadcast_to(held, shape).astype("f4"))
+    assert np.array_equal(fact.value, np.rint(held)) and np.array_equal(computed, np.rint(held))
 
 
 def test_elimination_of_a_float_transformer_changes_nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import Any
 
@@ -13,11 +14,15 @@ from numpy_backend import run_tvm
 from tesa_field import missed
 from tesa_nets import RandomNet, check_sound, interpret, random_input
 from tesa_wide import IMAGE_OPS, VECTOR_OPS, WideNet
+from tvm_aie.tesa.attached import attach
+from tvm_aie.tesa.attribute import Attribute
 from tvm_aie.tesa.eliminate import eliminate_function
+from tvm_aie.tesa.facts import ELEMENT_LIMIT
+from tvm_aie.tesa.ir import bindings_of, is_tensor, shape_of
 from tvm_aie.tesa.propagation import propagate
 from tvm_aie.tesa.rules import RULES, Rule, conservative, load
 
-FAST, ALL, CHUNK = 200, 2200, 100
+FAST, ALL, CHUNK = 100, 2200, 100
 
 
 def check_seed(seed: int, llvm: bool = False) -> WideNet:
@@ -56,6 +61,27 @@ def test_sound_all(first: int) -> None:
         check_seed(seed)
 
 
+@pytest.mark.parametrize("first", [0, *(pytest.param(s, marks=pytest.mark.slow) for s in range(20, 400, 20))])
+def test_promises_are_kept(first: int) -> None:
+    """Attributes of network inputs (zeros and other constants): for inputs that keep them, no output changes."""
+    for seed in range(60_000 + first, 60_020 + first):
+        net, rng = WideNet(seed), np.random.default_rng([seed, 9])
+        held = {}
+        for param in net.func.params:
+            shape = shape_of(param)
+            sides = [[n if rng.random() < 0.5 else 1 for n in shape] for _ in range(2)]
+            mask, value = rng.random(sides[0]) < 0.5, rng.integers(-5, 6, sides[1]) * (rng.random() < 0.6)
+            held[str(param.name)] = np.broadcast_to(mask, shape), np.broadcast_to(value, shape)
+        attributes = {name: Attribute.pruned(m.shape, m, v) for name, (m, v) in held.items()}
+        func = attach(net.mod, attributes)["main"]
+        small = eliminate_function(func, seed % 3).func
+        for spread in (9, 20_000):
+            drawn = zip(held.values(), random_input(func, rng, spread), strict=True)
+            x = [np.where(mask, value, given).astype(given.dtype) for (mask, value), given in drawn]
+            pairs = zip(interpret(net.func, x), interpret(small, x), strict=True)
+            assert all(np.array_equal(a, b) for a, b in pairs), f"seed {seed}: an output changed"
+
+
 @pytest.mark.parametrize("seed", [*range(5), *(pytest.param(s, marks=pytest.mark.slow) for s in range(5, 60))])
 def test_sound_as_tvm_runs_it(seed: int) -> None:
     """The numpy forms are used by the rules too; TVM's own code is not."""
@@ -78,10 +104,15 @@ def test_generator_covers_the_operators() -> None:
 
 # ------------------------------------------------------------------------------------------- completeness
 def incomplete(seed: int) -> list[str]:
-    """What is kept although it is dead, in one network of each generator."""
+    """What is kept although it is dead, in one network of each generator.
+
+    Rarely (seed 21002878) a batch and a concat make a tensor that is followed per channel; then nothing is asked.
+    """
     found = []
     for net in (WideNet(seed, linear=True), RandomNet(10_000 + seed, size=6, linear=True)):
-        found += missed(net.func, propagate(net.func), seed)
+        tensors = [*net.func.params, *(v for v, _ in bindings_of(net.func) if is_tensor(v))]
+        if max(math.prod(shape_of(v)) for v in tensors) <= ELEMENT_LIMIT:
+            found += missed(net.func, propagate(net.func), seed)
     return found
 
 

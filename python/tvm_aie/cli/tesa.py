@@ -26,9 +26,10 @@ class Gain:
     def text(self) -> str:
         """Two lines for the command line."""
         saved = 1 - self.cycles / self.cycles_without
+        how = f"{saved:.1%} less" if saved >= 0 else f"{-saved:.1%} more"
         lines = [
             f"time on {self.device}: {self.cycles_without:,} cycles without propagation, {self.cycles:,} with it "
-            f"({saved:.1%} less) [emulated]",
+            f"({how}) [emulated]",
             f"weights loaded: {self.weight_bytes_without:,} bytes without, {self.weight_bytes:,} with it [emulated]",
         ]
         if self.equal is not None:

@@ -228,7 +228,7 @@ class Recurrence:
         self.o_pos = np.zeros((n, array.rows), np.int64)
         self.weights = _Weights(array, self.rates)
         self.load_ends: dict[tuple[int, int], Floats] = {}
-        self.stored: dict[str, float] = {}
+        self.stored: dict[str, tuple[tuple[int, int, float], ...]] = {}  # by storage: rows [first, last), end
         self.costs = costs_of(array)
         self.command = 0.0  # when the command processor is done with what came before
         self.begun = 0.0  # when the item before began
@@ -298,7 +298,7 @@ class Recurrence:
                     self.col.store_ends[c].append(end)
                     self.col.store_deaths[c].append(out.last_use)
                     last = max(last, end)
-            self.stored[out.storage] = last
+                    self.stored[out.storage] = (*self.stored.get(out.storage, ()), (lo, hi, end))
         return last
 
     def _load(self, i: int, ready: Floats) -> float:
@@ -308,7 +308,10 @@ class Recurrence:
         for index, k in self.loads_at.get(i, []):
             place = self.placement.items[index].inputs[k]
             storage = self.physical.storages[place.storage]
-            self.command = max(self.command, self.stored.get(place.storage, 0.0))
+            # The command processor waits for the stores of any of these rows.
+            for first, after, end in self.stored.get(place.storage, ()):
+                if any(first < b and a < after for a, b in place.rows):
+                    self.command = max(self.command, end)
             ends = np.zeros(self.array.cols)
             for c, (lo, hi) in enumerate(place.rows):
                 if hi > lo:

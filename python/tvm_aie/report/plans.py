@@ -79,6 +79,7 @@ def plan_text(rows: Sequence[PlanRow]) -> str:
     """The section of ``explain --tesa``."""
     lines = ["execution plan: pieces of each layer's weights (docs/tesa.md)", *(row.text() for row in rows)]
     before, after = sum(r.block_bytes for r in rows), sum(r.plan_bytes for r in rows)
-    saved = 1 - after / before if before else 0.0
-    lines.append(f"weights as whole blocks {before:,} bytes, as planned {after:,} ({saved:.1%} saved)")
+    change = 1 - after / before if before else 0.0  # lists and zeros cost bytes where they save cycles
+    how = f"{change:.1%} saved" if change >= 0 else f"{-change:.1%} more, for fewer estimated cycles"
+    lines.append(f"weights as whole blocks {before:,} bytes, as planned {after:,} ({how})")
     return "\n".join(lines)

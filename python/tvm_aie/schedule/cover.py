@@ -214,7 +214,32 @@ def _options(what: Blocks, costs: PieceCosts, allowed: Collection[str]) -> Itera
         kinds.append((np.asarray((narrow == total) & (mixed < costs.block)), what.narrow))
     for split, low in kinds:
         taken = np.asarray(live & split)[:, :, None, None]
-        yield Cover(np.asarray(live & ~split), what.taps & ~low & taken, low & taken, DENSE in allowed)
+        option = Cover(np.asarray(live & ~split), what.taps & ~low & taken, low & taken, DENSE in allowed)
+        yield option
+        if option.low.any():
+            yield _one_returned(option, costs)
+
+
+def _one_returned(cover: Cover, costs: PieceCosts) -> Cover:
+    """In each output block the listed block that costs least so is walked as a whole again.
+
+    An int4 tap without a partner is listed as int8, perhaps the only one of its output block, which pays for a segment
+    of its own; without its block all others pair.
+    """
+    low, taps = cover.low.sum(axis=3), cover.taps.sum(axis=(2, 3))  # (out, in, kh), (out, in)
+    rest = low.sum(axis=1, keepdims=True) - low  # of the output block, without this block
+    single = taps.sum(axis=1, keepdims=True) - taps + (rest % 2).sum(axis=2)
+    pairs = (rest // 2).sum(axis=2)
+    blocks = cover.blocks.sum(axis=1, keepdims=True) + 1
+    each = np.where(cover.dense & (blocks == cover.blocks.shape[1]), costs.dense, costs.block)
+    segments = (single > 0).astype(np.int64) + (pairs > 0)
+    cycles = blocks * each + single * costs.tap + pairs * costs.pair + segments * costs.segment
+    listed = (low > 0).any(axis=2) | (taps > 0)
+    back = np.zeros_like(listed)
+    row = np.flatnonzero(listed.any(axis=1))
+    back[row, np.where(listed, cycles, np.inf)[row].argmin(axis=1)] = True
+    stay = ~back[:, :, None, None]
+    return Cover(cover.blocks | back, cover.taps & stay, cover.low & stay, cover.dense)
 
 
 def best_cover(what: Blocks, costs: PieceCosts, allowed: Collection[str] = VARIANTS) -> Cover:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from tvm_aie.tesa.eliminate import EliminateDead, eliminate_dead
     from tvm_aie.tesa.propagation import PropagateTesa, propagate
     from tvm_aie.tesa.report import TesaReport, explain_tesa
+    from tvm_aie.tesa.scramble import automatic
     from tvm_aie.tesa.tesa_map import TesaMap
 
 _HOMES = {
@@ -21,6 +22,7 @@ _HOMES = {
     "TesaReport": "report",
     "attach": "attached",
     "attach_masks": "attached",
+    "automatic": "scramble",
     "eliminate_dead": "eliminate",
     "explain_tesa": "report",
     "propagate": "propagation",
@@ -35,6 +37,7 @@ __all__ = [
     "TesaReport",
     "attach",
     "attach_masks",
+    "automatic",
     "eliminate_dead",
     "explain_tesa",
     "propagate",

@@ -67,7 +67,15 @@ def _attribute(name: str, given: Given, shape: tuple[int, ...]) -> Attribute:
             known = ", ".join(c.name.lower() for c in Code if c.bits and c.kind)
             raise TesaError(f"{name}: unknown format '{given}'; there are {known}") from error
     try:
-        return Attribute.pruned(shape, np.asarray(given) == 0)
+        mask = np.asarray(given)
+    except ValueError as error:
+        raise TesaError(f"{name}: a mask is one array of numbers, not nested lists of different lengths") from error
+    if mask.dtype.kind not in "biuf":
+        raise TesaError(f"{name}: a mask holds numbers (0 = pruned), not {type(given).__name__} of {mask.dtype}")
+    if mask.dtype.kind == "f" and np.isnan(mask).any():
+        raise TesaError(f"{name}: the mask holds NaN, which says neither keep nor prune")
+    try:
+        return Attribute.pruned(shape, mask == 0)
     except TesaError as error:
         raise TesaError(f"{name}: {error}") from error
 
@@ -77,8 +85,10 @@ def attach(mod: Any, attributes: Mapping[str, Given]) -> Any:
 
     A keep-mask (0 = pruned; it broadcasts to the tensor) says that the pruned elements are zero: of a constant
     weight they are then taken as zero, of an activation the user vouches for it. A format name is a bound on what
-    is stored. Attaching twice takes the meet. Raises ``TesaError``: unknown name, shape, contradiction.
+    is stored. Attaching twice takes the meet. Raises ``TesaError``: unknown name, shape, no mask, contradiction.
     """
+    if not isinstance(attributes, Mapping) or not all(isinstance(name, str) for name in attributes):
+        raise TesaError("attributes are given as a dictionary by tensor name")
     mod = mod.clone()
     left, names = set(attributes), set[str]()
     for global_var, func in relax_functions(mod):
@@ -107,7 +117,6 @@ def attach_masks(mod: Any, path: str | Path) -> Any:
     path = Path(path)
     if not path.is_file():
         raise TesaError(f"{path}: no such file")
-    kind = "a JSON file of attributes" if path.suffix == ".json" else "an .npz file of masks"
     try:
         found: dict[str, Given] = {}
         if path.suffix == ".json":
@@ -116,7 +125,9 @@ def attach_masks(mod: Any, path: str | Path) -> Any:
             with np.load(path, allow_pickle=False) as masks:
                 found.update({name: masks[name] for name in masks.files})
     except (ValueError, OSError, AttributeError, TypeError, EOFError, BadZipFile, zlib.error) as error:
-        raise TesaError(f"{path}: not {kind} ({error or type(error).__name__})") from error
+        if path.suffix == ".json":
+            raise TesaError(f"{path}: not a JSON file of attributes ({error or type(error).__name__})") from error
+        raise TesaError(f"{path}: not an .npz file of masks") from error  # numpy's text is about trusting pickles
     for name, mask in found.items():
         if isinstance(mask, np.ndarray) and mask.dtype.kind not in "biuf":
             raise TesaError(f"{path}: {name} holds {mask.dtype}, a mask holds numbers (0 = pruned)")

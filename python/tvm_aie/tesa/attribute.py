@@ -152,6 +152,10 @@ class Attribute:
             pairs = list(zip(array.shape, self.shape, strict=False))
             if array.ndim != len(self.shape) or any(a not in (1, s) for a, s in pairs):
                 raise TesaError(f"an attribute of shape {array.shape} does not suit a tensor of shape {self.shape}")
+        if self.codes.size and int(self.codes.max()) >= len(Code):
+            raise TesaError(f"not an attribute: code {int(self.codes.max())}")
+        if np.isnan(self.values).any() and np.isnan(np.where(self.codes == Code.PRUNED, self.values, 0.0)).any():
+            raise TesaError("not an attribute: NaN is no constant")
 
     @staticmethod
     def uniform(shape: tuple[int, ...], code: Code = Code.NONPRUNED, value: float = 0.0) -> Attribute:
@@ -192,13 +196,14 @@ class Attribute:
 
     def _report(self, other: Attribute, codes: Codes, name: str) -> None:
         for bad in (Code.CONTRADICTION, Code.MIXED):
-            where = np.argwhere(codes == bad)
-            if not where.size:
+            where = np.broadcast_to(codes == bad, self.shape)
+            count = int(where.sum())
+            if not count:
                 continue
-            index = tuple(int(i) for i in where[0])
+            index = tuple(int(i) for i in np.unravel_index(int(where.argmax()), self.shape))
             mine, theirs = (a.element(index) for a in (self, other))
             kind = "two different constants" if bad == Code.CONTRADICTION else "numeric kinds that cannot be compared"
-            raise TesaError(f"{name}: {kind} for element {index}: {mine} and {theirs} ({len(where)} in all)")
+            raise TesaError(f"{name}: {kind} for element {index}: {mine} and {theirs} ({count:,} in all)")
 
     def element(self, index: tuple[int, ...]) -> str:
         """One element in words."""
@@ -262,8 +267,6 @@ class Attribute:
             codes, values = _unpack(data["codes"], np.uint8), _unpack(data["values"], np.float64)
         except (KeyError, ValueError, TypeError, zlib.error) as error:
             raise TesaError(f"not an attribute: {error}") from error
-        if codes.size and int(codes.max()) >= len(Code):
-            raise TesaError(f"not an attribute: code {int(codes.max())}")
         return Attribute(shape, codes, values)
 
 

@@ -110,6 +110,30 @@ class Propagation:
         for use in self.weights.values():
             if str(getattr(self.nodes[use.var].call.args[use.position], "name", "")) in self.constants.attached:
                 self.weight_attribute(use)
+        for var in self.constants.calls:
+            if str(var.name) in self.constants.attached:
+                self._check_stored(var, self.constants.attached[str(var.name)])
+
+    def _check_stored(self, var: Any, given: Attribute) -> None:
+        """An integer format attached to a constant must hold it: nothing is narrowed by a claim."""
+        from tvm_aie.tesa.quantised import integers_of
+
+        stored = integers_of(var, self.constants)
+        if stored is None:
+            return
+        for code in np.unique(given.codes):
+            if Code(int(code)).kind not in ("int", "uint"):
+                continue
+            least, most = dtype_range(Code(int(code)).name.lower())
+            here = np.broadcast_to(given.codes == code, given.shape)
+            outside = here & ((stored.values < least) | (stored.values > most))
+            if outside.any():
+                where = tuple(int(i) for i in np.argwhere(outside)[0])
+                hint = "; `tvm-aie sparsify --weight-bits 4` rounds them" if code == Code.INT4 else ""
+                raise TesaError(
+                    f"{var.name}: element {where} holds {stored.values[where]}, which is not "
+                    f"{Code(int(code)).name.lower()} ({int(outside.sum()):,} in all){hint}"
+                )
 
     def _met(self, var: Any, mine: Attribute) -> Attribute:
         """The meet with the format that the user attached; what is pruned was propagated already."""
@@ -224,7 +248,8 @@ class _Sweep:
             where = tuple(int(i) for i in np.argwhere(clash)[0])
             raise TesaError(f"{var.name}: two different constants for element {where}: attached and computed")
         held = _representable(given.values, fact.dtype)
-        outside = mask & ((given.values < fact.lo) | (given.values > fact.hi) | ~held) & ~np.isinf(given.values)
+        point = np.clip(given.values, -BIG, BIG)  # a float without bounds may be infinite
+        outside = mask & ((point < fact.lo) | (point > fact.hi) | ~held)
         if outside.any():
             where = tuple(int(i) for i in np.argwhere(outside)[0])
             limits = f" between {fact.lo.min():g} and {fact.hi.max():g}" if fact.hi.max() < BIG else ""
@@ -373,15 +398,23 @@ def propagate_module(mod: Any, fallback: Rule | None = None) -> dict[Any, Propag
 
 @tvm.transform.module_pass(opt_level=0, name="PropagateTesa")
 class PropagateTesa:
-    """Write the propagated attributes into the module: function attribute ``tesa``, readable by ``TesaMap.of``."""
+    """Write the propagated attributes into the module: function attribute ``tesa``, readable by ``TesaMap.of``.
+
+    ``fallback``: see ``propagate``; ``tesa.automatic`` measures the rule of an operator that has none.
+    """
+
+    def __init__(self, fallback: Rule | None = None) -> None:
+        """The rule of operators without one; default: conservative."""
+        self.fallback = fallback
 
     def transform_module(self, mod: Any, _context: Any) -> Any:
         """Annotate every Relax function."""
         from tvm_aie.tesa.tesa_map import TesaMap
 
-        for var, result in propagate_module(mod).items():
-            mod[var] = TesaMap.from_propagation(result).written_to(mod[var])
-        return mod
+        updated = mod.clone()  # the caller's module stays as it is
+        for var, result in propagate_module(mod, self.fallback).items():
+            updated[var] = TesaMap.from_propagation(result).written_to(mod[var])
+        return updated
 
 
 __all__ = ["Code", "Constants", "PropagateTesa", "Propagation", "WeightUse", "propagate", "propagate_module"]

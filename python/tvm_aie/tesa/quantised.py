@@ -89,15 +89,16 @@ def integers_of(expr: Any, constants: Constants) -> Integers | None:
 
 
 def _masked(expr: Any, constants: Constants) -> Integers | None:
-    """A constant with an attached attribute: its masked values, on the grid of the stored ones."""
+    """A constant with an attached attribute: its masked values, where all are integers of the stored kind."""
     bare = Constants({})
     bare.calls = constants.calls
     plain = integers_of(expr, bare)
     if plain is None:
         return None
     values = constants.array(expr).astype(np.float64) * math.ldexp(1.0, -(plain.exponent or 0))
-    rounded = np.rint(values)
-    return plain.with_values(rounded) if np.array_equal(rounded, values) else None
+    rounded, holds = np.rint(values), np.iinfo(plain.dtype)
+    inside = ((rounded >= holds.min) & (rounded <= holds.max)).all()
+    return plain.with_values(rounded) if inside and np.array_equal(rounded, values) else None
 
 
 def merged_bias(

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from tvm_aie.tesa.attribute import any_of, narrowest_code, storage_code
+from tvm_aie.tesa.attribute import Mask, any_of, narrowest_code, storage_code
 from tvm_aie.tesa.eliminate import Elimination, eliminate_function
+from tvm_aie.tesa.facts import Fact
 from tvm_aie.tesa.formats import weight_code
 from tvm_aie.tesa.ir import relax_functions, variables
 from tvm_aie.tesa.layers import Graph, Layer, layers_of
@@ -104,13 +105,14 @@ class _Neighbours:
 
     def __init__(self, graph: Graph, layers: Sequence[Layer]) -> None:
         self.graph = graph
-        self.names = {layer.use.var: layer.name for layer in layers}
+        self.layers = {layer.use.var: layer for layer in layers}
+        self.empty = {layer.use.var: int((~layer.matrix().any(axis=1)).sum()) for layer in layers}
 
-    def readers(self, layer: Layer) -> list[str]:
+    def readers(self, layer: Layer) -> list[Layer]:
         """Layers that read the output."""
         return self._walk([layer.use.var], lambda v: self.graph.users.get(v, []))
 
-    def writers(self, layer: Layer) -> list[str]:
+    def writers(self, layer: Layer) -> list[Layer]:
         """Layers that the input comes from."""
 
         def before(var: Any) -> list[Any]:
@@ -119,8 +121,20 @@ class _Neighbours:
 
         return self._walk([layer.call.args[0]], before, include_start=True)
 
-    def _walk(self, start: list[Any], step: Any, include_start: bool = False) -> list[str]:
-        found: list[str] = []
+    def end(self, layer: Layer, result: Propagation) -> Any:
+        """The tensor behind a layer's activation: the last one before readers part, join others or are layers."""
+        var = layer.use.var
+        while (after := self.graph.sole_user(var)) is not None:
+            joined = [v for v in variables(self.graph.values[after]) if v in result.facts and not v.same_as(var)]
+            if joined or after in self.layers or len(result.facts.get(after, ())) != 1:
+                break
+            if len(result.fact(after).shape) < 2:
+                break
+            var = after
+        return var
+
+    def _walk(self, start: list[Any], step: Any, include_start: bool = False) -> list[Layer]:
+        found: list[Layer] = []
         seen: set[Any] = set()
         todo = list(start) if include_start else [v for s in start for v in step(s)]
         while todo:
@@ -128,16 +142,43 @@ class _Neighbours:
             if var in seen:
                 continue
             seen.add(var)
-            if var in self.names:
-                found.append(self.names[var])
+            if var in self.layers:
+                found.append(self.layers[var])
             else:
                 todo += step(var)
         return found
 
 
-def _named(names: list[str]) -> str:
-    rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return (", ".join(names[:SHOWN]) + rest) if names else "the network's input"
+def _named(layers: Sequence[Layer]) -> str:
+    rest = f" and {len(layers) - SHOWN} more" if len(layers) > SHOWN else ""
+    return ", ".join(layer.name for layer in layers[:SHOWN]) + rest
+
+
+def _whole_channels(mask: Mask, channels: int) -> int:
+    """How many channels a mask covers in every place."""
+    axes = tuple(a for a in range(mask.ndim) if a != 1)
+    return int(np.broadcast_to(~any_of(~mask, axes), (channels,)).sum())
+
+
+def _constant_channels(fact: Fact) -> int:
+    """How many channels of a tensor are constants in every place."""
+    return _whole_channels(fact.known, fact.shape[1])
+
+
+def _origin(result: Propagation, layer: Layer, near: _Neighbours) -> str:
+    """Why input channels of a layer are constants: which writers made them so, and how."""
+    writers = near.writers(layer)
+    empty = [w for w in writers if near.empty[w.use.var]]
+    others = [w for w in writers if not near.empty[w.use.var]]
+    fixed = [w for w in others if _constant_channels(result.fact(w.use.var))]
+    bounded = [w for w in others if w not in fixed and _constant_channels(result.fact(near.end(w, result)))]
+    kinds = (
+        (empty, "empty filters in"),
+        (fixed, "constant outputs of"),
+        (bounded, "one value is possible behind"),
+    )
+    found = [f"{how} {_named(who)}" for who, how in kinds if who]
+    return "; ".join(found) or "no layer wrote them (the network's input, constants)"
 
 
 def _causes(result: Propagation, layer: Layer, near: _Neighbours) -> tuple[str, ...]:
@@ -146,17 +187,17 @@ def _causes(result: Propagation, layer: Layer, near: _Neighbours) -> tuple[str, 
     source = layer.call.args[0]
     if source in result.facts:
         fact = result.fact(source)
-        axes = tuple(a for a in range(len(fact.shape)) if a != 1)
-        constant = np.broadcast_to(~any_of(~fact.known, axes), (fact.shape[1],))
-        if constant.any():
-            zero = np.broadcast_to(~any_of(~fact.zero, axes), (fact.shape[1],))
-            kinds = f"{int(zero.sum())} zero" if zero.any() else "none zero"
-            writers = _named(near.writers(layer))
-            causes.append(f"{int(constant.sum())} input channels are constants ({kinds}): empty filters in {writers}")
+        constant = _constant_channels(fact)
+        if constant:
+            zero = _whole_channels(fact.zero, fact.shape[1])
+            kinds = f"{zero} zero" if zero else "none zero"
+            why = _origin(result, layer, near)
+            causes.append(f"{constant} input channels are constants ({kinds}): {why}")
     unread = ~channel_need(result, layer.use.var)
     empty = ~layer.matrix().any(axis=1)
     if (unread & ~empty).any():
-        causes.append(f"{int((unread & ~empty).sum())} output channels are not read by {_named(near.readers(layer))}")
+        readers = _named(near.readers(layer)) or "anything"
+        causes.append(f"{int((unread & ~empty).sum())} output channels are not read by {readers}")
     if empty.any():
         causes.append(f"{int(empty.sum())} of its own filters are empty")
     return tuple(causes)

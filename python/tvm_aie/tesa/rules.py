@@ -150,10 +150,18 @@ CONSERVATIVE = {
     "vision.all_class_non_max_suppression": "which elements are read is computed",
     "vision.roi_align": "which elements are read is computed",
     "vision.roi_pool": "which elements are read is computed",
+    # written by the PyTorch importer alone
+    "outer": "a product of vectors that no network so far computes",
+    "slice_scatter": "an assignment to a slice, not met in networks so far",
+    "index_tensor": "which elements are read is computed",
+    "index_put": "which elements are overwritten is computed",
+    "bucketize": "a search among computed boundaries",
+    "meshgrid": "a grid of coordinates, no activation",
+    "nn.nll_loss": "the loss of a training step",
 }
 # Operators that tensors do not flow through: of no operand, or about shapes.
-STRUCTURAL = {"zeros", "ones", "full", "arange", "eye", "eye_like", "shape_of", "size", "shape_to_tensor",
-              "tensor_to_shape"}  # fmt: skip
+STRUCTURAL = {"zeros", "ones", "full", "arange", "eye", "eye_like", "hamming_window", "shape_of", "size",
+              "shape_to_tensor", "tensor_to_shape", "assert_op", "null_value"}  # fmt: skip
 
 
 def unbroadcast(mask: Mask, shape: Shape) -> Mask:

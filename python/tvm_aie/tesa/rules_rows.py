@@ -222,8 +222,8 @@ def _reduce(node: Node) -> list[Fact]:
     full = [np.broadcast_to(a, [x.shape[i] if i in axes else n for i, n in enumerate(a.shape)])
             for a in np.broadcast_arrays(*x.arrays())]  # fmt: skip
     function: Callable[..., Values] = {"max": np.max, "min": np.min}.get(node.name, np.sum)
-    over = 1 / count if node.name == "mean" else 1.0
-    value, lo, hi = (function(full[i], axis=axes, keepdims=True) * over for i in (1, 3, 4))
+    over = count if node.name == "mean" else 1  # divided, as the libraries do: times 1 / count is another number
+    value, lo, hi = (function(full[i], axis=axes, keepdims=True) / over for i in (1, 3, 4))
     exact = all_of(full[2], axes, True)
     if function is np.sum:
         magnitude = abs(np.where(full[0], full[1], 0.0)).sum(axis=axes, keepdims=True)
@@ -234,7 +234,7 @@ def _reduce(node: Node) -> list[Fact]:
             exact = exact & (magnitude <= math.ldexp(1.0, min(1000, 24 + unit)))
             if node.name == "mean":  # dividing a multiple of the count is exact; anything else rounds
                 exact = exact & (full[1].max(axis=axes, keepdims=True) == full[1].min(axis=axes, keepdims=True))
-            room = 1e-5 * np.maximum(abs(full[3]), abs(full[4])).sum(axis=axes, keepdims=True) * over
+            room = 1e-5 * np.maximum(abs(full[3]), abs(full[4])).sum(axis=axes, keepdims=True) / over
             lo, hi = np.where(lo != 0, lo - room, lo), np.where(hi != 0, hi + room, hi)
     lo, hi = np.clip(lo, -BIG, BIG), np.clip(hi, -BIG, BIG)
     arrays = [_reduced(node, a, axes) for a in (known, np.where(known, value, 0.0), exact, lo, hi)]
