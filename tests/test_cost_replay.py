@@ -9,11 +9,13 @@ pytest.importorskip("psutil")
 from tuning_nets import residual_graph, small_graph
 from tvm_aie.cost.analytic import item_terms
 from tvm_aie.cost.features import NAMES, feature_vector, message_rates
-from tvm_aie.cost.learned import rank_correlation
+from tvm_aie.cost.learned import LearnedModel, rank_correlation
 from tvm_aie.cost.replay import _calls, replay
 from tvm_aie.device import load_device
 from tvm_aie.pipeline import compile_graph
 from tvm_aie.tune import bench
+from tvm_aie.tune.network import network_of
+from tvm_aie.tune.search import portable
 from tvm_aie.tune.space import space_of
 
 NPU1 = load_device("npu1")
@@ -67,3 +69,32 @@ def test_where_commands_are_free_the_closed_form_is_the_estimate():
     tiling = next(iter(space_of(work, wbs).points.values()))
     x = dict(zip(NAMES, feature_vector(work, tiling, wbs), strict=True))
     assert x["replayed"] == 0 and x["log_estimate"] == pytest.approx(np.log(item_terms(work, tiling, wbs).estimate))
+
+
+@pytest.mark.slow
+def test_ranks_over_whole_spaces_of_layers_that_the_shipped_model_was_not_trained_on():
+    """Random schedules of ResNet-50's layers; the model that ships was trained on random layers."""
+    from tuning_nets import resnet50
+
+    rng, model = np.random.default_rng(5), LearnedModel.pretrained(NPU1)
+    ranks, losses = [], []
+    for density, count in ((0.5, 3), (1.0, 4)):
+        works = [work for work, _ in network_of(resnet50(density), NPU1)[0].distinct().values()]
+        left = count
+        for work in (portable(works[i]) for i in rng.permutation(len(works))):
+            tilings = [t for t in map(space_of(work, NPU1).points.get, space_of(work, NPU1).order) if calls(t) <= 150]
+            if len(tilings) < 14 or not left:
+                continue
+            left -= 1
+            chosen = [tilings[i] for i in rng.permutation(len(tilings))[:14]]
+            truth = np.array([bench.emulate(work, t, NPU1) for t in chosen])
+            guess = model.predict(work, chosen, NPU1)
+            ranks.append(rank_correlation(guess, truth))
+            losses.append(truth[int(np.argmin(guess))] / truth.min() - 1)
+    print(f"rank {np.round(ranks, 3)}, mean {np.mean(ranks):.3f}; loss of the predicted best {np.round(losses, 3)}")
+    assert np.mean(ranks) >= 0.95 and np.mean(losses) <= 0.03
+
+
+def calls(t):
+    """Kernel calls of the busiest core."""
+    return t.n_pass * t.n_x * max(n for _, n in t.bands) * t.n_ck
