@@ -107,12 +107,14 @@ class _Call:
 
 
 def replay(work: Workload, tiling: Tiling, device: Device, rates: Rates) -> Replay | None:
-    """None where it cannot be said: too many messages, or no order of the commands."""
+    """None where it cannot be said: too many messages, rows out of reach, or no order of the commands."""
     most = max(n for _, n in tiling.bands)
     bands = [n for (_, n), rows in zip(tiling.bands, work.rows, strict=True) if rows]
     kinds = {n: _calls(work.geometry, tiling, n, most) for n in set(bands)}
     n_steps = max(map(len, kinds.values()))
     if n_steps > MOST_STEPS:
+        return None
+    if not _within_reach(work):
         return None
     span = LONG if n_steps > LONG_STEPS else SHORT
     try:
@@ -125,6 +127,19 @@ def replay(work: Workload, tiling: Tiling, device: Device, rates: Rates) -> Repl
 @lru_cache(maxsize=8)
 def _static(array: Array) -> tuple[Bd, ...]:
     return build_overlay(array).bds
+
+
+def _within_reach(work: Workload) -> bool:
+    """Whether every column finds the rows that it reads at home or next door, if the input is split evenly."""
+    item, _, _ = _item(work)
+    shares, geo = item.inputs[0].rows, work.geometry
+    for c, (first, last) in enumerate(item.out_rows):
+        if last > first:
+            lo, hi = geo.rows_in(first, last - first)
+            begin, end = shares[max(c - 1, 0)][0], shares[min(c + 1, len(shares) - 1)][1]
+            if lo * geo.row_step < begin or (hi - 1) * geo.row_step >= end:
+                return False
+    return True
 
 
 def _item(work: Workload) -> tuple[WorkItem, list[Operand], Storage]:
