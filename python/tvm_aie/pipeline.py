@@ -8,6 +8,7 @@ from functools import partial
 from math import inf
 
 from tvm_aie.cost.estimate import Estimate, estimate
+from tvm_aie.cost.refine import refine
 from tvm_aie.device import Device, load_device
 from tvm_aie.emit.counting import ItemCounter
 from tvm_aie.emit.emitter import Emitter, MemtileMap, memtile_map, opcode_bytes_estimate
@@ -24,7 +25,7 @@ from tvm_aie.plan.siblings import Groups, sibling_groups
 from tvm_aie.schedule.cover import DENSE, INT4, INT16, LIST, VARIANTS, Blocks, Mask
 from tvm_aie.schedule.division import best_divisions
 from tvm_aie.schedule.geometry import DEFAULT_OVERLAY, IDEAL_OVERLAYS, Geometry, Overlay
-from tvm_aie.schedule.grid import Grid, choose, grids, least
+from tvm_aie.schedule.grid import Grid, choose, grids, least, shortlist
 from tvm_aie.schedule.terms import terms_from_keys
 from tvm_aie.schedule.tiling import Counter, Tiling, search
 
@@ -75,7 +76,8 @@ class Moves:
     pool over the columns (``memory.placement``); ``runs``: layers depth-first where what lies between them does not fit
     (``memory.depth_first``); ``chains``: messages and items share descriptors and tasks (``emit.transfers``,
     ``emit.commands``); ``divisions``: core memory is divided for the network (``schedule.division``);
-    ``balance``: output blocks in an order in which core rows have equal work (``plan.balance``).
+    ``balance``: output blocks in an order in which core rows have equal work (``plan.balance``);
+    ``refine``: of nearly equal tilings the one that the recurrence over messages finds fastest (``cost.refine``).
     ``always``: pools and siblings without asking the estimate.
     """
 
@@ -88,6 +90,7 @@ class Moves:
     chains: bool = True
     divisions: bool = True
     balance: bool = True
+    refine: bool = True
     always: bool = False
 
 
@@ -359,24 +362,40 @@ def _schedule(
 ) -> Plan:
     """The best plan by estimate, over the divisions of core memory; the first failure if there is none."""
     shared = _Shared(given=given)
-    if overlay is not None:
-        return _best([_Planner(device, overlay, fused, moves, shared)])
     if not device.core_ideal:
-        return _best([_Planner(device, Overlay(), fused, moves, shared)])
-    if not moves.divisions:
-        return _best([_Planner(device, IDEAL_OVERLAYS[0], fused, moves, shared)])
-    first, failure = None, None
-    for option in IDEAL_OVERLAYS:
+        return _best([_Planner(device, overlay or Overlay(), fused, moves, shared)])
+    if overlay is not None:
+        options: Sequence[Overlay] = [overlay]
+    elif not moves.divisions:
+        options = IDEAL_OVERLAYS[:1]
+    else:
+        first = _first([_Planner(device, option, fused, moves, shared) for option in IDEAL_OVERLAYS])
+        options = best_divisions(partial(_tiled_cycles, first, shared), MOST_DIVISIONS)
+    plan = _best([_Planner(device, option, fused, moves, shared) for option in options])
+    return _refined(plan, shared) if moves.refine else plan
+
+
+def _first(planners: Sequence[_Planner]) -> Plan:
+    """The first plan that there is; the first failure if there is none."""
+    failure: InfeasibleError | None = None
+    for planner in planners:
         try:
-            first = next(_plans(_Planner(device, option, fused, moves, shared), first=True))
-            break
+            return next(_plans(planner, first=True))
         except InfeasibleError as error:
             failure = failure or error
-    if first is None:
-        assert failure is not None
-        raise failure
-    options = best_divisions(partial(_tiled_cycles, first, shared), MOST_DIVISIONS)
-    return _best([_Planner(device, option, fused, moves, shared) for option in options])
+    assert failure is not None
+    raise failure
+
+
+def _refined(plan: Plan, shared: _Shared) -> Plan:
+    """The plan with other tilings of nearly equal cycles where the recurrence finds them faster."""
+    searches = _Searches(shared.grids)
+    others = partial(searches.others, plan.array, physical=plan.physical, packed=plan.packed)
+    tilings, times = refine(plan.array, plan.physical, plan.placement, plan.tilings, plan.packed, others)
+    return replace(plan, tilings=tilings, estimate=times) if times.total < plan.cycles else plan
+
+
+MOST_TRIED = 5  # tilings of an item
 
 
 MOST_DIVISIONS = 4  # that get a placement and an estimate
@@ -468,6 +487,14 @@ class _Searches:
             grids = self._grids(key, array, work, VARIANTS)
             self.best[key] = least(grids, array.overlay) if grids else _searched(array, work, VARIANTS).cycles
         return self.best[key]
+
+    def others(
+        self, array: Array, item: WorkItem, physical: PhysicalGraph, packed: dict[str, PackedConv]
+    ) -> list[Tiling]:
+        """Other tilings of an item than the best, of nearly equal cycles."""
+        work = workload(array, item, physical, packed)
+        grids = self._grids(_key(item, physical, VARIANTS), array, work, VARIANTS)
+        return shortlist(grids, array.overlay, MOST_TRIED)[1:] if grids else []
 
     def _grids(self, key: _Key, array: Array, work: Workload, variants: frozenset[str]) -> tuple[Grid, ...] | None:
         """None where the search walks its candidates one by one."""

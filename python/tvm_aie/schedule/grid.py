@@ -290,3 +290,24 @@ def choose(options: Sequence[Grid], ov: Overlay) -> Tiling | None:
     if best is None:
         return None
     return replace(best[2].tiling(best[1], ov), alternatives=tuple(plans.items()))
+
+
+def shortlist(options: Sequence[Grid], ov: Overlay, count: int, within: float = 1.15) -> list[Tiling]:
+    """The best tilings of different kinds (output blocks per pass, input cut or not), at most ``within`` the best.
+
+    At most ``count``, the best of all among them, the best first.
+    """
+    limit = least(options, ov) * within
+    found: dict[tuple[int, bool, bool, str], tuple[float, int, Grid]] = {}
+    for grid in options:
+        end = int(np.searchsorted(grid.bound, limit, "right"))
+        part = grid.candidates.take(slice(0, end))
+        times = np.where(grid._fits(part, ov), grid._cycles(part, ov), inf)
+        for k in np.argsort(times, kind="stable").tolist():
+            if times[k] > limit:
+                break
+            kind = int(part.nob[k]), bool(part.n_ck[k] > 1), bool(part.resident[k]), grid.load.cover.name
+            if kind not in found or times[k] < found[kind][0]:
+                found[kind] = float(times[k]), k, grid
+    best = sorted(found.values(), key=lambda entry: entry[0])[:count]
+    return [grid.tiling(k, ov) for _, k, grid in best]

@@ -1,0 +1,96 @@
+"""Among tilings that the closed form finds nearly equal, take those with which the network's recurrence is fastest.
+
+The closed form of ``schedule.estimate`` sees averages. Messages differ: the last pass may have fewer output blocks, the
+chunks of a block-sparse weight differ in work, weights run ahead from item to item. ``cost.estimate`` sees all that but
+is too slow for a search. So the search leaves a short list per item, and one walk over the network tries each entry in
+the state that the items before leave behind. Greedy: an item's choice is the one with which it is complete first.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from tvm_aie.cost.commands import costs_of, message_commands
+from tvm_aie.cost.estimate import Estimate, Recurrence, opcode_words
+from tvm_aie.cost.item_load import ItemLoad, item_load, rates_of
+from tvm_aie.emit.overlay import Array
+from tvm_aie.emit.weights import PackedConv, item_weights
+from tvm_aie.memory.placement import Placement, WorkItem
+from tvm_aie.plan.physical import PhysicalGraph
+from tvm_aie.schedule.tiling import Tiling
+
+MOST_STEPS = 30_000  # kernel calls of all tilings that are tried, about 2 s
+Key = tuple[object, ...]
+
+
+def _key(item: WorkItem) -> Key:
+    """Items with equal keys have one tiling."""
+    return item.members, tuple(b - a for a, b in item.out_rows), item.in_place
+
+
+def _steps(tiling: Tiling) -> int:
+    """Kernel calls of a core."""
+    return tiling.n_pass * tiling.n_x * max(n for _, n in tiling.bands) * tiling.n_ck
+
+
+def refine(
+    array: Array,
+    physical: PhysicalGraph,
+    placement: Placement,
+    tilings: Sequence[Tiling],
+    packed: dict[str, PackedConv],
+    shortlist: Callable[[WorkItem], Sequence[Tiling]],
+    most_steps: int = MOST_STEPS,
+) -> tuple[tuple[Tiling, ...], Estimate]:
+    """Tilings and their estimate; ``shortlist``: of an item, other tilings than the one that it has."""
+    rates, costs = rates_of(array), costs_of(array)
+
+    def load(item: WorkItem, tiling: Tiling) -> ItemLoad:
+        control = message_commands(array, physical, item, tiling, costs)
+        weights = item_weights(item, physical, packed)
+        return item_load(array, rates, item, physical.layers[item.layer], tiling, weights, control)
+
+    options = _options(placement.items, tilings, shortlist, most_steps)
+    run = Recurrence(array, physical, placement, opcode_words(array, physical, placement, tilings))
+    settled: dict[Key, tuple[Tiling, ItemLoad]] = {}
+    chosen, times = [], []
+    for i, (item, tiling) in enumerate(zip(placement.items, tilings, strict=True)):
+        key = _key(item)
+        tried = [settled[key]] if key in settled else [(t, load(item, t)) for t in (tiling, *options.get(key, ()))]
+        trials = []
+        for _, work in tried:
+            state = run.copy()
+            trials.append((state, state.advance(i, work)))
+        best = min(range(len(tried)), key=lambda k: float(trials[k][0].o_end.max()))
+        run, time = trials[best]
+        settled[key] = tried[best]
+        chosen.append(tried[best][0])
+        times.append(time)
+    return tuple(chosen), Estimate(tuple(times), run.finish(times[-1]))
+
+
+def _options(
+    items: Sequence[WorkItem],
+    tilings: Sequence[Tiling],
+    shortlist: Callable[[WorkItem], Sequence[Tiling]],
+    most_steps: int,
+) -> dict[Key, tuple[Tiling, ...]]:
+    """What is tried for each key: the items with most cycles first, until the steps are used up."""
+    first: dict[Key, tuple[WorkItem, Tiling]] = {}
+    cycles: Counter[Key] = Counter()
+    for item, tiling in zip(items, tilings, strict=True):
+        first.setdefault(_key(item), (item, tiling))
+        cycles[_key(item)] += round(tiling.cycles)
+    out = {}
+    left = most_steps
+    for key, _ in cycles.most_common():
+        item, tiling = first[key]
+        left -= _steps(tiling)
+        tried = []
+        for option in shortlist(item):
+            if _steps(option) <= left:
+                left -= _steps(option)
+                tried.append(option)
+        out[key] = tuple(tried)
+    return out
