@@ -136,8 +136,13 @@ class Prepared:
     chains: bool = True  # see ``Moves``
 
 
-def prepare(graph: LayerGraph, device: Device | str = "npu1", decisions: Decisions = UNTUNED) -> Prepared:
-    """The stages before tilings are chosen; ``finish`` may be called on the result many times."""
+def prepare(
+    graph: LayerGraph, device: Device | str = "npu1", decisions: Decisions = UNTUNED, given: Chooser | None = None
+) -> Prepared:
+    """The stages before tilings are chosen; ``finish`` may be called on the result many times.
+
+    ``given``: tilings that are known and need no search; None for a workload: search.
+    """
     dev = load_device(device) if isinstance(device, str) else device
     graph.verify()
     # residual adds and per-channel constants run in the epilogue of the convolution before them
@@ -145,7 +150,7 @@ def prepare(graph: LayerGraph, device: Device | str = "npu1", decisions: Decisio
     fused.verify()
     # pools run inside convolutions and siblings share an item where that is faster by estimate; channels have places
     # in blocks of 8, weights are mmul tiles, each tensor has a home, and each item fits its cores
-    plan = _schedule(dev, decisions.overlay, fused, decisions.moves)
+    plan = _schedule(dev, decisions.overlay, fused, decisions.moves, given)
     return Prepared(graph, dev, plan, decisions.moves.chains)
 
 
@@ -247,6 +252,7 @@ class _Shared:
 
     graphs: dict[tuple[PoolPair, ...], tuple[PhysicalGraph, dict[str, PackedConv]]] = field(default_factory=dict)
     grids: dict[_Key, tuple[Grid, ...] | None] = field(default_factory=dict)
+    given: Chooser | None = None  # see ``prepare``
 
 
 class _Planner:
@@ -254,7 +260,7 @@ class _Planner:
 
     def __init__(self, device: Device, overlay: Overlay, fused: LayerGraph, moves: Moves, shared: _Shared) -> None:
         self.device, self.overlay, self.fused, self.moves = device, overlay, fused, moves
-        self.searches = _Searches(shared.grids)
+        self.searches = _Searches(shared.grids, shared.given)
         self.graphs = shared.graphs
 
     def plan(self, pools: tuple[PoolPair, ...], wanted: Callable[[str], bool], runs: bool = True) -> Plan:
@@ -297,7 +303,8 @@ def _plans(planner: _Planner, first: bool = False) -> Iterator[Plan]:
     pairs = pool_pairs(planner.fused) if planner.moves.pools else ()
     together = list(attempt(pairs, lambda _: True))
     yield from together
-    if together and first:
+    alone = not (planner.moves.pools or planner.moves.siblings or planner.moves.runs)  # there is no other plan
+    if together and (first or alone):
         return
     if not together or together[0].placement.runs:
         yield from attempt(pairs, lambda _: True, False)
@@ -350,9 +357,11 @@ def _place(array: Array, physical: PhysicalGraph, groups: Groups, moves: Moves) 
     return array, _offset(placement, layout.heap_base), layout
 
 
-def _schedule(device: Device, overlay: Overlay | None, fused: LayerGraph, moves: Moves) -> Plan:
+def _schedule(
+    device: Device, overlay: Overlay | None, fused: LayerGraph, moves: Moves, given: Chooser | None = None
+) -> Plan:
     """The best plan by estimate, over the divisions of core memory; the first failure if there is none."""
-    shared = _Shared()
+    shared = _Shared(given=given)
     if not device.core_ideal:
         return _best([_Planner(device, overlay or Overlay(), fused, moves, shared)])
     if overlay is not None:
@@ -394,6 +403,8 @@ MOST_DIVISIONS = 4  # that get a placement and an estimate
 
 def _best(planners: Sequence[_Planner]) -> Plan:
     """The best plan by estimate; the first failure if there is none."""
+    if len(planners) == 1:
+        return min(_plans(planners[0]), key=lambda p: p.cycles)
     found: list[tuple[float, int]] = []
     failure: InfeasibleError | None = None
     for k, planner in enumerate(planners):
@@ -446,6 +457,7 @@ class _Searches:
     """Sub-volume searches of one division of core memory, each done once. ``grids``: of all divisions together."""
 
     grids: dict[_Key, tuple[Grid, ...] | None]
+    given: Chooser | None = None
     tilings: dict[_Key, Tiling] = field(default_factory=dict)
     best: dict[_Key, float] = field(default_factory=dict)
 
@@ -461,8 +473,9 @@ class _Searches:
         key = _key(item, physical, variants)
         if key not in self.tilings:
             work = workload(array, item, physical, packed)
-            grids = self._grids(key, array, work, variants)
-            found = choose(grids, array.overlay) if grids else None
+            found = self.given(work) if self.given else None
+            if found is None and (grids := self._grids(key, array, work, variants)):
+                found = choose(grids, array.overlay)
             self.tilings[key] = found or _searched(array, work, variants)
         return self.tilings[key]
 

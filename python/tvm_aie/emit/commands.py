@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 from itertools import islice
+from math import inf
+from typing import Any
 
 from tvm_aie.device import Device
 from tvm_aie.emit.overlay import Array
@@ -95,14 +97,18 @@ MARGIN = 1.0
 LAST_TASK_CYCLES = 6000.0
 
 
+_Content = tuple[Any, ...]  # fields of a descriptor without its tile and number: tuples compare faster than ``Bd``
+
+
 @dataclass
 class _Pool:
     """Free descriptors of a tile's pool, oldest first, what each still holds, and the channels that share it."""
 
     free: deque[int]
     size: int
-    content: dict[int, Bd] = field(default_factory=dict)
+    content: dict[int, _Content] = field(default_factory=dict)
     members: list[Channel] = field(default_factory=list)
+    changes: int = 0  # tasks pushed or retired
 
 
 class CommandBuilder:
@@ -121,12 +127,13 @@ class CommandBuilder:
         self._clock = _Clock(array.device, body)
         self.bds: list[Bd] = []
         self.commands: list[Command] = []
-        self._rows: dict[Bd, int] = {}
+        self._rows: dict[tuple[int, int, _Content], int] = {}
         self._work: dict[Channel, list[Work]] = {}
         self._next: dict[Channel, int] = {}
         self._flights: dict[Channel, deque[_Flight]] = {}
         self._pools: dict[tuple[int, range], _Pool] = {}
         self._pool_of: dict[Channel, _Pool] = {}
+        self._refused: dict[Channel, tuple[int, Position]] = {}  # state of the pool and limit at which it was
         self._taken = {(b.tile, b.bd_id) for b in reserved}
         self._marked = -1
 
@@ -136,8 +143,11 @@ class CommandBuilder:
         tasks.append(work)
         return len(tasks)
 
-    def schedule(self) -> None:
-        """Issue all commands, by ``key``; a task that is wanted early is left for later while it would not fit."""
+    def schedule(self, limit: float = inf) -> bool:
+        """Issue all commands, by ``key``; a task that is wanted early is left for later while it would not fit.
+
+        False: given up, since the processor would not be done within ``limit`` estimated cycles.
+        """
         for channel in self._work:
             self._flights[channel] = deque()
             self._next[channel] = 0
@@ -150,7 +160,7 @@ class CommandBuilder:
         starts = [(tasks[0].start, i, channel) for i, (channel, tasks) in enumerate(self._work.items())]
         heapify(wanted)
         heapify(starts)
-        while wanted:
+        while wanted and self._clock.now < limit:
             frontier = starts[0][0]
             blocked = []
             while True:
@@ -158,16 +168,16 @@ class CommandBuilder:
                 _, i, channel = entry
                 work = self._work[channel][self._next[channel]]
                 ahead = work.start > frontier
-                limit = min(frontier, self._clock.complete())
-                if self._fits(work, limit, ahead):
+                upto = min(frontier, self._clock.complete())
+                if self._fits(work, upto, ahead):
                     break
                 if not ahead:
-                    limit = frontier
-                    if self._fits(work, limit, ahead):
+                    upto = frontier
+                    if self._fits(work, upto, ahead):
                         break
                     raise ProgramError(f"item {frontier[0]}: {len(work.chain)} descriptors are not to be had")
                 blocked.append(entry)
-            self._push(work, limit)
+            self._push(work, upto)
             at = self._next[channel] = self._next[channel] + 1
             if at < len(self._work[channel]):
                 following = self._work[channel][at]
@@ -178,6 +188,12 @@ class CommandBuilder:
             self._clock.pushed(starts[0][0][0] if starts else len(self._clock.body))
             for entry in blocked:
                 heappush(wanted, entry)
+        return not wanted
+
+    @property
+    def work(self) -> Mapping[Channel, Sequence[Work]]:
+        """The tasks of each channel in their order."""
+        return self._work
 
     @property
     def end(self) -> float:
@@ -197,10 +213,20 @@ class CommandBuilder:
 
     def _fits(self, work: Work, limit: Position, ahead: bool) -> bool:
         """Whether the task can be pushed after waiting only for tasks that end by ``limit``."""
+        pool = self._pool_of[work.channel]
+        # A task that was refused is asked for again after every push; most of those were in other pools.
+        state = (pool.changes, limit)
+        if ahead and self._refused.get(work.channel) == state:
+            return False
+        found = self._has_room(pool, work, limit, ahead)
+        if ahead and not found:
+            self._refused[work.channel] = state
+        return found
+
+    def _has_room(self, pool: _Pool, work: Work, limit: Position, ahead: bool) -> bool:
         busy = sum(1 for f in self._flights[work.channel] if f.end > limit)
         if busy >= self.array.device.queue_depth:
             return False
-        pool = self._pool_of[work.channel]
         held = [(f.end, len(f.bds)) for m in pool.members for f in self._flights[m]]
         if sum(n for end, n in held if end > limit) + len(work.chain) > pool.size:
             return False
@@ -244,6 +270,7 @@ class CommandBuilder:
             ids.append(following)
         self._clock.push(sum(1 for f in flights if f.end > self._clock.complete()) == 0)
         flights.append(_Flight(work.end, self._next[work.channel] + 1, tuple(ids)))
+        pool.changes += 1
         self.commands.append(Push(Task(tile, direction, ch, following, work.repeat), work.item))
 
     def _new_pool(self, tile: int, ids: range) -> _Pool:
@@ -252,32 +279,20 @@ class CommandBuilder:
 
     def _write(self, tile: int, pool: _Pool, t: BdTemplate, following: int) -> int:
         """Number of a descriptor with this content; written unless a free one still holds it."""
-        bd = Bd(
-            tile,
-            -1,
-            t.shape.mem,
-            t.base,
-            t.shape.dims,
-            t.shape.pads,
-            t.wrap,
-            t.step,
-            t.acquire,
-            t.release,
-            following,
-            t.control,
-        )
+        place = t.shape.mem, t.base, t.shape.dims, t.shape.pads
+        content = (*place, t.wrap, t.step, t.acquire, t.release, following, t.control)
         if t.wrap == 1:
             for number in pool.free:
-                if pool.content.get(number) == bd:
+                if pool.content.get(number) == content:
                     pool.free.remove(number)
                     return number
         number = pool.free.popleft()
-        pool.content[number] = bd
-        final = replace(bd, bd_id=number)
-        row = self._rows.get(final)
+        pool.content[number] = content
+        key = (tile, number, content)
+        row = self._rows.get(key)
         if row is None:
-            row = self._rows[final] = len(self.bds)
-            self.bds.append(final)
+            row = self._rows[key] = len(self.bds)
+            self.bds.append(Bd(tile, number, *content))
         self.commands.append(WriteBd(row))
         self._clock.write()
         return number
@@ -296,7 +311,9 @@ class CommandBuilder:
         tile, direction, ch = channel
         self.commands.append(Wait(tile, direction, ch, flight.number))
         self._clock.wait(flight.end)
-        self._pool_of[channel].free.extend(reversed(flight.bds))
+        pool = self._pool_of[channel]
+        pool.free.extend(reversed(flight.bds))
+        pool.changes += 1
 
 
 # Items of one chain start within this many estimated cycles: a chain's descriptors are free only when all of it ran.
@@ -339,3 +356,39 @@ def _joins(before: Work, work: Work, first: bool, how: Joining) -> bool:
         most = 0 if work.start in how.cuts else most + EXCESS
     span = sum(how.body[before.start[0] : work.start[0]])
     return len(before.chain) + len(work.chain) <= most and span <= CHAIN_CYCLES
+
+
+# Items shorter than this (estimated cycles) end before the next item's outputs are pushed; those go ahead of them.
+# About the time of a push and two descriptors for each of 16 output channels. Chosen by emulation on npu1.
+AHEAD_BELOW = 20000.0
+# Positions within an item that are just before or after another.
+EPSILON = 1e-6
+
+
+def column_chains(
+    inputs: Sequence[Work],
+    outputs: Sequence[Sequence[Work]],
+    how: Joining,
+    longest: int,
+    junk: Sequence[tuple[int, int]],
+) -> Iterator[Work]:
+    """The tasks of a column as chains: of the activations, and per core row of the outputs.
+
+    ``longest``: most descriptors of a chain of outputs; ``junk``: area of each row. Outputs are wanted before the item
+    ahead of theirs starts: a push onto an idle channel costs six times a push onto a busy one (command processor,
+    docs/device-keys.md), and while an item's outputs wait on the same channels, these are busy.
+    """
+    gates: dict[int, Position] = {}  # item -> start of the task that brings its first activations
+    for work in join(inputs, how):
+        for item in range(work.start[0] + (work.start[1] > 0), work.end[0] + (work.end[1] > 0)):
+            gates.setdefault(item, work.start)
+        yield work
+    for r, tasks in enumerate(outputs):
+        first = longest * (r + 1) // len(outputs)  # staggered: not all chains of a pool end together
+        for work in join(tasks, Joining(how.body, longest, first, junk[r])):
+            before = work.start[0] - 1
+            if before in gates:
+                item, place = gates[before]
+                key = (item, place + (-EPSILON if how.body[before] < AHEAD_BELOW else EPSILON))
+                work = replace(work, key=min(key, work.start))
+            yield work

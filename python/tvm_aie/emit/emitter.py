@@ -6,9 +6,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from math import inf
 
 from tvm_aie.emit import opcodes, weights
-from tvm_aie.emit.commands import Channel, CommandBuilder, Joining, Position, Work, join
+from tvm_aie.emit.commands import EPSILON, Channel, CommandBuilder, Joining, Position, Work, column_chains, join
 from tvm_aie.emit.overlay import (
     LOAD_DONE,
     LOAD_GO,
@@ -46,12 +47,7 @@ from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.schedule.order import PASSES_INSIDE
 from tvm_aie.schedule.tiling import Tiling
 
-# Items shorter than this (estimated cycles) end before the next item's outputs are pushed; those go ahead of them.
-# About the time of a push and two descriptors for each of 16 output channels. Chosen by emulation on npu1.
-AHEAD_BELOW = 20000.0
 ALIGN = 64
-# Positions within an item that are just before or after another.
-EPSILON = 1e-6
 # Most descriptors of a chain that serves several items: of activations, of outputs. Short chains free their
 # descriptors earlier, long ones are fewer.
 CHAINS = ((10, 6), (14, 6), (8, 6), (6, 4))
@@ -150,6 +146,9 @@ class Emitter:
         # of items that share weights and tiling; the weights are kept, so that their ids stay theirs
         self.weight_streams: dict[tuple[int, Tiling, int], bytes] = {}
         self.streamed: list[weights.PackedConv] = []
+        # messages of items that are alike (a layer repeated for tuning): their number, ring position, tasks
+        self.input_cuts: dict[tuple[object, ...], tuple[int, int, list[DmaTask]]] = {}
+        self.output_cuts: dict[tuple[object, ...], tuple[int, int, list[DmaTask]]] = {}
         for item in placement.items:
             for operand, place in enumerate(item.inputs):
                 if place.loaded:
@@ -253,19 +252,14 @@ class Emitter:
             acquire: LockUse | None = None
             n = 1
             if _height(item.out_rows[c]):
-                operands = [Operand(p, self.graph.storages[p.storage]) for p in item.inputs]
-                messages = input_messages(self.array, item, tiling, operands, c)
-                n = len(messages)
+                column = self.columns[c]
                 if tiling.aligned:  # behind the prologue every message finds its place
-                    tasks = tasks_of(messages, self.array.device, self.unroll_a)
+                    n, _, tasks = self._input_tasks(item, tiling, c, None)
                     head, acquire = self._prologue(item.index, c, words, tiling.a_slots, tasks[0].repeat == 1)
-                    self.columns[c].a_pos += n * tiling.a_slots
+                    column.a_pos += n * tiling.a_slots
                 else:
                     head, _ = self._prologue(item.index, c, words, 1, False)
-                    column, ov = self.columns[c], self.array.overlay
-                    junk = partial(filler, self.array, c)
-                    messages, column.a_pos = place_in_ring(messages, column.a_pos, ov.a_slots, ov.a_slot, junk)
-                    tasks = tasks_of(messages, self.array.device, self.unroll_a)
+                    n, column.a_pos, tasks = self._input_tasks(item, tiling, c, column.a_pos)
             else:
                 head, _ = self._prologue(item.index, c, words, 1, False)
             if acquire:
@@ -277,6 +271,22 @@ class Emitter:
             # Positions are shares of the item: columns may cut it into different numbers of messages.
             for t in tasks:
                 self._add(channel, at, t, (at, t.first / n), (at, (t.last + 1) / n))
+
+    def _input_tasks(
+        self, item: WorkItem, tiling: Tiling, c: int, position: int | None
+    ) -> tuple[int, int, list[DmaTask]]:
+        """(activation messages of a column, ring position after them, tasks); no ``position``: each finds its place."""
+        key = (id(tiling), item.geometry, item.inputs, item.out_rows[c], c, position)
+        if key not in self.input_cuts:
+            ov = self.array.overlay
+            operands = [Operand(p, self.graph.storages[p.storage]) for p in item.inputs]
+            messages, after = input_messages(self.array, item, tiling, operands, c), 0
+            if position is not None:
+                junk = partial(filler, self.array, c)
+                messages, after = place_in_ring(messages, position, ov.a_slots, ov.a_slot, junk)
+            self.input_cuts[key] = len(messages), after, tasks_of(messages, self.array.device, self.unroll_a)
+        n, after, tasks = self.input_cuts[key]
+        return n, after, list(tasks)
 
     def _add(self, channel: Channel, item: int, task: DmaTask, start: Position, end: Position) -> None:
         """Append a task of the activation or output channels, which ``_add_memtile_tasks`` joins and hands over."""
@@ -302,21 +312,17 @@ class Emitter:
                         commands.add(work)
             self._add_memtile_tasks(commands, a_chain, o_chain)
             try:
-                commands.schedule()
+                done = commands.schedule(best.end if best else inf)
             except ProgramError as error:
                 failure = error
             else:
-                best = commands if best is None or commands.end < best.end else best
+                best = commands if done and (best is None or commands.end < best.end) else best
         if best is None:
             raise failure
         return best
 
     def _add_memtile_tasks(self, commands: CommandBuilder, a_chain: int, o_chain: int) -> None:
-        """Join the tasks of each channel into chains; output tasks are wanted before the item ahead of theirs starts.
-
-        A push onto an idle channel costs six times a push onto a busy one (command processor, docs/device-keys.md).
-        While an item's outputs wait on the same channels, these are busy.
-        """
+        """Join the tasks of each channel into chains."""
         body = [t.body for t in self.tilings]
         a_channels = [(self.array.memtile(c), Dir.MM2S, self.array.a_mm2s) for c in range(self.array.cols)]
         # The column with the most descriptors decides where chains are cut: columns run in step, as weights are shared.
@@ -324,23 +330,12 @@ class Emitter:
         how = Joining(body, a_chain, a_chain, (self.mt.opcode_base, FILLER_WORDS))
         cuts = frozenset(w.start for w in join(self.tasks[busiest], how))
         for c, a_channel in enumerate(a_channels):
-            chains = join(self.tasks[a_channel], replace(how, cuts=cuts) if a_chain else how)
-            gates: dict[int, Position] = {}  # item -> start of the task that brings its first activations
-            for work in chains:
-                for item in range(work.start[0] + (work.start[1] > 0), work.end[0] + (work.end[1] > 0)):
-                    gates.setdefault(item, work.start)
+            rows = range(self.array.rows)
+            outputs = [self.tasks.get((self.array.memtile(c), Dir.S2MM, self.array.o_s2mm(r)), []) for r in rows]
+            junk = [(self._junk(r), self.mt.junk_bytes // 4) for r in rows]
+            mine = replace(how, cuts=cuts) if a_chain else how
+            for work in column_chains(self.tasks[a_channel], outputs, mine, o_chain, junk):
                 commands.add(work)
-            for r in range(self.array.rows):
-                channel = (self.array.memtile(c), Dir.S2MM, self.array.o_s2mm(r))
-                first = o_chain * (r + 1) // self.array.rows  # staggered: not all chains of a pool end together
-                joining = Joining(body, o_chain, first, (self._junk(r), self.mt.junk_bytes // 4))
-                for work in join(self.tasks.get(channel, []), joining):
-                    before = work.start[0] - 1
-                    if before in gates:
-                        item, place = gates[before]
-                        key = (item, place + (-EPSILON if body[before] < AHEAD_BELOW else EPSILON))
-                        work = replace(work, key=min(key, work.start))
-                    commands.add(work)
 
     def _emit_outputs(self, item: WorkItem, tiling: Tiling) -> None:
         """Output tasks of all columns, in order of the ring positions that they keep."""
@@ -354,26 +349,15 @@ class Emitter:
 
     def _column_outputs(self, item: WorkItem, tiling: Tiling, c: int) -> None:
         """Output tasks of a column. The last task of each row releases O_DONE, per message while that fits a lock."""
-        storages = [self.graph.storages[out.storage] for out in item.outputs]
         column = self.columns[c]
         mt = self.array.memtile(c)
         rows: list[tuple[int, list[DmaTask]]] = []
         counts: list[int] = []
         for r in range(self.array.rows):
-            messages = output_messages(self.array, item, tiling, storages, c, r, self._junk(r), self.mt.junk_bytes)
-            if not messages:
-                continue
-            ov = self.array.overlay
-            sink = partial(self._sink, c, r)
-            skip = -column.o_pos[r] % tiling.o_slots if tiling.aligned else 0
-            position = (column.o_pos[r] + skip) % ov.o_slots
-            messages, column.o_pos[r] = place_in_ring(messages, position, ov.o_slots, ov.o_slot, sink)
-            tasks = tasks_of(messages, self.array.device, self.unroll_o)
-            if skip:
-                chain = tuple(BdTemplate(*piece) for piece in sink(skip * ov.o_slot // 4))
-                tasks.insert(0, DmaTask(0, -1, chain, 1))
-            rows.append((r, tasks))
-            counts.append(len(messages))
+            n, tasks = self._output_tasks(item, tiling, c, r)
+            if n:
+                rows.append((r, tasks))
+                counts.append(n)
         o_done = sum(tasks[-1].repeat for _, tasks in rows)
         single = o_done > self.array.device.lock_max
         column.o_done[item.index] = len(rows) if single else o_done
@@ -382,11 +366,35 @@ class Emitter:
         for (r, tasks), count in zip(rows, counts, strict=True):
             # A row with fewer blocks lacks the last passes: of the item, or of each piece when passes are inside.
             n = count if tiling.order == PASSES_INSIDE else max(counts)
-            for t in _release_at_end(tasks, done, single, self._junk(r)):
+            for t in release_at_end(tasks, done, single, self._junk(r)):
                 # The junk that realigns the ring needs the first activations, where the core takes those first.
                 begin, end = t.first / n + 2 * EPSILON, (t.last + 1) / n
                 start, end_at = ((at, begin), (at, end)) if t.last >= 0 else ((at, 0.0), (at, EPSILON))
                 self._add((mt, Dir.S2MM, self.array.o_s2mm(r)), at, t, start, end_at)
+
+    def _output_tasks(self, item: WorkItem, tiling: Tiling, c: int, r: int) -> tuple[int, list[DmaTask]]:
+        """(output messages of a core, tasks); junk that realigns its ring goes first."""
+        column, ov = self.columns[c], self.array.overlay
+        storages = [self.graph.storages[out.storage] for out in item.outputs]
+        places = tuple(
+            (o.address, o.rows[c], o.first, o.blocks, o.buffer_blocks, s.width, s.pixel_bytes)
+            for o, s in zip(item.outputs, storages, strict=True)
+        )
+        position = column.o_pos[r]
+        key = (id(tiling), item.geometry, places, item.out_rows[c], c, r, position)
+        if key not in self.output_cuts:
+            sink = partial(self._sink, c, r)
+            messages = output_messages(self.array, item, tiling, storages, c, r, self._junk(r), self.mt.junk_bytes)
+            skip = -position % tiling.o_slots if tiling.aligned and messages else 0
+            position = (position + skip) % ov.o_slots
+            messages, position = place_in_ring(messages, position, ov.o_slots, ov.o_slot, sink)
+            tasks = tasks_of(messages, self.array.device, self.unroll_o)
+            if skip:
+                chain = tuple(BdTemplate(*piece) for piece in sink(skip * ov.o_slot // 4))
+                tasks.insert(0, DmaTask(0, -1, chain, 1))
+            self.output_cuts[key] = len(messages), position, tasks
+        n, column.o_pos[r], tasks = self.output_cuts[key]
+        return n, list(tasks)
 
     def _junk(self, r: int) -> int:
         """Address of the junk area of core row ``r``."""
@@ -644,7 +652,7 @@ def _height(rows: tuple[int, int]) -> int:
     return max(0, rows[1] - rows[0])
 
 
-def _release_at_end(tasks: list[DmaTask], use: LockUse, single: bool, junk: int) -> list[DmaTask]:
+def release_at_end(tasks: list[DmaTask], use: LockUse, single: bool, junk: int) -> list[DmaTask]:
     """The last task releases ``use`` with each of its messages, or, if ``single``, with the very last one only.
 
     The release is at the end of the data; what follows goes to ``junk``.

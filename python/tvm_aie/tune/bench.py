@@ -19,7 +19,7 @@ import numpy as np
 
 from tvm_aie.device import Device
 from tvm_aie.errors import InfeasibleError, ProgramError, TvmAieError
-from tvm_aie.pipeline import Decisions, Moves, Prepared, Workload, finish, prepare
+from tvm_aie.pipeline import Chooser, Decisions, Moves, Prepared, Workload, finish, prepare
 from tvm_aie.plan.graph import (
     Add,
     AvgDivisor,
@@ -157,7 +157,14 @@ def build(work: Workload, tiling: Tiling, device: Device) -> bytes:
 
     Raises ``TvmAieError`` when the tiling cannot be built.
     """
-    prepared = _prepared(_Key(work, device))
+    prepared = _prepared(_Key(work, device, tiling))
+    program = finish(prepared, _chooser(work, tiling), estimated=False).program
+    first = next(i for i, layer in enumerate(prepared.graph.layers) if layer.name == "layer0")
+    return _HEADER.pack(_MAGIC, first) + bytes(program.to_bytes())
+
+
+def _chooser(work: Workload, tiling: Tiling) -> Chooser:
+    """``tiling`` for every repetition."""
 
     def choose(other: Workload) -> Tiling | None:
         if not other.layer.startswith("layer"):
@@ -166,9 +173,7 @@ def build(work: Workload, tiling: Tiling, device: Device) -> bytes:
             raise InfeasibleError(f"layer {work.layer} alone", 1, 0, "equal workloads", ("tune it in its network",))
         return tiling
 
-    program = finish(prepared, choose, estimated=False).program
-    first = next(i for i, layer in enumerate(prepared.graph.layers) if layer.name == "layer0")
-    return _HEADER.pack(_MAGIC, first) + bytes(program.to_bytes())
+    return choose
 
 
 def run(artefact: bytes) -> float:
@@ -209,10 +214,10 @@ def same_shape(a: Workload, b: Workload) -> bool:
 
 
 class _Key:
-    """A workload on a device as cache key, Gamma included."""
+    """A workload on a device as cache key, Gamma included. ``tiling``: any of its tilings, no part of the key."""
 
-    def __init__(self, work: Workload, device: Device) -> None:
-        self.work, self.device = work, device
+    def __init__(self, work: Workload, device: Device, tiling: Tiling) -> None:
+        self.work, self.device, self.tiling = work, device, tiling
         gamma = b"" if work.live is None else np.packbits(work.live).tobytes()
         fine = b"" if work.blocks is None else np.packbits([work.blocks.taps, work.blocks.narrow]).tobytes()
         shares = work.rows, work.n_rows, work.in_place
@@ -228,7 +233,8 @@ class _Key:
 @lru_cache(maxsize=64)
 def _prepared(key: _Key) -> Prepared:
     """The graph of a workload, ready for a tiling. All repetitions share one weight: its messages are made once."""
-    prepared = prepare(bench_graph(key.work), key.device, Decisions(key.work.overlay, moves=ALONE))
+    decisions = Decisions(key.work.overlay, moves=ALONE)
+    prepared = prepare(bench_graph(key.work), key.device, decisions, _chooser(key.work, key.tiling))
     packed = prepared.plan.packed
     first = packed.get("layer0")
     if first is None:

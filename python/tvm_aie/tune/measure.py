@@ -5,17 +5,22 @@ from __future__ import annotations
 import shutil
 import struct
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tvm.ir.utils import derived_object
 from tvm.s_tir import meta_schedule as ms
 
+from tvm_aie.cost.learned import Floats
+from tvm_aie.device import Device
 from tvm_aie.errors import TvmAieError
+from tvm_aie.pipeline import Workload
+from tvm_aie.schedule.tiling import Tiling
 from tvm_aie.tune import bench
-from tvm_aie.tune.search import Session
+from tvm_aie.tune.search import Session, feature_rows, portable
 from tvm_aie.tune.stub import noted_values
 
 TIMEOUT_SECONDS = 120.0
@@ -28,6 +33,7 @@ class Workers:
 
     def __init__(self, count: int) -> None:
         """Processes start with the first job."""
+        self.count = count
         self._pool: Any = None
         if count:
             from tvm.support.popen_pool import PopenPoolExecutor
@@ -44,6 +50,20 @@ class Workers:
         except Exception as error:
             future.set_exception(error)
         return future
+
+    def map(self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """``function`` of each tuple of arguments, in order."""
+        jobs = [self.submit(function, *arguments) for arguments in calls]
+        return [job.result() for job in jobs]
+
+    def features(self, work: Workload, tilings: Sequence[Tiling], device: Device) -> list[Floats]:
+        """``search.feature_rows`` by all processes."""
+        parts = [tilings[k :: self.count] for k in range(self.count)] if self.count and len(tilings) > 1 else [tilings]
+        jobs = [self.submit(feature_rows, portable(work), part, device) for part in parts if part]
+        out: list[Floats] = [np.zeros(0)] * len(tilings)
+        for k, job in enumerate(jobs):
+            out[k :: len(jobs)] = job.result()
+        return out
 
 
 @derived_object
@@ -73,7 +93,7 @@ class EmulatorBuilder(ms.builder.PyBuilder):  # type: ignore[misc]
             elif point is None:
                 jobs.append((path, "a schedule of other knobs"))
             else:
-                arguments = (space.work, space.points[point], self.session.device, str(path))
+                arguments = (portable(space.work), space.points[point], self.session.device, str(path))
                 jobs.append((path, self.workers.submit(bench.build_file, *arguments)))
         return [_build_result(path, job) for path, job in jobs]
 

@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+import pickle
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from tvm.s_tir import meta_schedule as ms
@@ -87,8 +91,7 @@ def chooser(device: Device, tilings: Mapping[str, Tiling]) -> Chooser:
 
 def compile_with(network: Network, spaces: Mapping[str, Space], choice: Choice, estimated: bool = True) -> Compiled:
     """Compile with a choice; everything else takes the default, without searching again."""
-    tilings = {key: space.points[choice.get(key, space.default)] for key, space in spaces.items()}
-    return finish(network.prepared, chooser(network.device, tilings), estimated)
+    return finish(network.prepared, chooser(network.device, tilings_of(spaces, choice)), estimated)
 
 
 @dataclass(frozen=True)
@@ -112,42 +115,89 @@ def select(
     budget: int,
     report: Callable[[int, float], None] = lambda n, best: None,
     untuned: float | None = None,
+    evaluate: Evaluate | None = None,
+    width: int = 1,
 ) -> Selection:
     """Coordinate descent over the layers, largest expected gain first, each layer's best candidates first.
 
     At most ``budget`` networks are emulated. ``untuned``: emulated cycles of a compile without records, when the
-    network has another plan than that.
+    network has another plan than that. ``evaluate``, ``width``: as for ``plan.choose_plan``.
     """
+    evaluate = evaluate or (lambda choices: [choice_cycles(network, tilings_of(spaces, c)) for c in choices])
     best_choice: Choice = {}
-    best = cycles_of(compile_with(network, spaces, {}))
+    (best,) = evaluate([{}])
     untuned = best if untuned is None else untuned
     used = 1
-
-    def attempt(choice: Choice) -> None:
-        nonlocal best, best_choice, used
-        used += 1
-        try:
-            cycles = cycles_of(compile_with(network, spaces, choice, estimated=False))
-        except TvmAieError:
-            return
-        if cycles < best:
-            best, best_choice = cycles, choice
-        report(used, best)
-
     firsts = {key: found[0] for key, found in candidates.items() if found and gains.get(key, 0.0) > 0}
     if firsts and budget > used:
-        attempt(dict(firsts))
-    order = sorted(candidates, key=lambda k: (-gains.get(k, 0.0), k))
+        (cycles,) = evaluate([firsts])
+        used += 1
+        if cycles < best:
+            best, best_choice = cycles, firsts
+        report(used, best)
+    pending = deque(_attempts(spaces, candidates, gains))
     tried: set[tuple[str, Values]] = set()
+    while pending and used < budget:
+        batch: list[tuple[str, Values]] = []
+        while pending and len(batch) < min(width, budget - used):
+            key, point = pending.popleft()
+            if point == best_choice.get(key, spaces[key].default):
+                if any(k == key for k, _ in batch):  # it is not, if one of those is better
+                    pending.appendleft((key, point))
+                    break
+            elif (key, point) not in tried and (key, point) not in batch:
+                batch.append((key, point))
+        choices: list[Choice] = [{**best_choice, key: point} for key, point in batch]
+        improved = ""
+        for n, cycles in enumerate(evaluate(choices)):
+            if improved not in ("", batch[n][0]):
+                pending.extendleft(reversed(batch[n:]))
+                break
+            used += 1
+            tried.add(batch[n])
+            if cycles < best:
+                best, best_choice, improved = cycles, choices[n], batch[n][0]
+            report(used, best)
+    return Selection(network.graph.name, best_choice, untuned, min(best, untuned), used, best < untuned)
+
+
+Evaluate = Callable[[Sequence[Choice]], list[float]]
+
+
+def _attempts(
+    spaces: Mapping[str, Space], candidates: Mapping[str, Sequence[Values]], gains: Mapping[str, float]
+) -> Iterator[tuple[str, Values]]:
+    """A few candidates of each layer in turn, and its default."""
+    order = sorted(candidates, key=lambda k: (-gains.get(k, 0.0), k))
     for depth in range(0, 1 + max((len(c) for c in candidates.values()), default=0), PER_PASS):
         for key in order:
             for point in (*candidates[key][depth : depth + PER_PASS], spaces[key].default):
-                if used >= budget:
-                    break
-                if point != best_choice.get(key, spaces[key].default) and (key, point) not in tried:
-                    tried.add((key, point))
-                    attempt({**best_choice, key: point})
-    return Selection(network.graph.name, best_choice, untuned, min(best, untuned), used, best < untuned)
+                yield key, point
+
+
+def tilings_of(spaces: Mapping[str, Space], choice: Choice) -> dict[str, Tiling]:
+    """Tilings by workload key; what is not chosen takes the default."""
+    return {key: space.points[choice.get(key, space.default)] for key, space in spaces.items()}
+
+
+def choice_cycles(network: Network, tilings: Mapping[str, Tiling]) -> float:
+    """Emulated cycles of the network with these tilings; infinite where they do not work together."""
+    try:
+        return cycles_of(finish(network.prepared, chooser(network.device, tilings), estimated=False))
+    except TvmAieError:
+        return float("inf")
+
+
+@lru_cache(maxsize=2)
+def _stored(path: str) -> Network:
+    network = pickle.loads(Path(path).read_bytes())
+    assert isinstance(network, Network)
+    return network
+
+
+def stored_cycles(path: str, tilings: Mapping[str, Tiling]) -> float:
+    """``choice_cycles`` of a network that was pickled to ``path``. For worker processes."""
+    return choice_cycles(_stored(path), tilings)
 
 
 def commit(database: Any, network: Network, spaces: Mapping[str, Space], selection: Selection, target: Any) -> None:

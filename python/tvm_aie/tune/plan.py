@@ -9,7 +9,8 @@ decision per knob under the network's key. A further choice of this kind (how a 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -95,26 +96,43 @@ def plan_of(knobs: tuple[PlanKnob, ...], choice: Mapping[str, int]) -> Decisions
 
 
 def choose_plan(
-    graph: LayerGraph, device: Device, budget: int, report: Callable[[int, float], None] = lambda n, best: None
+    graph: LayerGraph,
+    device: Device,
+    budget: int,
+    report: Callable[[int, float], None] = lambda n, best: None,
+    evaluate: Evaluate | None = None,
+    width: int = 1,
 ) -> tuple[PlanChoice, float, int]:
-    """(best choice, its emulated cycles, networks emulated) by coordinate descent over the knobs."""
+    """(best choice, its emulated cycles, networks emulated) by coordinate descent over the knobs.
+
+    ``evaluate``: cycles of the network under some plans, ``width`` at a time; the outcome does not depend on it: what
+    was tried beside an improvement is tried again on top of it.
+    """
     knobs = plan_knobs(graph, device)
     best_choice: PlanChoice = {}
-    best, used = _cycles(graph, device, plan_of(knobs, {})), 1
-    for knob in knobs:
-        for place in range(1, len(knob.values)):
-            if used >= budget:
+    evaluate = evaluate or (lambda plans: [plan_cycles(graph, device, plan) for plan in plans])
+    (best,) = evaluate([plan_of(knobs, {})])
+    used = 1
+    pending = deque((knob, place) for knob in knobs for place in range(1, len(knob.values)))
+    while pending and used < budget:
+        batch = [pending.popleft() for _ in range(min(width, len(pending), budget - used))]
+        choices = [{**best_choice, knob.name: place} for knob, place in batch]
+        improved = ""
+        for n, cycles in enumerate(evaluate([plan_of(knobs, choice) for choice in choices])):
+            if improved not in ("", batch[n][0].name):
+                pending.extendleft(reversed(batch[n:]))
                 break
-            choice = {**best_choice, knob.name: place}
-            cycles = _cycles(graph, device, plan_of(knobs, choice))
             used += 1
             if cycles < best:
-                best, best_choice = cycles, choice
+                best, best_choice, improved = cycles, choices[n], batch[n][0].name
             report(used, best)
     return best_choice, best, used
 
 
-def _cycles(graph: LayerGraph, device: Device, plan: Decisions) -> float:
+Evaluate = Callable[[Sequence[Decisions]], list[float]]
+
+
+def plan_cycles(graph: LayerGraph, device: Device, plan: Decisions) -> float:
     """Emulated cycles with default tilings; infinite when the network does not fit under the plan."""
     try:
         program = finish(prepare(graph, device, plan)).program

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -15,6 +16,8 @@ from tvm_aie.cost.analytic import quick_estimate
 from tvm_aie.cost.features import NAMES, feature_vector, physical_bound
 from tvm_aie.cost.learned import Floats, LearnedModel, Sample
 from tvm_aie.device import Device
+from tvm_aie.pipeline import Workload
+from tvm_aie.schedule.tiling import Tiling
 from tvm_aie.tune.space import Space, Values, digest_of
 from tvm_aie.tune.stub import KEY_ATTR, attribute, decisions, values_of
 
@@ -22,10 +25,24 @@ FAILED_SECONDS = 1e9  # a record at or above this is a failed trial
 MIN_SAMPLES = 24  # of all tasks, before the learned correction is used
 ROUNDS = 150
 KNOWN_FACTOR = 1e-3
-LIKELY = 256  # points of a space, best by the quick estimate, for which features are computed
+LIKELY = 24  # points of a space, best by the quick estimate, for which features are computed; more as it is searched
+COUNTED = 160  # points whose commands are counted for the quick estimate
 UNLIKELY = 1.5  # factor on the quick estimate of the others
 PROPOSED = 12  # best predicted points among which a mutation draws
 NEIGHBOURS, LENGTH, NOISE = 96, 0.35, 0.05  # of the correction: points, kernel width in spreads, noise to signal
+
+
+Vectors = Callable[[Workload, Sequence[Tiling], Device], Sequence[Floats]]
+
+
+def portable(work: Workload) -> Workload:
+    """A workload without what only the search for a default tiling needs."""
+    return replace(work, counter=None)
+
+
+def feature_rows(work: Workload, tilings: Sequence[Tiling], device: Device) -> list[Floats]:
+    """Features of some tilings, one after the other."""
+    return [feature_vector(work, t, device) for t in tilings]
 
 
 @dataclass
@@ -34,13 +51,14 @@ class Session:
 
     A prediction starts from ``model`` (the one that ships, or one of the user's, or the plain estimate) and is
     corrected by what was measured of the same layer (``_correction``). Without a trained model, one is trained on the
-    run's own measurements once there are enough.
+    run's own measurements once there are enough. ``vectors`` computes features, in worker processes perhaps.
     """
 
     device: Device
     spaces: dict[str, Space]
     seed: int
     model: LearnedModel = field(default_factory=LearnedModel)
+    vectors: Vectors = feature_rows
     measured: dict[str, dict[Values, float]] = field(default_factory=dict)  # inf: the trial failed
     _quick: dict[str, Floats] = field(default_factory=dict)  # of every point
     _rows: dict[str, dict[int, int]] = field(default_factory=dict)  # place of a point -> row of its features
@@ -74,20 +92,32 @@ class Session:
         """Features of the likely points of a space: the quick estimate says which, and the measured ones."""
         key = space.key
         if key not in self._quick:
-            self._quick[key] = np.array([quick_estimate(space.work, space.points[p], self.device) for p in space.order])
+            self._quick[key] = self._quick_look(space)
             self._rows[key] = {}
             self._matrices[key] = np.zeros((0, len(NAMES)))
         have = self._rows[key]
-        likely = np.argsort(self._quick[key], kind="stable")[:LIKELY] if not have else ()
         known = self.measured.get(key, {})
+        likely = np.argsort(self._quick[key], kind="stable")[: LIKELY + len(known) // 2]
         wanted = [*(int(i) for i in likely), space.index[space.default], *(space.index[p] for p in known)]
         new = [i for i in dict.fromkeys(wanted) if i not in have]
         if new:
-            rows = [feature_vector(space.work, space.points[space.order[i]], self.device) for i in new]
+            rows = self.vectors(space.work, [space.points[space.order[i]] for i in new], self.device)
             self._matrices[key] = np.vstack([self._matrices[key], *rows])
             have.update({i: len(have) + n for n, i in enumerate(new)})
             self._base.pop(key, None)
         return self._matrices[key]
+
+    def _quick_look(self, space: Space) -> Floats:
+        """Quick estimates of all points; commands are counted for the best of them only, which says what they cost."""
+        plain = portable(space.work)
+        quick = np.array([quick_estimate(plain, space.points[p], self.device) for p in space.order])
+        best = np.argsort(quick, kind="stable")[:COUNTED]
+        if space.work.counter is None:
+            return quick
+        counted = np.array([quick_estimate(space.work, space.points[space.order[i]], self.device) for i in best])
+        scaled: Floats = quick * max(1.0, float(np.mean(counted / quick[best])))
+        scaled[best] = counted
+        return scaled
 
     def _from_model(self, space: Space) -> Floats:
         """The model's prediction for the rows of ``_features``."""

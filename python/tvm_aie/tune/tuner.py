@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,12 +22,12 @@ from tvm.s_tir import meta_schedule as ms
 from tvm_aie.cost.learned import LearnedModel
 from tvm_aie.device import Device
 from tvm_aie.errors import InputError, TvmAieError
-from tvm_aie.pipeline import compile_graph
+from tvm_aie.pipeline import Decisions, compile_graph
 from tvm_aie.plan.graph import LayerGraph
 from tvm_aie.tune import bench, network, plan, records
 from tvm_aie.tune.measure import EmulatorBuilder, EmulatorRunner, Workers
 from tvm_aie.tune.network import Network, Selection
-from tvm_aie.tune.search import AnalyticalFeatures, GuidedModel, KnobMutator, Session, searched_point
+from tvm_aie.tune.search import AnalyticalFeatures, GuidedModel, KnobMutator, Session, portable, searched_point
 from tvm_aie.tune.space import Space, Values, digest_of, space_of
 from tvm_aie.tune.stub import space_generator
 
@@ -147,8 +149,9 @@ def tune_graphs(
     folder.mkdir(parents=True, exist_ok=True)
     records.repair(folder)
     database = ms.database.JSONDatabase(work_dir=str(folder))
-    plans = [_planned(graph, device, database, options, report) for graph in graphs]
-    tuning = Tuning(device, plans, database, options, report)
+    workers = Workers(options.workers)
+    plans = [_planned(graph, device, database, options, report, workers) for graph in graphs]
+    tuning = Tuning(device, plans, database, options, report, workers)
     tuning.search()
     selections = tuning.choose()
     return TuneResult(device, tuning.task_results(), tuple(selections), tuple(tuning.history), database)
@@ -163,7 +166,9 @@ class _Planned:
     plan: tuple[tuple[str, str], ...]
 
 
-def _planned(graph: LayerGraph, device: Device, database: Any, options: TuneOptions, report: Report) -> _Planned:
+def _planned(
+    graph: LayerGraph, device: Device, database: Any, options: TuneOptions, report: Report, workers: Workers
+) -> _Planned:
     """Settle the decisions for the whole network, or take the recorded ones."""
     knobs = plan.plan_knobs(graph, device)
     net, _ = network.network_of(graph, device, plan.plan_of(knobs, {}))
@@ -175,7 +180,10 @@ def _planned(graph: LayerGraph, device: Device, database: Any, options: TuneOpti
         def told(used: int, best: float) -> None:
             report(Progress(used, 0, "", best, best, untuned))
 
-        places, cycles, _ = plan.choose_plan(graph, device, budget, told)
+        def evaluate(plans: Sequence[Decisions]) -> list[float]:
+            return workers.map(plan.plan_cycles, [(graph, device, p) for p in plans])
+
+        places, cycles, _ = plan.choose_plan(graph, device, budget, told, evaluate, max(1, workers.count))
         plan.commit_plan(database, net.digest, device, knobs, places, cycles, records.target_of(device))
     if places:
         net, _ = network.network_of(graph, device, plan.plan_of(knobs, places))
@@ -187,7 +195,13 @@ class Tuning:
     """One run of ``tune_graphs``."""
 
     def __init__(
-        self, device: Device, plans: Sequence[_Planned], database: Any, options: TuneOptions, report: Report
+        self,
+        device: Device,
+        plans: Sequence[_Planned],
+        database: Any,
+        options: TuneOptions,
+        report: Report,
+        workers: Workers | None = None,
     ) -> None:
         """``plans``: the networks; layers may also be added one by one (``add_space``)."""
         self.device, self.plans, self.database = device, plans, database
@@ -197,6 +211,8 @@ class Tuning:
         self.spaces: dict[str, Space] = {}
         self.stopped_by: BaseException | None = None
         self.session = Session(device, self.spaces, options.seed, _start_model(device, options))
+        self.workers = workers or Workers(options.workers)
+        self.session.vectors = self.workers.features
         self.target = records.target_of(device)
         self.notes: dict[str, str] = {}
         self.tasks: list[str] = []
@@ -260,7 +276,7 @@ class Tuning:
         """Measure the defaults, then let MetaSchedule search."""
         if not self.tasks:
             return
-        workers = Workers(self.options.workers)
+        workers = self.workers
         submit = self._submitter(workers)
         builder, runner = EmulatorBuilder(self.session, workers), EmulatorRunner(self.session, submit)
         self._defaults(workers)
@@ -313,7 +329,7 @@ class Tuning:
         jobs = []
         for key in todo:
             space = self.spaces[key]
-            jobs.append(workers.submit(_emulate, space.work, space.points[space.default], self.device))
+            jobs.append(workers.submit(_emulate, portable(space.work), space.points[space.default], self.device))
         for key, job in zip(todo, jobs, strict=True):
             self.note(self.spaces[key], self.spaces[key].default, job.result())
 
@@ -353,11 +369,31 @@ class Tuning:
                 gains[key] = (default - ranked[0][0]) * self.weights[key] if ranked else 0.0
             budget = self.options.network_trials
             budget = 2 + 3 * len(keys) + self.options.trials // 20 if budget is None else budget
-            found = network.select(net, spaces, candidates, gains, budget, self._network_told, planned.untuned)
+            found = self._select(net, spaces, candidates, gains, budget, planned.untuned)
             if found.better:
                 network.commit(self.database, net, spaces, found, self.target)
             out.append(replace(found, plan=planned.plan))
         return out
+
+    def _select(
+        self, net: Network, spaces: dict[str, Space], candidates: dict[str, list[Values]], gains: dict[str, float],
+        budget: int, untuned: float,
+    ) -> Selection:  # fmt: skip
+        """``network.select`` by the worker processes, which read the network from a file."""
+        with tempfile.TemporaryDirectory(prefix="tvm-aie-network-") as folder:
+            path = str(Path(folder) / "network.pkl")
+            if self.workers.count:
+                Path(path).write_bytes(pickle.dumps(net))
+
+            def evaluate(choices: Sequence[network.Choice]) -> list[float]:
+                tilings = [network.tilings_of(spaces, choice) for choice in choices]
+                if not self.workers.count:
+                    return [network.choice_cycles(net, t) for t in tilings]
+                return self.workers.map(network.stored_cycles, [(path, t) for t in tilings])
+
+            width = max(1, self.workers.count)
+            told = self._network_told
+            return network.select(net, spaces, candidates, gains, budget, told, untuned, evaluate, width)
 
     def _likely(self, key: str) -> list[Values]:
         """Best predicted points of a layer that cannot be measured alone."""
