@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from tvm_aie.cost.stream import LayerTraffic, layer_traffic
 from tvm_aie.device import Device
-from tvm_aie.pipeline import JOIN
 from tvm_aie.plan.graph import LayerGraph
 from tvm_aie.report.model import LayerRow
+from tvm_aie.searches import JOIN
 
 GROUPS_PER_ROW = 4  # fewer groups of 8 output channels in a core row cannot be balanced
 

@@ -27,7 +27,7 @@ import numpy as np
 
 from tvm_aie.cost.stream import bounds
 from tvm_aie.device import Device, load_device
-from tvm_aie.pipeline import JOIN, Moves, compile_graph
+from tvm_aie.pipeline import Moves, compile_graph
 from tvm_aie.plan.graph import LayerGraph
 from tvm_aie.plan.reference import evaluate
 from tvm_aie.report.collect import build_report
@@ -35,6 +35,7 @@ from tvm_aie.report.model import LayerRow
 from tvm_aie.runtime.emulator import RunOptions, run_program
 from tvm_aie.schedule.geometry import Overlay
 from tvm_aie.schedule.grid import Candidates, Grid
+from tvm_aie.searches import JOIN
 from tvm_aie.workloads.wbs import NETWORKS
 from wbs_layers import estimate_errors, gains, worst
 

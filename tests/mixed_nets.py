@@ -6,10 +6,11 @@ import numpy as np
 
 from graphs import GraphBuilder
 from tvm_aie.device import load_device
-from tvm_aie.pipeline import Workload, compile_graph
+from tvm_aie.pipeline import compile_graph
 from tvm_aie.schedule.geometry import IDEAL_OVERLAYS, Overlay
 from tvm_aie.schedule.terms import terms_from_keys
 from tvm_aie.schedule.tiling import tilings
+from tvm_aie.searches import Workload
 
 PATTERNS = ("full", "narrow", "holes", "narrow holes", "dead", "any")
 

@@ -10,7 +10,7 @@ from tuning_nets import residual_graph, small_graph
 from tvm_aie.cost.analytic import item_terms
 from tvm_aie.cost.features import NAMES, feature_vector, message_rates
 from tvm_aie.cost.learned import LearnedModel, rank_correlation
-from tvm_aie.cost.replay import _calls, replay
+from tvm_aie.cost.replay import _calls, _within_reach, replay
 from tvm_aie.device import load_device
 from tvm_aie.pipeline import compile_graph
 from tvm_aie.tune import bench
@@ -31,7 +31,10 @@ def replayed(work, tiling, device=NPU1):
     return replay(work, tiling, device, message_rates(work, item_terms(work, tiling, device), tiling, device))
 
 
-@pytest.mark.parametrize("graph", [small_graph(), small_graph(0.5), residual_graph()])
+@pytest.mark.parametrize(
+    "graph",
+    [small_graph(), *(pytest.param(g, marks=pytest.mark.slow) for g in (small_graph(0.5), residual_graph()))],
+)
 def test_replayed_cycles_are_close_to_emulated_ones(graph):
     errors, ranks = [], []
     for work in workloads(graph):
@@ -40,11 +43,17 @@ def test_replayed_cycles_are_close_to_emulated_ones(graph):
         truth, guess = [], []
         for point in order:
             found = replayed(work, space.points[point])
-            assert found is not None and 0 <= found.idle <= found.pushes and found.writes > 0
+            if found is None:  # the closed form is used instead
+                assert not _within_reach(work)
+                continue
+            assert 0 <= found.idle <= found.pushes and found.writes > 0
             truth.append(bench.emulate(work, space.points[point], NPU1))
             guess.append(found.cycles)
+        if not truth:
+            continue
         errors += list(np.abs(np.log(np.array(guess) / truth)))
         ranks.append(rank_correlation(np.array(guess), np.array(truth)) if len(set(truth)) > 2 else 1.0)
+    assert len(ranks) >= 3
     print(f"median error {np.median(errors):.3f}, mean {np.mean(errors):.3f}, rank {np.mean(ranks):.3f}")
     assert np.median(errors) < 0.08 and np.mean(errors) < 0.2 and np.mean(ranks) > 0.8
 

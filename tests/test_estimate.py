@@ -15,12 +15,13 @@ from tvm_aie.cost.estimate import item_cycles
 from tvm_aie.cost.item_load import ring_plan, walk
 from tvm_aie.device import load_device
 from tvm_aie.emit.opcodes import item_opcodes
-from tvm_aie.pipeline import compile_graph, item_name
+from tvm_aie.pipeline import compile_graph
 from tvm_aie.report.layers import slices
 from tvm_aie.runtime.emulator import RunOptions, run_program
 from tvm_aie.schedule.estimate import PipelineLoad, pipeline_cycles
 from tvm_aie.schedule.geometry import Overlay
 from tvm_aie.schedule.terms import terms_from_keys
+from tvm_aie.searches import item_name
 from tvm_aie.workloads.wbs import NETWORKS
 
 

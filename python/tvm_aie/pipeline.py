@@ -10,11 +10,11 @@ from math import inf
 from tvm_aie.cost.estimate import Estimate, estimate
 from tvm_aie.cost.refine import refine
 from tvm_aie.device import Device, load_device
-from tvm_aie.emit.counting import ItemCounter
-from tvm_aie.emit.emitter import Emitter, MemtileMap, memtile_map, opcode_bytes_estimate
+from tvm_aie.emit.emitter import Emitter
+from tvm_aie.emit.memtile import MemtileMap, memtile_map, opcode_bytes_estimate
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.program import Program
-from tvm_aie.emit.weights import PackedConv, item_weights, pack_conv
+from tvm_aie.emit.weights import PackedConv, pack_conv
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import Placement, WorkItem, plan_memory
 from tvm_aie.plan.balance import balanced_maps
@@ -22,12 +22,12 @@ from tvm_aie.plan.fuse import PoolPair, fuse, fuse_pools, pool_pairs
 from tvm_aie.plan.graph import Conv, LayerGraph
 from tvm_aie.plan.physical import PhysicalGraph, assign_channels
 from tvm_aie.plan.siblings import Groups, sibling_groups
-from tvm_aie.schedule.cover import DENSE, INT4, INT16, LIST, VARIANTS, Blocks, Mask
+from tvm_aie.schedule.cover import DENSE, INT4, INT16, LIST, VARIANTS
 from tvm_aie.schedule.division import best_divisions
-from tvm_aie.schedule.geometry import DEFAULT_OVERLAY, IDEAL_OVERLAYS, Geometry, Overlay
-from tvm_aie.schedule.grid import Grid, choose, grids, least, shortlist
-from tvm_aie.schedule.terms import terms_from_keys
-from tvm_aie.schedule.tiling import Counter, Tiling, search
+from tvm_aie.schedule.geometry import IDEAL_OVERLAYS, Geometry, Overlay
+from tvm_aie.schedule.grid import Grid
+from tvm_aie.schedule.tiling import Tiling
+from tvm_aie.searches import JOIN, Chooser, Key, Searches, group_name, item_name, workload
 
 
 @dataclass(frozen=True)
@@ -41,29 +41,6 @@ class Compiled:
     program: Program
     device: Device
     estimate: Estimate
-
-
-@dataclass(frozen=True)
-class Workload:
-    """What the choice of a tiling depends on; ``live`` is Gamma of a convolution (out blocks, in blocks).
-
-    ``blocks``: taps and bit widths inside the live blocks; None: all taps of every live block, int8.
-    """
-
-    layer: str
-    device: str
-    geometry: Geometry
-    rows: tuple[int, ...]
-    n_rows: int
-    in_place: bool
-    live: Mask | None = field(compare=False)
-    blocks: Blocks | None = field(compare=False, default=None)
-    overlay: Overlay = DEFAULT_OVERLAY  # division of core memory, without what the memtiles have left for weights
-    counter: Counter | None = field(default=None, compare=False)  # of commands; None where they cost nothing
-
-
-# Returns the tiling to use for a workload, or None for the default (the best by estimate).
-Chooser = Callable[[Workload], Tiling | None]
 
 
 @dataclass(frozen=True)
@@ -201,24 +178,6 @@ def _chosen(plan: Plan, chooser: Chooser, estimated: bool) -> Plan:
     return replace(chosen, estimate=estimate(plan.array, plan.physical, plan.placement, out, plan.packed))
 
 
-def workload(array: Array, item: WorkItem, physical: PhysicalGraph, packed: dict[str, PackedConv]) -> Workload:
-    """What the tiling of an item depends on."""
-    weights = item_weights(item, physical, packed)
-    blocks = weights.blocks if weights else None
-    return Workload(
-        item_name(item, physical),
-        array.device.name,
-        item.geometry,
-        tuple(max(0, b - a) for a, b in item.out_rows),
-        array.rows,
-        item.in_place,
-        blocks.live if blocks else None,
-        None if blocks is None or blocks.plain else blocks,
-        base_overlay(array.overlay),
-        None if array.device.core_ideal else ItemCounter(array, item, physical.storages),
-    )
-
-
 @dataclass(frozen=True)
 class Plan:
     """One way to schedule a network: pools inside convolutions, siblings that share an item, and what follows."""
@@ -251,7 +210,7 @@ class _Shared:
     """What the plans of one network have in common for every division of core memory."""
 
     graphs: dict[tuple[PoolPair, ...], tuple[PhysicalGraph, dict[str, PackedConv]]] = field(default_factory=dict)
-    grids: dict[_Key, tuple[Grid, ...] | None] = field(default_factory=dict)
+    grids: dict[Key, tuple[Grid, ...] | None] = field(default_factory=dict)
     given: Chooser | None = None  # see ``prepare``
 
 
@@ -260,7 +219,7 @@ class _Planner:
 
     def __init__(self, device: Device, overlay: Overlay, fused: LayerGraph, moves: Moves, shared: _Shared) -> None:
         self.device, self.overlay, self.fused, self.moves = device, overlay, fused, moves
-        self.searches = _Searches(shared.grids, shared.given)
+        self.searches = Searches(shared.grids, shared.given)
         self.graphs = shared.graphs
 
     def plan(self, pools: tuple[PoolPair, ...], wanted: Callable[[str], bool], runs: bool = True) -> Plan:
@@ -389,13 +348,10 @@ def _first(planners: Sequence[_Planner]) -> Plan:
 
 def _refined(plan: Plan, shared: _Shared) -> Plan:
     """The plan with other tilings of nearly equal cycles where the recurrence finds them faster."""
-    searches = _Searches(shared.grids)
+    searches = Searches(shared.grids)
     others = partial(searches.others, plan.array, physical=plan.physical, packed=plan.packed)
     tilings, times = refine(plan.array, plan.physical, plan.placement, plan.tilings, plan.packed, others)
     return replace(plan, tilings=tilings, estimate=times) if times.total < plan.cycles else plan
-
-
-MOST_TRIED = 5  # tilings of an item
 
 
 MOST_DIVISIONS = 4  # that get a placement and an estimate
@@ -423,16 +379,11 @@ def _best(planners: Sequence[_Planner]) -> Plan:
 def _tiled_cycles(plan: Plan, shared: _Shared, overlay: Overlay) -> float:
     """Sum of the estimates of the best tilings of a plan's items under another division; infinite if one has none."""
     array = replace(plan.array, overlay=overlay)
-    searches = _Searches(shared.grids)
+    searches = Searches(shared.grids)
     try:
         return sum(searches.cycles(array, item, plan.physical, plan.packed) for item in plan.placement.items)
     except InfeasibleError:
         return inf
-
-
-def base_overlay(overlay: Overlay) -> Overlay:
-    """The division of core memory alone: the memtiles' rings as they are before they grow."""
-    return replace(overlay, memtile_w_slot=Overlay.memtile_w_slot, memtile_w_slots=Overlay.memtile_w_slots)
 
 
 def grow_weight_rings(array: Array, spare: int) -> Overlay:
@@ -447,87 +398,6 @@ def grow_weight_rings(array: Array, spare: int) -> Overlay:
 
 
 MAX_W_SLOT = 8192
-
-
-_Key = tuple[str, Geometry, tuple[int, ...], bool, frozenset[str]]
-
-
-@dataclass(frozen=True)
-class _Searches:
-    """Sub-volume searches of one division of core memory, each done once. ``grids``: of all divisions together."""
-
-    grids: dict[_Key, tuple[Grid, ...] | None]
-    given: Chooser | None = None
-    tilings: dict[_Key, Tiling] = field(default_factory=dict)
-    best: dict[_Key, float] = field(default_factory=dict)
-
-    def tiling(
-        self,
-        array: Array,
-        item: WorkItem,
-        physical: PhysicalGraph,
-        packed: dict[str, PackedConv],
-        variants: frozenset[str] = VARIANTS,
-    ) -> Tiling:
-        """The best tiling of an item. Raises ``InfeasibleError`` when none fits."""
-        key = _key(item, physical, variants)
-        if key not in self.tilings:
-            work = workload(array, item, physical, packed)
-            found = self.given(work) if self.given else None
-            if found is None and (grids := self._grids(key, array, work, variants)):
-                found = choose(grids, array.overlay)
-            self.tilings[key] = found or _searched(array, work, variants)
-        return self.tilings[key]
-
-    def cycles(self, array: Array, item: WorkItem, physical: PhysicalGraph, packed: dict[str, PackedConv]) -> float:
-        """Estimated cycles of the best tiling. Raises ``InfeasibleError`` when none fits."""
-        key = _key(item, physical, VARIANTS)
-        if key not in self.best:
-            work = workload(array, item, physical, packed)
-            grids = self._grids(key, array, work, VARIANTS)
-            self.best[key] = least(grids, array.overlay) if grids else _searched(array, work, VARIANTS).cycles
-        return self.best[key]
-
-    def others(
-        self, array: Array, item: WorkItem, physical: PhysicalGraph, packed: dict[str, PackedConv]
-    ) -> list[Tiling]:
-        """Other tilings of an item than the best, of nearly equal cycles."""
-        work = workload(array, item, physical, packed)
-        grids = self._grids(_key(item, physical, VARIANTS), array, work, VARIANTS)
-        return shortlist(grids, array.overlay, MOST_TRIED)[1:] if grids else []
-
-    def _grids(self, key: _Key, array: Array, work: Workload, variants: frozenset[str]) -> tuple[Grid, ...] | None:
-        """None where the search walks its candidates one by one."""
-        if not array.device.core_ideal or work.live is None or array.overlay.w_slot != Overlay.w_slot:
-            return None
-        if key not in self.grids:
-            shape = work.geometry, work.live, work.rows, work.n_rows
-            terms = terms_from_keys(array.device.keys())
-            self.grids[key] = grids(*shape, terms, work.in_place, work.blocks, variants)
-        return self.grids[key]
-
-
-def _key(item: WorkItem, physical: PhysicalGraph, variants: frozenset[str]) -> _Key:
-    rows = tuple(max(0, b - a) for a, b in item.out_rows)
-    return item_name(item, physical), item.geometry, rows, item.in_place, variants
-
-
-def _searched(array: Array, work: Workload, variants: frozenset[str]) -> Tiling:
-    shape = work.geometry, work.live, work.rows, work.n_rows, array.overlay, terms_from_keys(array.device.keys())
-    return search(*shape, work.in_place, work.blocks, variants, work.counter)
-
-
-JOIN = " + "
-
-
-def group_name(members: tuple[int, ...], physical: PhysicalGraph) -> str:
-    """Names of the layers that share an item."""
-    return JOIN.join(physical.layers[m].name for m in members)
-
-
-def item_name(item: WorkItem, physical: PhysicalGraph) -> str:
-    """Names of the layers that an item executes."""
-    return group_name(item.members, physical)
 
 
 def item_kernels(item: WorkItem) -> frozenset[str]:
@@ -551,7 +421,7 @@ def _tile(
     physical: PhysicalGraph,
     packed: dict[str, PackedConv],
     placement: Placement,
-    searches: _Searches,
+    searches: Searches,
 ) -> list[Tiling]:
     """Cut every item so that each piece fits a core, and the superkernel its program memory.
 

@@ -12,13 +12,13 @@ from functools import lru_cache
 from tvm_aie.cost.control import steady_cycles
 from tvm_aie.cost.tasks import Tasks, count_tasks
 from tvm_aie.device import Device
-from tvm_aie.pipeline import Workload
 from tvm_aie.schedule.cover import Cover, walk_cover
 from tvm_aie.schedule.geometry import KernelId, Overlay, ceil_div
 from tvm_aie.schedule.load import Load
 from tvm_aie.schedule.order import PASSES_INSIDE
 from tvm_aie.schedule.terms import KernelTerms, terms_from_keys
 from tvm_aie.schedule.tiling import WORD, Tiling
+from tvm_aie.searches import Workload
 
 BLOCK_MACS = 64
 OPCODES_PER_CALL = 7  # acquire, release and call; loops on top

@@ -8,9 +8,9 @@ import numpy.typing as npt
 from tvm_aie.cost.analytic import BLOCK_MACS, ItemTerms, device_terms, item_terms
 from tvm_aie.cost.replay import Rates, Replay, replay
 from tvm_aie.device import Device
-from tvm_aie.pipeline import Workload
 from tvm_aie.schedule.geometry import KernelId
 from tvm_aie.schedule.tiling import WORD, Tiling
+from tvm_aie.searches import Workload
 
 Vector = npt.NDArray[np.float64]
 

@@ -16,8 +16,8 @@ import numpy.typing as npt
 from tvm_aie.cost.features import NAMES, Vector, feature_vector, physical_bound
 from tvm_aie.device import Device
 from tvm_aie.errors import InputError
-from tvm_aie.pipeline import Workload
 from tvm_aie.schedule.tiling import Tiling
+from tvm_aie.searches import Workload
 
 Floats = npt.NDArray[np.float64]
 _ESTIMATE, _BOUND = NAMES.index("log_estimate"), NAMES.index("log_bound")

@@ -38,11 +38,11 @@ from tvm_aie.emit.transfers import (
 )
 from tvm_aie.errors import ProgramError, TvmAieError
 from tvm_aie.memory.placement import InputPlace, OutputPlace, WorkItem
-from tvm_aie.pipeline import Workload
 from tvm_aie.plan.physical import Storage
 from tvm_aie.schedule.geometry import Geometry, KernelId
 from tvm_aie.schedule.order import PASSES_INSIDE, steps
 from tvm_aie.schedule.tiling import Tiling, split_even
+from tvm_aie.searches import Workload
 
 LONG_STEPS = 100  # an item with more calls is repeated less often, with chains of one length
 MOST_STEPS = 400  # of an item; beyond that commands are few among its messages

@@ -10,6 +10,7 @@ from math import inf
 
 from tvm_aie.emit import opcodes, weights
 from tvm_aie.emit.commands import EPSILON, Channel, CommandBuilder, Joining, Position, Work, column_chains, join
+from tvm_aie.emit.memtile import ALIGN, MemtileMap
 from tvm_aie.emit.overlay import (
     LOAD_DONE,
     LOAD_GO,
@@ -47,7 +48,6 @@ from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.schedule.order import PASSES_INSIDE
 from tvm_aie.schedule.tiling import Tiling
 
-ALIGN = 64
 # Most descriptors of a chain that serves several items: of activations, of outputs. Short chains free their
 # descriptors earlier, long ones are fewer.
 CHAINS = ((10, 6), (14, 6), (8, 6), (6, 4))
@@ -59,17 +59,6 @@ class DdrHome:
 
     arg: Arg
     offset: int
-
-
-@dataclass(frozen=True)
-class MemtileMap:
-    """Bytes: the opcode region begins after the weight rings, then one junk area per core row, then tensors."""
-
-    opcode_base: int
-    opcode_bytes: int
-    junk_base: int
-    junk_bytes: int
-    heap_base: int
 
 
 @dataclass
@@ -85,26 +74,6 @@ class _Column:
     stores_acquired: int = 0
     store_deaths: list[int] = field(default_factory=list)
     store_go: int = 0
-
-
-def opcode_bytes_estimate(n_items: int, a_slot: int) -> int:
-    """Upper bound of the opcode region: a message is at most 6 + ~20 + 25 words and pools carry divisor tables.
-
-    The last message is read up to the end of its slot of ``a_slot`` bytes.
-    """
-    return max(FILLER_WORDS * 4, 320 * (n_items + 1) + a_slot)
-
-
-# Output messages are whole slots; what exceeds the data sinks here, in pieces of at most this many bytes.
-JUNK_BYTES = 2048
-
-
-def memtile_map(array: Array, opcode_bytes: int, junk_bytes: int = JUNK_BYTES) -> MemtileMap:
-    """Lay the fixed regions of a memtile out."""
-    base = array.w_ring_bytes
-    opcode_bytes = -(-opcode_bytes // ALIGN) * ALIGN
-    junk = base + opcode_bytes
-    return MemtileMap(base, opcode_bytes, junk, junk_bytes, junk + array.rows * junk_bytes)
 
 
 class Emitter:

@@ -12,7 +12,7 @@ import numpy as np
 from tvm_aie.cost import lower_bound
 from tvm_aie.device import Device
 from tvm_aie.emit.program import FlowClass, Push, TileKind, Wait, WriteBd
-from tvm_aie.pipeline import Compiled, item_name
+from tvm_aie.pipeline import Compiled
 from tvm_aie.plan.graph import Conv, conv_shapes
 from tvm_aie.plan.physical import BLOCK, PhysicalGraph, physical_weight
 from tvm_aie.report.layers import LayerCounters, layer_rows, slices
@@ -32,6 +32,7 @@ from tvm_aie.report.model import (
 from tvm_aie.runtime.emulator import ItemStats, RunResult
 from tvm_aie.schedule.cover import Cover, walk_cover
 from tvm_aie.schedule.tiling import Tiling
+from tvm_aie.searches import item_name
 
 GUARD_BYTES = 256  # behind the A ring (docs/program.md section 1)
 

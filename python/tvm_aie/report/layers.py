@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from tvm_aie.cost import lower_bound
+from tvm_aie.cost.estimate import item_cycles
 from tvm_aie.device import Device
 from tvm_aie.report.model import Bottleneck, LayerRow
 
@@ -43,15 +43,7 @@ def slices(spans: Sequence[tuple[int, int, int]], total: int) -> list[int]:
     and never for less than its cores compute. A span that outlasts its successor's holds a transfer for later items:
     it ends where the next item starts.
     """
-    if not spans:
-        return []
-    borders = [total]
-    for (_, end, _), (next_start, _, next_busy) in zip(reversed(spans[:-1]), reversed(spans[1:]), strict=True):
-        own = end if end <= borders[-1] else next_start
-        borders.append(max(0, min(own, borders[-1] - next_busy)))
-    borders.append(0)
-    borders.reverse()
-    return [end - begin for begin, end in pairwise(borders)]
+    return [round(cycles) for cycles in item_cycles(spans, total)] if spans else []
 
 
 def layer_rows(device: Device, counters: Sequence[LayerCounters]) -> tuple[LayerRow, ...]:

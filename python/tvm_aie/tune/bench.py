@@ -19,7 +19,7 @@ import numpy as np
 
 from tvm_aie.device import Device
 from tvm_aie.errors import InfeasibleError, ProgramError, TvmAieError
-from tvm_aie.pipeline import Chooser, Decisions, Moves, Prepared, Workload, finish, prepare
+from tvm_aie.pipeline import Decisions, Moves, Prepared, finish, prepare
 from tvm_aie.plan.graph import (
     Add,
     AvgDivisor,
@@ -40,6 +40,7 @@ from tvm_aie.runtime.emulator import RunOptions, run_program
 from tvm_aie.schedule.cover import Blocks
 from tvm_aie.schedule.geometry import Geometry, KernelId, PoolStage
 from tvm_aie.schedule.tiling import Tiling
+from tvm_aie.searches import Chooser, Workload
 
 # Repetitions, and those between whose ends the time is taken: late enough that the memtiles' weight rings have run dry
 # where DDR is too slow for the layer; several, since chains of commands span some.

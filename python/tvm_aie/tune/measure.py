@@ -17,8 +17,8 @@ from tvm.s_tir import meta_schedule as ms
 from tvm_aie.cost.learned import Floats
 from tvm_aie.device import Device
 from tvm_aie.errors import TvmAieError
-from tvm_aie.pipeline import Workload
 from tvm_aie.schedule.tiling import Tiling
+from tvm_aie.searches import Workload
 from tvm_aie.tune import bench
 from tvm_aie.tune.search import Session, feature_rows, portable
 from tvm_aie.tune.stub import noted_values

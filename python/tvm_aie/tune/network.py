@@ -21,10 +21,11 @@ from tvm.s_tir import meta_schedule as ms
 
 from tvm_aie.device import Device
 from tvm_aie.errors import TvmAieError
-from tvm_aie.pipeline import UNTUNED, Chooser, Compiled, Decisions, Prepared, Workload, finish, prepare
+from tvm_aie.pipeline import UNTUNED, Compiled, Decisions, Prepared, finish, prepare
 from tvm_aie.plan.graph import LayerGraph
 from tvm_aie.runtime.emulator import RunOptions, run_program
 from tvm_aie.schedule.tiling import Tiling
+from tvm_aie.searches import Chooser, Workload
 from tvm_aie.tune.records import by_key, points, seconds_of
 from tvm_aie.tune.space import SPACE_VERSION, Space, Values, device_digest, digest_of, workload_key
 from tvm_aie.tune.stub import decisions, stub_module, trace_of

@@ -15,7 +15,7 @@ from tvm.target import Target
 
 from tvm_aie.device import Device
 from tvm_aie.errors import InputError
-from tvm_aie.pipeline import Workload
+from tvm_aie.searches import Workload
 from tvm_aie.tune.search import FAILED_SECONDS, point_of
 from tvm_aie.tune.space import (
     SPACE_VERSION,

@@ -16,8 +16,8 @@ from tvm_aie.cost.analytic import quick_estimate
 from tvm_aie.cost.features import NAMES, feature_vector, physical_bound
 from tvm_aie.cost.learned import Floats, LearnedModel, Sample
 from tvm_aie.device import Device
-from tvm_aie.pipeline import Workload
 from tvm_aie.schedule.tiling import Tiling
+from tvm_aie.searches import Workload
 from tvm_aie.tune.space import Space, Values, digest_of
 from tvm_aie.tune.stub import KEY_ATTR, attribute, decisions, values_of
 

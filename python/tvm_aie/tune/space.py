@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tvm_aie.device import Device
-from tvm_aie.pipeline import Workload
 from tvm_aie.schedule.cover import Blocks
 from tvm_aie.schedule.geometry import Geometry, KernelId, Overlay, PoolStage
 from tvm_aie.schedule.order import variants
 from tvm_aie.schedule.terms import terms_from_keys
 from tvm_aie.schedule.tiling import Tiling, search, tilings
+from tvm_aie.searches import Workload
 
 SPACE_VERSION = 2  # records of another version mean something else and are not used
 Values = tuple[int, ...]

@@ -1,0 +1,146 @@
+"""The sub-volume search of every item of a network: its question (``Workload``), its answers, each found once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from tvm_aie.emit.counting import ItemCounter
+from tvm_aie.emit.overlay import Array
+from tvm_aie.emit.weights import PackedConv, item_weights
+from tvm_aie.memory.placement import WorkItem
+from tvm_aie.plan.physical import PhysicalGraph
+from tvm_aie.schedule.cover import VARIANTS, Blocks, Mask
+from tvm_aie.schedule.geometry import DEFAULT_OVERLAY, Geometry, Overlay
+from tvm_aie.schedule.grid import Grid, choose, grids, least, shortlist
+from tvm_aie.schedule.terms import terms_from_keys
+from tvm_aie.schedule.tiling import Counter, Tiling, search
+
+JOIN = " + "
+
+
+def group_name(members: tuple[int, ...], physical: PhysicalGraph) -> str:
+    """Names of the layers that share an item."""
+    return JOIN.join(physical.layers[m].name for m in members)
+
+
+def item_name(item: WorkItem, physical: PhysicalGraph) -> str:
+    """Names of the layers that an item executes."""
+    return group_name(item.members, physical)
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What the choice of a tiling depends on; ``live`` is Gamma of a convolution (out blocks, in blocks).
+
+    ``blocks``: taps and bit widths inside the live blocks; None: all taps of every live block, int8.
+    """
+
+    layer: str
+    device: str
+    geometry: Geometry
+    rows: tuple[int, ...]
+    n_rows: int
+    in_place: bool
+    live: Mask | None = field(compare=False)
+    blocks: Blocks | None = field(compare=False, default=None)
+    overlay: Overlay = DEFAULT_OVERLAY  # division of core memory, without what the memtiles have left for weights
+    counter: Counter | None = field(default=None, compare=False)  # of commands; None where they cost nothing
+
+
+# Returns the tiling to use for a workload, or None for the default (the best by estimate).
+Chooser = Callable[[Workload], Tiling | None]
+
+
+def workload(array: Array, item: WorkItem, physical: PhysicalGraph, packed: dict[str, PackedConv]) -> Workload:
+    """What the tiling of an item depends on."""
+    weights = item_weights(item, physical, packed)
+    blocks = weights.blocks if weights else None
+    return Workload(
+        item_name(item, physical),
+        array.device.name,
+        item.geometry,
+        tuple(max(0, b - a) for a, b in item.out_rows),
+        array.rows,
+        item.in_place,
+        blocks.live if blocks else None,
+        None if blocks is None or blocks.plain else blocks,
+        base_overlay(array.overlay),
+        None if array.device.core_ideal else ItemCounter(array, item, physical.storages),
+    )
+
+
+def base_overlay(overlay: Overlay) -> Overlay:
+    """The division of core memory alone: the memtiles' rings as they are before they grow."""
+    return replace(overlay, memtile_w_slot=Overlay.memtile_w_slot, memtile_w_slots=Overlay.memtile_w_slots)
+
+
+MOST_TRIED = 5  # tilings of an item
+
+
+Key = tuple[str, Geometry, tuple[int, ...], bool, frozenset[str]]
+
+
+@dataclass(frozen=True)
+class Searches:
+    """Sub-volume searches of one division of core memory, each done once. ``grids``: of all divisions together."""
+
+    grids: dict[Key, tuple[Grid, ...] | None]
+    given: Chooser | None = None
+    tilings: dict[Key, Tiling] = field(default_factory=dict)
+    best: dict[Key, float] = field(default_factory=dict)
+
+    def tiling(
+        self,
+        array: Array,
+        item: WorkItem,
+        physical: PhysicalGraph,
+        packed: dict[str, PackedConv],
+        variants: frozenset[str] = VARIANTS,
+    ) -> Tiling:
+        """The best tiling of an item. Raises ``InfeasibleError`` when none fits."""
+        key = _key(item, physical, variants)
+        if key not in self.tilings:
+            work = workload(array, item, physical, packed)
+            found = self.given(work) if self.given else None
+            if found is None and (grids := self._grids(key, array, work, variants)):
+                found = choose(grids, array.overlay)
+            self.tilings[key] = found or _searched(array, work, variants)
+        return self.tilings[key]
+
+    def cycles(self, array: Array, item: WorkItem, physical: PhysicalGraph, packed: dict[str, PackedConv]) -> float:
+        """Estimated cycles of the best tiling. Raises ``InfeasibleError`` when none fits."""
+        key = _key(item, physical, VARIANTS)
+        if key not in self.best:
+            work = workload(array, item, physical, packed)
+            grids = self._grids(key, array, work, VARIANTS)
+            self.best[key] = least(grids, array.overlay) if grids else _searched(array, work, VARIANTS).cycles
+        return self.best[key]
+
+    def others(
+        self, array: Array, item: WorkItem, physical: PhysicalGraph, packed: dict[str, PackedConv]
+    ) -> list[Tiling]:
+        """Other tilings of an item than the best, of nearly equal cycles."""
+        work = workload(array, item, physical, packed)
+        grids = self._grids(_key(item, physical, VARIANTS), array, work, VARIANTS)
+        return shortlist(grids, array.overlay, MOST_TRIED)[1:] if grids else []
+
+    def _grids(self, key: Key, array: Array, work: Workload, variants: frozenset[str]) -> tuple[Grid, ...] | None:
+        """None where the search walks its candidates one by one."""
+        if not array.device.core_ideal or work.live is None or array.overlay.w_slot != Overlay.w_slot:
+            return None
+        if key not in self.grids:
+            shape = work.geometry, work.live, work.rows, work.n_rows
+            terms = terms_from_keys(array.device.keys())
+            self.grids[key] = grids(*shape, terms, work.in_place, work.blocks, variants)
+        return self.grids[key]
+
+
+def _key(item: WorkItem, physical: PhysicalGraph, variants: frozenset[str]) -> Key:
+    rows = tuple(max(0, b - a) for a, b in item.out_rows)
+    return item_name(item, physical), item.geometry, rows, item.in_place, variants
+
+
+def _searched(array: Array, work: Workload, variants: frozenset[str]) -> Tiling:
+    shape = work.geometry, work.live, work.rows, work.n_rows, array.overlay, terms_from_keys(array.device.keys())
+    return search(*shape, work.in_place, work.blocks, variants, work.counter)
