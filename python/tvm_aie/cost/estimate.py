@@ -69,7 +69,7 @@ class Estimate:
 
 
 def item_cycles(spans: Sequence[tuple[float, float, float]], total: float) -> tuple[float, ...]:
-    """A split of ``total`` over (start, end, busy) spans, by the convention of the report (``report.layers.slices``)."""
+    """A split of ``total`` over (start, end, busy) spans, by the report's convention (``report.layers.slices``)."""
     borders = [total]
     for (_, end, _), (next_start, _, next_busy) in zip(reversed(spans[:-1]), reversed(spans[1:]), strict=True):
         own = end if end <= borders[-1] else next_start
