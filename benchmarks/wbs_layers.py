@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tvm_aie.cost.stream import LayerTraffic, layer_traffic
 from tvm_aie.device import Device
-from tvm_aie.plan.graph import LayerGraph
+from tvm_aie.plan.graph import Conv, LayerGraph
 from tvm_aie.report.model import LayerRow
 from tvm_aie.searches import JOIN
 
@@ -46,13 +46,14 @@ def together(names: Iterable[str]) -> list[frozenset[str]]:
 def gains(dense: Sequence[LayerRow], sparse: Sequence[LayerRow], graph: LayerGraph, device: Device) -> list[Gain]:
     """Speed-up of the layers that computing bounds when sparse and whose core rows have ``GROUPS_PER_ROW`` groups.
 
-    ``graph``: the sparse network. A layer's terms are those of ``cost.stream``.
+    ``graph``: the sparse network. A layer's terms are those of ``cost.stream``. The first convolution is never sparse.
     """
+    dense_one = next(layer.name for layer in graph.layers if isinstance(layer, Conv))
     traffic = {t.name: t for layer in graph.layers if (t := layer_traffic(layer, graph.tensors)) is not None}
     blocks = {layer.name: -(-graph.tensors[layer.output].channels // 8) for layer in graph.layers}
     out = []
     for group in together([row.name for row in (*dense, *sparse)]):
-        if not all(n in traffic and _computes(traffic[n], device) for n in group):
+        if dense_one in group or not all(n in traffic and _computes(traffic[n], device) for n in group):
             continue
         if sum(blocks[n] for n in group) >= GROUPS_PER_ROW * device.rows:
             names = tuple(layer.name for layer in graph.layers if layer.name in group)
