@@ -6,9 +6,10 @@ import shutil
 import struct
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 from tvm.ir.utils import derived_object
@@ -24,6 +25,7 @@ from tvm_aie.tune.search import Session, feature_rows, portable
 from tvm_aie.tune.stub import noted_values
 
 TIMEOUT_SECONDS = 120.0
+GRACE_SECONDS = 10.0  # for running jobs when the work is abandoned
 _KNOWN = struct.Struct("<8sd")
 _KNOWN_MAGIC = b"AIEDONE\0"  # an artefact that holds an earlier result instead of a program
 
@@ -35,15 +37,32 @@ class Workers:
         """Processes start with the first job."""
         self.count = count
         self._pool: Any = None
+        self._jobs: WeakSet[Any] = WeakSet()
         if count:
             from tvm.support.popen_pool import PopenPoolExecutor
 
             self._pool = PopenPoolExecutor(max_workers=count, timeout=TIMEOUT_SECONDS)
 
+    def close(self) -> None:
+        """Drop what has not begun and end the processes.
+
+        The pool would do so in its finaliser, which after an interrupt may run in a thread that it waits for.
+        """
+        if self._pool is None:
+            return
+        for job in list(self._jobs):
+            job.cancel()
+        # Ctrl-C has reached the processes too. A job that fails ends its process itself; two who do so get in each
+        # other's way.
+        wait([job for job in list(self._jobs) if not job.done()], timeout=GRACE_SECONDS)
+        self._pool.shutdown(wait=True)
+
     def submit(self, function: Callable[..., Any], *args: Any) -> Any:
         """A future of ``function(*args)``."""
         if self._pool is not None:
-            return self._pool.submit(function, *args)
+            job = self._pool.submit(function, *args)
+            self._jobs.add(job)
+            return job
         future: Future[Any] = Future()
         try:
             future.set_result(function(*args))

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -149,11 +149,11 @@ def tune_graphs(
     folder.mkdir(parents=True, exist_ok=True)
     records.repair(folder)
     database = ms.database.JSONDatabase(work_dir=str(folder))
-    workers = Workers(options.workers)
-    plans = [_planned(graph, device, database, options, report, workers) for graph in graphs]
-    tuning = Tuning(device, plans, database, options, report, workers)
-    tuning.search()
-    selections = tuning.choose()
+    with closing(Workers(options.workers)) as workers:
+        plans = [_planned(graph, device, database, options, report, workers) for graph in graphs]
+        tuning = Tuning(device, plans, database, options, report, workers)
+        tuning.search()
+        selections = tuning.choose()
     return TuneResult(device, tuning.task_results(), tuple(selections), tuple(tuning.history), database)
 
 
