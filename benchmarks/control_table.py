@@ -26,7 +26,7 @@ from tvm_aie.pipeline import Compiled, Moves, compile_graph  # noqa: E402
 from tvm_aie.plan.graph import LayerGraph  # noqa: E402
 from tvm_aie.plan.lower import lower_function  # noqa: E402
 from tvm_aie.quantize.xint8 import quantize  # noqa: E402
-from tvm_aie.relax.codegen import _is_region  # noqa: E402
+from tvm_aie.relax.codegen import is_region  # noqa: E402
 from tvm_aie.relax.partition import partition  # noqa: E402
 from tvm_aie.runtime.emulator import RunOptions, RunResult, run_program  # noqa: E402
 from tvm_aie.sparsity import sparsify  # noqa: E402
@@ -52,7 +52,7 @@ def graphs_of(name: str, density: float) -> list[LayerGraph]:
     model = light_model(name, 0)
     if density < 1:
         model, _ = sparsify(model, density)
-    functions = [f for _, f in partition(from_onnx(quantize(model))).module.functions_items() if _is_region(f)]
+    functions = [f for _, f in partition(from_onnx(quantize(model))).module.functions_items() if is_region(f)]
     return [lower_function(f, f"region{i}") for i, f in enumerate(functions)]
 
 

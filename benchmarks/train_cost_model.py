@@ -22,8 +22,9 @@ from tvm_aie.cost.analytic import item_terms
 from tvm_aie.cost.learned import Evaluation, LearnedModel, cross_validate, sample
 from tvm_aie.device import load_device
 from tvm_aie.errors import InfeasibleError, TvmAieError
+from tvm_aie.plan.shares import split_even
 from tvm_aie.schedule.geometry import Geometry, KernelId
-from tvm_aie.schedule.tiling import Tiling, split_even
+from tvm_aie.schedule.tiling import Tiling
 from tvm_aie.searches import Workload
 from tvm_aie.tune import bench
 from tvm_aie.tune.space import digest_of, space_of, workload_key

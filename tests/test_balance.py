@@ -10,16 +10,17 @@ from hypothesis import strategies as st
 
 from graphs import GraphBuilder
 from tvm_aie.pipeline import Moves, compile_graph
-from tvm_aie.plan.balance import balanced_maps, deal, even_shares
+from tvm_aie.plan.balance import balanced_maps, deal
 from tvm_aie.plan.graph import Conv
 from tvm_aie.plan.physical import assign_channels, physical_weight
 from tvm_aie.plan.reference import evaluate
+from tvm_aie.plan.shares import split_even
 from tvm_aie.runtime.emulator import RunOptions, run_program
 from tvm_aie.workloads.wbs import NETWORKS
 
 
 def sums(flat, rows):
-    return [int(flat[list(share)].sum()) for share in even_shares(len(flat), rows)]
+    return [int(flat[a:b].sum()) for a, b in split_even(len(flat), rows)]
 
 
 @settings(max_examples=300)

@@ -18,7 +18,7 @@ from tvm_aie.plan.graph import LayerGraph  # noqa: E402
 from tvm_aie.plan.lower import lower_function  # noqa: E402
 from tvm_aie.plan.reference import evaluate  # noqa: E402
 from tvm_aie.quantize.xint8 import quantize  # noqa: E402
-from tvm_aie.relax.codegen import _is_region  # noqa: E402
+from tvm_aie.relax.codegen import is_region  # noqa: E402
 from tvm_aie.relax.partition import partition  # noqa: E402
 
 SMALL = {"squeezenet": 1, "shufflenet": 1, "resnet50": 1, "inception_v2": 1, "densenet121": 1, "inception_v1": 3}
@@ -43,7 +43,7 @@ def test_light_network(name: str, regions: int) -> None:
     assert split.report.mac_share == 1.0
     assert {op.kind for op in split.report.host_ops} <= {"quantize", "dequantize", "softmax", "lrn", "layout"}
     tensors = quantised_tensors(model, feeds)
-    found = [lower_function(f, "g") for _, f in split.module.functions_items() if _is_region(f)]
+    found = [lower_function(f, "g") for _, f in split.module.functions_items() if is_region(f)]
     assert len(found) == regions
     for graph in found:
         check_region(graph, tensors)

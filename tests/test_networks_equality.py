@@ -19,7 +19,7 @@ from tvm_aie.frontend.onnx_zoo import LIGHT_NAMES, light_model  # noqa: E402
 from tvm_aie.pipeline import compile_graph  # noqa: E402
 from tvm_aie.plan.lower import lower_function  # noqa: E402
 from tvm_aie.quantize.xint8 import quantize  # noqa: E402
-from tvm_aie.relax.codegen import _is_region  # noqa: E402
+from tvm_aie.relax.codegen import is_region  # noqa: E402
 from tvm_aie.relax.partition import partition  # noqa: E402
 from tvm_aie.runtime.emulator import RunOptions, run_program  # noqa: E402
 from tvm_aie.sparsity import sparsify  # noqa: E402
@@ -57,7 +57,7 @@ def test_light_network(name: str, seed: int, density: float) -> None:
     assert split.report.mac_share >= 0.99
     tensors = quantised_tensors(model, feeds)
     for _, function in split.module.functions_items():
-        if not _is_region(function):
+        if not is_region(function):
             continue
         graph = lower_function(function, "g")
         compiled = compile_graph(graph)

@@ -165,8 +165,7 @@ def _chosen(plan: Plan, chooser: Chooser, estimated: bool) -> Plan:
     if all(a is b for a, b in zip(out, plan.tilings, strict=True)):
         return plan
     device = plan.array.device
-    kernels = frozenset[str]().union(*(item_kernels(item) for item in plan.placement.items))
-    needed = device.instructions.total(kernels.union(*(t.cover.variants for t in out if t.cover)))
+    needed = superkernel_bytes(device, plan.placement, plan.physical, used_variants(out))
     if needed > device.program_budget_bytes:
         raise InfeasibleError(
             "superkernel of the chosen tilings", needed, device.program_budget_bytes, "bytes of program memory",
@@ -351,7 +350,10 @@ def _refined(plan: Plan, shared: _Shared) -> Plan:
     searches = Searches(shared.grids)
     others = partial(searches.others, plan.array, physical=plan.physical, packed=plan.packed)
     tilings, times = refine(plan.array, plan.physical, plan.placement, plan.tilings, plan.packed, others)
-    return replace(plan, tilings=tilings, estimate=times) if times.total < plan.cycles else plan
+    needed = superkernel_bytes(plan.array.device, plan.placement, plan.physical, used_variants(tilings))
+    if times.total >= plan.cycles or needed > plan.array.device.program_budget_bytes:
+        return plan
+    return replace(plan, tilings=tilings, estimate=times)
 
 
 MOST_DIVISIONS = 4  # that get a placement and an estimate
@@ -416,6 +418,18 @@ def has_tail(item: WorkItem, physical: PhysicalGraph) -> bool:
     return any(isinstance(layer, Conv) and layer.tail is not None for layer in layers)
 
 
+def used_variants(tilings: Sequence[Tiling]) -> frozenset[str]:
+    """Variants of the convolution that the tilings need."""
+    return frozenset[str]().union(*(t.cover.variants for t in tilings if t.cover))
+
+
+def superkernel_bytes(device: Device, placement: Placement, physical: PhysicalGraph, variants: frozenset[str]) -> int:
+    """Program memory of a superkernel with the kernels of all items and these variants of the convolution (bytes)."""
+    kernels = frozenset[str]().union(*(item_kernels(item) for item in placement.items))
+    tails = any(has_tail(item, physical) for item in placement.items)
+    return device.instructions.total(kernels | variants | ({"add"} if tails else frozenset()))
+
+
 def _tile(
     array: Array,
     physical: PhysicalGraph,
@@ -428,23 +442,15 @@ def _tile(
     Each layer takes the variants of the convolution that suit it. Where they do not fit together, the best set that
     does is allowed, by the estimated time of the whole network.
     """
-    budget = array.device.instructions
-
-    kernels = frozenset().union(*(item_kernels(item) for item in placement.items))
-    if any(has_tail(item, physical) for item in placement.items):
-        kernels |= {"add"}
 
     def fits(variants: frozenset[str]) -> bool:
-        return budget.total(kernels | variants) <= array.device.program_budget_bytes
-
-    def used(tilings: list[Tiling]) -> frozenset[str]:
-        return frozenset().union(*(t.cover.variants for t in tilings if t.cover))
+        return superkernel_bytes(array.device, placement, physical, variants) <= array.device.program_budget_bytes
 
     def tiled(variants: frozenset[str]) -> list[Tiling]:
         return [searches.tiling(array, item, physical, packed, variants) for item in placement.items]
 
     tilings = tiled(VARIANTS)
-    if fits(used(tilings)):
+    if fits(used_variants(tilings)):
         return tilings
     sets = ((LIST, INT4), (DENSE, LIST), (LIST,), (DENSE,), ())
     allowed = [s for s in map(frozenset, sets) if fits(s)]

@@ -4,7 +4,7 @@ Where commands cost time, an item's time depends on which pushes find their chan
 on when its messages come. So the tasks of all columns are made as the emitter makes them, put in order by its own
 scheduler (``emit.commands``) with chains of each length that the emitter tries, and replayed: the command processor on
 one side, on the other the busiest core of each column as a recurrence over its messages, with rings of the real depth
-(docs/program.md section 4). About half the work of a trial.
+(docs/program.md section 4). More than half the work of a trial.
 """
 
 from __future__ import annotations
@@ -39,9 +39,10 @@ from tvm_aie.emit.transfers import (
 from tvm_aie.errors import ProgramError, TvmAieError
 from tvm_aie.memory.placement import InputPlace, OutputPlace, WorkItem
 from tvm_aie.plan.physical import Storage
+from tvm_aie.plan.shares import split_even
 from tvm_aie.schedule.geometry import Geometry, KernelId
 from tvm_aie.schedule.order import PASSES_INSIDE, steps
-from tvm_aie.schedule.tiling import Tiling, split_even
+from tvm_aie.schedule.tiling import Tiling
 from tvm_aie.searches import Workload
 
 LONG_STEPS = 100  # an item with more calls is repeated less often, with chains of one length

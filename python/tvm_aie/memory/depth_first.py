@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tvm_aie.memory.partition import Rows
+from tvm_aie.plan.shares import split_even
 from tvm_aie.schedule.geometry import Geometry
-from tvm_aie.schedule.tiling import split_even
 
 MAX_CHUNKS = 16
 WORD = 4

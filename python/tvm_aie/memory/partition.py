@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise, product
 
-from tvm_aie.schedule.tiling import split_even
+from tvm_aie.plan.shares import split_even
 
 Rows = tuple[tuple[int, int], ...]  # per column [first, last)
 EVEN = -1

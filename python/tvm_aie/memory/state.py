@@ -8,8 +8,8 @@ from tvm_aie.memory.depth_first import Run, chunk_rows
 from tvm_aie.memory.partition import EVEN, Rows, Splits, split_rows
 from tvm_aie.plan.graph import Upsample
 from tvm_aie.plan.physical import PhysicalGraph, View
+from tvm_aie.plan.shares import split_even
 from tvm_aie.schedule.geometry import Geometry
-from tvm_aie.schedule.tiling import split_even
 
 
 @dataclass

@@ -13,13 +13,13 @@ that may share an item (``plan.siblings``) are dealt together, each into its own
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from tvm_aie.plan.graph import Conv
 from tvm_aie.plan.physical import BLOCK, ChannelMap, PhysicalGraph, physical_weight
+from tvm_aie.plan.shares import split_even
 from tvm_aie.plan.siblings import sibling_groups, single_groups
 
 Ints = npt.NDArray[np.int64]
@@ -73,7 +73,7 @@ def deal(work: Sequence[Ints], rows: int) -> Ints | None:
     """
     flat = np.concatenate(work)
     member = np.repeat(np.arange(len(work)), [len(w) for w in work])
-    shares = even_shares(len(flat), rows)
+    shares = [range(a, b) for a, b in split_even(len(flat), rows)]
     before = max(int(flat[list(share)].sum()) for share in shares)
     left = {m: sorted(np.flatnonzero(member == m).tolist(), key=lambda b: (-flat[b], b)) for m in range(len(work))}
     order = np.empty(len(flat), np.int64)
@@ -120,10 +120,3 @@ def _interleave(order: Ints, flat: Ints, member: Ints, shares: Sequence[range]) 
             blocks = sorted(order[places].tolist(), key=lambda b: (-flat[b], b))
             half = (len(blocks) + 1) // 2
             order[places[::2]], order[places[1::2]] = blocks[:half], blocks[half:][::-1]
-
-
-def even_shares(total: int, rows: int) -> list[range]:
-    """Places of each core row (as ``schedule.tiling.split_even``)."""
-    base, extra = divmod(total, rows)
-    starts = [r * base + min(r, extra) for r in range(rows + 1)]
-    return [range(a, b) for a, b in pairwise(starts)]

@@ -116,10 +116,10 @@ def offload(mod: Any, target: Any) -> Any:
 
 def rename_regions(mod: Any) -> Any:
     """Give the external functions the symbols ``aie2_0``, ``aie2_1`` ... in the order of their first call."""
-    regions = [v for v, f in mod.functions_items() if isinstance(f, relax.Function) and _is_region(f)]
+    regions = [v for v, f in mod.functions_items() if isinstance(f, relax.Function) and is_region(f)]
     order: list[Any] = []
     for _, func in mod.functions_items():
-        if isinstance(func, relax.Function) and not _is_region(func):
+        if isinstance(func, relax.Function) and not is_region(func):
             for block in func.body.blocks:
                 callees = [getattr(binding.value, "op", None) for binding in block.bindings]
                 order += [c for c in callees if c in regions and c not in order]
@@ -129,5 +129,6 @@ def rename_regions(mod: Any) -> Any:
     return renamed
 
 
-def _is_region(func: Any) -> bool:
+def is_region(func: Any) -> bool:
+    """Whether a Relax function is a region for the array."""
     return bool(func.attrs) and func.attrs.get("Codegen", None) == CODEGEN

@@ -1,9 +1,9 @@
 """The sub-volume search of a convolution for many divisions of core memory at once (estimated; idealised machines).
 
 ``schedule.tiling.tilings`` walks the candidates of one division one by one. A ``Grid`` holds the same candidates, and
-more bands of rows, as columns of numbers that no division changes: bytes of messages, compute cycles. They
-are sorted by a lower bound of their time; a division is then a mask and the formula of ``schedule.estimate`` over the
-candidates whose bound is below the best found so far. Hundreds of divisions can be compared (``schedule.division``).
+more bands of rows, as columns of numbers that no division changes: bytes of messages, compute cycles. They are sorted
+by a lower bound of their time; a division is then a mask and the formula of ``schedule.estimate`` over the candidates
+whose bound is below the best found so far. Hundreds of divisions can be compared (``schedule.division``).
 """
 
 from __future__ import annotations
@@ -215,9 +215,9 @@ def _candidates(grid: Grid) -> Candidates:
     whole = (geo.w_out, 1, max(grid.rows), 1)
     if not (geo.residual or geo.pool):
         pieces.append(whole)
-    per_piece = np.array([_of_piece(geo, *piece) for piece in pieces], np.int64)
+    sizes = [(geo.max_rows_in(b), geo.line_px(w), geo.conv_rows(b), geo.conv_px(w)) for w, _, b, _ in pieces]
     piece, cut = np.repeat(np.array(pieces, np.int64), n_cuts, 0), np.tile(cuts, (len(pieces), 1))
-    rows_in, line, conv_rows, conv_px = np.repeat(per_piece, n_cuts, 0).T
+    rows_in, line, conv_rows, conv_px = np.repeat(np.array(sizes, np.int64), n_cuts, 0).T
     width, n_x, band, n_b = piece.T
     ckb, n_ck, nob, message, total, header = cut.T
     resident = (np.arange(len(piece)) >= n_pieces * n_cuts).astype(np.int64)
@@ -238,12 +238,6 @@ def _candidates(grid: Grid) -> Candidates:
         w_total=total,
         header=header,
     )  # fmt: skip
-
-
-def _of_piece(geo: Geometry, width: int, n_x: int, band: int, n_b: int) -> tuple[int, int, int, int]:
-    """Input rows and pixels of a line, rows and pixels that the window computes."""
-    del n_x, n_b
-    return geo.max_rows_in(band), geo.line_px(width), geo.conv_rows(band), geo.conv_px(width)
 
 
 def grids(

@@ -10,10 +10,10 @@ from collections import Counter as Counts
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from itertools import pairwise
 from typing import Protocol
 
 from tvm_aie.errors import InfeasibleError
+from tvm_aie.plan.shares import split_even
 from tvm_aie.schedule.cover import INT4, LIST, VARIANTS, Blocks, Cover, Mask, candidates, piece_costs
 from tvm_aie.schedule.estimate import PipelineLoad, pipeline_cycles
 from tvm_aie.schedule.geometry import Geometry, KernelId, Overlay, ceil_div, ring_share
@@ -60,13 +60,6 @@ class Tiling:
     def weights_per_band(self) -> bool:
         """Weights are sent again for every band and width chunk (input channels are split, or passes are inside)."""
         return self.n_ck > 1 or self.order == 2
-
-
-def split_even(total: int, parts: int) -> tuple[tuple[int, int], ...]:
-    """[first, last) of ``parts`` contiguous shares of ``total`` that differ by at most one."""
-    base, extra = divmod(total, parts)
-    starts = [i * base + min(i, extra) for i in range(parts + 1)]
-    return tuple(pairwise(starts))
 
 
 def residual_shares(total: int, parts: int) -> Iterator[tuple[tuple[int, int], ...]]:
