@@ -241,10 +241,15 @@ def _stage(conv: Conv, height: int, width: int) -> PoolStage:
 
 
 def geometry_of(layer: ArrayLayer, graph: PhysicalGraph) -> Geometry:
-    """Derive the geometry; a 1x1 convolution with stride reads only the pixels it uses."""
+    """Derive the geometry; a 1x1 convolution with stride reads only the pixels it uses.
+
+    A layer writes all rows and pixels of its storage (``plan.pitch``).
+    """
     src, dst = graph.tensors[layer.inputs[0]], graph.tensors[layer.output]
     blocks = graph.views[layer.inputs[0]].blocks, graph.views[layer.output].blocks
-    size = (src.height, src.width, dst.height, dst.width, *blocks)
+    target = graph.storages[graph.views[layer.output].storage]
+    out = target.height, target.width
+    size = (src.height, src.width, *out, *blocks)
     if isinstance(layer, Conv):
         kh, kw = layer.weight.shape[2:]
         sy, sx = layer.stride
@@ -256,7 +261,7 @@ def geometry_of(layer: ArrayLayer, graph: PhysicalGraph) -> Geometry:
                 KernelId.CONV, kh, kw, sy, sx, *layer.dilation, layer.pads[0], layer.pads[1], *size, pool=stage
             )
         if kh == kw == 1 and not any(layer.pads) and (sy > 1 or sx > 1):
-            points = 1, 1, 1, 1, 1, 1, 0, 0, dst.height, dst.width, *size[2:], n, sy, sx
+            points = 1, 1, 1, 1, 1, 1, 0, 0, dst.height, dst.width, *out, *blocks, n, sy, sx
             return Geometry(KernelId.CONV, *points, in_elem=elem[0], out_elem=elem[1])
         window = kh, kw, sy, sx, *layer.dilation, layer.pads[0], layer.pads[1]
         return Geometry(KernelId.CONV, *window, *size, n, in_elem=elem[0], out_elem=elem[1])
@@ -264,5 +269,5 @@ def geometry_of(layer: ArrayLayer, graph: PhysicalGraph) -> Geometry:
         kind = KernelId.AVGPOOL if layer.divisors else KernelId.MAXPOOL
         return Geometry(kind, *layer.kernel, *layer.stride, *layer.dilation, layer.pads[0], layer.pads[1], *size)
     if isinstance(layer, Add):
-        return Geometry(KernelId.ADD, 1, 1, 1, 1, 1, 1, 0, 0, *size, n_inputs=len(layer.inputs))
+        return Geometry(KernelId.ADD, 1, 1, 1, 1, 1, 1, 0, 0, *out, *out, *blocks, n_inputs=len(layer.inputs))
     return Geometry(KernelId.UPSAMPLE, *layer.factors, 1, 1, 1, 1, 0, 0, *size)
