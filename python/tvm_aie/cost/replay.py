@@ -1,42 +1,29 @@
 """A repeated item under its command stream, message by message: the most precise estimate of a tiling. `Estimated`.
 
 Where commands cost time, an item's time depends on which pushes find their channel idle (six times the price), and that
-on when its messages come. So the tasks of all columns are made as the emitter makes them, put in order by its own
-scheduler (``emit.commands``) with chains of each length that the emitter tries, and replayed: the command processor on
-one side, on the other the busiest core of each column as a recurrence over its messages, with rings of the real depth
-(docs/program.md section 4). More than half the work of a trial.
+on when its messages come. So the tasks of all columns are made and put in order by what makes them for the program
+(``emit.item_tasks``, ``emit.arrange``), and replayed: the command processor on one side, on the other the busiest core
+of each column as a recurrence over its messages, with rings of the real depth (docs/program.md section 4). More than
+half the work of a trial.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from math import ceil, inf
+from math import ceil
 
 from tvm_aie.device import Device
-from tvm_aie.emit.commands import Channel, CommandBuilder, Joining, Position, Work, column_chains, join
-from tvm_aie.emit.emitter import CHAINS, release_at_end
-from tvm_aie.emit.overlay import NBR_E, NBR_W, O_DONE, Array, build_overlay
-from tvm_aie.emit.program import Bd, Dir, LockUse, Push, Wait, WriteBd
-from tvm_aie.emit.transfers import (
-    FILLER_WORDS,
-    UNROLL_A,
-    UNROLL_O,
-    BdTemplate,
-    DmaTask,
-    Message,
-    Operand,
-    Shape,
-    filler,
-    input_messages,
-    output_messages,
-    place_in_ring,
-    repeated_dims,
-    tasks_of,
-)
-from tvm_aie.errors import ProgramError, TvmAieError
+from tvm_aie.emit.arrange import CHAINS, arrange
+from tvm_aie.emit.commands import Channel, CommandBuilder, Position, Work
+from tvm_aie.emit.item_tasks import Before, Cut, ItemTasks, barrier
+from tvm_aie.emit.memtile import memtile_map, opcode_bytes_estimate
+from tvm_aie.emit.overlay import Array, build_overlay
+from tvm_aie.emit.program import Bd, Dir, Push, Wait, WriteBd
+from tvm_aie.emit.transfers import BdTemplate, Operand, Shape
+from tvm_aie.errors import TvmAieError
 from tvm_aie.memory.placement import InputPlace, OutputPlace, WorkItem
 from tvm_aie.plan.physical import Storage
 from tvm_aie.plan.shares import split_even
@@ -48,7 +35,7 @@ from tvm_aie.searches import Workload
 LONG_STEPS = 100  # an item with more calls is repeated less often, with chains of one length
 MOST_STEPS = 400  # of an item; beyond that commands are few among its messages
 BARRIER = 40.0  # cycles of the prologue's last descriptors
-INPUT_BASE, OUTPUT_BASE, JUNK_BASE, JUNK_BYTES = 1 << 17, 1 << 18, 1 << 16, 2048
+INPUT_BASE, OUTPUT_BASE = 1 << 17, 1 << 18  # bytes, anywhere behind the fixed regions
 OPCODE_WORDS = 45  # of a usual opcode message
 _NEVER = float("inf")
 _Channels = tuple[Channel, list[Channel]]  # of a column: activations, outputs of the core rows with all passes
@@ -168,126 +155,47 @@ def _item(work: Workload) -> tuple[WorkItem, list[Operand], Storage]:
 def _commands(work: Workload, tiling: Tiling, device: Device, span: _Span) -> tuple[CommandBuilder, list[_Channels]]:
     """The commands with which the item is repeated."""
     array = Array(device, work.overlay)
+    make = ItemTasks(array, memtile_map(array, opcode_bytes_estimate(SHORT.items, array.overlay.a_slot)))
     item, operands, target = _item(work)
-    body = [tiling.body] * span.items
-    junk = [(JUNK_BASE + JUNK_BYTES * r, JUNK_BYTES // 4) for r in range(array.rows)]
     columns: list[_Channels] = []
-    tasks: list[tuple[list[Work], list[list[Work]]]] = []
+    tasks: dict[Channel, list[Work]] = {}
     for c in (c for c, n in enumerate(work.rows) if n):
-        mine, outputs = _column_tasks(array, item, tiling, operands, target, c, span.items)
-        most = max(len(w) and w[-1].end for w in outputs if w)
-        columns.append((mine[0].channel, [w[0].channel for w in outputs if w and w[-1].end == most]))
-        tasks.append((mine, outputs))
-    best: CommandBuilder | None = None
-    for longest, longest_o in (*span.chains, (0, 0)):
-        if best and not longest:
-            break
-        builder = CommandBuilder(array, _static(array), body)
-        how = Joining(body, longest, longest, (array.w_ring_bytes, FILLER_WORDS))
-        busiest = max((mine for mine, _ in tasks), key=lambda mine: sum(len(w.chain) for w in mine))
-        cuts = frozenset(w.start for w in join(busiest, how)) if longest else None
-        for mine, outputs in tasks:
-            for chain in column_chains(mine, outputs, replace(how, cuts=cuts), longest_o, junk):
-                builder.add(chain)
-        try:
-            done = builder.schedule(best.end if best else inf)
-        except ProgramError:
-            continue
-        best = builder if done and (best is None or builder.end < best.end) else best
-    if best is None:
-        raise ProgramError(f"layer {work.layer}: no order of the commands")
-    return best, columns
+        outputs = {r: make.outputs(item, tiling, [target], (c, r), 0) for r in range(array.rows)}
+        most = max(cut.messages for cut in outputs.values())
+        least = 1 if tiling.order == PASSES_INSIDE else most
+        full = [make.o_channel(c, r) for r, cut in outputs.items() if cut.messages >= least]
+        columns.append((make.a_channel(c), full))
+        for one in _column_tasks(make, item, tiling, operands, outputs, c, span.items):
+            tasks.setdefault(one.channel, []).append(one)
+    return arrange(make, _static(array), [tiling.body] * span.items, tasks, span.chains), columns
 
 
 def _column_tasks(
-    array: Array, item: WorkItem, tiling: Tiling, operands: Sequence[Operand], target: Storage, c: int, items: int
-) -> tuple[list[Work], list[list[Work]]]:
-    """Activation tasks of a column, and output tasks per core row, of all repetitions."""
-    mt = array.memtile(c)
-    a_tasks, n_a, ride = _a_tasks(array, item, tiling, operands, c)
-    o_rows = _o_tasks(array, item, tiling, target, c)
-    channel = (mt, Dir.MM2S, array.a_mm2s)
+    make: ItemTasks,
+    item: WorkItem,
+    tiling: Tiling,
+    operands: Sequence[Operand],
+    outputs: Mapping[int, Cut],
+    c: int,
+    items: int,
+) -> list[Work]:
+    """Tasks of a column, of all repetitions."""
+    inputs = make.inputs(item, tiling, operands, c, None if tiling.aligned else 0)
     # Before the first item there is another one of one message, whose tasks are chained with its own.
-    one = (BdTemplate(Shape(mt, ((OPCODE_WORDS, 1),)), INPUT_BASE),)
-    inputs = [Work(channel, one * 4, 1, (-1, -1.0), (-1, 1.0), (-1, -1.0))]
-    outputs: list[list[Work]] = [[] for _ in range(array.rows)]
-    for r, _, _ in o_rows:
-        outputs[r].append(Work((mt, Dir.S2MM, array.o_s2mm(r)), one, 1, (-1, 0.0), (-1, 1.0), (-1, 0.0)))
-    slots = tiling.a_slots if tiling.aligned else 1
+    one = (BdTemplate(Shape(make.array.memtile(c), ((OPCODE_WORDS, 1),)), INPUT_BASE),)
+    out = [Work(make.a_channel(c), one * 4, 1, (-1, -1.0), (-1, 1.0), (-1, -1.0))]
+    for r in (r for r, cut in outputs.items() if cut.messages):
+        out.append(Work(make.o_channel(c, r), one, 1, (-1, 0.0), (-1, 1.0), (-1, 0.0)))
+    _, releases = make.output_works(c, 0, outputs, tiling)
+    locks = barrier(make.array, c, Before(releases))
+    ring = (0, tiling.a_slots if tiling.aligned else 1)
+    ride = tiling.aligned and inputs.tasks[0].repeat == 1
     for i in range(items):
-        head = _prologue(array, c, i, slots, ride)
-        inputs.append(Work(channel, head, 1, (i, -1.0), (i, -0.55), (i, -1.0), item=i))
-        inputs += _works(channel, a_tasks, i, n_a, 0.0)
-        for r, own, n_o in o_rows:
-            outputs[r] += _works((mt, Dir.S2MM, array.o_s2mm(r)), own, i, n_o, 2e-6)
-    return inputs, outputs
-
-
-def _works(channel: Channel, tasks: Sequence[DmaTask], item: int, messages: int, after: float) -> Iterator[Work]:
-    """Tasks of an item of so many messages at their places in it."""
-    for t in tasks:
-        start, end = (item, t.first / messages + after), (item, (t.last + 1) / messages)
-        yield Work(channel, t.chain, t.repeat, start, end, start, item=item)
-
-
-def _prologue(array: Array, c: int, item: int, slots: int, ride: bool) -> tuple[BdTemplate, ...]:
-    """The opcode message of a column, in multiples of so many slots, and its barrier (``emit.emitter``)."""
-    mt, base, slot = array.memtile(c), array.w_ring_bytes, array.overlay.a_slot
-    word = Shape(mt, ((1, 1),))
-    west, east = c > 0, c + 1 < array.cols
-    told = LockUse(mt - 1, NBR_E, 1) if west else None
-    locks: list[tuple[LockUse, LockUse | None]] = [(LockUse(mt, O_DONE, 1), told)]
-    if west and east:
-        locks.append((LockUse(mt, NBR_W, 1), LockUse(mt + 1, NBR_W, 1)))
-    if west or east:
-        locks.append((LockUse(mt, NBR_E if east else NBR_W, 1), None))
-    locks = locks[:-1] if ride else locks
-    total = -(-OPCODE_WORDS * 4 // (slots * slot)) * slots * slot // 4 - len(locks)
-    n = max(OPCODE_WORDS, min(total, slot // 4 - len(locks)))
-    chain = [BdTemplate(Shape(mt, ((n, 1),)), base + OPCODE_WORDS * 4 * (item + 1), 1, 0, None, None, True)]
-    chain += [BdTemplate(Shape(mt, dims), base) for dims in repeated_dims(total - n, FILLER_WORDS)]
-    chain += [BdTemplate(word, base, 1, 0, acquire, release) for acquire, release in locks]
-    return tuple(chain)
-
-
-def _a_tasks(
-    array: Array, item: WorkItem, tiling: Tiling, operands: Sequence[Operand], c: int
-) -> tuple[list[DmaTask], int, bool]:
-    """Activation tasks, messages, and whether the first carries the barrier's last acquire."""
-    ov = array.overlay
-    messages: list[Message] = input_messages(array, item, tiling, operands, c)
-    if not tiling.aligned:
-        messages, _ = place_in_ring(messages, 0, ov.a_slots, ov.a_slot, lambda words: filler(array, c, words))
-    tasks = tasks_of(messages, array.device, UNROLL_A)
-    ride = tiling.aligned and tasks[0].repeat == 1
-    if ride:
-        chain = tasks[0].chain
-        acquire = LockUse(array.memtile(c), NBR_E, 1)
-        tasks[0] = replace(tasks[0], chain=(replace(chain[0], acquire=acquire), *chain[1:]))
-    return tasks, len(messages), ride
-
-
-def _o_tasks(
-    array: Array, item: WorkItem, tiling: Tiling, target: Storage, c: int
-) -> list[tuple[int, list[DmaTask], int]]:
-    """Output tasks per core row that has blocks, and the messages of the row with most."""
-    known: dict[tuple[int, int], tuple[list[DmaTask], int]] = {}
-    ov, rows = array.overlay, []
-    for r, (first, last) in enumerate(tiling.block_rows):
-        own = (0, last - first) if item.geometry.kernel == KernelId.CONV else (first, last)
-        if last <= first:
-            continue
-        if own not in known:
-            messages = output_messages(array, item, tiling, [target], c, r, JUNK_BASE, JUNK_BYTES)
-            n = len(messages)
-            messages, _ = place_in_ring(messages, 0, ov.o_slots, ov.o_slot, lambda words: ())
-            known[own] = tasks_of(messages, array.device, UNROLL_O), n
-        rows.append((r, *known[own]))
-    done = LockUse(array.memtile(c), O_DONE, 1)
-    single = sum(tasks[-1].repeat for _, tasks, _ in rows) > array.device.lock_max
-    most = max(n for _, _, n in rows)
-    inside = tiling.order == PASSES_INSIDE
-    return [(r, release_at_end(tasks, done, single, JUNK_BASE), n if inside else most) for r, tasks, n in rows]
+        address = make.mt.opcode_base + OPCODE_WORDS * 4 * (i + 1)
+        head = make.prologue(c, OPCODE_WORDS, address, locks, ring, ride)
+        out += make.input_works(c, i, head, inputs)
+        out += make.output_works(c, i, outputs, tiling)[0]
+    return out
 
 
 def _calls(geo: Geometry, t: Tiling, n_b: int, most_b: int) -> list[_Call]:
