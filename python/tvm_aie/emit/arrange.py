@@ -71,5 +71,6 @@ def _add_chains(
     junk = [(make.junk(r), make.mt.junk_bytes // 4) for r in range(array.rows)]
     for c in columns:
         outputs = [tasks.get(make.o_channel(c, r), ()) for r in range(array.rows)]
-        for work in column_chains(tasks[make.a_channel(c)], outputs, how, o_chain, junk):
+        ahead = a_chain > 0 and c != columns[-1]
+        for work in column_chains(tasks[make.a_channel(c)], outputs, how, o_chain, junk, ahead):
             commands.add(work)

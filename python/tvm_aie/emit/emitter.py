@@ -304,7 +304,9 @@ class Emitter:
         acquire, release = LockUse(mt, LOAD_GO, 1), LockUse(mt, LOAD_DONE, 1)
         into = BdTemplate(shape, base, 1, 0, acquire, release, control)
         channel = (mt, Dir.S2MM, self.array.load_s2mm)
-        start, end = self._span(channel, item, -0.7, len(self.loads_at.get(item, [])) + (item == 0))
+        # The first loads go before everything else.
+        begin = -0.7 if item else -2.0
+        start, end = self._span(channel, item, begin, len(self.loads_at.get(item, [])) + (item == 0))
         self._queue(Work(channel, (into,), 1, start, end, start, item=item))
         source = BdTemplate(ddr, ddr_base, control=control)
         self._queue(Work((self.array.shim(c), Dir.MM2S, 0), (source,), 1, start, end, start, after, item))
