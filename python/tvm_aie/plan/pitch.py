@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tvm_aie.plan.graph import Add, Conv, Layer, Pool, Tensor, conv_shapes
-from tvm_aie.plan.physical import PhysicalGraph
+from tvm_aie.plan.physical import ArrayLayer, PhysicalGraph
 
 UNIT = 7  # pixels: 56 bytes of a channel block, of which the output slots of npu1 are a multiple
 GROUP = 4  # pixels of an accumulator
@@ -67,7 +67,8 @@ def pitched(graph: PhysicalGraph, columns: int) -> PhysicalGraph:
         width = pitch_width(s.width) if name in wide else s.width
         height = pitch_height(s.height, columns) if name in tall else s.height
         storages[name] = replace(s, width=width, height=height)
-    return replace(graph, storages=storages)
+    layers = tuple(_divides(n) if roots[n.output] in wide | tall else n for n in graph.layers)
+    return replace(graph, layers=layers, storages=storages)
 
 
 def _adds(
@@ -87,15 +88,25 @@ def _adds(
             reach = (pitch - 1) * after.stride[axis] - after.pads[axis] + after.kernel[axis]
             if reach > written[axis]:
                 return False
-        if layer.pool_before is not None and layer.pool_before.divisors:
-            return False
         if axis == 1 and layer.weight.shape[2:] == (1, 1) and layer.stride != (1, 1) and not any(layer.pads):
             return False  # the memtile's DMA picks its pixels, and cannot add zeros to those
         residual = layer.tail.residual if layer.tail else None
         return residual is None or roots[residual] in found
-    if isinstance(layer, Pool):
-        # Averages know the windows that are cut by the border; a maximum needs one row or pixel of the image.
-        return not layer.divisors and (pitch - 1) * layer.stride[axis] - layer.pads[axis] < size[axis]
     if isinstance(layer, Add):
         return all(roots[n] in found for n in layer.inputs)
-    return False
+    return isinstance(layer, Pool)
+
+
+def _divides(layer: ArrayLayer) -> ArrayLayer:
+    """The layer with a divisor for windows outside the image, if it averages; their values do not matter."""
+    if isinstance(layer, Pool):
+        return _with_any(layer)
+    if isinstance(layer, Conv) and layer.pool_before is not None:
+        return replace(layer, pool_before=_with_any(layer.pool_before))
+    return layer
+
+
+def _with_any(pool: Pool) -> Pool:
+    if not pool.divisors or any(d.count == 0 for d in pool.divisors):
+        return pool
+    return replace(pool, divisors=(*pool.divisors, replace(pool.divisors[-1], count=0)))
