@@ -24,16 +24,17 @@ class Overlay:
     """How the data memory of every core is divided, and the memtile's weight ring (all sizes in bytes).
 
     The rings serve the whole network, so their sizes are the network's choice, not the layer's. The defaults are
-    the best of a sweep over five networks on npu1, dense and 50 % sparse (emulated). Output slots are 56 pixels of
-    one channel block: lines of 7, 14, 28, 56 ... pixels fill them exactly.
+    the best of a sweep over five networks on npu1, dense and 50 % sparse (emulated). Output slots are 14 pixels of
+    one channel block, and 56 of them are a ring: lines of 7, 14, 28 and 56 pixels in bands of 1, 2, 4, 7 and 14 rows,
+    which is how images of these sizes fall on four columns (``plan.pitch``), fill slots and divide the ring.
     """
 
     a_slot: int = 1024
     a_slots: int = 36
     w_slot: int = 512
-    w_slots: int = 29
-    o_slot: int = 448
-    o_slots: int = 8
+    w_slots: int = 24
+    o_slot: int = 112
+    o_slots: int = 56
     acc_bytes: int = 4096
     hdr_bytes: int = 2560
     ops_bytes: int = 1024
