@@ -107,16 +107,17 @@ class Step:
 class ItemLoad:
     """Arrays: ``kernel`` (steps, columns, rows), ``a_move`` (steps, columns) in cycles, without filler.
 
-    ``w_bytes`` (rows, messages). ``a_slots``: of each activation message, ``a_counts``: messages per column.
-    ``o_slots``: of the largest output message, ``o_sizes`` (messages, columns, rows): slots of each. ``aligned``: ring
-    positions are multiples of a message. ``control``: cycles of the commands for its messages, on busy and
-    on idle channels.
+    ``w_bytes`` (rows, messages), whole slots of ``w_slot`` bytes. ``a_slots``: of each activation message,
+    ``a_counts``: messages per column. ``o_slots``: of the largest output message, ``o_sizes`` (messages, columns,
+    rows): slots of each. ``aligned``: ring positions are multiples of a message. ``control``: cycles of the commands
+    for its messages, on busy and on idle channels.
     """
 
     steps: tuple[Step, ...]
     kernel: Floats
     a_move: Floats
     w_bytes: Ints
+    w_slot: int
     prologue_words: tuple[int, ...]
     a_slots: int
     a_counts: tuple[int, ...]
@@ -268,6 +269,7 @@ def item_load(
         kernel,
         a_move,
         sizes,
+        array.overlay.w_slot,
         tuple(opcodes.HEADER_WORDS + len(w) for w in words),
         tiling.a_slots,
         tuple(sum(1 for s in walks[c] if s.acquires_a) if heights[c] > 0 else 0 for c in columns),
