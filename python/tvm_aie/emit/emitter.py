@@ -20,7 +20,6 @@ from tvm_aie.memory.placement import OutputPlace, Placement, WorkItem
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.schedule.tiling import Tiling
 
-
 # Bases of what lies in the constant blob, until that is laid out: opcodes by column, weights by core row.
 _OPCODES, _WEIGHTS = -1, -1001
 
