@@ -355,6 +355,8 @@ def _weight_messages(geo: Geometry, tiling: Tiling, packed: PackedConv | None) -
             row += [_message(cover, begin, end, lo, hi) for lo, hi in pairwise(cols)] * steps
         found.append(row)
     parts = np.array(found, np.int64)  # (rows, messages, fields)
+    if tiling.a_resident and tiling.n_ck > 1:  # messages hold fewer blocks than the activations: no row is full
+        parts[:, :, 2] = 0
     return _Messages((geo.kh, geo.kw), *(parts[:, :, k] for k in range(6)))
 
 
