@@ -50,9 +50,14 @@ class Replay:
     waited: float  # cycles that the command processor waits
 
 
+def calls(tiling: Tiling) -> int:
+    """Kernel calls of the busiest core."""
+    return tiling.n_pass * tiling.n_x * max(n for _, n in tiling.bands) * tiling.n_ck
+
+
 def replay(work: Workload, tiling: Tiling, device: Device) -> Replay | None:
     """None where it cannot be said: too many calls, or the workload cannot be repeated with this tiling."""
-    if tiling.n_pass * tiling.n_x * max(n for _, n in tiling.bands) * tiling.n_ck > MOST_STEPS:
+    if calls(tiling) > MOST_STEPS:
         return None
     try:
         ready = prepared(work, tiling, device)
