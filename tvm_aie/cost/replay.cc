@@ -25,12 +25,13 @@ struct Gate {
 };
 
 struct Core {
-  int64_t item = 0, step = 0;
-  bool headed = false;          // the item's opcodes are there
-  bool holds_a = false;
+  int64_t item = 0;
+  size_t event = 0;
+  bool headed = false;             // the item's opcodes are there
   double t = 0;
-  int64_t a_messages = 0, w_messages = 0, w_slots = 0, o_acquired = 0;
-  std::vector<double> a_freed;  // by slot
+  int64_t kernel = 0, output = 0;  // of the item
+  int64_t a_messages = 0, w_messages = 0, o_acquired = 0;
+  std::vector<double> a_freed;     // by slot
   std::vector<double> w_freed;
   std::vector<double> kernel_end;  // by item
 };
@@ -38,6 +39,7 @@ struct Core {
 struct OutputMessage {
   double ready;
   int64_t slots;
+  double extra;
   bool junk;  // aligns the ring; no task waits for it
 };
 
@@ -246,15 +248,12 @@ class Run {
     std::vector<int64_t> sent(static_cast<size_t>(m_.rows), 0);
     for (int64_t r = 0; r < m_.rows; ++r) cores_[CoreAt(c, r)].kernel_end.assign(items_.size(), 0.0);
     for (const ReplayItem& item : items_) {
-      const ReplayLoad& load = LoadOf(item);
-      column.first.push_back(messages++);
-      for (int64_t r = 0; r < m_.rows; ++r) outputs_[CoreAt(c, r)].upto.push_back(sent[static_cast<size_t>(r)]);
-      for (int64_t s = 0; s < load.steps; ++s) {
-        if (load.active[s * m_.cols + c] == 0) continue;
-        messages += (load.flags[s] & ReplayLoad::kAcquiresA) != 0;
-        for (int64_t r = 0; r < m_.rows; ++r) {
-          sent[static_cast<size_t>(r)] += load.o_size[(s * m_.cols + c) * m_.rows + r] > 0;
-        }
+      const ReplayColumn& load = LoadOf(item).columns[static_cast<size_t>(c)];
+      column.first.push_back(messages);
+      messages += 1 + load.inputs;
+      for (int64_t r = 0; r < m_.rows; ++r) {
+        outputs_[CoreAt(c, r)].upto.push_back(sent[static_cast<size_t>(r)]);
+        for (int64_t k = 0; k < load.outputs; ++k) sent[static_cast<size_t>(r)] += load.o_size[k * m_.rows + r] > 0;
       }
     }
     column.first.push_back(messages);
@@ -267,7 +266,7 @@ class Run {
       for (int64_t c = 0; c < m_.cols; ++c) {
         while (Send(c)) moved = true;
         for (int64_t r = 0; r < m_.rows; ++r) {
-          while (Drain(CoreAt(c, r)) || Call(c, r)) moved = true;
+          while (Drain(CoreAt(c, r)) || Step(c, r)) moved = true;
         }
       }
     }
@@ -358,7 +357,7 @@ class Run {
     if (column->message == 1) t = std::max(t, column->open[at]);
     t = Slots(c, column->slots, load.a_slots, t);
     if (t == kNever) return false;
-    Sent(column, load.a_slots, t + load.a_extra[c]);
+    Sent(column, load.a_slots, t + load.columns[static_cast<size_t>(c)].a_extra[column->message - 1]);
     return true;
   }
 
@@ -395,79 +394,85 @@ class Run {
 
   // ------------------------------------------------------------------ cores
 
-  bool Call(int64_t c, int64_t r) {
+  // The next event of a core.
+  bool Step(int64_t c, int64_t r) {
     Core& core = cores_[CoreAt(c, r)];
     if (core.item >= n_items()) return false;
-    const Column& column = columns_[static_cast<size_t>(c)];
     const ReplayItem& item = items_[static_cast<size_t>(core.item)];
     const ReplayLoad& load = LoadOf(item);
+    const ReplayColumn& column = load.columns[static_cast<size_t>(c)];
     if (!core.headed) {
-      const double end = At(column.ends, core.a_messages);
+      const double end = At(columns_[static_cast<size_t>(c)].ends, core.a_messages);
       if (end == kNever) return false;
       core.t = std::max(core.t, end);
       ++core.a_messages;
       core.a_freed.insert(core.a_freed.end(), static_cast<size_t>(item.head[c]), core.t);
+      core.kernel = core.output = 0;
+      core.event = 0;
       core.headed = true;
     }
-    const int64_t s = core.step, flags = load.flags[s];
-    const bool active = load.active[s * m_.cols + c] != 0;
-    const bool takes_a = active && (flags & ReplayLoad::kAcquiresA) != 0;
-    const bool takes_w = (flags & ReplayLoad::kAcquiresW) != 0;
-    const int64_t slots = active ? Size(load, s, c, r) : 0;
-    double t = core.t;
-    if (takes_a) t = std::max(t, At(column.ends, core.a_messages));
-    if (takes_w) t = std::max(t, Arrived(r, core.w_messages));
-    Outputs& out = outputs_[CoreAt(c, r)];
-    const bool takes_o = active && (flags & ReplayLoad::kAcquiresO) != 0;
-    const int64_t wanted = takes_o ? Wanted(load, s, c, r) : 0;
-    const int64_t skip = wanted > 0 ? (load.o_slots - core.o_acquired % load.o_slots) % load.o_slots : 0;
-    if (skip > 0) return Skip(&core, &out, skip, takes_w ? Arrived(r, core.w_messages) : 0.0);
-    if (wanted > 0) t = std::max(t, Drained(out, core.o_acquired + wanted - m_.o_slots));
+    const ReplayEvent& event = column.events[core.event];
+    const double t = Passed(c, r, load, column, event, core.t + static_cast<double>(event.opcodes) * m_.opcode);
     if (t == kNever) return false;
-    core.o_acquired += wanted;
-    core.a_messages += takes_a;
-    core.holds_a = core.holds_a || takes_a;
-    core.w_messages += takes_w;
-    core.t = t + (active ? load.kernel[(s * m_.cols + c) * m_.rows + r] : 0.0);
-    if (active) core.kernel_end[static_cast<size_t>(core.item)] = core.t;
-    if (core.holds_a && (flags & ReplayLoad::kReleasesA) != 0) {
-      core.a_freed.insert(core.a_freed.end(), static_cast<size_t>(load.a_slots), core.t);
-      core.holds_a = false;
-    }
-    if ((flags & ReplayLoad::kReleasesW) != 0) {
-      const int64_t upto = weights_[static_cast<size_t>(r)].upto[static_cast<size_t>(core.w_messages - 1)];
-      core.w_freed.resize(static_cast<size_t>(upto), core.t);
-    }
-    if (slots > 0) out.messages.push_back({core.t, slots, false});
-    if (++core.step == load.steps) {
-      core.step = 0;
+    core.t = t;
+    ++core.event;
+    if (event.op == ReplayEvent::kEnd) {
       ++core.item;
       core.headed = false;
     }
     return true;
   }
 
-  // Junk that aligns the output ring, once the weights are there.
-  bool Skip(Core* core, Outputs* out, int64_t slots, double arrived) {
-    const double t = std::max({core->t, arrived, Drained(*out, core->o_acquired + slots - m_.o_slots)});
-    if (t == kNever) return false;
-    out->messages.push_back({t, slots, true});
-    core->o_acquired += slots;
-    return true;
+  // When a core that comes to an event at `t` is past it, and what it takes or gives; never: not yet known.
+  double Passed(int64_t c, int64_t r, const ReplayLoad& load, const ReplayColumn& column, const ReplayEvent& event,
+                double t) {
+    Core& core = cores_[CoreAt(c, r)];
+    Outputs& out = outputs_[CoreAt(c, r)];
+    const bool more = core.output < column.outputs;
+    const int64_t slots = more ? column.o_size[core.output * m_.rows + r] : 0;
+    switch (event.op) {
+      case ReplayEvent::kAcqA:
+        t = std::max(t, At(columns_[static_cast<size_t>(c)].ends, core.a_messages));
+        core.a_messages += t != kNever;
+        return t;
+      case ReplayEvent::kAcqW:
+        t = std::max(t, Arrived(r, core.w_messages));
+        core.w_messages += t != kNever;
+        return t;
+      case ReplayEvent::kAcqO:
+        t = std::max(t, slots > 0 ? Drained(out, core.o_acquired + slots - m_.o_slots) : 0.0);
+        core.o_acquired += t != kNever ? slots : 0;
+        return t;
+      case ReplayEvent::kSkipO: {
+        const int64_t skip = slots > 0 ? (slots - core.o_acquired % slots) % slots : 0;
+        if (skip > 0) t = std::max(t, Drained(out, core.o_acquired + skip - m_.o_slots));
+        if (t == kNever || skip == 0) return t;
+        out.messages.push_back({t, skip, 0.0, true});
+        core.o_acquired += skip;
+        return t;
+      }
+      case ReplayEvent::kKernel:
+        t += column.kernel[core.kernel++ * m_.rows + r];
+        core.kernel_end[static_cast<size_t>(core.item)] = t;
+        return t;
+      case ReplayEvent::kRelA:
+        core.a_freed.insert(core.a_freed.end(), static_cast<size_t>(load.a_slots), t);
+        return t;
+      case ReplayEvent::kRelW:
+        core.w_freed.resize(
+            static_cast<size_t>(weights_[static_cast<size_t>(r)].upto[static_cast<size_t>(core.w_messages - 1)]), t);
+        return t;
+      case ReplayEvent::kRelO:
+        if (slots > 0) out.messages.push_back({t, slots, column.o_extra[core.output * m_.rows + r], false});
+        ++core.output;
+        return t;
+      default:
+        return t;
+    }
   }
 
   // When so many slots of an output ring have been sent.
   static double Drained(const Outputs& out, int64_t slots) { return slots > 0 ? At(out.slot_ends, slots - 1) : 0.0; }
-
-  int64_t Size(const ReplayLoad& load, int64_t s, int64_t c, int64_t r) const {
-    return load.o_size[(s * m_.cols + c) * m_.rows + r];
-  }
-
-  // Slots of the output message that a step acquires: that which the next step with a release completes.
-  int64_t Wanted(const ReplayLoad& load, int64_t s, int64_t c, int64_t r) const {
-    while (s < load.steps && (load.flags[s] & ReplayLoad::kReleasesO) == 0) ++s;
-    return s < load.steps ? Size(load, s, c, r) : 0;
-  }
 
   // ------------------------------------------------------------------ outputs
 
@@ -480,6 +485,7 @@ class Run {
     if (pushed == kNever) return false;
     out.t = std::max({out.t, message.ready, pushed});
     for (int64_t k = 0; k < message.slots; ++k) out.slot_ends.push_back(out.t += m_.o_slot);
+    out.t += message.extra;
     if (!message.junk) out.ends.push_back(out.t);
     ++out.sent;
     return true;

@@ -1,7 +1,7 @@
 // The replay of a command stream as a TVM-FFI function: tvm_aie.cost.replay.
 #include <tvm/ffi/reflection/registry.h>
 
-#include <cstring>
+#include <map>
 
 #include "runtime/session.h"
 #include "tvm_aie/replay.h"
@@ -51,31 +51,52 @@ ReplayMachine Machine(Cursor<int64_t>* ints, Cursor<double>* reals) {
     *field = ints->Next();
     if (*field < 1 || *field > kMost) TVM_FFI_THROW(ValueError) << "replay: a size of " << *field;
   }
-  for (double* field : {&m.a_slot, &m.o_slot, &m.w_slot, &m.load_slot, &m.lock_word, &m.push_idle, &m.push_queued,
+  for (double* field : {&m.a_slot, &m.o_slot, &m.w_slot, &m.load_slot, &m.lock_word, &m.opcode, &m.push_idle, &m.push_queued,
                         &m.bd_write, &m.ddr_words, &m.load_words, &m.load_task, &m.load_first}) {
     *field = reals->Next();
   }
   return m;
 }
 
+ReplayColumn Column(const ReplayMachine& m, int64_t messages, Cursor<int64_t>* ints, Cursor<double>* reals) {
+  ReplayColumn column;
+  column.events.resize(static_cast<size_t>(ints->Count(kMost)));
+  std::map<int64_t, int64_t> count;
+  for (ReplayEvent& event : column.events) {
+    event.op = ints->Count(ReplayEvent::kSkipO);
+    event.opcodes = ints->Count(kMost);
+    ++count[event.op];
+  }
+  if (column.events.empty() || column.events.back().op != ReplayEvent::kEnd || count[ReplayEvent::kEnd] != 1) {
+    TVM_FFI_THROW(ValueError) << "replay: opcodes without an end";
+  }
+  if (count[ReplayEvent::kAcqW] != messages || count[ReplayEvent::kRelW] != messages) {
+    TVM_FFI_THROW(ValueError) << "replay: opcodes take " << count[ReplayEvent::kAcqW] << " of " << messages
+                              << " weight messages";
+  }
+  column.kernels = count[ReplayEvent::kKernel];
+  column.outputs = count[ReplayEvent::kRelO];
+  column.inputs = count[ReplayEvent::kAcqA];
+  column.o_size = ints->Take(column.outputs * m.rows);
+  for (int64_t i = 0; i < column.outputs * m.rows; ++i) {
+    if (column.o_size[i] < 0 || column.o_size[i] > m.o_slots) TVM_FFI_THROW(ValueError) << "replay: output of no ring";
+  }
+  column.kernel = reals->Take(column.kernels * m.rows);
+  column.a_extra = reals->Take(column.inputs);
+  column.o_extra = reals->Take(column.outputs * m.rows);
+  return column;
+}
+
 ReplayLoad Load(const ReplayMachine& m, Cursor<int64_t>* ints, Cursor<double>* reals) {
   ReplayLoad load;
-  load.steps = ints->Count(kMost);
   load.messages = ints->Count(kMost);
   load.a_slots = ints->Next();
-  load.o_slots = ints->Next();
-  if (load.steps < 1 || load.a_slots < 1 || load.a_slots > m.a_slots || load.o_slots < 1 || load.o_slots > m.o_slots) {
-    TVM_FFI_THROW(ValueError) << "replay: messages do not fit their rings";
-  }
-  load.flags = ints->Take(load.steps);
-  load.active = ints->Take(load.steps * m.cols);
-  load.o_size = ints->Take(load.steps * m.cols * m.rows);
+  if (load.a_slots < 1 || load.a_slots > m.a_slots) TVM_FFI_THROW(ValueError) << "replay: activations of no ring";
   load.w_size = ints->Take(m.rows * load.messages);
-  load.a_extra = reals->Take(m.cols);
-  load.kernel = reals->Take(load.steps * m.cols * m.rows);
-  int64_t taken = 0;
-  for (int64_t s = 0; s < load.steps; ++s) taken += (load.flags[s] & ReplayLoad::kAcquiresW) != 0;
-  if (taken != load.messages) TVM_FFI_THROW(ValueError) << "replay: steps take " << taken << " weight messages";
+  for (int64_t i = 0; i < m.rows * load.messages; ++i) {
+    if (load.w_size[i] < 1 || load.w_size[i] > m.w_slots) TVM_FFI_THROW(ValueError) << "replay: weights of no ring";
+  }
+  for (int64_t c = 0; c < m.cols; ++c) load.columns.push_back(Column(m, load.messages, ints, reals));
   return load;
 }
 

@@ -12,19 +12,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
 
 from tvm_aie import _native
-from tvm_aie.cost.item_load import WORD, ItemLoad, Rates, item_load, rates_of
+from tvm_aie.cost.item_load import WORD, events, kernel_cycles, rates_of, weight_messages
 from tvm_aie.cost.repeated import FROM, TO, chooser, first_repetition, prepared
 from tvm_aie.device import Device
+from tvm_aie.emit import opcodes
 from tvm_aie.emit.commands import Channel, CommandBuilder, Work
 from tvm_aie.emit.emitter import Emitter, opcodes_column, weights_row
+from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.program import Dir, Push, Wait, WriteBd
-from tvm_aie.emit.weights import item_weights
+from tvm_aie.emit.transfers import Message
+from tvm_aie.emit.weights import PackedConv, item_weights
 from tvm_aie.errors import TvmAieError
+from tvm_aie.memory.placement import WorkItem
 from tvm_aie.pipeline import Plan, scheduled
 from tvm_aie.schedule.order import PASSES_INSIDE
 from tvm_aie.schedule.tiling import Tiling
@@ -33,7 +38,6 @@ from tvm_aie.searches import Workload
 MOST_STEPS = 400  # calls of an item; beyond that commands are few among its messages
 _WRITE, _PUSH, _WAIT = range(3)  # as in replay.h
 _OTHER, _FIRST_LOAD, _WEIGHTS = -1, -2, -3
-_FLAGS = ("acquires_a", "acquires_w", "acquires_o", "releases_a", "releases_w", "releases_o")
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Numbers = list[npt.ArrayLike]
@@ -78,14 +82,21 @@ def _replayed(plan: Plan, emitter: Emitter, commands: CommandBuilder) -> Floats:
     """Rows (end, pushes, idle pushes, descriptors written, cycles waited) by item; none: a command waits forever."""
     import tvm_ffi
 
-    rates = rates_of(plan.array)
-    loads, index = _loads(plan, rates)
-    ints, reals = _machine(plan, rates)
+    loads: list[_Load] = []
+    known: dict[tuple[object, ...], int] = {}
+    index = []
+    for item, tiling in zip(plan.placement.items, plan.tilings, strict=True):
+        weights = item_weights(item, plan.physical, plan.packed)
+        key = (id(tiling), item.geometry, item.out_rows, id(weights))
+        if key not in known:
+            known[key] = len(loads)
+            loads.append(_Load.of(plan, emitter, item, tiling, weights))
+        index.append(known[key])
+    ints, reals = _machine(plan)
     ints.append(len(loads))
     for load in loads:
-        more_ints, more_reals = _load(load, rates)
-        ints += more_ints
-        reals += more_reals
+        ints += load.ints
+        reals += load.reals
     ints += _items(plan, emitter, index)
     ints += _tasks(plan, emitter, commands, [loads[i] for i in index])
     table = _native.function("tvm_aie.cost.replay")(
@@ -95,44 +106,69 @@ def _replayed(plan: Plan, emitter: Emitter, commands: CommandBuilder) -> Floats:
     return np.array(np.from_dlpack(table))
 
 
-def _loads(plan: Plan, rates: Rates) -> tuple[list[ItemLoad], list[int]]:
-    """The distinct loads, and which of them each item has."""
-    loads: list[ItemLoad] = []
-    known: dict[tuple[object, ...], int] = {}
-    index = []
-    for item, tiling in zip(plan.placement.items, plan.tilings, strict=True):
-        weights = item_weights(item, plan.physical, plan.packed)
-        key = (id(tiling), item.geometry, item.out_rows, id(weights))
-        if key not in known:
-            known[key] = len(loads)
-            layer = plan.physical.layers[item.layer]
-            loads.append(item_load(plan.array, rates, item, layer, tiling, weights))
-        index.append(known[key])
-    return loads, index
-
-
-def _machine(plan: Plan, rates: Rates) -> tuple[Numbers, Numbers]:
+def _machine(plan: Plan) -> tuple[Numbers, Numbers]:
     """``ReplayMachine``."""
     array, ov, device, keys = plan.array, plan.array.overlay, plan.array.device, plan.array.device.keys()
-    memtile = ov.memtile_w_slot, ov.memtile_w_slots
+    rates, memtile = rates_of(array), (ov.memtile_w_slot, ov.memtile_w_slots)
     ints: Numbers = [array.cols, array.rows, ov.a_slots, ov.o_slots, ov.w_slots, ov.w_slot, *memtile]
     word = 1 + keys["dma.memtile_bd_start_cycles"]
     reals: Numbers = [rates.a_slot, rates.o_slot, rates.w * ov.w_slot, rates.loadw * ov.memtile_w_slot, word]
-    reals += [device.push_idle_cycles, device.push_queued_cycles, device.bd_write_cycles]
+    reals += [rates.opcode, device.push_idle_cycles, device.push_queued_cycles, device.bd_write_cycles]
     ddr = keys[f"ddr.bytes_per_cycle_{array.cols}"] / WORD
     reals += [ddr or array.cols * array.rows, 1 / rates.load, rates.load_task, keys["shim.mm2s_first_cycles"]]
     return ints, reals
 
 
-def _load(load: ItemLoad, rates: Rates) -> tuple[Numbers, Numbers]:
-    """``ReplayLoad``."""
-    flags = np.array([[getattr(step, name) for name in _FLAGS] for step in load.steps], np.int64)
-    sizes = np.zeros(load.kernel.shape, np.int64)
-    sizes[flags[:, 5] > 0] = load.o_sizes
-    extra = np.maximum(load.a_move.max(axis=0) - load.a_slots * rates.a_slot, 0.0)
-    slots = load.w_bytes // load.w_slot
-    head = [len(load.steps), slots.shape[1], load.a_slots, load.o_slots]
-    return [head, flags @ (1 << np.arange(6)), load.a_move > 0, sizes, slots], [extra, load.kernel]
+@dataclass(frozen=True)
+class _Load:
+    """``ReplayLoad`` as numbers; messages by column, and by column and core row."""
+
+    ints: Numbers
+    reals: Numbers
+    n_a: Ints
+    n_o: Ints
+
+    @staticmethod
+    def of(plan: Plan, emitter: Emitter, item: WorkItem, tiling: Tiling, packed: PackedConv | None) -> _Load:
+        """What an item puts on the machine."""
+        array, ov = plan.array, plan.array.overlay
+        messages = weight_messages(item.geometry, tiling, packed)
+        slots = messages.bytes(ov.w_slot, len(packed.bias) if packed is not None else 1) // ov.w_slot
+        most = int(messages.blocks.max(initial=0))
+        sizes = np.array([tiling.o_slots_of(b, ov.o_slot) for b in range(most + 1)], np.int64)
+        ints: Numbers = [slots.shape[1], tiling.a_slots, slots]
+        reals: Numbers = []
+        n_a, n_o = [], []
+        for c in range(array.cols):
+            words = opcodes.item_opcodes(item, plan.physical.layers[item.layer], tiling, c)
+            found = events(words)
+            calls = [e for e in found if e.op == opcodes.KERNEL]
+            sent = np.array([e.weights for e in found if e.op == opcodes.REL_O], np.int64)
+            held = np.array([e.weights for e in calls], np.int64)
+            bands = np.array([e.band for e in calls], np.int64)
+            o_size = sizes[messages.blocks[:, sent].T]
+            ints += [len(found), [(e.op, e.before) for e in found], o_size]
+            if calls:
+                reals.append(kernel_cycles(array, item, tiling, c, bands, messages.at(held)))
+            reals.append(_splits(array, emitter.inputs[item.index, c].content, ov.a_slot))
+            extra = np.zeros(o_size.shape)
+            for r, cut in emitter.outputs.get((item.index, c), {}).items():
+                extra[o_size[:, r] > 0, r] = _splits(array, cut.content, ov.o_slot)
+            reals.append(extra)
+            n_a.append(sum(e.op == opcodes.ACQ_A for e in found))
+            n_o.append((o_size > 0).sum(axis=0))
+        return _Load(ints, reals, np.array(n_a), np.array(n_o))
+
+
+def _splits(array: Array, messages: Sequence[Message], slot: int) -> list[float]:
+    """Cycles of each message for descriptors that begin inside a slot."""
+    known: dict[int, float] = {}  # passes repeat the same message objects
+    start = array.device.keys()["dma.memtile_bd_start_cycles"]
+    for message in messages:
+        if id(message) not in known:
+            ends = list(accumulate(shape.words for shape, _ in message))[:-1]
+            known[id(message)] = start * sum(1 for end in ends if end * WORD % slot)
+    return [known[id(message)] for message in messages]
 
 
 def _items(plan: Plan, emitter: Emitter, index: Sequence[int]) -> Numbers:
@@ -154,7 +190,7 @@ def _channels(plan: Plan) -> dict[Channel, int]:
     return {channel: i for i, channel in enumerate([*inputs, *outputs, *loads])}
 
 
-def _tasks(plan: Plan, emitter: Emitter, commands: CommandBuilder, loads: Sequence[ItemLoad]) -> Numbers:
+def _tasks(plan: Plan, emitter: Emitter, commands: CommandBuilder, loads: Sequence[_Load]) -> Numbers:
     """Tasks of every channel, then the commands."""
     numbers = _channels(plan)
     followed = len(numbers) - plan.array.cols
@@ -201,11 +237,11 @@ def _stream(commands: CommandBuilder, numbers: dict[Channel, int]) -> Iterator[t
 class _Ends:
     """How many messages of its channel there are up to the end of a task."""
 
-    def __init__(self, plan: Plan, loads: Sequence[ItemLoad]) -> None:
+    def __init__(self, plan: Plan, loads: Sequence[_Load]) -> None:
         self.cols, self.rows = plan.array.cols, plan.array.rows
         self.inside = [t.order == PASSES_INSIDE for t in plan.tilings]
-        self.n_a = np.array([load.a_counts for load in loads], np.int64)  # (items, columns)
-        self.n_o = np.array([(load.o_sizes > 0).sum(axis=0) for load in loads], np.int64)  # (items, columns, rows)
+        self.n_a = np.array([load.n_a for load in loads], np.int64)  # (items, columns)
+        self.n_o = np.array([load.n_o for load in loads], np.int64)  # (items, columns, rows)
         self.before_a = np.concatenate([np.zeros((1, self.cols), np.int64), np.cumsum(self.n_a + 1, axis=0)])
         self.before_o = np.concatenate([np.zeros_like(self.n_o[:1]), np.cumsum(self.n_o, axis=0)])
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from tvm_aie.emit import opcodes, weights
 from tvm_aie.emit.arrange import CHAINS, arrange
 from tvm_aie.emit.commands import Channel, CommandBuilder, Position, Work
-from tvm_aie.emit.item_tasks import Before, Cut, ItemTasks, LockPair, Prologue, barrier
+from tvm_aie.emit.item_tasks import NOTHING, Before, Cut, ItemTasks, LockPair, Prologue, barrier
 from tvm_aie.emit.memtile import ALIGN, MemtileMap
 from tvm_aie.emit.overlay import LOAD_DONE, LOAD_GO, STORE_DONE, STORE_GO, Array, OverlayParts, build_overlay
 from tvm_aie.emit.program import Arg, Dir, LockUse, Program, ProgramIO
@@ -90,7 +90,10 @@ class Emitter:
         self.store_tasks: dict[str, dict[int, int]] = {}  # the last one of each shim
         self.stored_rows: dict[str, list[tuple[int, int, tuple[int, int]]]] = {}  # (shim, task, rows)
         self.tasks: dict[Channel, list[Work]] = {}
-        self.prologues: dict[tuple[int, int], Prologue] = {}  # by item and column
+        # by item and column
+        self.prologues: dict[tuple[int, int], Prologue] = {}
+        self.inputs: dict[tuple[int, int], Cut] = {}
+        self.outputs: dict[tuple[int, int], dict[int, Cut]] = {}
         self.streams: list[list[bytes]] = [[] for _ in range(array.rows)]
         # of items that share weights and tiling; the weights are kept, so that their ids stay theirs
         self.weight_streams: dict[tuple[int, Tiling, int], bytes] = {}
@@ -204,7 +207,7 @@ class Emitter:
         layer = self.graph.layers[item.layer]
         for c in range(self.array.cols):
             words = opcodes.item_opcodes(item, layer, tiling, c)
-            column, cut = self.columns[c], Cut(0, 0, ())
+            column, cut = self.columns[c], NOTHING
             if not _height(item.out_rows[c]):
                 prologue = self._prologue(item.index, c, words, 1, False)
             elif tiling.aligned:  # behind the prologue every message finds its place
@@ -215,6 +218,7 @@ class Emitter:
                 prologue = self._prologue(item.index, c, words, 1, False)
                 cut = self._input_cut(item, tiling, c, column.a_pos)
                 column.a_pos = cut.after
+            self.inputs[item.index, c] = cut
             for work in self.make.input_works(c, item.index, prologue, cut):
                 self._queue(work)
 
@@ -243,6 +247,7 @@ class Emitter:
 
     def _column_outputs(self, item: WorkItem, tiling: Tiling, c: int) -> None:
         cuts = {r: self._output_cut(item, tiling, c, r) for r in range(self.array.rows)}
+        self.outputs[item.index, c] = cuts
         works, self.columns[c].o_done[item.index] = self.make.output_works(c, item.index, cuts, tiling)
         for work in works:
             self._queue(work)
@@ -404,7 +409,7 @@ class Emitter:
         last = self.placement.items[-1]
         for c in range(self.array.cols):
             prologue = self._prologue(n, c, [opcodes.HALT], 1, False)
-            for work in self.make.input_works(c, n, prologue, Cut(0, 0, ())):
+            for work in self.make.input_works(c, n, prologue, NOTHING):
                 self._queue(work)
         self._emit_stores(last, n)
         return [(shim, number) for tasks in self.store_tasks.values() for shim, number in tasks.items()]

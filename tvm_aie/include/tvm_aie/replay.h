@@ -17,23 +17,32 @@ struct ReplayMachine {
   int64_t w_slot_bytes, memtile_slot_bytes, memtile_slots;
   double a_slot, o_slot, w_slot;            // cycles of a slot
   double load_slot;                         // cycles in which DDR fills a slot of a memtile's weight ring
-  double lock_word;                         // cycles of a descriptor of the barrier
+  double lock_word, opcode;                 // cycles of a descriptor of the barrier, of an opcode
   double push_idle, push_queued, bd_write;  // cycles of commands
   double ddr_words, load_words;             // words per cycle that DDR has for all flows, and one flow at most
   double load_task, load_first;             // cycles of a task of a shim, and on top of its first
 };
 
-// What an item puts on the machine (python/tvm_aie/cost/item_load.py); one may serve several items.
+// What the cores of a column do with an opcode message, loops unrolled: opcodes as in docs/program.md section 2.
+struct ReplayEvent {
+  enum Op : int64_t { kEnd = 0, kAcqA = 3, kRelA = 4, kAcqW = 5, kRelW = 6, kAcqO = 7, kRelO = 8, kKernel = 9, kSkipO = 11 };
+  int64_t op, opcodes;  // opcodes up to it, itself included
+};
+
+struct ReplayColumn {
+  std::vector<ReplayEvent> events;
+  const double* kernel;    // [kernels][rows]: cycles
+  const int64_t* o_size;   // [outputs][rows]: slots of each output message; 0: this row has none
+  const double* a_extra;   // [inputs]: cycles of an activation message on top of its slots
+  const double* o_extra;   // [outputs][rows]
+  int64_t kernels, outputs, inputs;
+};
+
+// What an item puts on the machine; one may serve several items.
 struct ReplayLoad {
-  enum Flag : int64_t { kAcquiresA = 1, kAcquiresW = 2, kAcquiresO = 4, kReleasesA = 8, kReleasesW = 16, kReleasesO = 32 };
-  int64_t steps, messages;   // kernel calls in order; weight messages
-  int64_t a_slots, o_slots;  // of an activation message, of the largest output message
-  const int64_t* flags;      // [steps]
-  const int64_t* active;     // [steps][cols]: whether the column takes part
-  const double* a_extra;     // [cols]: cycles of an activation message on top of its slots
-  const double* kernel;      // [steps][cols][rows]: cycles
-  const int64_t* o_size;     // [steps][cols][rows]: slots of the message that the step completes; 0: none
-  const int64_t* w_size;     // [rows][messages]: slots
+  int64_t messages, a_slots;  // weight messages of a row; slots of an activation message
+  const int64_t* w_size;      // [rows][messages]: slots
+  std::vector<ReplayColumn> columns;
 };
 
 struct ReplayItem {
