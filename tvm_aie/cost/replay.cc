@@ -513,8 +513,7 @@ class Run {
   double Complete(int64_t channel, const ReplayTask& task) const {
     if (channel < m_.cols) {
       const Column& column = columns_[static_cast<size_t>(channel)];
-      if (task.barrier >= n_items()) return 0.0;
-      return task.barrier >= 0 ? At(column.open, task.barrier) : task.upto > 0 ? At(column.ends, task.upto - 1) : 0.0;
+      return task.upto > 0 ? At(column.ends, task.upto - 1) : 0.0;
     }
     if (channel < m_.cols * (1 + m_.rows)) {
       return task.upto > 0 ? At(outputs_[static_cast<size_t>(channel - m_.cols)].ends, task.upto - 1) : 0.0;
