@@ -143,13 +143,23 @@ def finish(prepared: Prepared, chooser: Chooser | None = None, estimated: bool =
     if chooser is not None:
         plan = _chosen(plan, chooser, estimated)
     # descriptors, locks, opcode and weight streams, commands
-    emitter = Emitter(
-        plan.array, plan.physical, plan.placement, plan.tilings, plan.packed, plan.layout, prepared.chains
-    )
-    program = emitter.emit(describe(plan, dev))
+    program = _emitter(plan, prepared.chains).emit(describe(plan, dev))
     # every hardware limit of the device file is satisfied
     program.verify(dev)
     return Compiled(prepared.graph, plan.physical, plan.placement, plan.tilings, program, dev, plan.estimate)
+
+
+def scheduled(prepared: Prepared, chooser: Chooser) -> tuple[Plan, Emitter]:
+    """The plan with the tilings that ``chooser`` wants, and what emits it: ``finish`` as far as the cost model needs.
+
+    Raises as ``compile_graph``.
+    """
+    plan = _chosen(prepared.plan, chooser, False)
+    return plan, _emitter(plan, prepared.chains)
+
+
+def _emitter(plan: Plan, chains: bool) -> Emitter:
+    return Emitter(plan.array, plan.physical, plan.placement, plan.tilings, plan.packed, plan.layout, chains)
 
 
 def _chosen(plan: Plan, chooser: Chooser, estimated: bool) -> Plan:

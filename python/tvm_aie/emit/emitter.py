@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from tvm_aie.emit import opcodes, weights
 from tvm_aie.emit.arrange import CHAINS, arrange
-from tvm_aie.emit.commands import Channel, Position, Work
-from tvm_aie.emit.item_tasks import Before, Cut, ItemTasks, LockPair, Prologue, barrier
+from tvm_aie.emit.commands import Channel, CommandBuilder, Position, Work
+from tvm_aie.emit.item_tasks import NOTHING, Before, Cut, ItemTasks, LockPair, Prologue, barrier
 from tvm_aie.emit.memtile import ALIGN, MemtileMap
 from tvm_aie.emit.overlay import LOAD_DONE, LOAD_GO, STORE_DONE, STORE_GO, Array, OverlayParts, build_overlay
 from tvm_aie.emit.program import Arg, Dir, LockUse, Program, ProgramIO
@@ -19,6 +19,19 @@ from tvm_aie.memory.partition import Rows
 from tvm_aie.memory.placement import OutputPlace, Placement, WorkItem
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.schedule.tiling import Tiling
+
+# Bases of what lies in the constant blob, until that is laid out: opcodes by column, weights by core row.
+_OPCODES, _WEIGHTS = -1, -1001
+
+
+def opcodes_column(base: int) -> int | None:
+    """The column whose opcodes a task with this base loads; None: it loads something else."""
+    return _OPCODES - base if _WEIGHTS < base <= _OPCODES else None
+
+
+def weights_row(base: int) -> int:
+    """The core row whose weight stream begins at this base."""
+    return _WEIGHTS - base
 
 
 @dataclass(frozen=True)
@@ -77,6 +90,10 @@ class Emitter:
         self.store_tasks: dict[str, dict[int, int]] = {}  # the last one of each shim
         self.stored_rows: dict[str, list[tuple[int, int, tuple[int, int]]]] = {}  # (shim, task, rows)
         self.tasks: dict[Channel, list[Work]] = {}
+        # by item and column
+        self.prologues: dict[tuple[int, int], Prologue] = {}
+        self.inputs: dict[tuple[int, int], Cut] = {}
+        self.outputs: dict[tuple[int, int], dict[int, Cut]] = {}
         self.streams: list[list[bytes]] = [[] for _ in range(array.rows)]
         # of items that share weights and tiling; the weights are kept, so that their ids stay theirs
         self.weight_streams: dict[tuple[int, Tiling, int], bytes] = {}
@@ -133,10 +150,17 @@ class Emitter:
 
     def emit(self, meta: dict[str, object]) -> Program:
         """The whole program, in item order."""
+        for item, tiling in zip(self.placement.items, self.tilings, strict=True):
+            self._emit_weights(item, tiling)
+        self.commands = self.command_stream()
+        const, offsets = self._const()
+        return self._program(const, offsets, meta)
+
+    def command_stream(self) -> CommandBuilder:
+        """The tasks of all items in their order; all that the cost model needs. Once, and not before ``emit``."""
         items = self.placement.items
         self._start()
         for item, tiling in zip(items, self.tilings, strict=True):
-            self._emit_weights(item, tiling)
             self._emit_inputs(item, tiling)
             self._emit_outputs(item, tiling)
             if item.index > 0:
@@ -144,22 +168,21 @@ class Emitter:
                 self._emit_loads(item.index)
         last_stores = self._finish(len(items))
         body = [t.body for t in self.tilings]
-        self.commands = arrange(self.make, self.parts.bds, body, self.tasks, self.chains)
+        commands = arrange(self.make, self.parts.bds, body, self.tasks, self.chains)
         for shim, number in last_stores:
-            self.commands.wait((shim, Dir.S2MM, 0), number)
-        const, offsets = self._const()
-        return self._program(const, offsets, meta)
+            commands.wait((shim, Dir.S2MM, 0), number)
+        return commands
 
     def _start(self) -> None:
         """Opcode regions, first loads and weight streams go first; ``_program`` fills in their addresses."""
         for c in range(self.array.cols):
             self._push_load_pair(
-                c, Shape(int(Arg.CONST), ((1, 1),)), -1 - c, Shape(0, ((1, 1),)), self.mt.opcode_base, 0, True
+                c, Shape(int(Arg.CONST), ((1, 1),)), _OPCODES - c, Shape(0, ((1, 1),)), self.mt.opcode_base, 0, True
             )
         self._emit_loads(0)  # right behind the opcodes, on the same channels
         for r in range(self.array.rows):
             c, ring = self.array.w_home(r)
-            placeholder = BdTemplate(Shape(int(Arg.CONST), ((1, 1),)), -1001 - r, control=True)
+            placeholder = BdTemplate(Shape(int(Arg.CONST), ((1, 1),)), _WEIGHTS - r, control=True)
             start, end = (0, -1.5), (len(self.tilings) + 1, 0.0)
             # No item's: it lasts as long as the program.
             self._queue(Work((self.array.shim(c), Dir.MM2S, 1 + ring), (placeholder,), 1, start, end, start, item=-1))
@@ -184,7 +207,7 @@ class Emitter:
         layer = self.graph.layers[item.layer]
         for c in range(self.array.cols):
             words = opcodes.item_opcodes(item, layer, tiling, c)
-            column, cut = self.columns[c], Cut(0, 0, ())
+            column, cut = self.columns[c], NOTHING
             if not _height(item.out_rows[c]):
                 prologue = self._prologue(item.index, c, words, 1, False)
             elif tiling.aligned:  # behind the prologue every message finds its place
@@ -195,6 +218,7 @@ class Emitter:
                 prologue = self._prologue(item.index, c, words, 1, False)
                 cut = self._input_cut(item, tiling, c, column.a_pos)
                 column.a_pos = cut.after
+            self.inputs[item.index, c] = cut
             for work in self.make.input_works(c, item.index, prologue, cut):
                 self._queue(work)
 
@@ -223,6 +247,7 @@ class Emitter:
 
     def _column_outputs(self, item: WorkItem, tiling: Tiling, c: int) -> None:
         cuts = {r: self._output_cut(item, tiling, c, r) for r in range(self.array.rows)}
+        self.outputs[item.index, c] = cuts
         works, self.columns[c].o_done[item.index] = self.make.output_works(c, item.index, cuts, tiling)
         for work in works:
             self._queue(work)
@@ -265,6 +290,7 @@ class Emitter:
         data = opcodes.opcode_message(words, item, out.slots)
         column.messages.append(data)
         column.opcode_offset += len(data)
+        self.prologues[item, c] = out
         return out
 
     def _barrier(self, item: int, c: int) -> list[LockPair]:
@@ -389,30 +415,34 @@ class Emitter:
         last = self.placement.items[-1]
         for c in range(self.array.cols):
             prologue = self._prologue(n, c, [opcodes.HALT], 1, False)
-            for work in self.make.input_works(c, n, prologue, Cut(0, 0, ())):
+            for work in self.make.input_works(c, n, prologue, NOTHING):
                 self._queue(work)
         self._emit_stores(last, n)
         return [(shim, number) for tasks in self.store_tasks.values() for shim, number in tasks.items()]
 
     # ------------------------------------------------------------------ assembly
 
+    def opcode_words(self, c: int) -> int:
+        """Words of the opcode region of a column's memtile, once all items are there."""
+        return max(FILLER_WORDS, self.columns[c].opcode_end // 4)
+
     def _const(self) -> tuple[bytes, dict[int, tuple[int, int]]]:
         """The constant blob and, per placeholder base, (offset, bytes) inside it."""
         blob = bytearray()
         offsets: dict[int, tuple[int, int]] = {}
         for c, column in enumerate(self.columns):
-            data = b"".join(column.messages).ljust(max(FILLER_WORDS * 4, column.opcode_end), b"\0")
+            data = b"".join(column.messages).ljust(self.opcode_words(c) * 4, b"\0")
             if len(data) > self.mt.opcode_bytes:
                 raise InfeasibleError(
                     "opcode region of a memtile", len(data), self.mt.opcode_bytes, "bytes", ("a larger region",)
                 )
-            offsets[-1 - c] = (len(blob), len(data))
+            offsets[_OPCODES - c] = (len(blob), len(data))
             blob += data.ljust(-(-len(data) // ALIGN) * ALIGN, b"\0")
         ring = self.array.overlay.memtile_w_slot
         for r, stream in enumerate(self.streams):
             data = b"".join(stream)
             size = -(-len(data) // ring) * ring
-            offsets[-1001 - r] = (len(blob), size)
+            offsets[_WEIGHTS - r] = (len(blob), size)
             blob += data.ljust(size, b"\0")
         return bytes(blob), offsets
 
@@ -424,7 +454,7 @@ class Emitter:
                 bd = replace(bd, base=offset, dims=((size // 4, 1),))
             elif bd.base == self.mt.opcode_base and bd.acquire and bd.acquire.lock == LOAD_GO:
                 c = bd.tile - self.array.memtile(0)
-                bd = replace(bd, dims=((offsets[-1 - c][1] // 4, 1),))
+                bd = replace(bd, dims=((offsets[_OPCODES - c][1] // 4, 1),))
             bds.append(bd)
         n_dynamic = len(bds)
         go = []

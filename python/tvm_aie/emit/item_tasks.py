@@ -42,9 +42,17 @@ LockPair = tuple[LockUse | None, LockUse | None]  # acquired and released by one
 class Cut:
     """An item's messages on one channel as tasks, and the ring position (slots) behind them."""
 
-    messages: int
+    content: tuple[Message, ...]
     after: int
     tasks: tuple[DmaTask, ...]
+
+    @property
+    def messages(self) -> int:
+        """How many there are."""
+        return len(self.content)
+
+
+NOTHING = Cut((), 0, ())
 
 
 @dataclass(frozen=True)
@@ -167,7 +175,7 @@ class ItemTasks:
             junk = partial(filler, self.array, c)
             messages, after = place_in_ring(messages, position, ov.a_slots, ov.a_slot, junk)
         tasks = tasks_of(messages, self.array.device, UNROLL_A if self.chains else -1)
-        return Cut(len(messages), after, tuple(tasks))
+        return Cut(tuple(messages), after, tuple(tasks))
 
     def prologue(
         self, c: int, n_words: int, address: int, locks: Sequence[LockPair], ring: tuple[int, int], ride: bool
@@ -221,7 +229,7 @@ class ItemTasks:
         if skip:
             chain = tuple(BdTemplate(*piece) for piece in sink(skip * ov.o_slot // 4))
             tasks.insert(0, DmaTask(0, -1, chain, 1))
-        return Cut(len(messages), position, tuple(tasks))
+        return Cut(tuple(messages), position, tuple(tasks))
 
     def output_works(self, c: int, at: int, cuts: Mapping[int, Cut], tiling: Tiling) -> tuple[list[Work], int]:
         """Tasks of the core rows with messages, and how often they release O_DONE.
