@@ -43,7 +43,7 @@ from tvm_aie.searches import Chooser, Workload
 # where DDR is too slow for the layer; several, since chains of commands span some.
 REPEATS, FROM, TO = 12, 4, 10
 # What is measured is the item as it stands: nothing of the repetitions is merged, split or spread further.
-ALONE = Moves(pools=False, siblings=False, runs=False)
+ALONE = Moves(pools=False, siblings=False, runs=False, pitch=False)
 
 
 def prepared(work: Workload, tiling: Tiling, device: Device) -> Prepared:
