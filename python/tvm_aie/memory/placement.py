@@ -152,7 +152,7 @@ def _relations(state: State) -> list[Relation]:
     return list(merged.values())
 
 
-# Tasks on idle channels that a column adds to a spread pool and that wait for something: the load's at the shim, for the
+# Tasks on idle channels that a column adds to a spread pool and that wait for something: the load at the shim, for the
 # stores, and the input. The others are pushed ahead.
 SPREAD_TASKS = 2
 
@@ -179,7 +179,7 @@ def _spread_channels(state: State, push_cycles: float) -> None:
 
 
 def spread_blocks(blocks: int, share: int) -> tuple[int, int]:
-    """(blocks of each column, blocks from one column to the next); they overlap where ``share`` does not divide them."""
+    """(blocks of each column, from one column to the next); columns overlap where ``share`` does not divide them."""
     step = blocks // share
     return blocks - (share - 1) * step, step
 
