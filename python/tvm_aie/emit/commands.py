@@ -381,13 +381,13 @@ def column_chains(
     activations, as no item starts before another column, the gate, has its own.
     """
     gates: dict[int, Position] = {}  # item -> start of the task that brings its first activations
-    last: Position | None = None
+    pushed: Position | None = None  # start of the chain before
     for work in join(inputs, how):
         for item in range(work.start[0] + (work.start[1] > 0), work.end[0] + (work.end[1] > 0)):
             gates.setdefault(item, work.start)
-        before, last = last, work.start
-        if ahead and before and sum(how.body[max(before[0], 0) : work.start[0]]) < AHEAD_BELOW:
-            work = replace(work, key=(before[0], before[1] - EPSILON))
+        earlier, pushed = pushed, work.start
+        if ahead and earlier and sum(how.body[max(earlier[0], 0) : work.start[0]]) < AHEAD_BELOW:
+            work = replace(work, key=(earlier[0], earlier[1] - EPSILON))
         yield work
     for r, tasks in enumerate(outputs):
         first = longest * (r + 1) // len(outputs)  # staggered: not all chains of a pool end together
