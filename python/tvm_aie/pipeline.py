@@ -10,6 +10,7 @@ from math import inf
 from tvm_aie.cost.estimate import Estimate, estimate
 from tvm_aie.cost.refine import refine
 from tvm_aie.device import Device, load_device
+from tvm_aie.emit.counting import ItemCounter
 from tvm_aie.emit.emitter import Emitter
 from tvm_aie.emit.memtile import MemtileMap, memtile_map, opcode_bytes_estimate
 from tvm_aie.emit.overlay import Array
@@ -57,6 +58,7 @@ class Moves:
     ``balance``: output blocks in an order in which core rows have equal work (``plan.balance``);
     ``refine``: of nearly equal tilings the one that the recurrence over messages finds fastest (``cost.refine``).
     ``pitch``: images are enlarged so that output messages are whole slots, alike in all columns (``plan.pitch``).
+    ``narrow``: small images are left to half of the columns where commands bound them (``memory.partition``).
     ``always``: pools and siblings without asking the estimate.
     """
 
@@ -71,6 +73,7 @@ class Moves:
     balance: bool = True
     refine: bool = True
     pitch: bool = True
+    narrow: bool = True
     always: bool = False
 
 
@@ -234,8 +237,15 @@ class _Planner:
         self.searches = Searches(shared.grids, shared.given)
         self.graphs = shared.graphs
 
-    def plan(self, pools: tuple[PoolPair, ...], wanted: Callable[[str], bool], runs: bool = True) -> Plan:
-        """``wanted``: whether the siblings of an item name share it; ``runs``: layers may run depth-first."""
+    def plan(
+        self,
+        pools: tuple[PoolPair, ...],
+        wanted: Callable[[str], bool],
+        runs: bool = True,
+        narrow: frozenset[int] = frozenset(),
+    ) -> Plan:
+        """``wanted``: whether the siblings of an item name share it; ``runs``: layers may run depth-first; ``narrow``:
+        image heights that half of the columns share."""
         if pools not in self.graphs:
             graph = fuse_pools(self.fused, pools)
             graph.verify()
@@ -253,7 +263,7 @@ class _Planner:
             groups += [group] if joint else [(m,) for m in group]
         array = Array(self.device, self.overlay)
         array, placement, layout = _place(
-            array, physical, tuple(sorted(groups)), replace(self.moves, runs=runs and self.moves.runs)
+            array, physical, tuple(sorted(groups)), replace(self.moves, runs=runs and self.moves.runs), narrow
         )
         tilings = _tile(array, physical, packed, placement, self.searches)
         times = estimate(array, physical, placement, tilings, packed)
@@ -303,7 +313,9 @@ def _pack(physical: PhysicalGraph) -> dict[str, PackedConv]:
     }
 
 
-def _place(array: Array, physical: PhysicalGraph, groups: Groups, moves: Moves) -> tuple[Array, Placement, MemtileMap]:
+def _place(
+    array: Array, physical: PhysicalGraph, groups: Groups, moves: Moves, narrow: frozenset[int]
+) -> tuple[Array, Placement, MemtileMap]:
     """Give every tensor a home, then what memory is left to the weight rings.
 
     The opcode region grows with the number of items, which depends on the placement: repeat until it holds.
@@ -320,6 +332,7 @@ def _place(array: Array, physical: PhysicalGraph, groups: Groups, moves: Moves) 
             array.device.keys()["cmd.push_idle_cycles"] if moves.spread else None,
             moves.splits,
             array.rows if moves.runs else None,
+            narrow,
         )
         needed = opcode_bytes_estimate(len(placement.items), array.overlay.a_slot)
         if needed <= opcode:
@@ -336,7 +349,8 @@ def _schedule(
     """The best plan by estimate, over the divisions of core memory; the first failure if there is none."""
     shared = _Shared(given=given)
     if not device.core_ideal:
-        return _best([_Planner(device, overlay or Overlay(), fused, moves, shared)])
+        planner = _Planner(device, overlay or Overlay(), fused, moves, shared)
+        return _narrowed(_best([planner]), planner)
     if overlay is not None:
         options: Sequence[Overlay] = [overlay]
     elif not moves.divisions:
@@ -346,6 +360,42 @@ def _schedule(
         options = best_divisions(partial(_tiled_cycles, first, shared), MOST_DIVISIONS)
     plan = _best([_Planner(device, option, fused, moves, shared) for option in options])
     return _refined(plan, shared) if moves.refine else plan
+
+
+def _narrowed(plan: Plan, planner: _Planner) -> Plan:
+    """The plan with small images on half of the columns, where commands bound them and it is faster so."""
+    heights = narrow_heights(plan) if planner.moves.narrow and planner.moves.splits else frozenset()
+    if not heights:
+        return plan
+    joint = {item_name(item, plan.physical) for item in plan.placement.items}
+    try:
+        other = planner.plan(plan.pools, lambda name: name in joint, bool(plan.placement.runs), heights)
+    except InfeasibleError:
+        return plan
+    return min(plan, other, key=lambda p: sum(max(control) for control in control_bound(p)))
+
+
+# Commands of an item on half of the columns, of those on all: the other columns still have its opcodes and barrier.
+NARROW_COMMANDS = 0.6
+
+
+def narrow_heights(plan: Plan) -> frozenset[int]:
+    """Image heights whose items would be faster on half of the columns, where each computes twice as long."""
+    wide: dict[int, float] = {}
+    narrow: dict[int, float] = {}
+    for item, (body, control) in zip(plan.placement.items, control_bound(plan), strict=True):
+        height = plan.physical.storages[item.outputs[0].storage].height
+        wide[height] = wide.get(height, 0.0) + max(body, control)
+        narrow[height] = narrow.get(height, 0.0) + max(2 * body, NARROW_COMMANDS * control)
+    return frozenset(h for h in wide if h > 1 and narrow[h] < wide[h])
+
+
+def control_bound(plan: Plan) -> list[tuple[float, float]]:
+    """Estimated cycles of each item: without the command processor, and of the command processor."""
+    out = []
+    for item, tiling in zip(plan.placement.items, plan.tilings, strict=True):
+        out.append((tiling.body, ItemCounter(plan.array, item, plan.physical.storages).cycles(tiling)))
+    return out
 
 
 def _first(planners: Sequence[_Planner]) -> Plan:
