@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from tvm_aie import _native
 from tvm_aie.cost.item_load import WORD, events, kernel_cycles, rates_of, weight_messages
-from tvm_aie.cost.repeated import FROM, TO, chooser, first_repetition, prepared
+from tvm_aie.cost.repeated import calls, chooser, measured_items, prepared, span_of
 from tvm_aie.device import Device
 from tvm_aie.emit import opcodes
 from tvm_aie.emit.commands import Channel, CommandBuilder, Work
@@ -54,11 +54,6 @@ class Replay:
     waited: float  # cycles that the command processor waits
 
 
-def calls(tiling: Tiling) -> int:
-    """Kernel calls of the busiest core."""
-    return tiling.n_pass * tiling.n_x * max(n for _, n in tiling.bands) * tiling.n_ck
-
-
 def replay(work: Workload, tiling: Tiling, device: Device) -> Replay | None:
     """None where it cannot be said: too many calls, or the workload cannot be repeated with this tiling."""
     if calls(tiling) > MOST_STEPS:
@@ -70,12 +65,11 @@ def replay(work: Workload, tiling: Tiling, device: Device) -> Replay | None:
     except TvmAieError:
         return None
     rows = _replayed(plan, emitter, commands)
-    first = first_repetition(ready)
     if not len(rows):
         return None
-    begin, end = first + FROM, first + TO
+    begin, end = measured_items(ready, span_of(tiling))
     pushes, idle, writes, waited = rows[begin + 1 : end + 1, 1:].mean(axis=0)
-    return Replay(float(rows[end, 0] - rows[begin, 0]) / (TO - FROM), pushes, idle, writes, waited)
+    return Replay(float(rows[end, 0] - rows[begin, 0]) / (end - begin), pushes, idle, writes, waited)
 
 
 def _replayed(plan: Plan, emitter: Emitter, commands: CommandBuilder) -> Floats:
