@@ -21,6 +21,7 @@ from tvm_aie.plan.balance import balanced_maps
 from tvm_aie.plan.fuse import PoolPair, fuse, fuse_pools, pool_pairs
 from tvm_aie.plan.graph import Conv, LayerGraph
 from tvm_aie.plan.physical import PhysicalGraph, assign_channels
+from tvm_aie.plan.pitch import pitched
 from tvm_aie.plan.siblings import Groups, sibling_groups
 from tvm_aie.schedule.cover import DENSE, INT4, INT16, LIST, VARIANTS
 from tvm_aie.schedule.division import best_divisions
@@ -55,6 +56,7 @@ class Moves:
     ``emit.commands``); ``divisions``: core memory is divided for the network (``schedule.division``);
     ``balance``: output blocks in an order in which core rows have equal work (``plan.balance``);
     ``refine``: of nearly equal tilings the one that the recurrence over messages finds fastest (``cost.refine``).
+    ``pitch``: images are enlarged so that output messages are whole slots, alike in all columns (``plan.pitch``).
     ``always``: pools and siblings without asking the estimate.
     """
 
@@ -68,6 +70,7 @@ class Moves:
     divisions: bool = True
     balance: bool = True
     refine: bool = True
+    pitch: bool = True
     always: bool = False
 
 
@@ -239,6 +242,8 @@ class _Planner:
             physical = assign_channels(graph)
             if self.moves.balance and (maps := balanced_maps(physical, self.device.rows, self.moves.siblings)):
                 physical = assign_channels(graph, maps)
+            if self.moves.pitch and self.device.push_idle_cycles:
+                physical = pitched(physical, self.device.cols)
             physical.verify()
             self.graphs[pools] = physical, _pack(physical)
         physical, packed = self.graphs[pools]

@@ -57,7 +57,7 @@ struct Column {
   Gate gate;
   std::vector<int64_t> first;    // number of each item's opcode message
   std::vector<double> ends;
-  std::vector<double> own, told, open;  // by item: own outputs complete; east told; barrier passed
+  std::vector<double> own, told, open;  // by item: complete, the west is told; east told; barrier passed
   int64_t item = 0, message = 0, slots = 0;
   double t = 0;
   double body = -1;              // the opcode message is sent up to its barrier
@@ -263,8 +263,8 @@ class Run {
   }
 
   void Advance() {
-    for (bool moved = true; moved;) {
-      moved = false;
+    for (bool moved = true; moved || told_west_;) {
+      moved = told_west_ = false;
       for (int64_t c = 0; c < m_.cols; ++c) {
         while (Send(c)) moved = true;
         for (int64_t r = 0; r < m_.rows; ++r) {
@@ -309,7 +309,7 @@ class Run {
     }
   }
 
-  // The opcodes travel ahead; the words of the barrier, which follow, wait for this column and its neighbours.
+  // The opcodes travel ahead; the words of the barrier, which follow, wait for this column and others.
   bool SendHead(int64_t c, Column* column) {
     const int64_t i = column->item;
     const ReplayItem& item = items_[static_cast<size_t>(i)];
@@ -321,6 +321,47 @@ class Run {
       if (t == kNever) return false;
       column->body = t;
     }
+    return m_.push_idle > 0 ? PassSweep(c, column) : PassNeighbours(c, column);
+  }
+
+  void Passed(int64_t c, Column* column, double open, double sent) {
+    column->open.push_back(open);
+    column->body = -1;
+    Sent(column, items_[static_cast<size_t>(column->item)].head[c], sent);
+  }
+
+  // The barrier of machines whose commands cost time (emit/item_tasks.py): complete columns tell the west, from the last
+  // one on; the first one, told by all, sends the permission back east.
+  bool PassSweep(int64_t c, Column* column) {
+    const int64_t i = column->item;
+    const bool rides = items_[static_cast<size_t>(i)].ride[c] != 0;
+    const auto at = static_cast<size_t>(i);
+    const bool west = c > 0, east = c + 1 < m_.cols;
+    if (column->own.size() == at) {
+      const double done = i == 0 ? At(ready_, c) : Done(c, i - 1);
+      const double other = i > 0 && east ? At(columns_[static_cast<size_t>(c + 1)].own, i) : 0.0;
+      if (done == kNever || other == kNever) return false;
+      const bool word = i > 0 && (west || east || !rides);
+      column->own.push_back(std::max({column->body, done, other}) + (word ? m_.lock_word : 0.0));
+      told_west_ = west;
+    }
+    double t = column->own[at];
+    const double before = west || east ? t : column->body;
+    if (i > 0 && west) {
+      const double other = At(columns_[static_cast<size_t>(c - 1)].told, i);
+      if (other == kNever) return false;
+      t = std::max(t, other) + (east || !rides ? m_.lock_word : 0.0);
+    }
+    column->told.push_back(t);
+    Passed(c, column, t, rides ? before : t);
+    return true;
+  }
+
+  // The barrier of idealised machines: this column and its neighbours are complete.
+  bool PassNeighbours(int64_t c, Column* column) {
+    const int64_t i = column->item;
+    const ReplayItem& item = items_[static_cast<size_t>(i)];
+    const auto at = static_cast<size_t>(i);
     const bool west = c > 0, east = c + 1 < m_.cols;
     if (column->own.size() == at) {
       const double done = i == 0 ? At(ready_, c) : Done(c, i - 1);
@@ -343,10 +384,8 @@ class Run {
       if (other == kNever) return false;
       t = std::max(t, other) + (item.ride[c] == 0 ? m_.lock_word : 0.0);
     }
-    column->open.push_back(t);
-    column->body = -1;
     // What rides on the first activation message is no word of this one.
-    Sent(column, item.head[c], item.ride[c] != 0 ? before : t);
+    Passed(c, column, t, item.ride[c] != 0 ? before : t);
     return true;
   }
 
@@ -554,6 +593,7 @@ class Run {
   const std::vector<std::vector<ReplayTask>>& tasks_;
   std::vector<ReplayItemStats> stats_;
   FirstLoads first_loads_{m_};
+  bool told_west_ = false;        // a column further west may go on
   std::vector<double> ready_;     // when the first item's operands are there, by column
   std::vector<Column> columns_;
   std::vector<Weights> weights_;  // by row

@@ -393,7 +393,8 @@ def weight_messages(geo: Geometry, tiling: Tiling, packed: PackedConv | None) ->
         return Messages(CHANNELWISE, blocks, *(np.zeros_like(blocks) for _ in range(5)))
     cover = tiling.cover or walk_cover(packed.live, geo.kh, geo.kw)
     steps = tiling.n_x * max(n for _, n in tiling.bands) if tiling.weights_per_band else 1
-    cols = [min(k * tiling.ckb, cover.blocks.shape[1]) for k in range(tiling.n_ck + 1)]
+    in_blocks = cover.blocks.shape[1]
+    cols = [0, in_blocks] if tiling.diagonal else [min(k * tiling.ckb, in_blocks) for k in range(tiling.n_ck + 1)]
     found = []
     for first, last in tiling.block_rows:
         row = []

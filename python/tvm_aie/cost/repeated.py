@@ -68,7 +68,7 @@ def span_of(tiling: Tiling) -> Span:
 
 
 # What is measured is the item as it stands: nothing of the repetitions is merged, split or spread further.
-ALONE = Moves(pools=False, siblings=False, runs=False)
+ALONE = Moves(pools=False, siblings=False, runs=False, pitch=False)
 
 
 def prepared(work: Workload, tiling: Tiling, device: Device) -> Prepared:

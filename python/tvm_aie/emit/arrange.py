@@ -13,8 +13,8 @@ from tvm_aie.emit.transfers import FILLER_WORDS
 from tvm_aie.errors import ProgramError
 
 # Most descriptors of a chain that serves several items: of activations, of outputs. Short chains free their
-# descriptors earlier, long ones are fewer.
-CHAINS = ((10, 6), (14, 6), (8, 6), (6, 4))
+# descriptors earlier, so that more is pushed ahead; long ones are fewer tasks. The first is best for most networks.
+CHAINS = ((4, 3), (5, 3), (6, 4), (10, 6))
 NO_CHAINS = (0, 0)
 
 
@@ -71,5 +71,6 @@ def _add_chains(
     junk = [(make.junk(r), make.mt.junk_bytes // 4) for r in range(array.rows)]
     for c in columns:
         outputs = [tasks.get(make.o_channel(c, r), ()) for r in range(array.rows)]
-        for work in column_chains(tasks[make.a_channel(c)], outputs, how, o_chain, junk):
+        ahead = a_chain > 0 and c != columns[-1]
+        for work in column_chains(tasks[make.a_channel(c)], outputs, how, o_chain, junk, ahead):
             commands.add(work)

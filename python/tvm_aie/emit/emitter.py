@@ -330,10 +330,14 @@ class Emitter:
         acquire, release = LockUse(mt, LOAD_GO, 1), LockUse(mt, LOAD_DONE, 1)
         into = BdTemplate(shape, base, 1, 0, acquire, release, control)
         channel = (mt, Dir.S2MM, self.array.load_s2mm)
-        start, end = self._span(channel, item, -0.7, len(self.loads_at.get(item, [])) + (item == 0))
-        self._queue(Work(channel, (into,), 1, start, end, start, item=item))
+        # The first loads go before everything else.
+        begin = -0.7 if item else -2.0
+        start, end = self._span(channel, item, begin, len(self.loads_at.get(item, [])) + (item == 0))
+        early = min(start, _early(item - 1))
+        self._queue(Work(channel, (into,), 1, start, end, early, item=item))
         source = BdTemplate(ddr, ddr_base, control=control)
-        self._queue(Work((self.array.shim(c), Dir.MM2S, 0), (source,), 1, start, end, start, after, item))
+        shim = (self.array.shim(c), Dir.MM2S, 0)
+        self._queue(Work(shim, (source,), 1, start, end, start if after else early, after, item))
 
     def _emit_loads(self, at: int) -> None:
         """Loads that may start with item ``at``; first wait for stores of the same data."""
@@ -385,22 +389,24 @@ class Emitter:
         line = storage.block_bytes // 4
         buffer_row = out.buffer_blocks * line
         offset = 0 if out.buffer_blocks == out.blocks else out.first
-        for c in range(self.array.cols):
+        columns = [c for c in range(self.array.cols) if _height(item.out_rows[c])]
+        for c in columns:
             lo, hi = item.out_rows[c]
-            if hi <= lo:
-                continue
+            # Of blocks that two columns have computed one stores each.
+            blocks = out.blocks if c == columns[-1] else out.block_step or out.blocks
             mt, shim = self.array.memtile(c), self.array.shim(c)
-            local = merge_dims(((hi - lo, buffer_row), (out.blocks, line), (line, 1)))
+            local = merge_dims(((hi - lo, buffer_row), (blocks, line), (line, 1)))
             base = out.address + (lo - out.rows[c][0]) * buffer_row * 4 + offset * line * 4
-            remote = merge_dims(((hi - lo, storage.row_bytes // 4), (out.blocks, line), (line, 1)))
+            remote = merge_dims(((hi - lo, storage.row_bytes // 4), (blocks, line), (line, 1)))
             ddr_base = home.offset + lo * storage.row_bytes + (out.first + c * out.block_step) * line * 4
             start, end = self._span((shim, Dir.S2MM, 0), at, -0.9, sum(o.store for o in item.outputs))
             into = BdTemplate(Shape(int(home.arg), remote), ddr_base)
-            number = self._queue(Work((shim, Dir.S2MM, 0), (into,), 1, start, end, start, item=at))
+            early = min(start, _early(item.index))
+            number = self._queue(Work((shim, Dir.S2MM, 0), (into,), 1, start, end, early, item=at))
             go, done = LockUse(mt, STORE_GO, 1), LockUse(mt, STORE_DONE, 1)
             source = BdTemplate(Shape(mt, local), base, 1, 0, go, done)
             channel = (mt, Dir.MM2S, self.array.store_mm2s)
-            self._queue(Work(channel, (source,), 1, start, end, start, item=at))
+            self._queue(Work(channel, (source,), 1, start, end, early, item=at))
             self.store_tasks.setdefault(out.storage, {})[shim] = number
             self.stored_rows.setdefault(out.storage, []).append((shim, number, (lo, hi)))
 
@@ -471,6 +477,14 @@ class Emitter:
             self._io(),
             json.dumps(meta),
         )
+
+
+def _early(item: int) -> Position:
+    """When what waits for a lock of ``item`` is pushed: its channel is idle, and such a push takes its time.
+
+    That is with the item before, while items compute; at the start the command processor has enough to do.
+    """
+    return (item - 1, 0.0) if item > 1 else (item, 0.1)
 
 
 def _height(rows: tuple[int, int]) -> int:

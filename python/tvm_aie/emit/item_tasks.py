@@ -80,32 +80,62 @@ class Prologue:
 
 
 def barrier(array: Array, c: int, before: Before) -> list[LockPair]:
-    """Acquires and releases at the start of an item: the previous item is complete here and next door.
+    """Acquires and releases at the start of an item.
 
-    Order: own outputs done; tell the west; the west is done, tell the east (so each acquire shares a descriptor
-    with a release); the east is done; let stores of the previous item go; wait for stores whose memory is reused;
-    let loads go; wait for this item's loads.
+    Order: the previous item is complete (``_neighbours`` or ``_sweep``); let its stores go; wait for stores whose
+    memory is reused; let loads go; wait for this item's loads.
     """
-    mt = array.memtile
-    west, east = c > 0, c + 1 < array.cols
+    mt = array.memtile(c)
+    steps = _sweep(array, c, before.outputs) if array.device.push_idle_cycles else _neighbours(array, c, before.outputs)
     wanted = [
-        (True, before.outputs > 0, LockUse(mt(c), O_DONE, before.outputs)),
-        (False, west, LockUse(mt(c - 1), NBR_E, 1)),
-        (True, west, LockUse(mt(c), NBR_W, 1)),
-        (False, east, LockUse(mt(c + 1), NBR_W, 1)),
-        (True, east, LockUse(mt(c), NBR_E, 1)),
-        (False, before.store_go > 0, LockUse(mt(c), STORE_GO, before.store_go)),
-        (True, before.stored > 0, LockUse(mt(c), STORE_DONE, before.stored)),
-        (False, before.go > 0, LockUse(mt(c), LOAD_GO, before.go)),
-        (True, before.loads > 0, LockUse(mt(c), LOAD_DONE, before.loads)),
+        (False, before.store_go > 0, LockUse(mt, STORE_GO, before.store_go)),
+        (True, before.stored > 0, LockUse(mt, STORE_DONE, before.stored)),
+        (False, before.go > 0, LockUse(mt, LOAD_GO, before.go)),
+        (True, before.loads > 0, LockUse(mt, LOAD_DONE, before.loads)),
     ]
+    steps += [(is_acquire, use) for is_acquire, present, use in wanted if present]
     out: list[LockPair] = []
-    for is_acquire, use in [(is_acquire, use) for is_acquire, present, use in wanted if present]:
+    for is_acquire, use in steps:
         if not is_acquire and out and out[-1][1] is None:
             out[-1] = (out[-1][0], use)
         else:
             out.append((use, None) if is_acquire else (None, use))
     return out or [(None, None)]
+
+
+def _neighbours(array: Array, c: int, outputs: int) -> list[tuple[bool, LockUse]]:
+    """The previous item is complete here and next door: own outputs done; tell the west; the west is done, tell the
+    east (so each acquire shares a descriptor with a release); the east is done."""
+    mt = array.memtile
+    west, east = c > 0, c + 1 < array.cols
+    wanted = [
+        (True, outputs > 0, LockUse(mt(c), O_DONE, outputs)),
+        (False, west, LockUse(mt(c - 1), NBR_E, 1)),
+        (True, west, LockUse(mt(c), NBR_W, 1)),
+        (False, east, LockUse(mt(c + 1), NBR_W, 1)),
+        (True, east, LockUse(mt(c), NBR_E, 1)),
+    ]
+    return [(is_acquire, use) for is_acquire, present, use in wanted if present]
+
+
+def _sweep(array: Array, c: int, outputs: int) -> list[tuple[bool, LockUse]]:
+    """The previous item is complete in all columns, and the last column's prologue has come.
+
+    That all is complete goes from the last column to the first, each adding its own (the eastern neighbour releases
+    what the outputs release, so one acquire serves both); that all may go on goes back. So no column starts before the
+    command processor has pushed the last column's prologue: the others' channels are busy until then, and a push onto
+    them is cheap (``emit.commands.column_chains``).
+    """
+    mt = array.memtile
+    west, east = c > 0, c + 1 < array.cols
+    needed = outputs + east
+    wanted = [
+        (True, needed > 0, LockUse(mt(c), O_DONE, needed)),
+        (False, west, LockUse(mt(c - 1), O_DONE, 1)),
+        (True, west, LockUse(mt(c), NBR_W, 1)),
+        (False, east, LockUse(mt(c + 1), NBR_W, 1)),
+    ]
+    return [(is_acquire, use) for is_acquire, present, use in wanted if present]
 
 
 @dataclass(frozen=True)
@@ -208,7 +238,7 @@ class ItemTasks:
         """
         rows = {r: cut for r, cut in cuts.items() if cut.messages}
         o_done = sum(cut.tasks[-1].repeat for cut in rows.values())
-        single = o_done > self.array.device.lock_max
+        single = o_done >= self.array.device.lock_max  # one more comes from the next column (``_sweep``)
         done = LockUse(self.array.memtile(c), O_DONE, 1)
         most = max((cut.messages for cut in rows.values()), default=0)
         out: list[Work] = []
