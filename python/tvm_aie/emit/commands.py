@@ -385,9 +385,9 @@ def column_chains(
     for work in join(inputs, how):
         for item in range(work.start[0] + (work.start[1] > 0), work.end[0] + (work.end[1] > 0)):
             gates.setdefault(item, work.start)
-        before, last = last, work.start
-        if ahead and before and sum(how.body[max(before[0], 0) : work.start[0]]) < AHEAD_BELOW:
-            work = replace(work, key=(before[0], before[1] - EPSILON))
+        previous, last = last, work.start
+        if ahead and previous and sum(how.body[max(previous[0], 0) : work.start[0]]) < AHEAD_BELOW:
+            work = replace(work, key=(previous[0], previous[1] - EPSILON))
         yield work
     for r, tasks in enumerate(outputs):
         first = longest * (r + 1) // len(outputs)  # staggered: not all chains of a pool end together
