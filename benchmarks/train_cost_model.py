@@ -27,7 +27,8 @@ import numpy as np
 from tuning_layers import Shape, shapes, workload_of
 from tvm_aie.cost.analytic import item_terms
 from tvm_aie.cost.learned import Evaluation, LearnedModel, Sample, cross_validate, evaluate, sample
-from tvm_aie.cost.replay import MOST_STEPS, calls
+from tvm_aie.cost.repeated import calls
+from tvm_aie.cost.replay import MOST_STEPS
 from tvm_aie.device import load_device
 from tvm_aie.errors import InfeasibleError, TvmAieError
 from tvm_aie.schedule.tiling import Tiling

@@ -20,7 +20,7 @@ from tvm_aie.cost.analytic import item_terms
 from tvm_aie.cost.features import NAMES, feature_vector
 from tvm_aie.cost.item_load import events, walk
 from tvm_aie.cost.learned import LearnedModel, rank_correlation
-from tvm_aie.cost.repeated import FROM, TO, chooser, first_repetition, prepared
+from tvm_aie.cost.repeated import calls, chooser, measured_items, prepared, span_of
 from tvm_aie.cost.replay import MOST_STEPS, replay
 from tvm_aie.device import load_device
 from tvm_aie.emit import opcodes
@@ -80,8 +80,8 @@ def test_the_replay_counts_the_commands_of_the_program():
         found, ready = replay(work, tiling, NPU1), prepared(work, tiling, NPU1)
         program = finish(ready, chooser(work, tiling), estimated=False).program
         items = run_program(program.to_bytes(), [], RunOptions(functional=False)).items
-        first = first_repetition(ready)
-        mine = items[first + FROM + 1 : first + TO + 1]
+        begin, end = measured_items(ready, span_of(tiling))
+        mine = items[begin + 1 : end + 1]
         assert found.pushes == pytest.approx(np.mean([i.pushes for i in mine]))
         cost = found.writes * NPU1.bd_write_cycles + (found.pushes - found.idle) * NPU1.push_queued_cycles
         cost += found.idle * NPU1.push_idle_cycles
@@ -189,8 +189,3 @@ def benchmark_module(name):
     if folder not in sys.path:
         sys.path.insert(0, folder)
     return importlib.import_module(name)
-
-
-def calls(t):
-    """Kernel calls of the busiest core."""
-    return t.n_pass * t.n_x * max(n for _, n in t.bands) * t.n_ck

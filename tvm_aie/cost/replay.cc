@@ -190,7 +190,7 @@ class Run {
     double t = 0, writes = 0;
     int64_t expected = 0;
     for (const auto& channel : tasks_) {
-      for (const ReplayTask& task : channel) expected += task.barrier < ReplayTask::kOther;
+      for (const ReplayTask& task : channel) expected += task.kind < ReplayTask::kPlain;
     }
     if (expected == 0) Loaded({});
     for (const ReplayCommand& command : commands) {
@@ -202,7 +202,8 @@ class Run {
       Advance();
       const auto& tasks = tasks_[static_cast<size_t>(command.channel)];
       const ReplayTask& task = tasks[static_cast<size_t>(command.task)];
-      ReplayItemStats* stats = task.item >= 0 && task.item < n_items() ? &stats_[static_cast<size_t>(task.item)] : nullptr;
+      const bool booked = task.item >= 0 && task.item < n_items();
+      ReplayItemStats* stats = booked ? &stats_[static_cast<size_t>(task.item)] : nullptr;
       if (command.op == ReplayCommand::kWait) {
         const double end = Complete(command.channel, task);
         if (end == kNever) return {};
@@ -210,12 +211,13 @@ class Run {
         t = std::max(t, end);
         continue;
       }
-      const bool idle = command.task == 0 || IsIdle(command.channel, tasks[static_cast<size_t>(command.task - 1)], task, t);
+      const bool idle =
+          command.task == 0 || IsIdle(command.channel, tasks[static_cast<size_t>(command.task - 1)], task, t);
       t += idle ? m_.push_idle : m_.push_queued;
       if (Gate* gate = GateOf(command.channel)) {
         gate->Push(task.upto, t);
-      } else if (task.barrier < ReplayTask::kOther) {
-        first_loads_.Push(command.channel, task.barrier, task.upto, t);
+      } else if (task.kind < ReplayTask::kPlain) {
+        first_loads_.Push(command.channel, task.kind, task.upto, t);
         if (--expected == 0) Loaded(first_loads_.Finish());
       }
       if (stats != nullptr) {
@@ -571,7 +573,8 @@ class Run {
     for (int64_t i = 0; i < n_items(); ++i) {
       for (const Core& core : cores_) {
         if (core.item <= i) return {};
-        stats_[static_cast<size_t>(i)].end = std::max(stats_[static_cast<size_t>(i)].end, core.kernel_end[static_cast<size_t>(i)]);
+        double& end = stats_[static_cast<size_t>(i)].end;
+        end = std::max(end, core.kernel_end[static_cast<size_t>(i)]);
       }
     }
     for (size_t channel = 0; channel < tasks_.size(); ++channel) {

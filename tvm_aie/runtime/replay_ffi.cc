@@ -15,10 +15,12 @@ namespace ffi = tvm::ffi;
 template <typename T>
 class Cursor {
  public:
-  Cursor(const ffi::Tensor& tensor, uint8_t code) : at_(static_cast<const T*>(tensor.data_ptr())), left_(tensor.size(0)) {
+  Cursor(const ffi::Tensor& tensor, uint8_t code) {
     if (tensor.ndim() != 1 || tensor.dtype().code != code || tensor.dtype().bits != 64) {
       TVM_FFI_THROW(ValueError) << "replay: flat tensors of int64 and float64 are wanted";
     }
+    at_ = static_cast<const T*>(tensor.data_ptr());
+    left_ = tensor.size(0);
   }
 
   const T* Take(int64_t n) {
@@ -38,8 +40,8 @@ class Cursor {
   }
 
  private:
-  const T* at_;
-  int64_t left_;
+  const T* at_ = nullptr;
+  int64_t left_ = 0;
 };
 
 constexpr int64_t kMost = int64_t{1} << 24;
@@ -51,8 +53,8 @@ ReplayMachine Machine(Cursor<int64_t>* ints, Cursor<double>* reals) {
     *field = ints->Next();
     if (*field < 1 || *field > kMost) TVM_FFI_THROW(ValueError) << "replay: a size of " << *field;
   }
-  for (double* field : {&m.a_slot, &m.o_slot, &m.w_slot, &m.load_slot, &m.lock_word, &m.opcode, &m.push_idle, &m.push_queued,
-                        &m.bd_write, &m.ddr_words, &m.load_words, &m.load_task, &m.load_first}) {
+  for (double* field : {&m.a_slot, &m.o_slot, &m.w_slot, &m.load_slot, &m.lock_word, &m.opcode, &m.push_idle,
+                        &m.push_queued, &m.bd_write, &m.ddr_words, &m.load_words, &m.load_task, &m.load_first}) {
     *field = reals->Next();
   }
   return m;
@@ -123,7 +125,7 @@ ffi::Tensor ReplayFfi(const ffi::Tensor& int_tensor, const ffi::Tensor& real_ten
       channel.resize(static_cast<size_t>(ints.Count(kMost)));
       for (ReplayTask& task : channel) {
         task.upto = ints.Count(kMost);
-        task.barrier = ints.Next();
+        task.kind = ints.Next();
         task.item = ints.Next();
       }
     }

@@ -10,7 +10,7 @@ in a chain instead. ``tune.bench`` emulates this graph, ``cost.replay`` estimate
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -39,21 +39,47 @@ from tvm_aie.schedule.geometry import Geometry, KernelId, PoolStage
 from tvm_aie.schedule.tiling import Tiling
 from tvm_aie.searches import Chooser, Workload
 
-# Repetitions, and those between whose ends the time is taken: late enough that the memtiles' weight rings have run dry
-# where DDR is too slow for the layer; several, since chains of commands span some.
-REPEATS, FROM, TO = 12, 4, 10
+
+@dataclass(frozen=True)
+class Span:
+    """Repetitions, and those between whose ends the time is taken.
+
+    Late enough that the memtiles' weight rings have run dry where DDR is too slow for the layer; several, since chains
+    of commands span some.
+    """
+
+    repeats: int
+    begin: int
+    end: int
+
+
+SHORT, LONG = Span(12, 4, 10), Span(7, 2, 6)
+LONG_CALLS = 100  # an item with more calls takes longer to drain the rings and has fewer commands per message
+
+
+def calls(tiling: Tiling) -> int:
+    """Kernel calls of the busiest core."""
+    return tiling.n_pass * tiling.n_x * max(n for _, n in tiling.bands) * tiling.n_ck
+
+
+def span_of(tiling: Tiling) -> Span:
+    """How often an item is repeated."""
+    return LONG if calls(tiling) > LONG_CALLS else SHORT
+
+
 # What is measured is the item as it stands: nothing of the repetitions is merged, split or spread further.
 ALONE = Moves(pools=False, siblings=False, runs=False, pitch=False)
 
 
 def prepared(work: Workload, tiling: Tiling, device: Device) -> Prepared:
-    """The graph of a workload, ready for a tiling; ``tiling``: any of its tilings. Raises ``InfeasibleError``."""
+    """The graph of a workload, ready for ``tiling`` or another one of the same span. Raises ``InfeasibleError``."""
     return _prepared(_Key(work, device, tiling))
 
 
-def first_repetition(ready: Prepared) -> int:
-    """Index of the first repetition among the items of the program."""
-    return next(i for i, layer in enumerate(ready.graph.layers) if layer.name == "layer0")
+def measured_items(ready: Prepared, span: Span) -> tuple[int, int]:
+    """The items of the program between whose ends the time is taken."""
+    first = next(i for i, layer in enumerate(ready.graph.layers) if layer.name == "layer0")
+    return first + span.begin, first + span.end
 
 
 def chooser(work: Workload, tiling: Tiling) -> Chooser:
@@ -69,7 +95,7 @@ def chooser(work: Workload, tiling: Tiling) -> Chooser:
     return choose
 
 
-def bench_graph(work: Workload) -> LayerGraph:
+def bench_graph(work: Workload, repeats: int) -> LayerGraph:
     """The graph that repeats ``work``. Rows of a cut item become the rows of a lower image of the same shape."""
     geo = work.geometry
     rows = sum(work.rows)
@@ -90,7 +116,7 @@ def bench_graph(work: Workload) -> LayerGraph:
     if geo.n_inputs == 2:
         second = push(Add("feed2", "x2" if geo.residual else "fed", None, "fed2", 0, 0, Requant(0)))
     out = second
-    for i in range(REPEATS):
+    for i in range(repeats):
         out = push(_layer(work, f"layer{i}", source, out if work.in_place else second, height))
     outs = [out]
     if second and not work.in_place:  # a later reader keeps the operand alive, so that no repetition is in place
@@ -177,14 +203,14 @@ def same_shape(a: Workload, b: Workload) -> bool:
 
 
 class _Key:
-    """A workload on a device as cache key, Gamma included. ``tiling``: any of its tilings, no part of the key."""
+    """A workload on a device as cache key, Gamma included. ``tiling``: only its span is part of the key."""
 
     def __init__(self, work: Workload, device: Device, tiling: Tiling) -> None:
-        self.work, self.device, self.tiling = work, device, tiling
+        self.work, self.device, self.tiling, self.span = work, device, tiling, span_of(tiling)
         gamma = b"" if work.live is None else np.packbits(work.live).tobytes()
         fine = b"" if work.blocks is None else np.packbits([work.blocks.taps, work.blocks.narrow]).tobytes()
         shares = work.rows, work.n_rows, work.in_place
-        self._value = (work.geometry, *shares, gamma, fine, work.overlay, repr(device))
+        self._value = (work.geometry, *shares, gamma, fine, work.overlay, repr(device), self.span)
 
     def __hash__(self) -> int:
         return hash(self._value)
@@ -197,7 +223,7 @@ class _Key:
 def _prepared(key: _Key) -> Prepared:
     """The graph of a workload, ready for a tiling. All repetitions share one weight: its messages are made once."""
     decisions = Decisions(key.work.overlay, moves=ALONE)
-    prepared = prepare(bench_graph(key.work), key.device, decisions, chooser(key.work, key.tiling))
+    prepared = prepare(bench_graph(key.work, key.span.repeats), key.device, decisions, chooser(key.work, key.tiling))
     packed = prepared.plan.packed
     first = packed.get("layer0")
     if first is None:

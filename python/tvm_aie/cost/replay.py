@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from tvm_aie import _native
 from tvm_aie.cost.item_load import WORD, events, kernel_cycles, rates_of, weight_messages
-from tvm_aie.cost.repeated import FROM, TO, chooser, first_repetition, prepared
+from tvm_aie.cost.repeated import calls, chooser, measured_items, prepared, span_of
 from tvm_aie.device import Device
 from tvm_aie.emit import opcodes
 from tvm_aie.emit.commands import Channel, CommandBuilder, Work
@@ -37,7 +37,7 @@ from tvm_aie.searches import Workload
 
 MOST_STEPS = 400  # calls of an item; beyond that commands are few among its messages
 _WRITE, _PUSH, _WAIT = range(3)  # as in replay.h
-_OTHER, _FIRST_LOAD, _WEIGHTS = -1, -2, -3
+_PLAIN, _FIRST_LOAD, _WEIGHTS = -1, -2, -3
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Numbers = list[npt.ArrayLike]
@@ -54,11 +54,6 @@ class Replay:
     waited: float  # cycles that the command processor waits
 
 
-def calls(tiling: Tiling) -> int:
-    """Kernel calls of the busiest core."""
-    return tiling.n_pass * tiling.n_x * max(n for _, n in tiling.bands) * tiling.n_ck
-
-
 def replay(work: Workload, tiling: Tiling, device: Device) -> Replay | None:
     """None where it cannot be said: too many calls, or the workload cannot be repeated with this tiling."""
     if calls(tiling) > MOST_STEPS:
@@ -70,12 +65,11 @@ def replay(work: Workload, tiling: Tiling, device: Device) -> Replay | None:
     except TvmAieError:
         return None
     rows = _replayed(plan, emitter, commands)
-    first = first_repetition(ready)
     if not len(rows):
         return None
-    begin, end = first + FROM, first + TO
+    begin, end = measured_items(ready, span_of(tiling))
     pushes, idle, writes, waited = rows[begin + 1 : end + 1, 1:].mean(axis=0)
-    return Replay(float(rows[end, 0] - rows[begin, 0]) / (TO - FROM), pushes, idle, writes, waited)
+    return Replay(float(rows[end, 0] - rows[begin, 0]) / (end - begin), pushes, idle, writes, waited)
 
 
 def _replayed(plan: Plan, emitter: Emitter, commands: CommandBuilder) -> Floats:
@@ -209,9 +203,9 @@ def _tasks(plan: Plan, emitter: Emitter, commands: CommandBuilder, loads: Sequen
 def _other(plan: Plan, emitter: Emitter, work: Work) -> tuple[int, int, int]:
     """``ReplayTask`` of a channel that is not followed: shims that load for the first item, or weights."""
     if work.channel[1] != Dir.MM2S or work.channel[0] >= plan.array.memtile(0):
-        return 0, _OTHER, work.item
+        return 0, _PLAIN, work.item
     if work.item > 0:
-        return 0, _OTHER, work.item
+        return 0, _PLAIN, work.item
     base = work.chain[0].base
     if work.item < 0:
         return weights_row(base), _WEIGHTS, work.item
@@ -248,13 +242,12 @@ class _Ends:
     def of(self, number: int, work: Work) -> tuple[int, int, int]:
         """``ReplayTask``."""
         item, share = work.end
-        last = item >= len(self.n_a)
         if number < self.cols:
             before = int(self.before_a[item, number])
-            if share < 0 or last:
-                return before + (0 if last else 1), item, work.item
-            return before + 1 + round(share * int(self.n_a[item, number])), -1, work.item
+            if item < len(self.n_a):  # else: the message that ends the program, which is not followed
+                before += 1 + round(max(share, 0.0) * int(self.n_a[item, number]))
+            return before, _PLAIN, work.item
         c, r = divmod(number - self.cols, self.rows)
         own = int(self.n_o[item, c, r])
         n = own if self.inside[item] else int(self.n_o[item, c].max())
-        return int(self.before_o[item, c, r]) + min(own, round(share * n)), -1, work.item
+        return int(self.before_o[item, c, r]) + min(own, round(share * n)), _PLAIN, work.item

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from tvm_aie.cost.repeated import FROM, TO, chooser, first_repetition, prepared
+from tvm_aie.cost.repeated import chooser, measured_items, prepared, span_of
 from tvm_aie.device import Device
 from tvm_aie.errors import ProgramError, TvmAieError
 from tvm_aie.pipeline import finish
@@ -14,27 +14,27 @@ from tvm_aie.schedule.tiling import Tiling
 from tvm_aie.searches import Workload
 
 MAX_CYCLES = 1 << 33
-_HEADER = struct.Struct("<8sQ")
-_MAGIC = b"AIETUNE\0"
+_HEADER = struct.Struct("<8sQQ")
+_MAGIC = b"AIETUNE2"
 
 
 def build(work: Workload, tiling: Tiling, device: Device) -> bytes:
-    """The artefact of one trial: index of the first repetition and the program.
+    """The artefact of one trial: the items between whose ends the time is taken, and the program.
 
     Raises ``TvmAieError`` when the tiling cannot be built.
     """
     ready = prepared(work, tiling, device)
     program = finish(ready, chooser(work, tiling), estimated=False).program
-    return _HEADER.pack(_MAGIC, first_repetition(ready)) + bytes(program.to_bytes())
+    return _HEADER.pack(_MAGIC, *measured_items(ready, span_of(tiling))) + bytes(program.to_bytes())
 
 
 def run(artefact: bytes) -> float:
     """Cycles of one repetition, emulated in timed mode. Raises ``TvmAieError`` when the program does not run."""
-    magic, first = _HEADER.unpack_from(artefact)
+    magic, begin, end = _HEADER.unpack_from(artefact)
     if magic != _MAGIC:
         raise ProgramError("not a tuning artefact")
     result = run_program(artefact[_HEADER.size :], [], RunOptions(functional=False, max_cycles=MAX_CYCLES))
-    return float(result.items[first + TO].end - result.items[first + FROM].end) / (TO - FROM)
+    return float((result.items[int(end)].end - result.items[int(begin)].end) / int(end - begin))
 
 
 def emulate(work: Workload, tiling: Tiling, device: Device) -> float:

@@ -25,7 +25,9 @@ struct ReplayMachine {
 
 // What the cores of a column do with an opcode message, loops unrolled: opcodes as in docs/program.md section 2.
 struct ReplayEvent {
-  enum Op : int64_t { kEnd = 0, kAcqA = 3, kRelA = 4, kAcqW = 5, kRelW = 6, kAcqO = 7, kRelO = 8, kKernel = 9, kSkipO = 11 };
+  enum Op : int64_t {
+    kEnd = 0, kAcqA = 3, kRelA = 4, kAcqW = 5, kRelW = 6, kAcqO = 7, kRelO = 8, kKernel = 9, kSkipO = 11
+  };
   int64_t op, opcodes;  // opcodes up to it, itself included
 };
 
@@ -54,10 +56,10 @@ struct ReplayItem {
 // Channels: activations of column c: c; outputs of (c, r): cols + c * rows + r; then what loads activations from DDR,
 // cols of them, and others. Of these only the weight streams and what is loaded for the first item take time.
 struct ReplayTask {
-  enum Kind : int64_t { kFirstLoad = -2, kWeights = -3, kOther = -1 };
-  int64_t upto;     // messages of its channel up to the end of the task; words of a first load, row of a weight stream
-  int64_t barrier;  // the item whose barrier ends the task, or a kind
-  int64_t item;     // to which the reports attribute it
+  enum Kind : int64_t { kPlain = -1, kFirstLoad = -2, kWeights = -3 };
+  int64_t upto;  // messages of its channel up to the end of the task; words of a first load, row of a weight stream
+  int64_t kind;
+  int64_t item;  // to which the reports attribute it
 };
 
 struct ReplayCommand {
