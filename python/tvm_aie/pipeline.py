@@ -23,7 +23,7 @@ from tvm_aie.plan.graph import Conv, LayerGraph
 from tvm_aie.plan.physical import PhysicalGraph, assign_channels
 from tvm_aie.plan.siblings import Groups, sibling_groups
 from tvm_aie.schedule.cover import DENSE, INT4, INT16, LIST, VARIANTS
-from tvm_aie.schedule.division import best_divisions
+from tvm_aie.schedule.division import best_divisions, best_switches
 from tvm_aie.schedule.geometry import IDEAL_OVERLAYS, Geometry, Overlay
 from tvm_aie.schedule.grid import Grid
 from tvm_aie.schedule.tiling import Tiling
@@ -53,6 +53,7 @@ class Moves:
     pool over the columns (``memory.placement``); ``runs``: layers depth-first where what lies between them does not fit
     (``memory.depth_first``); ``chains``: messages and items share descriptors and tasks (``emit.transfers``,
     ``emit.commands``); ``divisions``: core memory is divided for the network (``schedule.division``);
+    ``switches``: and, but for the weight ring, anew for each item (``emit.division``);
     ``balance``: output blocks in an order in which core rows have equal work (``plan.balance``);
     ``refine``: of nearly equal tilings the one that the recurrence over messages finds fastest (``cost.refine``).
     ``always``: pools and siblings without asking the estimate.
@@ -66,6 +67,7 @@ class Moves:
     runs: bool = True
     chains: bool = True
     divisions: bool = True
+    switches: bool = True
     balance: bool = True
     refine: bool = True
     always: bool = False
@@ -189,6 +191,7 @@ class Plan:
     layout: MemtileMap
     tilings: tuple[Tiling, ...]
     estimate: Estimate
+    divisions: tuple[Overlay, ...] = ()  # between which items switch; none: one division serves all
 
     @property
     def cycles(self) -> float:
@@ -216,9 +219,19 @@ class _Shared:
 class _Planner:
     """Makes plans of one network for one division of core memory; keeps what they have in common."""
 
-    def __init__(self, device: Device, overlay: Overlay, fused: LayerGraph, moves: Moves, shared: _Shared) -> None:
+    def __init__(
+        self,
+        device: Device,
+        overlay: Overlay,
+        fused: LayerGraph,
+        moves: Moves,
+        shared: _Shared,
+        divisions: tuple[Overlay, ...] = (),
+    ) -> None:
+        """``divisions``: between which items may switch; ``overlay`` is one of them then."""
         self.device, self.overlay, self.fused, self.moves = device, overlay, fused, moves
-        self.searches = Searches(shared.grids, shared.given)
+        self.divisions = divisions
+        self.searches = Searches(shared.grids, shared.given, divisions)
         self.graphs = shared.graphs
 
     def plan(self, pools: tuple[PoolPair, ...], wanted: Callable[[str], bool], runs: bool = True) -> Plan:
@@ -242,7 +255,7 @@ class _Planner:
         )
         tilings = _tile(array, physical, packed, placement, self.searches)
         times = estimate(array, physical, placement, tilings, packed)
-        return Plan(pools, array, physical, packed, placement, layout, tuple(tilings), times)
+        return Plan(pools, array, physical, packed, placement, layout, tuple(tilings), times, self.divisions)
 
 
 def _plans(planner: _Planner, first: bool = False) -> Iterator[Plan]:
@@ -329,7 +342,11 @@ def _schedule(
     else:
         first = _first([_Planner(device, option, fused, moves, shared) for option in IDEAL_OVERLAYS])
         options = best_divisions(partial(_tiled_cycles, first, shared), MOST_DIVISIONS)
-    plan = _best([_Planner(device, option, fused, moves, shared) for option in options])
+    planners = [_Planner(device, option, fused, moves, shared) for option in options]
+    if overlay is None and moves.divisions and moves.switches:
+        for divisions in best_switches(partial(_switched_cycles, first, shared), MOST_SWITCHES):
+            planners.append(_Planner(device, divisions[0], fused, moves, shared, divisions))
+    plan = _best(planners)
     return _refined(plan, shared) if moves.refine else plan
 
 
@@ -347,7 +364,7 @@ def _first(planners: Sequence[_Planner]) -> Plan:
 
 def _refined(plan: Plan, shared: _Shared) -> Plan:
     """The plan with other tilings of nearly equal cycles where the recurrence finds them faster."""
-    searches = Searches(shared.grids)
+    searches = Searches(shared.grids, divisions=plan.divisions)
     others = partial(searches.others, plan.array, physical=plan.physical, packed=plan.packed)
     tilings, times = refine(plan.array, plan.physical, plan.placement, plan.tilings, plan.packed, others)
     needed = superkernel_bytes(plan.array.device, plan.placement, plan.physical, used_variants(tilings))
@@ -357,6 +374,7 @@ def _refined(plan: Plan, shared: _Shared) -> Plan:
 
 
 MOST_DIVISIONS = 4  # that get a placement and an estimate
+MOST_SWITCHES = 2  # weight rings with which items may switch divisions, likewise
 
 
 def _best(planners: Sequence[_Planner]) -> Plan:
@@ -382,6 +400,16 @@ def _tiled_cycles(plan: Plan, shared: _Shared, overlay: Overlay) -> float:
     """Sum of the estimates of the best tilings of a plan's items under another division; infinite if one has none."""
     array = replace(plan.array, overlay=overlay)
     searches = Searches(shared.grids)
+    try:
+        return sum(searches.cycles(array, item, plan.physical, plan.packed) for item in plan.placement.items)
+    except InfeasibleError:
+        return inf
+
+
+def _switched_cycles(plan: Plan, shared: _Shared, divisions: tuple[Overlay, ...]) -> float:
+    """The same where each item has the best of some divisions."""
+    array = replace(plan.array, overlay=divisions[0])
+    searches = Searches(shared.grids, divisions=divisions)
     try:
         return sum(searches.cycles(array, item, plan.physical, plan.packed) for item in plan.placement.items)
     except InfeasibleError:

@@ -74,7 +74,7 @@ CoreConfig Config() {
 // The core's DMA: slot by slot, as soon as the locks allow.
 class Core {
  public:
-  Core(const CoreConfig& config, const Traffic& traffic, bool functional)
+  Core(CoreConfig config, const Traffic& traffic, bool functional)
       : c_(config), traffic_(traffic), functional_(functional), mem_(new uint8_t[config.mem_bytes]) {
     std::memset(mem_.get(), 0x5A, c_.mem_bytes);
     lock_[kAFree] = c_.a_slots;
@@ -143,7 +143,7 @@ class Core {
     return true;
   }
 
-  const CoreConfig& c_;
+  CoreConfig c_;
   const Traffic& traffic_;
   bool functional_;
   std::unique_ptr<uint8_t[]> mem_;

@@ -110,7 +110,7 @@ class ItemLoad:
     ``w_bytes`` (rows, messages). ``a_slots``: of each activation message, ``a_counts``: messages per column.
     ``o_slots``: of the largest output message, ``o_sizes`` (messages, columns, rows): slots of each. ``aligned``: ring
     positions are multiples of a message. ``control``: cycles of the commands for its messages, on busy and
-    on idle channels.
+    on idle channels. ``divided``: with the item's own division of core memory, to which slots refer.
     """
 
     steps: tuple[Step, ...]
@@ -124,6 +124,7 @@ class ItemLoad:
     o_sizes: Ints
     aligned: bool
     control: tuple[float, float]
+    divided: tuple[Array, Rates] | None = None
 
 
 @dataclass(frozen=True)
@@ -224,7 +225,6 @@ def walk(words: Sequence[int]) -> list[Step]:
 
 def item_load(
     array: Array,
-    rates: Rates,
     item: WorkItem,
     layer: ArrayLayer,
     tiling: Tiling,
@@ -232,7 +232,8 @@ def item_load(
     control: tuple[float, float] = (0.0, 0.0),
 ) -> ItemLoad:
     """The load of one item; ``packed``: Gamma and biases of a convolution; ``control``: see ``ItemLoad``."""
-    columns = range(array.cols)
+    array = array.divided(tiling.division)
+    rates, columns = rates_of(array), range(array.cols)
     words = [opcodes.item_opcodes(item, layer, tiling, c) for c in columns]
     kinds: dict[tuple[object, ...], list[Step]] = {}
     walks = []
@@ -261,6 +262,7 @@ def item_load(
         kernel[mine, c] += np.array([s.opcodes for s in at])[:, None] * rates.opcode
         o_slots[mine, c] = sizes_o[blocks[:, w].T]
         a_move[mine, c] = tiling.a_slots * rates.a_slot + (pieces[c] - 1) * rates.piece
+    head = opcodes.HEADER_WORDS + (opcodes.DIVIDE_WORDS if tiling.division else 0)
     heights = [b - a for a, b in item.out_rows]
     sends = np.array([s.releases_o for s in steps], np.bool_)
     return ItemLoad(
@@ -268,13 +270,14 @@ def item_load(
         kernel,
         a_move,
         sizes,
-        tuple(opcodes.HEADER_WORDS + len(w) for w in words),
+        tuple(head + len(w) for w in words),
         tiling.a_slots,
         tuple(sum(1 for s in walks[c] if s.acquires_a) if heights[c] > 0 else 0 for c in columns),
         tiling.o_slots,
         o_slots[sends],
         tiling.aligned,
         control,
+        (array, rates) if tiling.division else None,
     )
 
 

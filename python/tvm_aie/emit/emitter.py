@@ -9,6 +9,7 @@ from functools import partial
 from math import inf
 
 from tvm_aie.emit import opcodes, weights
+from tvm_aie.emit.division import Rings, Segment, divide_words, segments
 from tvm_aie.emit.commands import EPSILON, Channel, CommandBuilder, Joining, Position, Work, column_chains, join
 from tvm_aie.emit.memtile import ALIGN, MemtileMap
 from tvm_aie.emit.overlay import (
@@ -102,7 +103,11 @@ class Emitter:
         chains = chains and array.device.push_idle_cycles > 0
         self.chains = CHAINS if chains else ()
         self.unroll_a, self.unroll_o = (UNROLL_A, UNROLL_O) if chains else (-1, -1)
-        self.parts: OverlayParts = build_overlay(array)
+        # Core memory is divided anew for each item, or laid out once (``emit.division``).
+        self.divided = any(t.division is not None for t in tilings)
+        self.rings = Rings()
+        self.arrays = [array.divided(t.division) for t in tilings]
+        self.parts: OverlayParts = build_overlay(array, self.divided)
         outputs = {array.o_s2mm(r) for r in range(array.rows)}
         self.joined = {Dir.S2MM: outputs, Dir.MM2S: {array.a_mm2s}}  # memtile channels whose tasks become chains
         self.columns = [_Column(o_pos=[0] * array.rows) for _ in range(array.cols)]
@@ -115,9 +120,9 @@ class Emitter:
         # of items that share weights and tiling; the weights are kept, so that their ids stay theirs
         self.weight_streams: dict[tuple[int, Tiling, int], bytes] = {}
         self.streamed: list[weights.PackedConv] = []
-        # messages of items that are alike (a layer repeated for tuning): their number, ring position, tasks
-        self.input_cuts: dict[tuple[object, ...], tuple[int, int, list[DmaTask]]] = {}
-        self.output_cuts: dict[tuple[object, ...], tuple[int, int, list[DmaTask]]] = {}
+        # messages of items that are alike (a layer repeated for tuning): their slots, ring position, tasks
+        self.input_cuts: dict[tuple[object, ...], tuple[list[int], int, list[DmaTask]]] = {}
+        self.output_cuts: dict[tuple[object, ...], tuple[list[int], int, list[DmaTask]]] = {}
         for item in placement.items:
             for operand, place in enumerate(item.inputs):
                 if place.loaded:
@@ -177,6 +182,9 @@ class Emitter:
                 self._emit_stores(items[item.index - 1], item.index)
                 self._emit_loads(item.index)
         last_stores = self._finish(len(items))
+        if self.divided:
+            for work in self.rings.works(self.array, self.arrays):
+                self._queue(work)
         self.commands = self._commands()
         for shim, number in last_stores:
             self.commands.wait((shim, Dir.S2MM, 0), number)
@@ -204,31 +212,37 @@ class Emitter:
             if packed is not None:
                 key = (id(packed), tiling, r)
                 if key not in self.weight_streams:
-                    o_slot = self.array.overlay.o_slot
+                    o_slot = self.arrays[item.index].overlay.o_slot
                     messages = weights.conv_messages(packed, tiling, item.geometry, r, slot, o_slot)
                     self.weight_streams[key] = b"".join(messages)
                     self.streamed.append(packed)
                 self.streams[r].append(self.weight_streams[key])
             else:
-                self.streams[r].append(weights.channelwise_message(tiling, r, slot, self.array.overlay.o_slot))
+                o_slot = self.arrays[item.index].overlay.o_slot
+                self.streams[r].append(weights.channelwise_message(tiling, r, slot, o_slot))
 
     def _emit_inputs(self, item: WorkItem, tiling: Tiling) -> None:
         """The opcode messages of all columns, which carry the barrier, and the activation messages behind them."""
         layer = self.graph.layers[item.layer]
         for c in range(self.array.cols):
             words = opcodes.item_opcodes(item, layer, tiling, c)
+            if self.divided:
+                words = [*divide_words(self.arrays[item.index]), *words]
             tasks: list[DmaTask] = []
             acquire: LockUse | None = None
             n = 1
             if _height(item.out_rows[c]):
                 column = self.columns[c]
                 if tiling.aligned:  # behind the prologue every message finds its place
-                    n, _, tasks = self._input_tasks(item, tiling, c, None)
+                    sizes, _, tasks = self._input_tasks(item, tiling, c, None)
+                    n = len(sizes)
                     head, acquire = self._prologue(item.index, c, words, tiling.a_slots, tasks[0].repeat == 1)
                     column.a_pos += n * tiling.a_slots
                 else:
                     head, _ = self._prologue(item.index, c, words, 1, False)
-                    n, column.a_pos, tasks = self._input_tasks(item, tiling, c, column.a_pos)
+                    sizes, column.a_pos, tasks = self._input_tasks(item, tiling, c, column.a_pos)
+                    n = len(sizes)
+                    self._ring_inputs(item.index, c, sizes)
             else:
                 head, _ = self._prologue(item.index, c, words, 1, False)
             if acquire:
@@ -243,19 +257,27 @@ class Emitter:
 
     def _input_tasks(
         self, item: WorkItem, tiling: Tiling, c: int, position: int | None
-    ) -> tuple[int, int, list[DmaTask]]:
-        """(activation messages of a column, ring position after them, tasks); no ``position``: each finds its place."""
+    ) -> tuple[list[int], int, list[DmaTask]]:
+        """(slots of the activation messages of a column, ring position after them, tasks); no ``position``: each finds its place."""
         key = (id(tiling), item.geometry, item.inputs, item.out_rows[c], c, position)
         if key not in self.input_cuts:
-            ov = self.array.overlay
+            array = self.arrays[item.index]
+            ov = array.overlay
             operands = [Operand(p, self.graph.storages[p.storage]) for p in item.inputs]
-            messages, after = input_messages(self.array, item, tiling, operands, c), 0
+            messages, after = input_messages(array, item, tiling, operands, c), 0
             if position is not None:
                 junk = partial(filler, self.array, c)
                 messages, after = place_in_ring(messages, position, ov.a_slots, ov.a_slot, junk)
-            self.input_cuts[key] = len(messages), after, tasks_of(messages, self.array.device, self.unroll_a)
-        n, after, tasks = self.input_cuts[key]
-        return n, after, list(tasks)
+            sizes = [sum(shape.words for shape, _ in m) * 4 // ov.a_slot for m in messages]
+            self.input_cuts[key] = sizes, after, tasks_of(messages, array.device, self.unroll_a)
+        sizes, after, tasks = self.input_cuts[key]
+        return sizes, after, list(tasks)
+
+    def _ring_inputs(self, item: int, c: int, sizes: Sequence[int]) -> None:
+        """Note the slots of an item's activation messages for the rings of the column's cores."""
+        if self.divided:
+            n = len(sizes)
+            self.rings.a[item + 1, c] = segments(sizes, lambda k: ((item, k / n), (item, (k + 1) / n)))
 
     def _add(self, channel: Channel, item: int, task: DmaTask, start: Position, end: Position) -> None:
         """Append a task of the activation or output channels, which ``_add_memtile_tasks`` joins and hands over."""
@@ -270,13 +292,14 @@ class Emitter:
     def _commands(self) -> CommandBuilder:
         """The command stream: of those with chains of several lengths, the first to end by the scheduler's clock."""
         body = [t.body for t in self.tilings]
+        memtiles = range(self.array.cols, 2 * self.array.cols)
         best: CommandBuilder | None = None
         for a_chain, o_chain in (*self.chains, (0, 0)):
             if best and (not a_chain or not self.array.device.push_idle_cycles):
                 break
             commands = CommandBuilder(self.array, self.parts.bds, body)
             for channel, tasks in self.tasks.items():
-                if channel[0] in range(self.array.cols) or channel[2] not in self.joined[channel[1]]:
+                if channel[0] not in memtiles or channel[2] not in self.joined[channel[1]]:
                     for work in tasks:
                         commands.add(work)
             self._add_memtile_tasks(commands, a_chain, o_chain)
@@ -319,31 +342,43 @@ class Emitter:
     def _column_outputs(self, item: WorkItem, tiling: Tiling, c: int) -> None:
         """Output tasks of a column. The last task of each row releases O_DONE, per message while that fits a lock."""
         column = self.columns[c]
+        if self.divided:
+            column.o_pos = [0] * self.array.rows
         mt = self.array.memtile(c)
         rows: list[tuple[int, list[DmaTask]]] = []
         counts: list[int] = []
+        slots: list[list[int]] = []
         for r in range(self.array.rows):
-            n, tasks = self._output_tasks(item, tiling, c, r)
-            if n:
+            sizes, tasks = self._output_tasks(item, tiling, c, r)
+            if sizes:
                 rows.append((r, tasks))
-                counts.append(n)
+                counts.append(len(sizes))
+                slots.append(sizes)
         o_done = sum(tasks[-1].repeat for _, tasks in rows)
         single = o_done > self.array.device.lock_max
         column.o_done[item.index] = len(rows) if single else o_done
         done = LockUse(mt, O_DONE, 1)
         at = item.index
-        for (r, tasks), count in zip(rows, counts, strict=True):
+        for (r, tasks), count, sizes in zip(rows, counts, slots, strict=True):
             # A row with fewer blocks lacks the last passes: of the item, or of each piece when passes are inside.
             n = count if tiling.order == PASSES_INSIDE else max(counts)
+            self._ring_outputs(at, c, r, sizes, n)
             for t in release_at_end(tasks, done, single, self._junk(r)):
                 # The junk that realigns the ring needs the first activations, where the core takes those first.
                 begin, end = t.first / n + 2 * EPSILON, (t.last + 1) / n
                 start, end_at = ((at, begin), (at, end)) if t.last >= 0 else ((at, 0.0), (at, EPSILON))
                 self._add((mt, Dir.S2MM, self.array.o_s2mm(r)), at, t, start, end_at)
 
-    def _output_tasks(self, item: WorkItem, tiling: Tiling, c: int, r: int) -> tuple[int, list[DmaTask]]:
-        """(output messages of a core, tasks); junk that realigns its ring goes first."""
-        column, ov = self.columns[c], self.array.overlay
+    def _ring_outputs(self, item: int, c: int, r: int, sizes: Sequence[int], n: int) -> None:
+        """Note the slots of an item's output messages for the core's ring; ``n``: messages of the longest row."""
+        if self.divided:
+            at = segments(sizes, lambda k: ((item, k / n + 2 * EPSILON), (item, (k + 1) / n)))
+            self.rings.o[item + 1, c, r] = at
+
+    def _output_tasks(self, item: WorkItem, tiling: Tiling, c: int, r: int) -> tuple[list[int], list[DmaTask]]:
+        """(slots of the output messages of a core, tasks); junk that realigns its ring goes first."""
+        array = self.arrays[item.index]
+        column, ov = self.columns[c], array.overlay
         storages = [self.graph.storages[out.storage] for out in item.outputs]
         places = tuple(
             (o.address, o.rows[c], o.first, o.blocks, o.buffer_blocks, s.width, s.pixel_bytes)
@@ -353,7 +388,7 @@ class Emitter:
         key = (id(tiling), item.geometry, places, item.out_rows[c], c, r, position)
         if key not in self.output_cuts:
             sink = partial(self._sink, c, r)
-            messages = output_messages(self.array, item, tiling, storages, c, r, self._junk(r), self.mt.junk_bytes)
+            messages = output_messages(array, item, tiling, storages, c, r, self._junk(r), self.mt.junk_bytes)
             skip = -position % tiling.o_slots if tiling.aligned and messages else 0
             position = (position + skip) % ov.o_slots
             messages, position = place_in_ring(messages, position, ov.o_slots, ov.o_slot, sink)
@@ -361,9 +396,10 @@ class Emitter:
             if skip:
                 chain = tuple(BdTemplate(*piece) for piece in sink(skip * ov.o_slot // 4))
                 tasks.insert(0, DmaTask(0, -1, chain, 1))
-            self.output_cuts[key] = len(messages), position, tasks
-        n, column.o_pos[r], tasks = self.output_cuts[key]
-        return n, list(tasks)
+            sizes = [sum(shape.words for shape, _ in m) * 4 // ov.o_slot for m in messages]
+            self.output_cuts[key] = sizes, position, tasks
+        sizes, column.o_pos[r], tasks = self.output_cuts[key]
+        return sizes, list(tasks)
 
     def _junk(self, r: int) -> int:
         """Address of the junk area of core row ``r``."""
@@ -385,7 +421,8 @@ class Emitter:
         word each; the last acquire is left to the first descriptor of the activations if that is not repeated
         (``ride``).
         """
-        column, ov, mt = self.columns[c], self.array.overlay, self.array.memtile(c)
+        column, mt = self.columns[c], self.array.memtile(c)
+        ov = (self.arrays[item - 1] if item else self.array).overlay  # the ring into which the message goes
         n_words = opcodes.HEADER_WORDS + len(words)
         if n_words * 4 > ov.ops_bytes:
             raise InfeasibleError(
@@ -402,6 +439,9 @@ class Emitter:
         while (column.a_pos + slots) % a_slots:
             slots += 1
         column.a_pos = (column.a_pos + slots) % ov.a_slots
+        if self.divided:  # behind the message, the item's own ring begins
+            column.a_pos = 0
+            self.rings.a.setdefault((item, c), []).append(Segment((item, -1.0), (item, -0.55), slots))
         data = opcodes.opcode_message(words, item, slots)
         address = self.mt.opcode_base + column.opcode_offset
         column.messages.append(data)

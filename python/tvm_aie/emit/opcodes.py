@@ -16,8 +16,9 @@ from tvm_aie.schedule.order import LOOPS, PASSES_INSIDE
 from tvm_aie.schedule.tiling import Tiling
 
 OP_MAGIC = 0x0A1E0001
-END, LOOP, NEXT, ACQ_A, REL_A, ACQ_W, REL_W, ACQ_O, REL_O, KERNEL, HALT, SKIP_O = range(12)
+END, LOOP, NEXT, ACQ_A, REL_A, ACQ_W, REL_W, ACQ_O, REL_O, KERNEL, HALT, SKIP_O, DIVIDE = range(13)
 HEADER_WORDS = 6
+DIVIDE_WORDS = 9  # before the item's own opcodes, where core memory is divided anew
 POOL_AFTER, POOL_BEFORE = 3, 4
 
 

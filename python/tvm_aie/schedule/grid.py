@@ -96,7 +96,8 @@ class Grid:
         for begin in range(0, len(self.bound), AT_ONCE):
             if self.bound[begin] >= cycles:
                 break
-            part = self.candidates.take(slice(begin, begin + AT_ONCE))
+            end = int(np.searchsorted(self.bound[begin : begin + AT_ONCE], cycles)) + begin
+            part = self.candidates.take(slice(begin, end))
             times = np.where(self._fits(part, ov), self._cycles(part, ov), inf)
             k = int(times.argmin())
             if times[k] < cycles:
@@ -292,6 +293,8 @@ def shortlist(options: Sequence[Grid], ov: Overlay, count: int, within: float = 
     At most ``count``, the best of all among them, the best first.
     """
     limit = least(options, ov) * within
+    if limit == inf:
+        return []
     found: dict[tuple[int, bool, bool, str], tuple[float, int, Grid]] = {}
     for grid in options:
         end = int(np.searchsorted(grid.bound, limit, "right"))

@@ -49,6 +49,7 @@ class Tiling:
     alternatives: tuple[tuple[str, float], ...] = field(default=(), compare=False, repr=False)  # best of each plan
     out_px: int = 8  # bytes of 8 channels of an output pixel
     order: int = 0  # of the loops, see ``schedule.order``
+    division: Overlay | None = None  # of core memory while the item runs; None: the network's
 
     def o_slots_of(self, blocks: int, o_slot: int) -> int:
         """Output slots of a message of ``blocks`` channel blocks: exact, unless all messages are alike (aligned)."""
