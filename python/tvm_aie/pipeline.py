@@ -335,17 +335,19 @@ def _schedule(
     shared = _Shared(given=given)
     if not device.core_ideal:
         return _best([_Planner(device, overlay or Overlay(), fused, moves, shared)])
+    switches: Sequence[tuple[Overlay, ...]] = ()
     if overlay is not None:
         options: Sequence[Overlay] = [overlay]
     elif not moves.divisions:
         options = IDEAL_OVERLAYS[:1]
     else:
         first = _first([_Planner(device, option, fused, moves, shared) for option in IDEAL_OVERLAYS])
-        options = best_divisions(partial(_tiled_cycles, first, shared), MOST_DIVISIONS)
+        if moves.switches:
+            switches = best_switches(partial(_switched_cycles, first, shared), MOST_SWITCHES)
+        # One division for the network is one choice of those that switch, if its weight ring is among theirs.
+        options = () if switches else best_divisions(partial(_tiled_cycles, first, shared), MOST_DIVISIONS)
     planners = [_Planner(device, option, fused, moves, shared) for option in options]
-    if overlay is None and moves.divisions and moves.switches:
-        for divisions in best_switches(partial(_switched_cycles, first, shared), MOST_SWITCHES):
-            planners.append(_Planner(device, divisions[0], fused, moves, shared, divisions))
+    planners += [_Planner(device, each[0], fused, moves, shared, each) for each in switches]
     plan = _best(planners)
     return _refined(plan, shared) if moves.refine else plan
 
@@ -364,7 +366,8 @@ def _first(planners: Sequence[_Planner]) -> Plan:
 
 def _refined(plan: Plan, shared: _Shared) -> Plan:
     """The plan with other tilings of nearly equal cycles where the recurrence finds them faster."""
-    searches = Searches(shared.grids, divisions=plan.divisions)
+    # Of many divisions those that some item uses: the others were not best for any.
+    searches = Searches(shared.grids, divisions=tuple(dict.fromkeys(t.division for t in plan.tilings if t.division)))
     others = partial(searches.others, plan.array, physical=plan.physical, packed=plan.packed)
     tilings, times = refine(plan.array, plan.physical, plan.placement, plan.tilings, plan.packed, others)
     needed = superkernel_bytes(plan.array.device, plan.placement, plan.physical, used_variants(tilings))

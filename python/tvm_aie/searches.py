@@ -11,7 +11,7 @@ from tvm_aie.emit.weights import PackedConv, item_weights
 from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.schedule.cover import VARIANTS, Blocks, Mask
-from tvm_aie.schedule.division import choose_of, least_of, shortlist_of
+from tvm_aie.schedule.division import choose_of, least_of
 from tvm_aie.schedule.geometry import DEFAULT_OVERLAY, Geometry, Overlay
 from tvm_aie.schedule.grid import Grid, choose, grids, least, shortlist
 from tvm_aie.schedule.terms import terms_from_keys
@@ -132,9 +132,10 @@ class Searches:
         """Other tilings of an item than the best, of nearly equal cycles."""
         work = workload(array, item, physical, packed)
         grids = self._grids(_key(item, physical, VARIANTS), array, work, VARIANTS)
-        if grids and self.divisions:
-            return shortlist_of(grids, self.divisions, MOST_TRIED, NEARLY)[1:]
-        return shortlist(grids, array.overlay, MOST_TRIED, NEARLY)[1:] if grids else []
+        if not grids:
+            return []
+        found = shortlist(grids, self.divisions or (array.overlay,), MOST_TRIED, NEARLY)[1:]
+        return [replace(t, division=ov if self.divisions else None) for t, ov in found]
 
     def _grids(self, key: Key, array: Array, work: Workload, variants: frozenset[str]) -> tuple[Grid, ...] | None:
         """None where the search walks its candidates one by one."""

@@ -15,7 +15,7 @@ from itertools import product
 from math import inf
 
 from tvm_aie.schedule.geometry import CORE_MEMORY, IDEAL_OVERLAYS, Overlay, divided
-from tvm_aie.schedule.grid import Grid, choose, shortlist
+from tvm_aie.schedule.grid import Grid, choose
 from tvm_aie.schedule.tiling import Tiling
 
 A_RINGS = ((256, 36), (256, 48), (256, 60), (512, 36), (512, 42), (512, 48), (512, 60))  # bytes of a slot, slots
@@ -72,7 +72,7 @@ def best_divisions(cost: Callable[[Overlay], float], count: int) -> list[Overlay
     return sorted((o for o, cycles in found.items() if cycles < inf), key=found.__getitem__)[:count]
 
 
-W_SLOTS = (16, 24, 32, 40, 48)  # of 512 bytes; weight rings of divisions that are switched
+W_SLOTS = (16, 24, 32, 40, 48, 56)  # of 512 bytes; weight rings of divisions that are switched
 SMALL_A_RINGS, SMALL_O_RINGS = ((256, 24), (512, 24)), ((128, 12), (128, 24))
 BASES = ((512, 48, 256, 48), (512, 42, 256, 48), (512, 36, 256, 36))
 
@@ -115,19 +115,29 @@ def choose_of(options: Sequence[Grid], divisions: Sequence[Overlay]) -> Tiling |
     return tiling and replace(tiling, division=overlay)
 
 
-def shortlist_of(options: Sequence[Grid], divisions: Sequence[Overlay], count: int, within: float) -> list[Tiling]:
-    """As ``grid.shortlist`` over all divisions: of each kind of tiling the division with which it is best."""
-    limit = least_of(options, divisions)[0] * within
-    found: dict[tuple[int, bool, bool, str], Tiling] = {}
-    for overlay in divisions:
-        for tiling in shortlist(options, overlay, count, within):
-            kind = tiling.nob, tiling.n_ck > 1, tiling.a_resident, tiling.plan
-            if tiling.cycles <= limit and (kind not in found or tiling.cycles < found[kind].cycles):
-                found[kind] = replace(tiling, division=overlay)
-    return sorted(found.values(), key=lambda t: t.cycles)[:count]
+STARTS_AT = 3  # in W_SLOTS
 
 
 def best_switches(cost: Callable[[tuple[Overlay, ...]], float], count: int) -> list[tuple[Overlay, ...]]:
-    """The divisions (``switched``) of the ``count`` weight rings of least ``cost`` (cycles, infinite: does not fit)."""
-    found = {divisions: cost(divisions) for divisions in map(switched, W_SLOTS)}
-    return sorted((d for d, cycles in found.items() if cycles < inf), key=found.__getitem__)[:count]
+    """The divisions (``switched``) of the ``count`` weight rings of least ``cost`` (cycles, infinite: does not fit).
+
+    A descent over the sizes of the weight ring; all of them are tried where none that it meets fits.
+    """
+    known: dict[int, float] = {}
+
+    def at(k: int) -> float:
+        if k not in known:
+            known[k] = cost(switched(W_SLOTS[k]))
+        return known[k]
+
+    here = STARTS_AT
+    while True:
+        ahead = min((k for k in (here - 1, here + 1) if 0 <= k < len(W_SLOTS)), key=at)
+        if at(ahead) >= at(here):
+            break
+        here = ahead
+    if at(here) == inf:
+        for k in range(len(W_SLOTS)):
+            at(k)
+    fitting = sorted((k for k, cycles in known.items() if cycles < inf), key=lambda k: (known[k], k))
+    return [switched(W_SLOTS[k]) for k in fitting[:count]]

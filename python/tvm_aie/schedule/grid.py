@@ -287,24 +287,27 @@ def choose(options: Sequence[Grid], ov: Overlay) -> Tiling | None:
     return replace(best[2].tiling(best[1], ov), alternatives=tuple(plans.items()))
 
 
-def shortlist(options: Sequence[Grid], ov: Overlay, count: int, within: float = 1.15) -> list[Tiling]:
-    """The best tilings of different kinds (output blocks per pass, input cut or not), at most ``within`` the best.
+def shortlist(
+    options: Sequence[Grid], divisions: Sequence[Overlay], count: int, within: float
+) -> list[tuple[Tiling, Overlay]]:
+    """The best tilings of different kinds (output blocks per pass, input cut or not), each with its division.
 
-    At most ``count``, the best of all among them, the best first.
+    At most ``count``, none above ``within`` times the best of all, the best first.
     """
-    limit = least(options, ov) * within
+    limit = min(least(options, ov) for ov in divisions) * within
     if limit == inf:
         return []
-    found: dict[tuple[int, bool, bool, str], tuple[float, int, Grid]] = {}
-    for grid in options:
-        end = int(np.searchsorted(grid.bound, limit, "right"))
-        part = grid.candidates.take(slice(0, end))
-        times = np.where(grid._fits(part, ov), grid._cycles(part, ov), inf)
-        for k in np.argsort(times, kind="stable").tolist():
-            if times[k] > limit:
-                break
-            kind = int(part.nob[k]), bool(part.n_ck[k] > 1), bool(part.resident[k]), grid.load.cover.name
-            if kind not in found or times[k] < found[kind][0]:
-                found[kind] = float(times[k]), k, grid
+    found: dict[tuple[int, bool, bool, str], tuple[float, int, Grid, Overlay]] = {}
+    for ov in divisions:
+        for grid in options:
+            end = int(np.searchsorted(grid.bound, limit, "right"))
+            part = grid.candidates.take(slice(0, end))
+            times = np.where(grid._fits(part, ov), grid._cycles(part, ov), inf)
+            for k in np.argsort(times, kind="stable").tolist():
+                if times[k] > limit:
+                    break
+                kind = int(part.nob[k]), bool(part.n_ck[k] > 1), bool(part.resident[k]), grid.load.cover.name
+                if kind not in found or times[k] < found[kind][0]:
+                    found[kind] = float(times[k]), k, grid, ov
     best = sorted(found.values(), key=lambda entry: entry[0])[:count]
-    return [grid.tiling(k, ov) for _, k, grid in best]
+    return [(grid.tiling(k, ov), ov) for _, k, grid, ov in best]
