@@ -348,7 +348,7 @@ def _schedule(
         options = () if switches else best_divisions(partial(_tiled_cycles, first, shared), MOST_DIVISIONS)
     planners = [_Planner(device, option, fused, moves, shared) for option in options]
     planners += [_Planner(device, each[0], fused, moves, shared, each) for each in switches]
-    plan = _best(planners)
+    plan = _best(planners, 1 if switches else 2)
     return _refined(plan, shared) if moves.refine else plan
 
 
@@ -380,8 +380,8 @@ MOST_DIVISIONS = 4  # that get a placement and an estimate
 MOST_SWITCHES = 2  # weight rings with which items may switch divisions, likewise
 
 
-def _best(planners: Sequence[_Planner]) -> Plan:
-    """The best plan by estimate; the first failure if there is none."""
+def _best(planners: Sequence[_Planner], all_of: int = 2) -> Plan:
+    """The best plan by estimate; the first failure if there is none. ``all_of``: planners that make all plans."""
     if len(planners) == 1:
         return min(_plans(planners[0]), key=lambda p: p.cycles)
     found: list[tuple[float, int]] = []
@@ -395,7 +395,7 @@ def _best(planners: Sequence[_Planner]) -> Plan:
         assert failure is not None
         raise failure
     # Only the best divisions by their first plan are worth all plans.
-    plans = [plan for _, k in sorted(found)[:2] for plan in _plans(planners[k])]
+    plans = [plan for _, k in sorted(found)[:all_of] for plan in _plans(planners[k])]
     return min(plans, key=lambda p: p.cycles)
 
 

@@ -72,7 +72,7 @@ def best_divisions(cost: Callable[[Overlay], float], count: int) -> list[Overlay
     return sorted((o for o, cycles in found.items() if cycles < inf), key=found.__getitem__)[:count]
 
 
-W_SLOTS = (16, 24, 32, 40, 48, 56)  # of 512 bytes; weight rings of divisions that are switched
+W_SLOTS = (16, 24, 32, 40, 48, 56, 63)  # of 512 bytes; weight rings of divisions that are switched
 SMALL_A_RINGS, SMALL_O_RINGS = ((256, 24), (512, 24)), ((128, 12), (128, 24))
 BASES = ((512, 48, 256, 48), (512, 42, 256, 48), (512, 36, 256, 36))
 
@@ -115,7 +115,7 @@ def choose_of(options: Sequence[Grid], divisions: Sequence[Overlay]) -> Tiling |
     return tiling and replace(tiling, division=overlay)
 
 
-STARTS_AT = 3  # in W_SLOTS
+STARTS_AT = 5  # in W_SLOTS
 
 
 def best_switches(cost: Callable[[tuple[Overlay, ...]], float], count: int) -> list[tuple[Overlay, ...]]:
