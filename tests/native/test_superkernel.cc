@@ -87,6 +87,13 @@ class Core {
     SuperkernelState state;
     for (int i = 0; i < max_steps; ++i) {
       Step step = NextStep(state, c_, mem_.get(), functional_);
+      if (state.bank != bank_) {
+        CHECK(lock_[bank_ == 0 ? kAFree : kAFree1] == 0 && lock_[bank_ == 0 ? kOFree : kOFree1] == 0 &&
+                  lock_[kAFull] + lock_[kOFull] + lock_[kAFull1] + lock_[kOFull1] == 0,
+              "rings in use when they are divided anew");
+        bank_ = state.bank;
+        a_start_ = a_done_, o_start_ = o_done_;
+      }
       out.opcodes += step.opcodes;
       out.end = step.kind;
       switch (step.kind) {
@@ -124,21 +131,23 @@ class Core {
 
   // Moves one slot; false when nothing can move.
   bool Pump(Outcome* out) {
-    if (Feed(traffic_.a, &a_done_, c_.a_base, c_.a_slot, c_.a_slots, kAFree, kAFull)) return true;
-    if (Feed(traffic_.w, &w_done_, c_.w_base, c_.w_slot, c_.w_slots, kWFree, kWFull)) return true;
-    if (lock_[kOFull] < 1) return false;
-    --lock_[kOFull];
-    ++lock_[kOFree];
-    const uint8_t* slot = mem_.get() + c_.o_base + o_done_++ % c_.o_slots * c_.o_slot;
+    const int a_free = bank_ == 0 ? kAFree : kAFree1, a_full = bank_ == 0 ? kAFull : kAFull1;
+    const int o_free = bank_ == 0 ? kOFree : kOFree1, o_full = bank_ == 0 ? kOFull : kOFull1;
+    if (Feed(traffic_.a, &a_done_, a_start_, c_.a_base, c_.a_slot, c_.a_slots, a_free, a_full)) return true;
+    if (Feed(traffic_.w, &w_done_, 0, c_.w_base, c_.w_slot, c_.w_slots, kWFree, kWFull)) return true;
+    if (lock_[o_full] < 1) return false;
+    --lock_[o_full];
+    ++lock_[o_free];
+    const uint8_t* slot = mem_.get() + c_.o_base + (o_done_++ - o_start_) % c_.o_slots * c_.o_slot;
     out->output.insert(out->output.end(), slot, slot + c_.o_slot);
     return true;
   }
 
-  bool Feed(const Bytes& stream, uint32_t* done, uint32_t base, uint32_t slot, uint32_t slots, int free, int full) {
+  bool Feed(const Bytes& stream, uint32_t* done, uint32_t start, uint32_t base, uint32_t slot, uint32_t slots, int free, int full) {
     if (lock_[free] < 1 || (uint64_t{*done} + 1) * slot > stream.size()) return false;
     --lock_[free];
     ++lock_[full];
-    std::memcpy(mem_.get() + base + *done % slots * slot, stream.data() + size_t{*done} * slot, slot);
+    std::memcpy(mem_.get() + base + (*done - start) % slots * slot, stream.data() + size_t{*done} * slot, slot);
     ++*done;
     return true;
   }
@@ -147,8 +156,10 @@ class Core {
   const Traffic& traffic_;
   bool functional_;
   std::unique_ptr<uint8_t[]> mem_;
-  int64_t lock_[6] = {};
+  int64_t lock_[10] = {};
   uint32_t a_done_ = 0, w_done_ = 0, o_done_ = 0;
+  int bank_ = 0;                        // of the rings that the DMA serves
+  uint32_t a_start_ = 0, o_start_ = 0;  // slots before the ring began
 };
 
 Bytes OpMessage(const CoreConfig& c, int slots, const Words& ops, size_t pad_words = 0) {
@@ -452,6 +463,46 @@ void ExpectFault(Network net, const char* text) {
   }
 }
 
+// DIVIDE in a message of its own before the network's, which arrives in the new rings.
+Network Divided(const Network& net, const CoreConfig& to, const Words& before = {}) {
+  Network out = net;
+  CoreConfig& c = out.config;  // O and A change places
+  c.a_base = net.config.o_base, c.a_slots = 2;
+  c.o_base = net.config.a_base, c.o_slots = 3;
+  c.acc_bytes = 64;
+  auto word = [](uint32_t v) { return static_cast<int32_t>(v); };
+  Words ops = before;
+  const Words divide = {12, word(to.a_base), word(to.a_slot), word(to.a_slots), word(to.o_base), word(to.o_slot),
+                        word(to.o_slots), word(to.acc_base), word(to.acc_bytes), 0};
+  ops.insert(ops.end(), divide.begin(), divide.end());
+  Bytes a = OpMessage(c, 1, ops);
+  Append(&a, net.traffic.a);
+  out.traffic.a = a;
+  return out;
+}
+
+void TestDivide() {
+  const Network net = MakeNetwork();
+  const Network divided = Divided(net, net.config);
+  for (bool functional : {true, false}) {
+    Outcome plain = Core(net.config, net.traffic, functional).Run(10000);
+    Outcome out = Core(divided.config, divided.traffic, functional).Run(10000);
+    CHECK(out.end == StepKind::kHalt, "ended with %d: %s", static_cast<int>(out.end), out.fault.c_str());
+    CHECK(out.opcodes == plain.opcodes + 2 && out.calls.size() == plain.calls.size(), "steps after DIVIDE");
+    CHECK(!functional || out.output == plain.output, "outputs after DIVIDE differ");
+  }
+  CoreConfig to = net.config;
+  to.a_base = to.mem_bytes - 64;
+  ExpectFault(Divided(net, to), "DIVIDE: bad A ring");
+  to = net.config;
+  to.o_slots = 64, to.o_slot = 4;
+  ExpectFault(Divided(net, to), "DIVIDE: more slots than a lock counts");
+  to = net.config;
+  to.acc_bytes = to.mem_bytes;
+  ExpectFault(Divided(net, to), "DIVIDE: ACC, OPS or HDR lies outside core memory");
+  ExpectFault(Divided(net, net.config, {3, 1}), "DIVIDE: a message is held");
+}
+
 void TestFaults() {
   const Network good = MakeNetwork();
   constexpr size_t kOps = 24, kParams = kOps + 11 * 4;  // byte offsets in the first opcode message
@@ -521,6 +572,7 @@ void TestMutations(int rounds) {
 
 int main(int argc, char** argv) {
   TestNetwork();
+  TestDivide();
   TestFaults();
   TestMutations(argc > 1 ? std::atoi(argv[1]) : 20000);
   std::printf("test_superkernel: ok\n");
