@@ -10,10 +10,10 @@ and hands out the new ones. Nothing else is needed: a channel runs its tasks in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tvm_aie.emit.commands import Channel, Position, Work
+from tvm_aie.emit.commands import EPSILON, Channel, Position, Work
 from tvm_aie.emit.opcodes import DIVIDE
 from tvm_aie.emit.overlay import A_LOCKS, O_LOCKS, Array, core_map
 from tvm_aie.emit.program import CoreMap, Dir, LockUse
@@ -45,6 +45,21 @@ class Rings:
     a: dict[tuple[int, int], list[Segment]] = field(default_factory=dict)
     o: dict[tuple[int, int, int], list[Segment]] = field(default_factory=dict)
 
+    def take_opcodes(self, item: int, c: int, slots: int) -> None:
+        """The opcode message of ``item``, which goes into the ring of the item before."""
+        self.a.setdefault((item, c), []).append(Segment((item, -1.0), (item, -0.55), slots))
+
+    def take_inputs(self, item: int, c: int, sizes: Sequence[int]) -> None:
+        """The activation messages of a column; ``sizes``: slots of each, filler included."""
+        n = len(sizes)
+        self.a[item + 1, c] = [Segment((item, k / n), (item, (k + 1) / n), size) for k, size in enumerate(sizes)]
+
+    def take_outputs(self, item: int, c: int, r: int, sizes: Sequence[int], n: int) -> None:
+        """The output messages of a core; ``n``: of the longest row."""
+        begin = 2 * EPSILON
+        parts = [Segment((item, k / n + begin), (item, (k + 1) / n), size) for k, size in enumerate(sizes)]
+        self.o[item + 1, c, r] = parts
+
     def works(self, array: Array, arrays: Sequence[Array]) -> Iterator[Work]:
         """The tasks of the cores' A and O channels in order; ``arrays``: the division of each item."""
         for ring, here in enumerate((array, *arrays)):
@@ -54,11 +69,6 @@ class Rings:
                     m = core_map(here, array.core(c, r), r, True)
                     yield from _tasks(array, m, Dir.S2MM, self.a.get((ring, c), ()), bank)
                     yield from _tasks(array, m, Dir.MM2S, self.o.get((ring, c, r), ()), bank)
-
-
-def segments(sizes: Sequence[int], at: Callable[[int], tuple[Position, Position]]) -> list[Segment]:
-    """One per message; ``sizes``: slots, filler included; ``at``: start and end of a message."""
-    return [Segment(*at(k), size) for k, size in enumerate(sizes)]
 
 
 def _tasks(array: Array, m: CoreMap, direction: Dir, parts: Sequence[Segment], bank: int) -> Iterator[Work]:

@@ -9,8 +9,8 @@ from functools import partial
 from math import inf
 
 from tvm_aie.emit import opcodes, weights
-from tvm_aie.emit.division import Rings, Segment, divide_words, segments
 from tvm_aie.emit.commands import EPSILON, Channel, CommandBuilder, Joining, Position, Work, column_chains, join
+from tvm_aie.emit.division import Rings, divide_words
 from tvm_aie.emit.memtile import ALIGN, MemtileMap
 from tvm_aie.emit.overlay import (
     LOAD_DONE,
@@ -242,7 +242,7 @@ class Emitter:
                     head, _ = self._prologue(item.index, c, words, 1, False)
                     sizes, column.a_pos, tasks = self._input_tasks(item, tiling, c, column.a_pos)
                     n = len(sizes)
-                    self._ring_inputs(item.index, c, sizes)
+                    self.rings.take_inputs(item.index, c, sizes)
             else:
                 head, _ = self._prologue(item.index, c, words, 1, False)
             if acquire:
@@ -258,7 +258,10 @@ class Emitter:
     def _input_tasks(
         self, item: WorkItem, tiling: Tiling, c: int, position: int | None
     ) -> tuple[list[int], int, list[DmaTask]]:
-        """(slots of the activation messages of a column, ring position after them, tasks); no ``position``: each finds its place."""
+        """(slots of a column's activation messages, ring position after them, tasks).
+
+        No ``position``: each finds its place.
+        """
         key = (id(tiling), item.geometry, item.inputs, item.out_rows[c], c, position)
         if key not in self.input_cuts:
             array = self.arrays[item.index]
@@ -272,12 +275,6 @@ class Emitter:
             self.input_cuts[key] = sizes, after, tasks_of(messages, array.device, self.unroll_a)
         sizes, after, tasks = self.input_cuts[key]
         return sizes, after, list(tasks)
-
-    def _ring_inputs(self, item: int, c: int, sizes: Sequence[int]) -> None:
-        """Note the slots of an item's activation messages for the rings of the column's cores."""
-        if self.divided:
-            n = len(sizes)
-            self.rings.a[item + 1, c] = segments(sizes, lambda k: ((item, k / n), (item, (k + 1) / n)))
 
     def _add(self, channel: Channel, item: int, task: DmaTask, start: Position, end: Position) -> None:
         """Append a task of the activation or output channels, which ``_add_memtile_tasks`` joins and hands over."""
@@ -362,18 +359,12 @@ class Emitter:
         for (r, tasks), count, sizes in zip(rows, counts, slots, strict=True):
             # A row with fewer blocks lacks the last passes: of the item, or of each piece when passes are inside.
             n = count if tiling.order == PASSES_INSIDE else max(counts)
-            self._ring_outputs(at, c, r, sizes, n)
+            self.rings.take_outputs(at, c, r, sizes, n)
             for t in release_at_end(tasks, done, single, self._junk(r)):
                 # The junk that realigns the ring needs the first activations, where the core takes those first.
                 begin, end = t.first / n + 2 * EPSILON, (t.last + 1) / n
                 start, end_at = ((at, begin), (at, end)) if t.last >= 0 else ((at, 0.0), (at, EPSILON))
                 self._add((mt, Dir.S2MM, self.array.o_s2mm(r)), at, t, start, end_at)
-
-    def _ring_outputs(self, item: int, c: int, r: int, sizes: Sequence[int], n: int) -> None:
-        """Note the slots of an item's output messages for the core's ring; ``n``: messages of the longest row."""
-        if self.divided:
-            at = segments(sizes, lambda k: ((item, k / n + 2 * EPSILON), (item, (k + 1) / n)))
-            self.rings.o[item + 1, c, r] = at
 
     def _output_tasks(self, item: WorkItem, tiling: Tiling, c: int, r: int) -> tuple[list[int], list[DmaTask]]:
         """(slots of the output messages of a core, tasks); junk that realigns its ring goes first."""
@@ -441,7 +432,7 @@ class Emitter:
         column.a_pos = (column.a_pos + slots) % ov.a_slots
         if self.divided:  # behind the message, the item's own ring begins
             column.a_pos = 0
-            self.rings.a.setdefault((item, c), []).append(Segment((item, -1.0), (item, -0.55), slots))
+            self.rings.take_opcodes(item, c, slots)
         data = opcodes.opcode_message(words, item, slots)
         address = self.mt.opcode_base + column.opcode_offset
         column.messages.append(data)

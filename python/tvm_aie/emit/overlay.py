@@ -232,9 +232,7 @@ def _core_rings(cores: tuple[CoreMap, ...], divided: bool) -> tuple[list[LockUse
     for m in cores:
         t = m.tile
         locks += [LockUse(t, A_FREE, m.a_slots), LockUse(t, W_FREE, m.w_slots), LockUse(t, O_FREE, m.o_slots)]
-        weights = _ring_bd(
-            t, 1, m.w_base, m.w_slot, m.w_slots, LockUse(t, W_FREE, 1), LockUse(t, W_FULL, 1), True
-        )
+        weights = _ring_bd(t, 1, m.w_base, m.w_slot, m.w_slots, LockUse(t, W_FREE, 1), LockUse(t, W_FULL, 1), True)
         if divided:
             bds.append(weights)
             tasks.append(Task(t, Dir.S2MM, 1, 1, 0))

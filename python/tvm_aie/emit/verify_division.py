@@ -10,7 +10,7 @@ import numpy as np
 from tvm_aie.device import Device
 from tvm_aie.emit.opcodes import DIVIDE, HALT, HEADER_WORDS, OP_MAGIC
 from tvm_aie.emit.overlay import A_LOCKS, O_LOCKS
-from tvm_aie.emit.program import Bd, CoreMap, Dir, Program, Push, TileKind, WriteBd
+from tvm_aie.emit.program import Bd, CoreMap, Dir, Program, Push, Task, TileKind, WriteBd
 
 Division = tuple[int, ...]  # operands of DIVIDE: A base, slot, slots; O base, slot, slots; ACC base, bytes
 Ring = tuple[int, int, int, int, int]  # base, slot bytes, slots, locks acquired and released
@@ -36,10 +36,14 @@ def opcode_divisions(program: Program, column: int) -> list[Division]:
         if isinstance(command, WriteBd):
             bd = program.bds[command.index]
             content[(bd.tile, bd.bd_id)] = bd
-        elif isinstance(command, Push) and (command.task.tile, command.task.dir, command.task.ch) == (column, Dir.MM2S, 0):
+        elif isinstance(command, Push) and _channel(command.task) == (column, Dir.MM2S, 0):
             found = content.get((column, command.task.bd))
             return _decode(program.const[found.base : found.base + 4 * found.length]) if found else []
     return []
+
+
+def _channel(task: Task) -> tuple[int, Dir, int]:
+    return task.tile, task.dir, task.ch
 
 
 def _decode(data: bytes) -> list[Division]:

@@ -1,9 +1,9 @@
 """Which division of core memory suits a network: input ring against output ring, partial sums and weights (estimated).
 
-The rings of a core are laid out once for a whole network, or, but for the weight ring, anew for each item (``switched``;
-``emit.division`` says how). A larger input ring holds more rows, larger partial sums make
-each byte of input and weights serve more products, a larger output ring lets pieces be larger, and the weight ring gets
-what they leave. Idealised machines only: they have no cost that grows with the number of slots.
+The rings of a core are laid out once for a whole network, or, but for the weight ring, anew for each item
+(``switched``; ``emit.division`` says how). A larger input ring holds more rows, larger partial sums make each byte of
+input and weights serve more products, a larger output ring lets pieces be larger, and the weight ring gets what they
+leave. Idealised machines only: they have no cost that grows with the number of slots.
 """
 
 from __future__ import annotations

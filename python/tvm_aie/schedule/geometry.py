@@ -48,16 +48,15 @@ class Overlay:
         return rings + self.acc_bytes + self.hdr_bytes + self.ops_bytes + self.guard_bytes
 
     def divided_as(self, other: Overlay) -> Overlay:
-        """This overlay with the input and output rings and the partial sums of ``other``, whose weight ring is the same.
+        """This overlay with the input and output rings and the partial sums of ``other``.
 
-        Raises ``ValueError`` when it is not.
+        Raises ``ValueError`` when their weight rings differ.
         """
-        if (self.w_slot, self.w_slots) != (other.w_slot, other.w_slots):
-            raise ValueError(f"weight rings differ: {self.w_slots} x {self.w_slot} and {other.w_slots} x {other.w_slot}")
-        a, o = (other.a_slot, other.a_slots), (other.o_slot, other.o_slots)
-        return replace(
-            self, a_slot=a[0], a_slots=a[1], o_slot=o[0], o_slots=o[1], acc_bytes=other.acc_bytes
-        )
+        mine, theirs = (self.w_slot, self.w_slots), (other.w_slot, other.w_slots)
+        if mine != theirs:
+            raise ValueError(f"weight rings differ: (slot, slots) {mine} and {theirs}")
+        out = replace(self, a_slot=other.a_slot, a_slots=other.a_slots, o_slot=other.o_slot, o_slots=other.o_slots)
+        return replace(out, acc_bytes=other.acc_bytes)
 
 
 DEFAULT_OVERLAY = Overlay()
