@@ -236,6 +236,8 @@ class Machine {
   }
 
   Step BeginLoop(int32_t count) {
+    // 0: once per output block of the weight message, or once where it has none.
+    if (count == 0 && s_.header.valid) count = s_.header.n_ocb == 0 ? 1 : static_cast<int32_t>(s_.header.n_ocb);
     if (!kTrusted && count < 1) return Fault("LOOP: count " + ToText(count));
     if (!kTrusted && s_.depth >= static_cast<int>(s_.loops.size())) return Fault("LOOP: nested deeper than 4");
     s_.loops[static_cast<size_t>(s_.depth++)] = {s_.pc, count, 0};

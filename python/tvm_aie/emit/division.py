@@ -54,11 +54,12 @@ class Rings:
         n = len(sizes)
         self.a[item + 1, c] = [Segment((item, k / n), (item, (k + 1) / n), size) for k, size in enumerate(sizes)]
 
-    def take_outputs(self, item: int, c: int, r: int, sizes: Sequence[int], n: int) -> None:
-        """The output messages of a core; ``n``: of the longest row."""
-        begin = 2 * EPSILON
-        parts = [Segment((item, k / n + begin), (item, (k + 1) / n), size) for k, size in enumerate(sizes)]
-        self.o[item + 1, c, r] = parts
+    def take_outputs(
+        self, item: int, c: int, r: int, sizes: Sequence[int], spans: Sequence[tuple[float, float]]
+    ) -> None:
+        """The output messages of a core; ``spans``: their shares of the item."""
+        at = zip(spans, sizes, strict=False)
+        self.o[item + 1, c, r] = [Segment((item, a + 2 * EPSILON), (item, b), size) for (a, b), size in at]
 
     def works(self, array: Array, arrays: Sequence[Array]) -> Iterator[Work]:
         """The tasks of the cores' A and O channels in order; ``arrays``: the division of each item."""

@@ -38,6 +38,7 @@ from tvm_aie.emit.transfers import (
     input_messages,
     merge_dims,
     output_messages,
+    output_spans,
     place_in_ring,
     repeated_dims,
     tasks_of,
@@ -359,11 +360,12 @@ class Emitter:
         for (r, tasks), count, sizes in zip(rows, counts, slots, strict=True):
             # A row with fewer blocks lacks the last passes: of the item, or of each piece when passes are inside.
             n = count if tiling.order == PASSES_INSIDE else max(counts)
-            self.rings.take_outputs(at, c, r, sizes, n)
+            spans = output_spans(tiling, c, r, n)
+            self.rings.take_outputs(at, c, r, sizes, spans)
             for t in release_at_end(tasks, done, single, self._junk(r)):
                 # The junk that realigns the ring needs the first activations, where the core takes those first.
-                begin, end = t.first / n + 2 * EPSILON, (t.last + 1) / n
-                start, end_at = ((at, begin), (at, end)) if t.last >= 0 else ((at, 0.0), (at, EPSILON))
+                begin, end = (spans[t.first][0] + 2 * EPSILON, spans[t.last][1]) if t.last >= 0 else (0.0, EPSILON)
+                start, end_at = (at, begin), (at, end)
                 self._add((mt, Dir.S2MM, self.array.o_s2mm(r)), at, t, start, end_at)
 
     def _output_tasks(self, item: WorkItem, tiling: Tiling, c: int, r: int) -> tuple[list[int], list[DmaTask]]:
