@@ -1,4 +1,4 @@
-"""Core memory divided anew for each item: same outputs, honest estimate, sound divisions, and what verification finds."""
+"""Core memory divided anew for each item: same outputs, honest estimate, sound divisions, violations named."""
 
 import dataclasses
 from math import inf
@@ -24,10 +24,10 @@ from tvm_aie.schedule.grid import choose, grids, least, shortlist
 from tvm_aie.schedule.terms import terms_from_keys
 from tvm_aie.workloads.wbs import NETWORKS
 
-NO_SWITCHES = Moves(switches=False)
+ALL, NO_SWITCHES = Moves(), Moves(switches=False)
 
 
-def run(graph, device, moves=Moves()):
+def run(graph, device, moves=ALL):
     """Compiled and run with every access checked; the outputs are those of the reference."""
     compiled = compile_graph(graph, device, moves=moves)
     x = np.random.default_rng(0).integers(-128, 128, graph.inputs[0].shape).astype(np.int8)
@@ -156,7 +156,8 @@ def ring_bd(program, **fields):
     cores = {i for i, t in enumerate(program.tiles) if t.kind == TileKind.CORE}
     pushed = {(c.task.tile, c.task.bd) for c in program.commands if isinstance(c, Push) and c.task.dir == Dir.S2MM}
     rows = [c.index for c in program.commands if isinstance(c, WriteBd)]
-    row = [r for r in rows if program.bds[r].tile in cores and (program.bds[r].tile, program.bds[r].bd_id) in pushed][-1]
+    mine = [r for r in rows if program.bds[r].tile in cores]
+    row = [r for r in mine if (program.bds[r].tile, program.bds[r].bd_id) in pushed][-1]
     bds = list(program.bds)
     bds[row] = dataclasses.replace(bds[row], **{k: f(bds[row]) for k, f in fields.items()})
     return dataclasses.replace(program, bds=tuple(bds))
@@ -197,5 +198,5 @@ def test_rings_that_overlap_are_caught_when_run():
     x = np.zeros((1, 64, 8, 8), np.int8)
     run_program(program.to_bytes(), [x], RunOptions(check=True))
     broken = divide_at(program, 0, lambda a: a + 64)  # the core's ring is not where the descriptors write
-    with pytest.raises(Exception, match="never-written|magic|race|deadlock"):
+    with pytest.raises(Exception, match=r"never-written|magic|race|deadlock"):
         run_program(broken.to_bytes(), [x], RunOptions(check=True))

@@ -32,7 +32,7 @@ struct Call {
   const char* name;
   Wide block = -1;  // CONV: of the last input chunk this output block alone; -1: all blocks
 
-  Wide blocks() const { return block < 0 ? Wide{state.header.n_ocb} : 1; }
+  Wide blocks() const { return block < 0 ? Wide{state.header.n_ocb} : std::min<Wide>(state.header.n_ocb, 1); }
   Wide first_block() const { return block < 0 ? 0 : block; }
 
 #ifdef TVM_AIE_ON_ARRAY

@@ -371,7 +371,7 @@ def _weight_messages(geo: Geometry, tiling: Tiling, packed: PackedConv | None) -
 
 
 def _block_calls(geo: Geometry, tiling: Tiling, packed: PackedConv | None) -> _Messages:
-    """What calls compute, ``nob`` columns per weight message: of the last input chunk one block each, else all first."""
+    """What calls compute, ``nob`` columns per weight message: of the last input chunk one block each, else all."""
     assert packed is not None
     cover = tiling.cover or walk_cover(packed.live, geo.kh, geo.kw)
     steps = tiling.n_x * max(n for _, n in tiling.bands)

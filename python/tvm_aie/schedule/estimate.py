@@ -11,6 +11,7 @@ by a fourth (the weight stream). In steady state its period is that of the slowe
     output link       a + n * c + outputs * o
     one input slot    calls * (a + c)            + o      the ring holds one message: no double buffering (but filler)
     blocks one by one a + (outputs - 1) * (compute or what the ring does not take of an output) + the last one
+    last pass          passes - 1 of max(input, compute) + max(input, what the last pass computes) + o
     one output slot   a + outputs * (n * c + o)           likewise; with both, the two waits of a message overlap
     weight ring       + messages * what of two messages exceeds the ring: that part cannot be sent ahead
     weight stream     bytes / rate, less what the rings hold from before
@@ -35,6 +36,7 @@ class PipelineLoad:
 
     ``n_ck``: calls per output message; ``output_slots``: slots that all rows of a column send.
     ``blocks``: output messages per pass and piece, sent while the last call goes on; 0: one, after it.
+    ``passes``: over the output blocks, and the share of the compute cycles that the last of them has.
     ``weights``: bytes of the largest message and of the whole stream of a row; ``weight_messages``: their number.
     """
 
@@ -49,6 +51,7 @@ class PipelineLoad:
     weight_messages: int
     aligned: bool
     blocks: int = 0
+    passes: tuple[int, float] = (1, 1.0)
 
 
 def pipeline_cycles(load: PipelineLoad, ov: Overlay, terms: KernelTerms) -> float:
@@ -76,6 +79,9 @@ def pipeline_cycles(load: PipelineLoad, ov: Overlay, terms: KernelTerms) -> floa
     single_o = 2 * load.o_slots > ov.o_slots and not load.blocks
     if not load.resident:
         body = max(body, calls * a + c + drain)
+        (n_pass, share), sent = load.passes, a * calls / load.passes[0]
+        full = max(sent, load.compute * (1 - share) / max(n_pass - 1, 1)) * (n_pass - 1)
+        body = max(body, full + max(sent, load.compute * share) + min(a, c) + drain)
     if single_a:
         body = max(body, calls * (one + max(c, a - one)) + drain)
     if single_o:

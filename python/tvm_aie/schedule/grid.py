@@ -152,6 +152,12 @@ class Grid:
         single_a = (2 * a_slots > ov.a_slots) & ~resident
         single_o = (2 * o_slots > ov.o_slots) & (load.single == 0)
         body = np.where(resident, body, np.maximum(body, calls * a + c + drain))
+        # Each pass takes the whole input, and the last one may compute less than it takes to send that.
+        most = self.block_rows[0][1] - self.block_rows[0][0]
+        sent, each = a * calls / load.n_pass, load.compute / max(most, 1)
+        full, rest = load.n_pass - 1, most - (load.n_pass - 1) * load.nob
+        ragged = full * np.maximum(sent, each * load.nob) + np.maximum(sent, each * rest) + np.minimum(a, c) + drain
+        body = np.where(resident, body, np.maximum(body, ragged))
         body = np.where(single_a, np.maximum(body, calls * (one + np.maximum(c, a - one)) + drain), body)
         single = o / junk
         between = np.where(single_a, np.maximum(one, single), single)

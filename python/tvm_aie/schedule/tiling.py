@@ -402,6 +402,7 @@ def build_tiling(
         messages if n_ck > 1 else n_pass,
         aligned,
         nob if single else 0,
+        (n_pass, (most - (n_pass - 1) * nob) / max(most, 1)),
     )
     body = pipeline_cycles(pipe, ov, terms)
     line = 0
