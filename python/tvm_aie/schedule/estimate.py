@@ -69,7 +69,7 @@ def pipeline_cycles(load: PipelineLoad, ov: Overlay, terms: KernelTerms) -> floa
     if load.blocks:
         # The core goes on while the ring takes what it computes; one block drains behind the last call.
         ring = o * ov.o_slots / (load.o_slots * load.blocks)
-        between = (n - 1) * c + max(c, o - ring)
+        between = max(o, (n - 1) * c + max(c, o - ring))
         last = max(c + o / load.blocks, c / load.blocks + o)
         body = a + (load.outputs - 1) * between + (n - 1) * c + last
         drain = o / load.blocks

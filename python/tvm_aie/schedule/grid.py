@@ -145,7 +145,7 @@ class Grid:
         o = outputs_total / outputs
         body = np.maximum(a + load.compute + o, a + n * c + outputs_total)
         ring = o * ov.o_slots / np.maximum(o_slots * blocks, 1)
-        between = (n - 1) * c + np.maximum(c, o - ring)
+        between = np.maximum(o, (n - 1) * c + np.maximum(c, o - ring))
         last = np.maximum(c + o / blocks, c / blocks + o)
         body = np.where(load.single > 0, a + (outputs - 1) * between + (n - 1) * c + last, body)
         drain = o / blocks
