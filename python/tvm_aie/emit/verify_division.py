@@ -14,6 +14,7 @@ from tvm_aie.emit.program import Bd, CoreMap, Dir, Program, Push, Task, TileKind
 
 Division = tuple[int, ...]  # operands of DIVIDE: A base, slot, slots; O base, slot, slots; ACC base, bytes
 Ring = tuple[int, int, int, int, int]  # base, slot bytes, slots, locks acquired and released
+UNKNOWN = (-1, 0, 0, -1, -1)  # of a descriptor that was not written
 
 
 def division_faults(program: Program, device: Device) -> Iterator[str]:
@@ -92,7 +93,8 @@ def _ring_descriptors(program: Program) -> dict[tuple[int, Dir], list[Ring]]:
         elif isinstance(command, Push) and command.task.tile in cores:
             found = content.get((command.task.tile, command.task.bd))
             rings = out.setdefault((command.task.tile, command.task.dir), [])
-            if found is not None and (ring := _ring(found)) not in rings[-1:]:
+            ring = _ring(found) if found else UNKNOWN
+            if ring not in rings[-1:]:
                 rings.append(ring)
     return out
 
