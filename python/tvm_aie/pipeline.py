@@ -54,6 +54,7 @@ class Moves:
     (``memory.depth_first``); ``chains``: messages and items share descriptors and tasks (``emit.transfers``,
     ``emit.commands``); ``divisions``: core memory is divided for the network (``schedule.division``);
     ``switches``: and, but for the weight ring, anew for each item (``emit.division``);
+    ``blocks``: the last input chunk is computed and sent output block by output block (``schedule.tiling``);
     ``balance``: output blocks in an order in which core rows have equal work (``plan.balance``);
     ``refine``: of nearly equal tilings the one that the recurrence over messages finds fastest (``cost.refine``).
     ``always``: pools and siblings without asking the estimate.
@@ -68,6 +69,7 @@ class Moves:
     chains: bool = True
     divisions: bool = True
     switches: bool = True
+    blocks: bool = True
     balance: bool = True
     refine: bool = True
     always: bool = False
@@ -214,6 +216,7 @@ class _Shared:
     graphs: dict[tuple[PoolPair, ...], tuple[PhysicalGraph, dict[str, PackedConv]]] = field(default_factory=dict)
     grids: dict[Key, tuple[Grid, ...] | None] = field(default_factory=dict)
     given: Chooser | None = None  # see ``prepare``
+    blocks: bool = True  # see ``Moves``
 
 
 class _Planner:
@@ -231,7 +234,7 @@ class _Planner:
         """``divisions``: between which items may switch; ``overlay`` is one of them then."""
         self.device, self.overlay, self.fused, self.moves = device, overlay, fused, moves
         self.divisions = divisions
-        self.searches = Searches(shared.grids, shared.given, divisions)
+        self.searches = Searches(shared.grids, shared.given, divisions, moves.blocks)
         self.graphs = shared.graphs
 
     def plan(self, pools: tuple[PoolPair, ...], wanted: Callable[[str], bool], runs: bool = True) -> Plan:
@@ -332,7 +335,7 @@ def _schedule(
     device: Device, overlay: Overlay | None, fused: LayerGraph, moves: Moves, given: Chooser | None = None
 ) -> Plan:
     """The best plan by estimate, over the divisions of core memory; the first failure if there is none."""
-    shared = _Shared(given=given)
+    shared = _Shared(given=given, blocks=moves.blocks)
     if not device.core_ideal:
         return _best([_Planner(device, overlay or Overlay(), fused, moves, shared)])
     switches: Sequence[tuple[Overlay, ...]] = ()
@@ -367,7 +370,8 @@ def _first(planners: Sequence[_Planner]) -> Plan:
 def _refined(plan: Plan, shared: _Shared) -> Plan:
     """The plan with other tilings of nearly equal cycles where the recurrence finds them faster."""
     # Of many divisions those that some item uses: the others were not best for any.
-    searches = Searches(shared.grids, divisions=tuple(dict.fromkeys(t.division for t in plan.tilings if t.division)))
+    used = tuple(dict.fromkeys(t.division for t in plan.tilings if t.division))
+    searches = Searches(shared.grids, divisions=used, blocks=shared.blocks)
     others = partial(searches.others, plan.array, physical=plan.physical, packed=plan.packed)
     tilings, times = refine(plan.array, plan.physical, plan.placement, plan.tilings, plan.packed, others)
     needed = superkernel_bytes(plan.array.device, plan.placement, plan.physical, used_variants(tilings))
@@ -402,7 +406,7 @@ def _best(planners: Sequence[_Planner], all_of: int = 2) -> Plan:
 def _tiled_cycles(plan: Plan, shared: _Shared, overlay: Overlay) -> float:
     """Sum of the estimates of the best tilings of a plan's items under another division; infinite if one has none."""
     array = replace(plan.array, overlay=overlay)
-    searches = Searches(shared.grids)
+    searches = Searches(shared.grids, blocks=shared.blocks)
     try:
         return sum(searches.cycles(array, item, plan.physical, plan.packed) for item in plan.placement.items)
     except InfeasibleError:
@@ -412,7 +416,7 @@ def _tiled_cycles(plan: Plan, shared: _Shared, overlay: Overlay) -> float:
 def _switched_cycles(plan: Plan, shared: _Shared, divisions: tuple[Overlay, ...]) -> float:
     """The same where each item has the best of some divisions."""
     array = replace(plan.array, overlay=divisions[0])
-    searches = Searches(shared.grids, divisions=divisions)
+    searches = Searches(shared.grids, divisions=divisions, blocks=shared.blocks)
     try:
         return sum(searches.cycles(array, item, plan.physical, plan.packed) for item in plan.placement.items)
     except InfeasibleError:

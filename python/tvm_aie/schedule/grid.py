@@ -240,7 +240,7 @@ def _candidates(grid: Grid) -> Candidates:
     acc = np.where(n_ck > 1, nob * conv_rows * -(-conv_px // 4) * 128, 0)
     if geo.pool is not None:
         acc = acc + conv_rows * conv_px * 8 * (ckb if geo.pool.before else nob)
-    single = (n_ck > 1) & sends_blocks(geo, 2, terms.ideal, grid.load.cover.listed)
+    single = (n_ck > 1) & sends_blocks(geo, 2, terms, grid.load.cover.listed)
     first, last = grid.block_rows[0]
     macs = grid.load.row(grid.block_rows).macs(geo.taps, terms)
     return Candidates(

@@ -65,13 +65,12 @@ class Tiling:
         return self.n_ck > 1 or self.order == 2
 
 
-def sends_blocks(geo: Geometry, n_ck: int, ideal: bool, listed: bool) -> bool:
+def sends_blocks(geo: Geometry, n_ck: int, terms: KernelTerms, listed: bool) -> bool:
     """Whether the last of ``n_ck`` input chunks is computed and sent output block by output block.
 
     Then the output ring need not hold all that a pass accumulates, and what drains after the last call is one block.
-    Where a call costs something it would cost more than it saves.
     """
-    return ideal and n_ck > 1 and not (listed or geo.residual or geo.pool or geo.wide)
+    return terms.single_blocks and n_ck > 1 and not (listed or geo.residual or geo.pool or geo.wide)
 
 
 def residual_shares(total: int, parts: int) -> Iterator[tuple[tuple[int, int], ...]]:
@@ -259,7 +258,7 @@ def _shared_candidates(
             weights = load.bytes(block_rows, nob, ckb, n_ck, ov.w_slot)
             if weights.header > ov.hdr_bytes or weights.message > w_ring:
                 continue
-            single = sends_blocks(geo, n_ck, terms.ideal, load.cover.listed)
+            single = sends_blocks(geo, n_ck, terms, load.cover.listed)
             for width, n_x, band in _pixel_candidates(geo, rows, nob, ckb, n_ck, n_rows, ov, terms.ideal, single):
                 if in_place and geo.w_out % width:
                     continue
@@ -269,7 +268,7 @@ def _shared_candidates(
                 yield build_tiling(
                     geo, block_rows, load, work, rows, bands, nob, ckb, n_ck, width, n_x, weights, ov, terms, False
                 )
-            sent = 1 if sends_blocks(geo, n_ck, terms.ideal, load.cover.listed) else nob
+            sent = 1 if sends_blocks(geo, n_ck, terms, load.cover.listed) else nob
             fits_o = sent * most_rows * geo.w_out * geo.out_px <= ov.o_slot * ov.o_slots
             fits_acc = n_ck == 1 or nob * most_rows * ceil_div(geo.w_out, 4) * 128 <= ov.acc_bytes
             listable = not load.cover.listed or _last_listed_pixel(geo, geo.in_blocks, geo.w_out) <= MAX_LISTED_PIXEL
@@ -368,7 +367,7 @@ def build_tiling(
     n_rows = len(block_rows)
     aligned = terms.push > 0
     a = ceil_div(input_bytes(geo, a_blocks, n_rows * nob, width, band), ov.a_slot)
-    single = sends_blocks(geo, n_ck, terms.ideal, load.cover.listed)
+    single = sends_blocks(geo, n_ck, terms, load.cover.listed)
     o = ceil_div((1 if single else nob) * band * width * geo.out_px, ov.o_slot)
     if aligned:
         a, o = ring_share(a, ov.a_slots), ring_share(o, ov.o_slots)
