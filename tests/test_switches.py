@@ -200,3 +200,38 @@ def test_rings_that_overlap_are_caught_when_run():
     broken = divide_at(program, 0, lambda a: a + 64)  # the core's ring is not where the descriptors write
     with pytest.raises(Exception, match=r"never-written|magic|race|deadlock"):
         run_program(broken.to_bytes(), [x], RunOptions(check=True))
+
+
+def cut_channels(seed, channels, density):
+    """Input channels that a small core cannot hold for many pixels at once: partial sums, blocks sent one by one."""
+    b = GraphBuilder((channels, 9, 17), seed, density)
+    return b.graph(b.conv(b.conv("x", 96, 3), 72, 1, negative_mul=26 if seed % 2 else 0))
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    st.integers(0, 9), st.sampled_from([72, 160, 333]), st.sampled_from([0.3, 1.0]), st.sampled_from(["1x1", "3x2", "5x1"])
+)
+def test_single_blocks_compute_the_same(seed, channels, density, mesh):
+    compiled, result = run(cut_channels(seed, channels, density), f"wbs-{mesh}")
+    assert all(t.n_ck > 1 for t in compiled.tilings if t.per_block)
+    # What the estimate says that a core computes, call by call, is what it computes.
+    for item, time in zip(result.items, compiled.estimate.items, strict=False):
+        assert item.busy_max == pytest.approx(time.busy, abs=2 * len(result.items) + 0.001 * time.busy)
+
+
+def test_single_blocks_are_in_use_and_no_slower():
+    graph = cut_channels(0, 333, 1.0)
+    compiled, result = run(graph, "wbs-1x1")
+    assert any(t.per_block for t in compiled.tilings)
+    whole, other = run(graph, "wbs-1x1", Moves(blocks=False))
+    assert not any(t.per_block for t in whole.tilings)
+    assert result.total_cycles <= other.total_cycles
+
+
+@pytest.mark.parametrize("tail", [False, True])
+def test_single_blocks_with_a_second_stage(tail):
+    b = GraphBuilder((333, 9, 17))
+    x = b.conv("x", 96, 3)
+    graph = b.graph(b.constant(x) if tail else b.conv(x, 24, 1))
+    run(graph, "wbs-1x1")

@@ -447,7 +447,7 @@ def output_messages(
 def output_spans(tiling: Tiling, column: int, row: int, n: int) -> list[tuple[float, float]]:
     """Begin and end of the output messages of core (column, row), in shares of the item.
 
-    ``n``: messages of the column's row with most. Blocks that are sent one by one share the span of their piece.
+    ``n``: messages of the column's row with most. Blocks that are sent one by one share the span of the last input chunk.
     """
     if not tiling.per_block:
         return [(k / n, (k + 1) / n) for k in range(n)]
@@ -456,7 +456,11 @@ def output_spans(tiling: Tiling, column: int, row: int, n: int) -> list[tuple[fl
     out: list[tuple[float, float]] = []
     for k, (p, _, _) in enumerate(pieces):
         blocks = max(0, min(tiling.nob, last - first - p * tiling.nob))
-        out += [(k / len(pieces), (k + 1) / len(pieces))] * blocks
+        chunk, begin = (
+            1 / (tiling.n_ck * len(pieces)),
+            (k * tiling.n_ck + tiling.n_ck - 1) / (tiling.n_ck * len(pieces)),
+        )
+        out += [(begin + chunk * j / blocks, begin + chunk * (j + 1) / blocks) for j in range(blocks)]
     return out
 
 
