@@ -210,7 +210,10 @@ def cut_channels(seed, channels, density):
 
 @settings(max_examples=10, deadline=None)
 @given(
-    st.integers(0, 9), st.sampled_from([72, 160, 333]), st.sampled_from([0.3, 1.0]), st.sampled_from(["1x1", "3x2", "5x1"])
+    st.integers(0, 9),
+    st.sampled_from([72, 160, 333]),
+    st.sampled_from([0.3, 1.0]),
+    st.sampled_from(["1x1", "3x2", "5x1"]),
 )
 def test_single_blocks_compute_the_same(seed, channels, density, mesh):
     compiled, result = run(cut_channels(seed, channels, density), f"wbs-{mesh}")

@@ -20,6 +20,12 @@ from tvm_aie.emit.program import CoreMap, Dir, LockUse
 from tvm_aie.emit.transfers import BdTemplate, Shape
 
 
+def behind(span: tuple[float, float]) -> float:
+    """A little behind the begin of a span: where the junk before a message is pushed, if there is any."""
+    begin, end = span
+    return min(begin + 2 * EPSILON, (3 * begin + end) / 4)
+
+
 def divide_words(array: Array) -> list[int]:
     """DIVIDE to the division of ``array``: bases in bytes, slots, ACC."""
     m = core_map(array, 0, 0, True)
@@ -59,7 +65,7 @@ class Rings:
     ) -> None:
         """The output messages of a core; ``spans``: their shares of the item."""
         at = zip(spans, sizes, strict=False)
-        self.o[item + 1, c, r] = [Segment((item, a + 2 * EPSILON), (item, b), size) for (a, b), size in at]
+        self.o[item + 1, c, r] = [Segment((item, behind(span)), (item, span[1]), size) for span, size in at]
 
     def works(self, array: Array, arrays: Sequence[Array]) -> Iterator[Work]:
         """The tasks of the cores' A and O channels in order; ``arrays``: the division of each item."""

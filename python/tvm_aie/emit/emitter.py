@@ -10,7 +10,7 @@ from math import inf
 
 from tvm_aie.emit import opcodes, weights
 from tvm_aie.emit.commands import EPSILON, Channel, CommandBuilder, Joining, Position, Work, column_chains, join
-from tvm_aie.emit.division import Rings, divide_words
+from tvm_aie.emit.division import Rings, behind, divide_words
 from tvm_aie.emit.memtile import ALIGN, MemtileMap
 from tvm_aie.emit.overlay import (
     LOAD_DONE,
@@ -364,7 +364,7 @@ class Emitter:
             self.rings.take_outputs(at, c, r, sizes, spans)
             for t in release_at_end(tasks, done, single, self._junk(r)):
                 # The junk that realigns the ring needs the first activations, where the core takes those first.
-                begin, end = (spans[t.first][0] + 2 * EPSILON, spans[t.last][1]) if t.last >= 0 else (0.0, EPSILON)
+                begin, end = (behind(spans[t.first]), spans[t.last][1]) if t.last >= 0 else (0.0, EPSILON)
                 start, end_at = (at, begin), (at, end)
                 self._add((mt, Dir.S2MM, self.array.o_s2mm(r)), at, t, start, end_at)
 

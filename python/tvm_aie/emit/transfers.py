@@ -447,7 +447,7 @@ def output_messages(
 def output_spans(tiling: Tiling, column: int, row: int, n: int) -> list[tuple[float, float]]:
     """Begin and end of the output messages of core (column, row), in shares of the item.
 
-    ``n``: messages of the column's row with most. Blocks that are sent one by one share the span of the last input chunk.
+    ``n``: messages of the row with most. Blocks that are sent one by one share the span of the last input chunk.
     """
     if not tiling.per_block:
         return [(k / n, (k + 1) / n) for k in range(n)]
