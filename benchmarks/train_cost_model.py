@@ -1,165 +1,154 @@
-"""Train the cost model that ships with the package, on random layers measured on the emulator.
+"""Train the cost model that ships with the package, on layers of six networks measured on the emulator.
 
-    python benchmarks/train_cost_model.py measure --layers 160 --points 48 --seed 0 -o samples.pkl [--model model.json]
-    python benchmarks/train_cost_model.py fit samples.pkl [more.pkl ...] -o python/tvm_aie/cost/pretrained.json.gz
+    python benchmarks/train_cost_model.py measure -o samples.json.gz
+    python benchmarks/train_cost_model.py fit samples.json.gz -o python/tvm_aie/cost/pretrained.json.gz --check
 
-``measure`` draws layers (kernel, stride, sizes, sparsity, residuals, adds, pools) and emulates points of their spaces:
-half by the predicted time, best first, half at random. No layer of a network is taken from a file; layers that equal
-one of the twelve of benchmarks/tune_search.py are left out, so that those stay unseen.
+``measure`` emulates, of every layer of benchmarks/tuning_layers.py, half its points by the estimate of the closed form,
+best first, half at random up to ``SLOWEST`` times the best; seeded by the layer alone, so that the same version gives
+the same file. ``fit`` makes the same bytes from the same file. It leaves layers out that judge the model elsewhere: the
+twelve of benchmarks/tune_search.py, and a fifth of all layers, by their digest (``held_out``). ``--check`` judges every
+layer by a model trained on other layers, in five folds, and the held-out fifth by the model itself.
 """
 
 from __future__ import annotations
 
 import argparse
-import pickle
+import gzip
+import hashlib
+import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from tuning_layers import Shape, shapes, workload_of
 from tvm_aie.cost.analytic import item_terms
-from tvm_aie.cost.learned import Evaluation, LearnedModel, cross_validate, sample
+from tvm_aie.cost.learned import Evaluation, LearnedModel, Sample, cross_validate, evaluate, sample
+from tvm_aie.cost.replay import MOST_STEPS, calls
 from tvm_aie.device import load_device
 from tvm_aie.errors import InfeasibleError, TvmAieError
-from tvm_aie.plan.shares import split_even
-from tvm_aie.schedule.geometry import Geometry, KernelId
 from tvm_aie.schedule.tiling import Tiling
 from tvm_aie.searches import Workload
 from tvm_aie.tune import bench
-from tvm_aie.tune.space import digest_of, space_of, workload_key
+from tvm_aie.tune.space import Space, digest_of, gamma_text, space_of, workload_from
 
-PIXELS = (7, 7, 8, 14, 14, 14, 16, 17, 20, 24, 28, 28, 28, 32, 35, 40, 48, 56, 56, 64, 71, 73, 112)
-CHANNELS = (16, 24, 32, 48, 64, 64, 80, 96, 128, 128, 160, 192, 256, 256, 320, 384, 448, 512, 512, 768, 1024, 2048)
-WINDOWS = ((1, 1), (1, 1), (1, 1), (1, 1), (3, 3), (3, 3), (3, 3), (5, 5), (1, 7), (7, 1), (7, 7))
-SLOWEST = 2.5  # times the best prediction: slower points are not measured
-MOST_SECONDS = 8.0  # of CPU for a layer; its points are measured in random order
-MOST_CALLS = 300  # of the busiest core in points that are trained on
-MAX_BYTES = 300_000  # of an activation: six outputs and the input of a repetition stay in the memtiles
+DEVICE = "npu1"
+POINTS = 16  # of a layer
+SLOWEST = 2.5  # times the best estimate: slower points are not measured
+FEWEST = 8  # points of a layer that is used
 
 
-def random_workload(rng: np.random.Generator, columns: int, rows: int) -> Workload:
-    """A layer as a network could have it."""
-    while True:
-        size = int(rng.choice(PIXELS))
-        cin, cout = int(rng.choice(CHANNELS)), int(rng.choice(CHANNELS))
-        kind = rng.random()
-        shares = tuple(b - a for a, b in split_even(size, columns))
-        if kind < 0.08:
-            if cin * size * size > MAX_BYTES:
-                continue
-            blocks = cin // 8
-            geo = Geometry(KernelId.ADD, 1, 1, 1, 1, 1, 1, 0, 0, size, size, size, size, blocks, blocks,
-                           n_inputs=2)  # fmt: skip
-            return Workload("add", "npu1", geo, shares, rows, bool(rng.random() < 0.5), None)
-        if kind < 0.14:
-            k, s = ((2, 2), (3, 2), (3, 1))[int(rng.integers(3))]
-            if cin * size * size * s * s > MAX_BYTES:
-                continue
-            pad = 0 if k == 2 else 1
-            h = (size - 1) * s + k - 2 * pad
-            geo = Geometry(KernelId.MAXPOOL, k, k, s, s, 1, 1, pad, pad, h, h, size, size, cin // 8, cin // 8)
-            return Workload("pool", "npu1", geo, shares, rows, False, None)
-        kh, kw = WINDOWS[int(rng.integers(len(WINDOWS)))]
-        stride = 2 if rng.random() < 0.15 else 1
-        if max(cin * (size * stride) ** 2, cout * size * size) > MAX_BYTES or cin * cout * kh * kw > 2_500_000:
+@dataclass(frozen=True)
+class Row:
+    """A measured layer: its key and Gamma, and points of its space with their emulated cycles."""
+
+    name: str
+    key: str
+    gamma: str
+    points: list[tuple[list[int], float]]
+
+
+def chosen_points(space: Space, work: Workload, count: int, seed: int) -> list[tuple[int, ...]]:
+    """Half the points by the closed form's estimate, best first, the others at random among the likely ones."""
+    device = load_device(DEVICE)
+    able = [p for p in space.order if calls(space.points[p]) <= MOST_STEPS]
+    if not able:
+        return []
+    guess = np.array([item_terms(work, space.points[p], device).estimate for p in able])
+    order = np.argsort(guess, kind="stable")
+    best = [int(i) for i in order[: count // 2]]
+    rest = [int(i) for i in order[count // 2 :] if guess[i] < SLOWEST * guess.min()]
+    rng = np.random.default_rng([seed, int(digest_of(space.key), 16)])
+    more = rng.choice(rest, min(len(rest), count - len(best)), replace=False) if rest else []
+    return [able[int(i)] for i in [*best, *more]]
+
+
+def measured(shape: Shape, count: int, seed: int) -> Row | None:
+    """Emulate points of a layer; None for one that cannot be measured alone, or has too few points."""
+    device = load_device(DEVICE)
+    work = workload_of(shape, device)
+    if work is None:
+        return None
+    space = space_of(work, device)
+    points: list[tuple[list[int], float]] = []
+    for point in chosen_points(space, work, count, seed):
+        try:
+            points.append((list(point), bench.emulate(work, space.points[point], device)))
+        except InfeasibleError:
+            return None
+        except TvmAieError:
             continue
-        density = float(rng.choice((1.0, 1.0, 0.5, 0.5, 0.25, 0.75)))
-        live = rng.random((cout // 8, cin // 8)) < density
-        if density == 1.0:
-            live[:] = True
-        elif rng.random() < 0.15 and cin == cout:
-            live = np.eye(cout // 8, dtype=bool)  # depthwise
-        live[:, 0] |= ~live.any(axis=1)
-        residual = 2 if kh == kw == 1 and rng.random() < 0.3 and stride == 1 else 1
-        if kh == kw == 1:
-            geo = Geometry(KernelId.CONV, 1, 1, 1, 1, 1, 1, 0, 0, size, size, size, size, cin // 8, cout // 8,
-                           residual, row_step=stride, px_step=stride)  # fmt: skip
-        else:
-            h = (size - 1) * stride + kh - 2 * (kh // 2)
-            w = (size - 1) * stride + kw - 2 * (kw // 2)
-            geo = Geometry(KernelId.CONV, kh, kw, stride, stride, 1, 1, kh // 2, kw // 2, h, w, size, size, cin // 8,
-                           cout // 8, residual)  # fmt: skip
-        return Workload("conv", "npu1", geo, shares, rows, False, live)
+    enough = len(points) >= FEWEST and len({c for _, c in points}) > 1
+    return Row(shape.name, space.key, gamma_text(work), points) if enough else None
 
 
 def measure(args: argparse.Namespace) -> None:
     """Emulate and save."""
-    device = load_device("npu1")
-    rng = np.random.default_rng(args.seed)
-    model = None
-    if args.model:
-        model = LearnedModel.load(args.model)
-    out, keys, start = [], set(), time.perf_counter()
-    while len(out) < args.layers:
-        work = random_workload(rng, device.cols, device.rows)
-        key = workload_key(work, device)
+    todo = shapes()[:: args.every]
+    start, rows, keys = time.perf_counter(), [], set()
+    with ProcessPoolExecutor(args.workers) as pool:
+        found = pool.map(measured, todo, [args.points] * len(todo), [args.seed] * len(todo))
+        for n, row in enumerate(found, 1):
+            if row is not None and row.key not in keys:
+                keys.add(row.key)
+                rows.append(row)
+            if n % 10 == 0 or n == len(todo):
+                print(f"{n} of {len(todo)} layers, {time.perf_counter() - start:.0f} s", flush=True)
+    text = json.dumps([[r.name, r.key, r.gamma, r.points] for r in rows], separators=(",", ":"))
+    Path(args.output).write_bytes(gzip.compress(text.encode(), 9, mtime=0))
+    print(f"{len(rows)} layers, {sum(len(r.points) for r in rows)} measurements -> {digest(args.output)}")
+
+
+def samples_of(path: str) -> Iterator[tuple[Row, list[Sample]]]:
+    """Features of what was measured, layer by layer."""
+    device = load_device(DEVICE)
+    for name, key, gamma, points in json.loads(gzip.decompress(Path(path).read_bytes())):
+        work = workload_from(key, gamma)
         space = space_of(work, device)
-        if key in keys or len(space.points) < 12:
-            continue
-        keys.add(key)
-        points = list(space.order)
-        cost = model.predict(work, [space.points[p] for p in points], device) if model else None
-        guess = np.array([item_terms(work, space.points[p], device).estimate for p in points]) if cost is None else cost
-        order = np.argsort(guess, kind="stable")
-        best = order[: args.points // 2]
-        rest = [i for i in order[args.points // 2 :] if guess[i] < SLOWEST * guess.min()]
-        more = rng.choice(rest, min(len(rest), args.points - len(best)), replace=False) if len(rest) else []
-        rows = []
-        begun = time.process_time()
-        for index in rng.permutation([*best, *more]):
-            if time.process_time() - begun > MOST_SECONDS:
-                break
-            tiling = space.points[points[int(index)]]
-            try:
-                rows.append((tiling, bench.emulate(work, tiling, device)))
-            except InfeasibleError:
-                break  # the layer cannot be measured alone
-            except TvmAieError:
-                continue
-        if len(rows) < 8 or rows[0][1] == max(c for _, c in rows) == min(c for _, c in rows):
-            continue
-        out.append((work, rows))
-        if len(out) % 5 == 0 or len(out) == args.layers:
-            Path(args.output).write_bytes(pickle.dumps(out))
-        print(f"{len(out)} layers, {time.perf_counter() - start:.0f} s, space {len(points)}", flush=True)
+        tilings: list[tuple[Tiling, float]] = [(space.points[tuple(p)], cycles) for p, cycles in points]
+        yield Row(name, key, gamma, points), [sample(digest_of(key), work, t, device, cycles) for t, cycles in tilings]
+
+
+def held_out(key: str) -> bool:
+    """Layers that the shipped model is never trained on."""
+    return int(digest_of(key), 16) % 5 == 0
 
 
 def fit(args: argparse.Namespace) -> None:
-    """Train on everything, except layers that the benchmark keeps for judging."""
+    """Train on all layers but those that judge."""
     from tune_search import LAYERS, layer_space
 
-    device = load_device("npu1")
-    judged = {layer_space(layer, device).key for layer in LAYERS}
-    samples, layers = [], 0
-    for path in args.samples:
-        for work, rows in pickle.loads(Path(path).read_bytes()):
-            key = workload_key(work, device)
-            if key not in judged:
-                layers += 1
-                for tiling, cycles in [(t, c) for t, c in rows if calls(t) <= MOST_CALLS][: args.most]:
-                    samples.append(sample(digest_of(key), work, tiling, device, cycles))
-    if args.check:
-        judge(cross_validate(samples))
+    judges = {layer_space(layer, load_device(DEVICE)).key for layer in LAYERS}
+    rows = [pair for path in args.samples for pair in samples_of(path)]
+    trained = [s for row, own in rows if not held_out(row.key) and row.key not in judges for s in own]
     model = LearnedModel()
-    model.fit(samples)
+    model.fit(trained)
     model.save(args.output)
-    print(f"{len(samples)} measurements of {layers} layers -> {args.output}")
+    print(f"{len(trained)} measurements of {len({s.group for s in trained})} layers -> {digest(args.output)}")
+    if args.check:
+        judge("by folds of layers", cross_validate([s for _, own in rows for s in own]))
+        judge("held out", evaluate(model, [s for row, own in rows if held_out(row.key) for s in own]))
 
 
-def calls(t: Tiling) -> int:
-    """Kernel calls of the busiest core."""
-    return t.n_pass * t.n_x * max(n for _, n in t.bands) * t.n_ck
+def digest(path: str) -> str:
+    """File name and its hash."""
+    return f"{Path(path).name}, sha256 {hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]}"
 
 
-def judge(rows: Sequence[Evaluation]) -> None:
+def judge(title: str, rows: Sequence[Evaluation]) -> None:
     """Print how well layers were ranked by models that have not seen them."""
     ranks, losses = [r.rank_correlation for r in rows], np.array([r.top1_loss for r in rows])
     base, base_losses = [r.estimate_rank_correlation for r in rows], np.array([r.estimate_top1_loss for r in rows])
     near, base_near = (np.mean(x <= 0.03) for x in (losses, base_losses))
-    print(f"{len(rows)} layers not trained on: rank {np.mean(ranks):.3f} mean, {np.median(ranks):.3f} median")
-    print(f"predicted best: {np.mean(losses):.3f} mean, {np.median(losses):.3f} median loss; {near:.0%} within 3 %")
-    print(f"estimate alone: rank {np.mean(base):.3f} mean, {np.median(base):.3f} median; {base_near:.0%} within 3 %")
+    print(f"{title}: {len(rows)} layers not trained on: rank {np.mean(ranks):.3f} mean, {np.median(ranks):.3f} median,"
+          f" {np.min(ranks):.3f} worst; {np.mean(np.array(ranks) >= 0.95):.0%} at least 0.95")  # fmt: skip
+    print(f"  predicted best: {np.mean(losses):.4f} mean, {np.max(losses):.3f} worst loss; {near:.0%} within 3 %")
+    print(f"  mean absolute error {np.mean([r.error for r in rows]):.3f}")
+    print(f"  estimate alone: rank {np.mean(base):.3f} mean, {np.median(base):.3f} median; "
+          f"{np.mean(base_losses):.4f} mean loss, {base_near:.0%} within 3 %")  # fmt: skip
 
 
 def main() -> None:
@@ -167,15 +156,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     actions = parser.add_subparsers(dest="action", required=True)
     one = actions.add_parser("measure")
-    one.add_argument("--layers", type=int, default=160)
-    one.add_argument("--points", type=int, default=48)
+    one.add_argument("--points", type=int, default=POINTS, help="of a layer")
     one.add_argument("--seed", type=int, default=0)
-    one.add_argument("--model")
+    one.add_argument("--every", type=int, default=1, help="only every so many layers")
+    one.add_argument("--workers", type=int, default=2)
     one.add_argument("-o", "--output", required=True)
     two = actions.add_parser("fit")
     two.add_argument("samples", nargs="+")
     two.add_argument("-o", "--output", required=True)
-    two.add_argument("--most", type=int, default=24, help="points of a layer that are used")
     two.add_argument("--check", action="store_true", help="also judge each layer by a model trained on the others")
     args = parser.parse_args()
     {"measure": measure, "fit": fit}[args.action](args)

@@ -1,5 +1,13 @@
 """The replay of a repeated item under its command stream, against the emulator that runs the program itself."""
 
+import gzip
+import importlib
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -7,12 +15,19 @@ pytest.importorskip("xgboost")
 pytest.importorskip("psutil")
 
 from tuning_nets import residual_graph, small_graph
+from tvm_aie import _native
 from tvm_aie.cost.analytic import item_terms
-from tvm_aie.cost.features import NAMES, feature_vector, message_rates
+from tvm_aie.cost.features import NAMES, feature_vector
+from tvm_aie.cost.item_load import events, walk
 from tvm_aie.cost.learned import LearnedModel, rank_correlation
-from tvm_aie.cost.replay import _calls, _within_reach, replay
+from tvm_aie.cost.repeated import FROM, TO, chooser, first_repetition, prepared
+from tvm_aie.cost.replay import MOST_STEPS, replay
 from tvm_aie.device import load_device
-from tvm_aie.pipeline import compile_graph
+from tvm_aie.emit import opcodes
+from tvm_aie.emit.opcodes import item_opcodes
+from tvm_aie.errors import InfeasibleError
+from tvm_aie.pipeline import compile_graph, finish, scheduled
+from tvm_aie.runtime.emulator import RunOptions, run_program
 from tvm_aie.tune import bench
 from tvm_aie.tune.network import network_of
 from tvm_aie.tune.search import portable
@@ -27,49 +42,51 @@ def workloads(graph, device=NPU1):
     return list(found.values())
 
 
-def replayed(work, tiling, device=NPU1):
-    return replay(work, tiling, device, message_rates(work, item_terms(work, tiling, device), tiling, device))
-
-
 @pytest.mark.parametrize(
     "graph",
     [small_graph(), *(pytest.param(g, marks=pytest.mark.slow) for g in (small_graph(0.5), residual_graph()))],
 )
 def test_replayed_cycles_are_close_to_emulated_ones(graph):
+    """The emulator is the oracle: it runs the program whose commands are replayed."""
     errors, ranks = [], []
     for work in workloads(graph):
         space = space_of(work, NPU1)
         order = sorted(space.order, key=lambda p: space.points[p].cycles)[:40:5]
         truth, guess = [], []
         for point in order:
-            found = replayed(work, space.points[point])
+            try:
+                cycles = bench.emulate(work, space.points[point], NPU1)
+            except InfeasibleError:
+                assert replay(work, space.points[point], NPU1) is None
+                break
+            found = replay(work, space.points[point], NPU1)
+            assert (found is None) == (calls(space.points[point]) > MOST_STEPS)
             if found is None:  # the closed form is used instead
-                assert not _within_reach(work)
                 continue
-            assert 0 <= found.idle <= found.pushes and found.writes > 0
-            truth.append(bench.emulate(work, space.points[point], NPU1))
+            assert 0 <= found.idle <= found.pushes and found.writes > 0 and found.waited >= 0
+            truth.append(cycles)
             guess.append(found.cycles)
-        if not truth:
-            continue
         errors += list(np.abs(np.log(np.array(guess) / truth)))
         ranks.append(rank_correlation(np.array(guess), np.array(truth)) if len(set(truth)) > 2 else 1.0)
-    assert len(ranks) >= 3
-    print(f"median error {np.median(errors):.3f}, mean {np.mean(errors):.3f}, rank {np.mean(ranks):.3f}")
-    assert np.median(errors) < 0.08 and np.mean(errors) < 0.2 and np.mean(ranks) > 0.8
+    assert len(errors) >= 20
+    print(f"median error {np.median(errors):.4f}, mean {np.mean(errors):.4f}, rank {np.mean(ranks):.3f}")
+    assert np.median(errors) < 0.002 and np.mean(errors) < 0.01 and np.mean(ranks) > 0.98
 
 
-def test_calls_are_those_of_the_loop_nest():
+def test_the_replay_counts_the_commands_of_the_program():
+    """Pushes and written descriptors of a repetition, against the emulator's statistics of the same program."""
     for work in workloads(small_graph()):
-        for tiling in list(space_of(work, NPU1).points.values())[::7]:
-            bands = max(n for _, n in tiling.bands)
-            calls = _calls(work.geometry, tiling, bands, bands)
-            pieces = tiling.n_pass * tiling.n_x * bands
-            assert len(calls) == pieces * tiling.n_ck and sum(c.gives_o for c in calls) == pieces
-            assert sum(c.takes_a for c in calls) == sum(c.gives_a for c in calls)
-            assert sum(c.takes_w for c in calls) == sum(c.gives_w for c in calls)
-            assert not tiling.a_resident or sum(c.takes_a for c in calls) == 1
-            fewer = _calls(work.geometry, tiling, 1, bands)  # a column with one band takes the same weights
-            assert sum(c.takes_w for c in fewer) == sum(c.takes_w for c in calls)
+        tiling = space_of(work, NPU1).points[space_of(work, NPU1).default]
+        found, ready = replay(work, tiling, NPU1), prepared(work, tiling, NPU1)
+        program = finish(ready, chooser(work, tiling), estimated=False).program
+        items = run_program(program.to_bytes(), [], RunOptions(functional=False)).items
+        first = first_repetition(ready)
+        mine = items[first + FROM + 1 : first + TO + 1]
+        assert found.pushes == pytest.approx(np.mean([i.pushes for i in mine]))
+        cost = found.writes * NPU1.bd_write_cycles + (found.pushes - found.idle) * NPU1.push_queued_cycles
+        cost += found.idle * NPU1.push_idle_cycles
+        # descriptors are booked to other items here and there
+        assert cost == pytest.approx(np.mean([i.command_cycles for i in mine]), rel=0.15)
 
 
 def test_where_commands_are_free_the_closed_form_is_the_estimate():
@@ -80,19 +97,81 @@ def test_where_commands_are_free_the_closed_form_is_the_estimate():
     assert x["replayed"] == 0 and x["log_estimate"] == pytest.approx(np.log(item_terms(work, tiling, wbs).estimate))
 
 
+@pytest.mark.parametrize("name", ["small", "residual"])
+def test_events_are_the_opcodes_of_the_walk(name):
+    """``events`` and ``walk`` unroll the same opcode streams on their own: same calls, messages and opcodes."""
+    seen = 0
+    for work in workloads(small_graph() if name == "small" else residual_graph()):
+        space = space_of(work, NPU1)
+        for point in space.order[:: max(1, len(space.order) // 7)]:
+            try:
+                plan, _ = scheduled(prepared(work, space.points[point], NPU1), chooser(work, space.points[point]))
+            except InfeasibleError:
+                break
+            for item, tiling in zip(plan.placement.items, plan.tilings, strict=True):
+                words = item_opcodes(item, plan.physical.layers[item.layer], tiling, 0)
+                steps, found = walk(words), events(words)
+                assert sum(e.before for e in found) == sum(s.opcodes for s in steps)
+                count = Counter(e.op for e in found)
+                assert count[opcodes.ACQ_A] == sum(s.acquires_a for s in steps) == count[opcodes.REL_A]
+                assert count[opcodes.ACQ_W] == sum(s.acquires_w for s in steps) == count[opcodes.REL_W]
+                assert count[opcodes.ACQ_O] == count[opcodes.REL_O] == sum(s.releases_o for s in steps)
+                bands = [e.band for e in found if e.op == opcodes.KERNEL]
+                assert bands == [s.band for s in steps]
+                seen += 1
+    assert seen > 50
+
+
+@pytest.mark.parametrize(
+    "ints, reals, message",
+    [
+        ([], [], "values are wanted"),
+        ([4, 4, 36, 8, 29, 512, 8192, 0], [1.0] * 13, "a size of 0"),
+        ([4, 4, 36, 8, 29, 512, 8192, 50, 1, 0, 37], [1.0] * 13, "activations of no ring"),
+        ([4, 4, 36, 8, 29, 512, 8192, 50, -1], [1.0] * 13, "a count of -1"),
+        ([4, 4, 36, 8, 29, 512, 8192, 50, 0, 0, 3], [1.0] * 13, "3 channels"),
+    ],
+)
+def test_the_native_replay_names_what_is_wrong(ints, reals, message):
+    import tvm_ffi
+
+    arrays = np.array(ints, np.int64), np.array(reals, np.float64)
+    with pytest.raises(ValueError, match=message):
+        _native.function("tvm_aie.cost.replay")(*map(tvm_ffi.from_dlpack, arrays))
+
+
+@pytest.mark.slow
+def test_training_is_reproducible(tmp_path):
+    """Same layer, same points and cycles; same measurements, same bytes of the model; held-out layers are left out."""
+    training = benchmark_module("train_cost_model")
+    shapes = [s for s in training.shapes() if s.network == "squeezenet" and s.pixels == 13][:3]
+    rows = [training.measured(shape, 8, 0) for shape in shapes]
+    assert training.measured(shapes[0], 8, 0) == rows[0] and len({r.key for r in rows}) == len(rows)
+    data = gzip.compress(json.dumps([[r.name, r.key, r.gamma, r.points] for r in rows]).encode())
+    (tmp_path / "samples.json.gz").write_bytes(data)
+    for name in ("a.json.gz", "b.json.gz"):
+        samples = [str(tmp_path / "samples.json.gz")]
+        training.fit(SimpleNamespace(samples=samples, output=str(tmp_path / name), check=False))
+    assert (tmp_path / "a.json.gz").read_bytes() == (tmp_path / "b.json.gz").read_bytes()
+    kept = [r for r in rows if not training.held_out(r.key)]
+    assert LearnedModel.load(tmp_path / "a.json.gz").trained_on == sum(len(r.points) for r in kept)
+
+
 @pytest.mark.slow
 def test_ranks_over_whole_spaces_of_layers_that_the_shipped_model_was_not_trained_on():
-    """Random schedules of ResNet-50's layers; the model that ships was trained on random layers."""
+    """Random schedules of held-out layers of ResNet-50, dense and sparse: the shipped model has seen none of them."""
     from tuning_nets import resnet50
 
+    held_out = benchmark_module("train_cost_model").held_out
     rng, model = np.random.default_rng(5), LearnedModel.pretrained(NPU1)
     ranks, losses = [], []
-    for density, count in ((0.5, 3), (1.0, 4)):
+    for density, count in ((0.5, 4), (1.0, 4)):
         works = [work for work, _ in network_of(resnet50(density), NPU1)[0].distinct().values()]
         left = count
         for work in (portable(works[i]) for i in rng.permutation(len(works))):
-            tilings = [t for t in map(space_of(work, NPU1).points.get, space_of(work, NPU1).order) if calls(t) <= 150]
-            if len(tilings) < 14 or not left:
+            space = space_of(work, NPU1)
+            tilings = [t for t in map(space.points.get, space.order) if calls(t) <= 150]
+            if len(tilings) < 14 or not left or not held_out(space.key):
                 continue
             left -= 1
             chosen = [tilings[i] for i in rng.permutation(len(tilings))[:14]]
@@ -101,7 +180,15 @@ def test_ranks_over_whole_spaces_of_layers_that_the_shipped_model_was_not_traine
             ranks.append(rank_correlation(guess, truth))
             losses.append(truth[int(np.argmin(guess))] / truth.min() - 1)
     print(f"rank {np.round(ranks, 3)}, mean {np.mean(ranks):.3f}; loss of the predicted best {np.round(losses, 3)}")
-    assert np.mean(ranks) >= 0.95 and np.mean(losses) <= 0.03
+    assert len(ranks) >= 4 and np.mean(ranks) >= 0.95 and np.max(losses) <= 0.03
+
+
+def benchmark_module(name):
+    """A module of benchmarks/, which imports others there."""
+    folder = str(Path(__file__).resolve().parents[1] / "benchmarks")
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    return importlib.import_module(name)
 
 
 def calls(t):

@@ -21,6 +21,7 @@ from tvm_aie.plan.balance import balanced_maps
 from tvm_aie.plan.fuse import PoolPair, fuse, fuse_pools, pool_pairs
 from tvm_aie.plan.graph import Conv, LayerGraph
 from tvm_aie.plan.physical import PhysicalGraph, assign_channels
+from tvm_aie.plan.pitch import pitched
 from tvm_aie.plan.siblings import Groups, sibling_groups
 from tvm_aie.schedule.cover import DENSE, INT4, INT16, LIST, VARIANTS
 from tvm_aie.schedule.division import best_divisions, best_switches
@@ -57,6 +58,7 @@ class Moves:
     ``blocks``: the last input chunk is computed and sent output block by output block (``schedule.tiling``);
     ``balance``: output blocks in an order in which core rows have equal work (``plan.balance``);
     ``refine``: of nearly equal tilings the one that the recurrence over messages finds fastest (``cost.refine``).
+    ``pitch``: images are enlarged so that output messages are whole slots, alike in all columns (``plan.pitch``).
     ``always``: pools and siblings without asking the estimate.
     """
 
@@ -72,6 +74,7 @@ class Moves:
     blocks: bool = True
     balance: bool = True
     refine: bool = True
+    pitch: bool = True
     always: bool = False
 
 
@@ -144,13 +147,23 @@ def finish(prepared: Prepared, chooser: Chooser | None = None, estimated: bool =
     if chooser is not None:
         plan = _chosen(plan, chooser, estimated)
     # descriptors, locks, opcode and weight streams, commands
-    emitter = Emitter(
-        plan.array, plan.physical, plan.placement, plan.tilings, plan.packed, plan.layout, prepared.chains
-    )
-    program = emitter.emit(describe(plan, dev))
+    program = _emitter(plan, prepared.chains).emit(describe(plan, dev))
     # every hardware limit of the device file is satisfied
     program.verify(dev)
     return Compiled(prepared.graph, plan.physical, plan.placement, plan.tilings, program, dev, plan.estimate)
+
+
+def scheduled(prepared: Prepared, chooser: Chooser) -> tuple[Plan, Emitter]:
+    """The plan with the tilings that ``chooser`` wants, and what emits it: ``finish`` as far as the cost model needs.
+
+    Raises as ``compile_graph``.
+    """
+    plan = _chosen(prepared.plan, chooser, False)
+    return plan, _emitter(plan, prepared.chains)
+
+
+def _emitter(plan: Plan, chains: bool) -> Emitter:
+    return Emitter(plan.array, plan.physical, plan.placement, plan.tilings, plan.packed, plan.layout, chains)
 
 
 def _chosen(plan: Plan, chooser: Chooser, estimated: bool) -> Plan:
@@ -245,6 +258,8 @@ class _Planner:
             physical = assign_channels(graph)
             if self.moves.balance and (maps := balanced_maps(physical, self.device.rows, self.moves.siblings)):
                 physical = assign_channels(graph, maps)
+            if self.moves.pitch and self.device.push_idle_cycles:
+                physical = pitched(physical, self.device.cols)
             physical.verify()
             self.graphs[pools] = physical, _pack(physical)
         physical, packed = self.graphs[pools]

@@ -119,7 +119,7 @@ def _weights(
         return float(ov.w_slot), float(ov.w_slot * work.n_rows), float(ov.w_slot), 1
     again = pieces if t.weights_per_band else 1
     load = _load(work, t, terms)
-    size = load.bytes(t.block_rows, t.nob, t.ckb, t.n_ck, ov.w_slot)
+    size = load.bytes(t.block_rows, t.nob, work.geometry.in_blocks if t.diagonal else t.ckb, t.n_ck, ov.w_slot)
     live = work.live.sum(axis=1)
     rows = [float(live[first:last].sum()) for first, last in t.block_rows]
     share = sum(rows) / max(max(rows), 1.0)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tvm_aie.cost.analytic import BLOCK_MACS, ItemTerms, device_terms, item_terms
-from tvm_aie.cost.replay import Rates, Replay, replay
+from tvm_aie.cost.replay import Replay, replay
 from tvm_aie.device import Device
 from tvm_aie.schedule.geometry import KernelId
 from tvm_aie.schedule.tiling import WORD, Tiling
@@ -61,9 +61,7 @@ def feature_vector(work: Workload, tiling: Tiling, device: Device) -> Vector:
     ``log_estimate``: of the replay of the commands; where commands are free or too many, of the closed form.
     """
     terms = item_terms(work, tiling, device)
-    found = (
-        replay(work, tiling, device, message_rates(work, terms, tiling, device)) if device.push_idle_cycles else None
-    )
+    found = replay(work, tiling, device) if device.push_idle_cycles else None
     closed = max(terms.estimate, 1.0)
     estimate = max(found.cycles, 1.0) if found else closed
     values = (
@@ -71,20 +69,6 @@ def feature_vector(work: Workload, tiling: Tiling, device: Device) -> Vector:
         *_shares(terms, estimate), *_messages(terms), *_tasks(terms), *_shape(work, tiling),
     )  # fmt: skip
     return np.asarray(values, np.float64)
-
-
-def message_rates(work: Workload, t: ItemTerms, tiling: Tiling, device: Device) -> Rates:
-    """Cycles of the messages of the busiest core, for the replay; the memtiles hold input and output beside weights."""
-    geo, ov, columns = work.geometry, work.overlay, sum(1 for r in work.rows if r)
-    calls = tiling.n_pass * tiling.n_x * max(n for _, n in tiling.bands) * tiling.n_ck
-    a, o, w = t.a / (t.a_messages + 1), t.o / t.o_messages, t.w / t.w_messages
-    message = max(1.0, w * WORD * device_terms(device).w_rate)
-    tensors = 8 * (geo.in_blocks * geo.h_in * geo.w_in + 2 * geo.out_blocks * geo.h_out * geo.w_out) / columns
-    ring = max(ov.memtile_w_slot * ov.memtile_w_slots, (device.memtile_col_bytes - tensors) * columns / work.n_rows)
-    depth = max(1.0, ov.w_slots * ov.w_slot / message)
-    ahead = max(2, int(ring / message))
-    head = a if tiling.aligned else a / tiling.a_slots
-    return Rates(head, a, o, w, t.ddr / t.w_messages, t.compute / calls, t.a_depth, t.o_depth, depth, ahead)
 
 
 def _commands(r: Replay | None, closed: float, estimate: float, device: Device) -> tuple[float, ...]:

@@ -1,7 +1,7 @@
 """What one item puts on the machine: its kernel calls in order, and the messages that they wait for and produce.
 
 Derived from the item's opcode stream (docs/program.md section 2), so a new kind of item needs its kernel's cycles here
-(``_kernel_cycles``) and nothing else.
+(``kernel_cycles``) and nothing else.
 """
 
 from __future__ import annotations
@@ -111,10 +111,11 @@ class Step:
 class ItemLoad:
     """Arrays: ``kernel`` (steps, columns, rows), ``a_move`` (steps, columns) in cycles, without filler.
 
-    ``w_bytes`` (rows, messages). ``a_slots``: of each activation message, ``a_counts``: messages per column.
-    ``o_slots``: of the largest output message, ``o_sizes`` (messages, columns, rows): slots of each. ``aligned``: ring
-    positions are multiples of a message. ``control``: cycles of the commands for its messages, on busy and
-    on idle channels. ``divided``: with the item's own division of core memory, to which slots refer.
+    ``w_bytes`` (rows, messages); ``a_slots``: of each activation message,
+    ``a_counts``: messages per column. ``o_slots``: of the largest output message, ``o_sizes`` (messages, columns,
+    rows): slots of each. ``aligned``: ring positions are multiples of a message. ``control``: cycles of the commands
+    for its messages, on busy and on idle channels. ``divided``: with the item's own division of core memory, to which
+    slots refer.
     """
 
     steps: tuple[Step, ...]
@@ -231,6 +232,55 @@ def walk(words: Sequence[int], blocks: Sequence[int] = ()) -> list[Step]:
     return steps
 
 
+@dataclass(frozen=True)
+class Event:
+    """An opcode of a core that takes or gives something: ``op`` as in ``emit.opcodes``; ``before``: opcodes up to it.
+
+    ``band``: loop value of a kernel call; ``weights``: the message that it reads.
+    """
+
+    op: int
+    before: int
+    band: int = 0
+    weights: int = -1
+
+
+def events(words: Sequence[int]) -> list[Event]:
+    """What a core does with an opcode stream, loops unrolled; acquires that do nothing are plain opcodes."""
+    out: list[Event] = []
+    loops: list[list[int]] = []  # [pc of the body, count, index]
+    pc, n_ops, weights, held = 0, 0, -1, False
+    while words[pc] != opcodes.END:
+        op = words[pc]
+        n_ops += 1
+        if op == opcodes.LOOP:
+            loops.append([pc + 2, words[pc + 1], 0])
+            pc += 2
+            continue
+        if op == opcodes.NEXT:
+            loops[-1][2] += 1
+            if loops[-1][2] < loops[-1][1]:
+                pc = loops[-1][0]
+            else:
+                loops.pop()
+                pc += 1
+            continue
+        band, size = 0, 2 if op in (opcodes.ACQ_A, opcodes.REL_A, opcodes.SKIP_O) else 1
+        if op == opcodes.KERNEL:
+            params = words[pc + 3 : pc + 3 + words[pc + 2]]
+            level = params[14] if len(params) > 14 else -1
+            band, size = loops[level][2] if level >= 0 else 0, 3 + words[pc + 2]
+        pc += size
+        weights += op == opcodes.ACQ_W
+        if op == opcodes.ACQ_O and held:
+            continue
+        held = (held or op == opcodes.ACQ_O) and op != opcodes.REL_O
+        out.append(Event(op, n_ops, band, weights))
+        n_ops = 0
+    out.append(Event(opcodes.END, n_ops + 1))
+    return out
+
+
 def item_load(
     array: Array,
     item: WorkItem,
@@ -243,7 +293,7 @@ def item_load(
     array = array.divided(tiling.division)
     rates, columns = rates_of(array), range(array.cols)
     words = [opcodes.item_opcodes(item, layer, tiling, c) for c in columns]
-    load = _weight_messages(item.geometry, tiling, packed)
+    load = weight_messages(item.geometry, tiling, packed)
     kinds: dict[tuple[object, ...], list[Step]] = {}
     walks = []
     for c in columns:
@@ -269,7 +319,7 @@ def item_load(
         bands = np.array([s.band for s in at], np.int64)
         blocks_at = np.array([max(s.block, 0) for s in at], np.int64)
         called = w * tiling.nob + blocks_at if tiling.per_block else w
-        kernel[mine, c] = _kernel_cycles(array, item, tiling, c, bands, calls.at(called))
+        kernel[mine, c] = kernel_cycles(array, item, tiling, c, bands, calls.at(called))
         kernel[mine, c] += np.array([s.opcodes for s in at])[:, None] * rates.opcode
         o_slots[mine, c] = sizes_o[np.where(blocks_at[:, None] < blocks[:, w].T, blocks[:, w].T, 0)]
         a_move[mine, c] = tiling.a_slots * rates.a_slot + (pieces[c] - 1) * rates.piece
@@ -314,7 +364,7 @@ def _aligned(walks: Sequence[Sequence[Step]]) -> tuple[list[Step], list[Ints]]:
 
 
 @dataclass(frozen=True)
-class _Messages:
+class Messages:
     """What weight messages hold, arrays (rows, messages) in stream order, or (calls, rows) of kernel calls.
 
     ``blocks``: output blocks; ``pairs``: whole 8x8 blocks, ``full`` of them in full rows; ``taps``, ``lows``: listed
@@ -330,10 +380,10 @@ class _Messages:
     lows: Ints
     segments: Ints
 
-    def at(self, messages: Ints) -> _Messages:
+    def at(self, messages: Ints) -> Messages:
         """The messages that calls hold."""
         parts = (self.blocks, self.pairs, self.full, self.taps, self.lows, self.segments)
-        return _Messages(self.window, *(p[:, messages].T for p in parts))
+        return Messages(self.window, *(p[:, messages].T for p in parts))
 
     def bytes(self, slot: int, stages: int) -> Ints:
         """Bytes of each message, whole slots (``emit.weights.message``)."""
@@ -351,14 +401,15 @@ class _Messages:
 CHANNELWISE = (0, 0)
 
 
-def _weight_messages(geo: Geometry, tiling: Tiling, packed: PackedConv | None) -> _Messages:
+def weight_messages(geo: Geometry, tiling: Tiling, packed: PackedConv | None) -> Messages:
     """The weight messages of an item."""
     if packed is None:
         blocks = np.array([[last - first] for first, last in tiling.block_rows], np.int64)
-        return _Messages(CHANNELWISE, blocks, *(np.zeros_like(blocks) for _ in range(5)))
+        return Messages(CHANNELWISE, blocks, *(np.zeros_like(blocks) for _ in range(5)))
     cover = tiling.cover or walk_cover(packed.live, geo.kh, geo.kw)
     steps = tiling.n_x * max(n for _, n in tiling.bands) if tiling.weights_per_band else 1
-    cols = [min(k * tiling.ckb, cover.blocks.shape[1]) for k in range(tiling.n_ck + 1)]
+    in_blocks = cover.blocks.shape[1]
+    cols = [0, in_blocks] if tiling.diagonal else [min(k * tiling.ckb, in_blocks) for k in range(tiling.n_ck + 1)]
     found = []
     for first, last in tiling.block_rows:
         row = []
@@ -367,10 +418,12 @@ def _weight_messages(geo: Geometry, tiling: Tiling, packed: PackedConv | None) -
             row += [_message(cover, begin, end, lo, hi) for lo, hi in pairwise(cols)] * steps
         found.append(row)
     parts = np.array(found, np.int64)  # (rows, messages, fields)
-    return _Messages((geo.kh, geo.kw), *(parts[:, :, k] for k in range(6)))
+    if tiling.a_resident and tiling.n_ck > 1:  # messages hold fewer blocks than the activations: no row is full
+        parts[:, :, 2] = 0
+    return Messages((geo.kh, geo.kw), *(parts[:, :, k] for k in range(6)))
 
 
-def _block_calls(geo: Geometry, tiling: Tiling, packed: PackedConv | None) -> _Messages:
+def _block_calls(geo: Geometry, tiling: Tiling, packed: PackedConv | None) -> Messages:
     """What calls compute, ``nob`` columns per weight message: of the last input chunk one block each, else all."""
     assert packed is not None
     cover = tiling.cover or walk_cover(packed.live, geo.kh, geo.kw)
@@ -390,11 +443,13 @@ def _block_calls(geo: Geometry, tiling: Tiling, packed: PackedConv | None) -> _M
             row += chunks * steps
         found.append(row)
     parts = np.array(found, np.int64)
-    return _Messages((geo.kh, geo.kw), *(parts[:, :, k] for k in range(6)))
+    if tiling.a_resident:  # as in ``weight_messages``
+        parts[:, :, 2] = 0
+    return Messages((geo.kh, geo.kw), *(parts[:, :, k] for k in range(6)))
 
 
 def _message(cover: Cover, begin: int, end: int, lo: int, hi: int) -> tuple[int, ...]:
-    """Fields of ``_Messages`` for output blocks [begin, end) and input blocks [lo, hi)."""
+    """Fields of ``Messages`` for output blocks [begin, end) and input blocks [lo, hi)."""
     whole = cover.blocks[begin:end, lo:hi]
     full = int(whole[whole.all(axis=1)].sum()) if cover.dense else 0
     if not cover.listed:
@@ -424,7 +479,7 @@ def _pieces(array: Array, item: WorkItem, tiling: Tiling) -> list[float]:
     return out
 
 
-def _kernel_cycles(array: Array, item: WorkItem, tiling: Tiling, column: int, bands: Ints, held: _Messages) -> Floats:
+def kernel_cycles(array: Array, item: WorkItem, tiling: Tiling, column: int, bands: Ints, held: Messages) -> Floats:
     """Cycles of the calls with these band indices and the weight messages that they hold: (calls, rows)."""
     geo, device = item.geometry, array.device
     first, last = item.out_rows[column]
@@ -457,7 +512,7 @@ def _taps_of_bands(geo: Geometry, y: Ints, band: int) -> Ints:
     return np.asarray(prefix[y + band] - prefix[y], np.int64)
 
 
-def _conv_cycles(terms: KernelTerms, geo: Geometry, tiling: Tiling, band: int, taps: Ints, held: _Messages) -> Floats:
+def _conv_cycles(terms: KernelTerms, geo: Geometry, tiling: Tiling, band: int, taps: Ints, held: Messages) -> Floats:
     """The convolution kernel's formula (docs/device-keys.md); border bands by the mean number of their taps."""
     per_row = -(-geo.conv_px(tiling.width) // 4)
     rows = geo.conv_rows(band)

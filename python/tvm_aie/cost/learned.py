@@ -116,7 +116,7 @@ class LearnedModel:
     def pretrained(cls, device: Device) -> LearnedModel:
         """The model that ships with the package, for the device whose measurements it was trained on; else untrained.
 
-        Trained by ``benchmarks/train_cost_model.py`` on random layers.
+        Trained by ``benchmarks/train_cost_model.py`` on layers of six networks.
         """
         path = Path(__file__).parent / "pretrained.json.gz"
         if device.name != PRETRAINED_DEVICE or not path.exists():

@@ -1,87 +1,46 @@
-"""A repeated item under its command stream, message by message: the most precise estimate of a tiling. `Estimated`.
+"""A workload repeated, its command stream replayed: the most precise estimate of a tiling. `Estimated`.
 
 Where commands cost time, an item's time depends on which pushes find their channel idle (six times the price), and that
-on when its messages come. So the tasks of all columns are made as the emitter makes them, put in order by its own
-scheduler (``emit.commands``) with chains of each length that the emitter tries, and replayed: the command processor on
-one side, on the other the busiest core of each column as a recurrence over its messages, with rings of the real depth
-(docs/program.md section 4). More than half the work of a trial.
+on when its messages come. So the tasks of the graph that repeats a workload (``cost.repeated``) are made and put in
+order by what makes them for the program (``emit.emitter``), without weights, opcodes and descriptors; and replayed by
+a recurrence over messages and ring slots of every core (tvm_aie/include/tvm_aie/replay.h), with kernel cycles and
+message sizes from ``cost.item_load``. What it leaves out: how streams share DDR from moment to moment (each weight
+stream has its share), and where in a message a descriptor begins.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
-from itertools import pairwise
-from math import ceil, inf
+from dataclasses import dataclass
+from itertools import accumulate
 
+import numpy as np
+import numpy.typing as npt
+
+from tvm_aie import _native
+from tvm_aie.cost.item_load import WORD, events, kernel_cycles, rates_of, weight_messages
+from tvm_aie.cost.repeated import FROM, TO, chooser, first_repetition, prepared
 from tvm_aie.device import Device
-from tvm_aie.emit.commands import Channel, CommandBuilder, Joining, Position, Work, column_chains, join
-from tvm_aie.emit.emitter import CHAINS, release_at_end
-from tvm_aie.emit.overlay import NBR_E, NBR_W, O_DONE, Array, build_overlay
-from tvm_aie.emit.program import Bd, Dir, LockUse, Push, Wait, WriteBd
-from tvm_aie.emit.transfers import (
-    FILLER_WORDS,
-    UNROLL_A,
-    UNROLL_O,
-    BdTemplate,
-    DmaTask,
-    Message,
-    Operand,
-    Shape,
-    filler,
-    input_messages,
-    output_messages,
-    place_in_ring,
-    repeated_dims,
-    tasks_of,
-)
-from tvm_aie.errors import ProgramError, TvmAieError
-from tvm_aie.memory.placement import InputPlace, OutputPlace, WorkItem
-from tvm_aie.plan.physical import Storage
-from tvm_aie.plan.shares import split_even
-from tvm_aie.schedule.geometry import Geometry, KernelId
-from tvm_aie.schedule.order import PASSES_INSIDE, steps
+from tvm_aie.emit import opcodes
+from tvm_aie.emit.commands import Channel, CommandBuilder, Work
+from tvm_aie.emit.emitter import Emitter, opcodes_column, weights_row
+from tvm_aie.emit.overlay import Array
+from tvm_aie.emit.program import Dir, Push, Wait, WriteBd
+from tvm_aie.emit.transfers import Message
+from tvm_aie.emit.weights import PackedConv, item_weights
+from tvm_aie.errors import TvmAieError
+from tvm_aie.memory.placement import WorkItem
+from tvm_aie.pipeline import Plan, scheduled
+from tvm_aie.schedule.order import PASSES_INSIDE
 from tvm_aie.schedule.tiling import Tiling
 from tvm_aie.searches import Workload
 
-LONG_STEPS = 100  # an item with more calls is repeated less often, with chains of one length
-MOST_STEPS = 400  # of an item; beyond that commands are few among its messages
-BARRIER = 40.0  # cycles of the prologue's last descriptors
-INPUT_BASE, OUTPUT_BASE, JUNK_BASE, JUNK_BYTES = 1 << 17, 1 << 18, 1 << 16, 2048
-OPCODE_WORDS = 45  # of a usual opcode message
-_NEVER = float("inf")
-_Channels = tuple[Channel, list[Channel]]  # of a column: activations, outputs of the core rows with all passes
-
-
-@dataclass(frozen=True)
-class _Span:
-    """Repetitions, those between whose ends the time is taken, and the lengths of chains that are tried."""
-
-    items: int
-    first: int
-    last: int
-    chains: tuple[tuple[int, int], ...]
-
-
-SHORT = _Span(12, 4, 10, CHAINS)
-LONG = _Span(7, 2, 6, CHAINS[:1])
-
-
-@dataclass(frozen=True)
-class Rates:
-    """Cycles of one message or call of the busiest core: opcodes, input, output, weights, those from DDR, compute."""
-
-    head: float
-    a: float
-    o: float
-    w: float
-    ddr: float
-    call: float
-    a_depth: int  # messages that the rings hold
-    o_depth: int
-    w_depth: float
-    w_ahead: int  # messages that the memtile's ring holds
+MOST_STEPS = 400  # calls of an item; beyond that commands are few among its messages
+_WRITE, _PUSH, _WAIT = range(3)  # as in replay.h
+_OTHER, _FIRST_LOAD, _WEIGHTS = -1, -2, -3
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Numbers = list[npt.ArrayLike]
 
 
 @dataclass(frozen=True)
@@ -95,456 +54,207 @@ class Replay:
     waited: float  # cycles that the command processor waits
 
 
-@dataclass(frozen=True)
-class _Call:
-    """What a kernel call waits for and gives back."""
-
-    takes_a: bool
-    takes_w: bool
-    gives_a: bool
-    gives_w: bool
-    gives_o: bool
-    works: bool
+def calls(tiling: Tiling) -> int:
+    """Kernel calls of the busiest core."""
+    return tiling.n_pass * tiling.n_x * max(n for _, n in tiling.bands) * tiling.n_ck
 
 
-def replay(work: Workload, tiling: Tiling, device: Device, rates: Rates) -> Replay | None:
-    """None where it cannot be said: too many messages, rows out of reach, or no order of the commands."""
-    most = max(n for _, n in tiling.bands)
-    bands = [n for (_, n), rows in zip(tiling.bands, work.rows, strict=True) if rows]
-    kinds = {n: _calls(work.geometry, tiling, n, most) for n in set(bands)}
-    n_steps = max(map(len, kinds.values()))
-    if n_steps > MOST_STEPS:
+def replay(work: Workload, tiling: Tiling, device: Device) -> Replay | None:
+    """None where it cannot be said: too many calls, or the workload cannot be repeated with this tiling."""
+    if calls(tiling) > MOST_STEPS:
         return None
-    if not _within_reach(work):
-        return None
-    span = LONG if n_steps > LONG_STEPS else SHORT
     try:
-        commands, columns = _commands(work, tiling, device, span)
+        ready = prepared(work, tiling, device)
+        plan, emitter = scheduled(ready, chooser(work, tiling))
+        commands = emitter.command_stream()
     except TvmAieError:
         return None
-    return _Run(commands, columns, [kinds[n] for n in bands], rates, span).run()
+    rows = _replayed(plan, emitter, commands)
+    first = first_repetition(ready)
+    if not len(rows):
+        return None
+    begin, end = first + FROM, first + TO
+    pushes, idle, writes, waited = rows[begin + 1 : end + 1, 1:].mean(axis=0)
+    return Replay(float(rows[end, 0] - rows[begin, 0]) / (TO - FROM), pushes, idle, writes, waited)
 
 
-@lru_cache(maxsize=8)
-def _static(array: Array) -> tuple[Bd, ...]:
-    return build_overlay(array).bds
+def _replayed(plan: Plan, emitter: Emitter, commands: CommandBuilder) -> Floats:
+    """Rows (end, pushes, idle pushes, descriptors written, cycles waited) by item; none: a command waits forever."""
+    import tvm_ffi
+
+    loads: list[_Load] = []
+    known: dict[tuple[object, ...], int] = {}
+    index = []
+    for item, tiling in zip(plan.placement.items, plan.tilings, strict=True):
+        weights = item_weights(item, plan.physical, plan.packed)
+        key = (id(tiling), item.geometry, item.out_rows, id(weights))
+        if key not in known:
+            known[key] = len(loads)
+            loads.append(_Load.of(plan, emitter, item, tiling, weights))
+        index.append(known[key])
+    ints, reals = _machine(plan)
+    ints.append(len(loads))
+    for load in loads:
+        ints += load.ints
+        reals += load.reals
+    ints += _items(plan, emitter, index)
+    ints += _tasks(plan, emitter, commands, [loads[i] for i in index])
+    table = _native.function("tvm_aie.cost.replay")(
+        tvm_ffi.from_dlpack(np.concatenate([np.ravel(x) for x in ints]).astype(np.int64)),
+        tvm_ffi.from_dlpack(np.concatenate([np.ravel(x) for x in reals]).astype(np.float64)),
+    )
+    return np.array(np.from_dlpack(table))
 
 
-def _within_reach(work: Workload) -> bool:
-    """Whether every column finds the rows that it reads at home or next door, if the input is split evenly."""
-    item, _, _ = _item(work)
-    shares, geo = item.inputs[0].rows, work.geometry
-    for c, (first, last) in enumerate(item.out_rows):
-        if last > first:
-            lo, hi = geo.rows_in(first, last - first)
-            begin, end = shares[max(c - 1, 0)][0], shares[min(c + 1, len(shares) - 1)][1]
-            if lo * geo.row_step < begin or (hi - 1) * geo.row_step >= end:
-                return False
-    return True
+def _machine(plan: Plan) -> tuple[Numbers, Numbers]:
+    """``ReplayMachine``."""
+    array, ov, device, keys = plan.array, plan.array.overlay, plan.array.device, plan.array.device.keys()
+    rates, memtile = rates_of(array), (ov.memtile_w_slot, ov.memtile_w_slots)
+    ints: Numbers = [array.cols, array.rows, ov.a_slots, ov.o_slots, ov.w_slots, ov.w_slot, *memtile]
+    word = 1 + keys["dma.memtile_bd_start_cycles"]
+    reals: Numbers = [rates.a_slot, rates.o_slot, rates.w * ov.w_slot, rates.loadw * ov.memtile_w_slot, word]
+    reals += [rates.opcode, device.push_idle_cycles, device.push_queued_cycles, device.bd_write_cycles]
+    ddr = keys[f"ddr.bytes_per_cycle_{array.cols}"] / WORD
+    reals += [ddr or array.cols * array.rows, 1 / rates.load, rates.load_task, keys["shim.mm2s_first_cycles"]]
+    return ints, reals
 
 
-def _item(work: Workload) -> tuple[WorkItem, list[Operand], Storage]:
-    """The workload as a placed item: inputs and output are resident and split evenly."""
-    geo = work.geometry
-    starts = [sum(work.rows[:c]) for c in range(len(work.rows) + 1)]
-    out_rows = tuple((a, b) for a, b in pairwise(starts))
-    height = (geo.rows_in(0, max(1, starts[-1]))[1] - 1) * geo.row_step + 1
-    columns = len(work.rows)
-    rows = split_even(max(height, 1), columns)
-    source = Storage("in", geo.in_blocks, height, (geo.w_in - 1) * geo.px_step + 1, geo.in_elem)
-    target = Storage("out", geo.out_blocks, starts[-1], geo.w_out, geo.out_elem)
-    operands = [Operand(InputPlace("in", 0, geo.in_blocks, True, INPUT_BASE, rows, geo.in_blocks), source)]
-    if geo.n_inputs == 2:
-        second = target if geo.residual else source
-        shares = out_rows if geo.residual else rows
-        operands.append(
-            Operand(InputPlace("second", 0, second.blocks, True, OUTPUT_BASE, shares, second.blocks), second)
-        )
-    out = OutputPlace("out", 0, geo.out_blocks, OUTPUT_BASE, out_rows, geo.out_blocks, False, SHORT.items)
-    places = tuple(o.place for o in operands)
-    return WorkItem(1, (0,), 0, geo, out_rows, places, (out,), work.in_place), operands, target
+@dataclass(frozen=True)
+class _Load:
+    """``ReplayLoad`` as numbers; messages by column, and by column and core row."""
+
+    ints: Numbers
+    reals: Numbers
+    n_a: Ints
+    n_o: Ints
+
+    @staticmethod
+    def of(plan: Plan, emitter: Emitter, item: WorkItem, tiling: Tiling, packed: PackedConv | None) -> _Load:
+        """What an item puts on the machine."""
+        array, ov = plan.array, plan.array.overlay
+        messages = weight_messages(item.geometry, tiling, packed)
+        slots = messages.bytes(ov.w_slot, len(packed.bias) if packed is not None else 1) // ov.w_slot
+        most = int(messages.blocks.max(initial=0))
+        sizes = np.array([tiling.o_slots_of(b, ov.o_slot) for b in range(most + 1)], np.int64)
+        ints: Numbers = [slots.shape[1], tiling.a_slots, slots]
+        reals: Numbers = []
+        n_a, n_o = [], []
+        for c in range(array.cols):
+            words = opcodes.item_opcodes(item, plan.physical.layers[item.layer], tiling, c)
+            found = events(words)
+            calls = [e for e in found if e.op == opcodes.KERNEL]
+            sent = np.array([e.weights for e in found if e.op == opcodes.REL_O], np.int64)
+            held = np.array([e.weights for e in calls], np.int64)
+            bands = np.array([e.band for e in calls], np.int64)
+            o_size = sizes[messages.blocks[:, sent].T]
+            ints += [len(found), [(e.op, e.before) for e in found], o_size]
+            if calls:
+                reals.append(kernel_cycles(array, item, tiling, c, bands, messages.at(held)))
+            reals.append(_splits(array, emitter.inputs[item.index, c].content, ov.a_slot))
+            extra = np.zeros(o_size.shape)
+            for r, cut in emitter.outputs.get((item.index, c), {}).items():
+                extra[o_size[:, r] > 0, r] = _splits(array, cut.content, ov.o_slot)
+            reals.append(extra)
+            n_a.append(sum(e.op == opcodes.ACQ_A for e in found))
+            n_o.append((o_size > 0).sum(axis=0))
+        return _Load(ints, reals, np.array(n_a), np.array(n_o))
 
 
-def _commands(work: Workload, tiling: Tiling, device: Device, span: _Span) -> tuple[CommandBuilder, list[_Channels]]:
-    """The commands with which the item is repeated."""
-    array = Array(device, work.overlay)
-    item, operands, target = _item(work)
-    body = [tiling.body] * span.items
-    junk = [(JUNK_BASE + JUNK_BYTES * r, JUNK_BYTES // 4) for r in range(array.rows)]
-    columns: list[_Channels] = []
-    tasks: list[tuple[list[Work], list[list[Work]]]] = []
-    for c in (c for c, n in enumerate(work.rows) if n):
-        mine, outputs = _column_tasks(array, item, tiling, operands, target, c, span.items)
-        most = max(len(w) and w[-1].end for w in outputs if w)
-        columns.append((mine[0].channel, [w[0].channel for w in outputs if w and w[-1].end == most]))
-        tasks.append((mine, outputs))
-    best: CommandBuilder | None = None
-    for longest, longest_o in (*span.chains, (0, 0)):
-        if best and not longest:
-            break
-        builder = CommandBuilder(array, _static(array), body)
-        how = Joining(body, longest, longest, (array.w_ring_bytes, FILLER_WORDS))
-        busiest = max((mine for mine, _ in tasks), key=lambda mine: sum(len(w.chain) for w in mine))
-        cuts = frozenset(w.start for w in join(busiest, how)) if longest else None
-        for mine, outputs in tasks:
-            for chain in column_chains(mine, outputs, replace(how, cuts=cuts), longest_o, junk):
-                builder.add(chain)
-        try:
-            done = builder.schedule(best.end if best else inf)
-        except ProgramError:
-            continue
-        best = builder if done and (best is None or builder.end < best.end) else best
-    if best is None:
-        raise ProgramError(f"layer {work.layer}: no order of the commands")
-    return best, columns
+def _splits(array: Array, messages: Sequence[Message], slot: int) -> list[float]:
+    """Cycles of each message for descriptors that begin inside a slot."""
+    known: dict[int, float] = {}  # passes repeat the same message objects
+    start = array.device.keys()["dma.memtile_bd_start_cycles"]
+    for message in messages:
+        if id(message) not in known:
+            ends = list(accumulate(shape.words for shape, _ in message))[:-1]
+            known[id(message)] = start * sum(1 for end in ends if end * WORD % slot)
+    return [known[id(message)] for message in messages]
 
 
-def _column_tasks(
-    array: Array, item: WorkItem, tiling: Tiling, operands: Sequence[Operand], target: Storage, c: int, items: int
-) -> tuple[list[Work], list[list[Work]]]:
-    """Activation tasks of a column, and output tasks per core row, of all repetitions."""
-    mt = array.memtile(c)
-    a_tasks, n_a, ride = _a_tasks(array, item, tiling, operands, c)
-    o_rows = _o_tasks(array, item, tiling, target, c)
-    channel = (mt, Dir.MM2S, array.a_mm2s)
-    # Before the first item there is another one of one message, whose tasks are chained with its own.
-    one = (BdTemplate(Shape(mt, ((OPCODE_WORDS, 1),)), INPUT_BASE),)
-    inputs = [Work(channel, one * 4, 1, (-1, -1.0), (-1, 1.0), (-1, -1.0))]
-    outputs: list[list[Work]] = [[] for _ in range(array.rows)]
-    for r, _, _ in o_rows:
-        outputs[r].append(Work((mt, Dir.S2MM, array.o_s2mm(r)), one, 1, (-1, 0.0), (-1, 1.0), (-1, 0.0)))
-    slots = tiling.a_slots if tiling.aligned else 1
-    for i in range(items):
-        head = _prologue(array, c, i, slots, ride)
-        inputs.append(Work(channel, head, 1, (i, -1.0), (i, -0.55), (i, -1.0), item=i))
-        inputs += _works(channel, a_tasks, i, n_a, 0.0)
-        for r, own, n_o in o_rows:
-            outputs[r] += _works((mt, Dir.S2MM, array.o_s2mm(r)), own, i, n_o, 2e-6)
-    return inputs, outputs
-
-
-def _works(channel: Channel, tasks: Sequence[DmaTask], item: int, messages: int, after: float) -> Iterator[Work]:
-    """Tasks of an item of so many messages at their places in it."""
-    for t in tasks:
-        start, end = (item, t.first / messages + after), (item, (t.last + 1) / messages)
-        yield Work(channel, t.chain, t.repeat, start, end, start, item=item)
-
-
-def _prologue(array: Array, c: int, item: int, slots: int, ride: bool) -> tuple[BdTemplate, ...]:
-    """The opcode message of a column, in multiples of so many slots, and its barrier (``emit.emitter``)."""
-    mt, base, slot = array.memtile(c), array.w_ring_bytes, array.overlay.a_slot
-    word = Shape(mt, ((1, 1),))
-    west, east = c > 0, c + 1 < array.cols
-    told = LockUse(mt - 1, NBR_E, 1) if west else None
-    locks: list[tuple[LockUse, LockUse | None]] = [(LockUse(mt, O_DONE, 1), told)]
-    if west and east:
-        locks.append((LockUse(mt, NBR_W, 1), LockUse(mt + 1, NBR_W, 1)))
-    if west or east:
-        locks.append((LockUse(mt, NBR_E if east else NBR_W, 1), None))
-    locks = locks[:-1] if ride else locks
-    total = -(-OPCODE_WORDS * 4 // (slots * slot)) * slots * slot // 4 - len(locks)
-    n = max(OPCODE_WORDS, min(total, slot // 4 - len(locks)))
-    chain = [BdTemplate(Shape(mt, ((n, 1),)), base + OPCODE_WORDS * 4 * (item + 1), 1, 0, None, None, True)]
-    chain += [BdTemplate(Shape(mt, dims), base) for dims in repeated_dims(total - n, FILLER_WORDS)]
-    chain += [BdTemplate(word, base, 1, 0, acquire, release) for acquire, release in locks]
-    return tuple(chain)
-
-
-def _a_tasks(
-    array: Array, item: WorkItem, tiling: Tiling, operands: Sequence[Operand], c: int
-) -> tuple[list[DmaTask], int, bool]:
-    """Activation tasks, messages, and whether the first carries the barrier's last acquire."""
-    ov = array.overlay
-    messages: list[Message] = input_messages(array, item, tiling, operands, c)
-    if not tiling.aligned:
-        messages, _ = place_in_ring(messages, 0, ov.a_slots, ov.a_slot, lambda words: filler(array, c, words))
-    tasks = tasks_of(messages, array.device, UNROLL_A)
-    ride = tiling.aligned and tasks[0].repeat == 1
-    if ride:
-        chain = tasks[0].chain
-        acquire = LockUse(array.memtile(c), NBR_E, 1)
-        tasks[0] = replace(tasks[0], chain=(replace(chain[0], acquire=acquire), *chain[1:]))
-    return tasks, len(messages), ride
-
-
-def _o_tasks(
-    array: Array, item: WorkItem, tiling: Tiling, target: Storage, c: int
-) -> list[tuple[int, list[DmaTask], int]]:
-    """Output tasks per core row that has blocks, and the messages of the row with most."""
-    known: dict[tuple[int, int], tuple[list[DmaTask], int]] = {}
-    ov, rows = array.overlay, []
-    for r, (first, last) in enumerate(tiling.block_rows):
-        own = (0, last - first) if item.geometry.kernel == KernelId.CONV else (first, last)
-        if last <= first:
-            continue
-        if own not in known:
-            messages = output_messages(array, item, tiling, [target], c, r, JUNK_BASE, JUNK_BYTES)
-            n = len(messages)
-            messages, _ = place_in_ring(messages, 0, ov.o_slots, ov.o_slot, lambda words: ())
-            known[own] = tasks_of(messages, array.device, UNROLL_O), n
-        rows.append((r, *known[own]))
-    done = LockUse(array.memtile(c), O_DONE, 1)
-    single = sum(tasks[-1].repeat for _, tasks, _ in rows) > array.device.lock_max
-    most = max(n for _, _, n in rows)
-    inside = tiling.order == PASSES_INSIDE
-    return [(r, release_at_end(tasks, done, single, JUNK_BASE), n if inside else most) for r, tasks, n in rows]
-
-
-def _calls(geo: Geometry, t: Tiling, n_b: int, most_b: int) -> list[_Call]:
-    """The kernel calls of a core in order; one with ``n_b`` bands only takes the weights of those that it lacks."""
-    conv = geo.kernel == KernelId.CONV
-    n_ck = t.n_ck if conv else 1
-    inside = conv and t.order == PASSES_INSIDE
-    each_w = conv and (t.weights_per_band or inside)
-    out = []
-    nest = list(steps(t, t.n_pass, most_b))
-    last = max(k for k, (_, _, b) in enumerate(nest) if b < n_b)
-    begun = -1  # the pass whose weights are there
-    for k, (p, _, b) in enumerate(nest):
-        ends = k + 1 == len(nest) or nest[k + 1][0] != p
-        if b >= n_b:
-            if each_w:
-                out += [_Call(False, True, False, True, False, False)] * n_ck
-            elif conv and ends:
-                out.append(_Call(False, False, False, True, False, False))
-            continue
-        for q in range(n_ck):
-            first, final = k + q == 0, k == last and q == n_ck - 1
-            takes_a = first if t.a_resident else p == 0 if inside else True
-            gives_a = final if t.a_resident else p == t.n_pass - 1 if inside else True
-            takes_w = (each_w or p != begun) if conv else first
-            gives_w = (each_w or ends) if conv else final
-            out.append(_Call(takes_a, takes_w, gives_a, gives_w, q == n_ck - 1, True))
-            begun = p
+def _items(plan: Plan, emitter: Emitter, index: Sequence[int]) -> Numbers:
+    """``ReplayItem`` of every item."""
+    out: Numbers = [len(index)]
+    for i, load in enumerate(index):
+        prologues = [emitter.prologues[i, c] for c in range(plan.array.cols)]
+        out.append([load, *(p.slots for p in prologues), *(p.riding is not None for p in prologues)])
     return out
 
 
-class _Gates:
-    """What has been pushed to a channel: (position up to which, time), and how far it was asked for."""
-
-    def __init__(self) -> None:
-        self.pushed: list[tuple[Position, float]] = []
-        self.at = 0
-
-    def time(self, end: Position) -> float:
-        """When the task with what ends at ``end`` was pushed; never: not yet. Positions must not go back."""
-        while self.at < len(self.pushed) and self.pushed[self.at][0] < end:
-            self.at += 1
-        return self.pushed[self.at][1] if self.at < len(self.pushed) else _NEVER
+def _channels(plan: Plan) -> dict[Channel, int]:
+    """Numbers of the channels that the replay follows, and of those that load activations, as in replay.h."""
+    array = plan.array
+    columns = range(array.cols)
+    inputs = [(array.memtile(c), Dir.MM2S, array.a_mm2s) for c in columns]
+    outputs = [(array.memtile(c), Dir.S2MM, array.o_s2mm(r)) for c in columns for r in range(array.rows)]
+    loads = [(array.shim(c), Dir.MM2S, 0) for c in columns]
+    return {channel: i for i, channel in enumerate([*inputs, *outputs, *loads])}
 
 
-class _Weights:
-    """Weight messages, broadcast to all columns: the slowest one makes room. The memtiles' rings are taken as endless.
-
-    With a ring of D messages the last byte of message k enters when message k - D is released (see
-    ``cost.estimate``): of the two releases that can hold it up, so much of it is still to come.
-    """
-
-    def __init__(self, columns: int, rates: Rates) -> None:
-        self.rates = rates
-        self.loaded: list[float] = []  # into the memtiles
-        self.ends: list[float] = []
-        self.released: list[list[float]] = [[] for _ in range(columns)]
-
-    def arrive(self, j: int) -> float:
-        """When message ``j`` is in the cores; never: not yet known."""
-        rates = self.rates
-        while j >= len(self.ends):
-            k = len(self.ends)
-            gone = k - rates.w_ahead
-            loaded = max(self.loaded[-1] if k else 0.0, self.ends[gone] if gone >= 0 else 0.0) + rates.ddr
-            end = max((self.ends[-1] if k else 0.0) + rates.w, loaded)
-            last = ceil(k + 1 - rates.w_depth) - 1
-            if last >= 0 and any(len(r) <= last for r in self.released):
-                return _NEVER
-            for free in range(max(0, last - 1), last + 1):
-                rest = min(1.0, k + 1 - (free + rates.w_depth))
-                end = max(end, max(r[free] for r in self.released) + rest * rates.w)
-            self.loaded.append(loaded)
-            self.ends.append(end)
-        return self.ends[j]
+def _tasks(plan: Plan, emitter: Emitter, commands: CommandBuilder, loads: Sequence[_Load]) -> Numbers:
+    """Tasks of every channel, then the commands."""
+    numbers = _channels(plan)
+    followed = len(numbers) - plan.array.cols
+    for channel in commands.work:
+        numbers.setdefault(channel, len(numbers))
+    ends = _Ends(plan, loads)
+    out: Numbers = [len(numbers)]
+    for channel, number in numbers.items():
+        works = commands.work.get(channel, ())
+        out.append(len(works))
+        out.append([ends.of(number, w) if number < followed else _other(plan, emitter, w) for w in works])
+    stream = list(_stream(commands, numbers))
+    return [*out, len(stream), stream]
 
 
-class _Column:
-    """The busiest core of a column. Messages are numbered over all repetitions."""
-
-    def __init__(
-        self, index: int, outputs: Sequence[Channel], calls: list[_Call], rates: Rates, w: _Weights, items: int
-    ) -> None:
-        self.index, self.calls, self.rates, self.w, self.items = index, calls, rates, w, items
-        self.n_a, self.n_o = sum(c.takes_a for c in calls), sum(c.gives_o for c in calls)
-        self.a_gates = _Gates()
-        self.o_gates = {channel: _Gates() for channel in outputs}
-        self.begun: list[float] = []  # when the barrier of an item opens
-        self.a_ends: list[float] = []
-        self.a_released: list[float] = []
-        self.o_ready: list[float] = []
-        self.o_ends: list[float] = []
-        self.a_taken = self.w_taken = 0
-        self.item = self.step = 0
-        self.core = 0.0
-
-    def advance(self) -> bool:
-        """As far as what is pushed and the other columns allow."""
-        moved = False
-        while self._send() or self._drain() or self._call():
-            moved = True
-        return moved
-
-    def done(self, items: int) -> float:
-        """When so many items are complete; never: not yet known."""
-        k = items * self.n_o - 1
-        return 0.0 if k < 0 else self.o_ends[k] if k < len(self.o_ends) else _NEVER
-
-    def open(self, before: float) -> bool:
-        """The barrier of the next item, when all columns have completed the last one at ``before``."""
-        head = len(self.begun) * (self.n_a + 1)
-        if len(self.a_ends) <= head:
-            return False
-        self.begun.append(max(before, self.a_ends[head]) + BARRIER)
-        self.a_released.append(max(self.core, self.a_ends[head]))
-        self.a_taken += 1
-        return True
-
-    def _send(self) -> bool:
-        """The next activation message, or the opcodes before the first of an item: those pass the barrier."""
-        k = len(self.a_ends)
-        i, m = divmod(k, self.n_a + 1)
-        free = k - self.rates.a_depth
-        if i >= self.items or (m and i >= len(self.begun)) or free >= len(self.a_released):
-            return False
-        pushed = self.a_gates.time((i, m / self.n_a - 1e-9) if m else (i, -0.55))
-        if pushed == _NEVER:
-            return False
-        t = max(pushed, self.a_ends[-1] if k else 0.0, self.a_released[free] if free >= 0 else 0.0)
-        self.a_ends.append(max(t, self.begun[i]) + self.rates.a if m else t + self.rates.head)
-        return True
-
-    def _drain(self) -> bool:
-        """The next output message."""
-        k = len(self.o_ends)
-        if k >= len(self.o_ready):
-            return False
-        i, q = divmod(k, self.n_o)
-        pushed = max(gates.time((i, (q + 1) / self.n_o - 1e-9)) for gates in self.o_gates.values())
-        if pushed == _NEVER:
-            return False
-        self.o_ends.append(max(self.o_ready[k], pushed, self.o_ends[-1] if k else 0.0) + self.rates.o)
-        return True
-
-    def _call(self) -> bool:
-        """The next kernel call."""
-        if self.item >= self.items or self.item >= len(self.begun):
-            return False
-        call, t = self.calls[self.step], self.core
-        a, w, free = self.a_taken + call.takes_a, self.w_taken + call.takes_w, len(self.o_ready) - self.rates.o_depth
-        if a > len(self.a_ends) or (call.gives_o and free >= len(self.o_ends)):
-            return False
-        weights = self.w.arrive(w - 1)
-        if weights == _NEVER:
-            return False
-        t = max(t, self.a_ends[a - 1], weights, self.o_ends[free] if call.gives_o and free >= 0 else 0.0)
-        t += self.rates.call if call.works else 0.0
-        self.a_taken, self.w_taken, self.core = a, w, t
-        if call.gives_a:
-            self.a_released.append(t)
-        if call.gives_w:
-            self.w.released[self.index].append(t)
-        if call.gives_o:
-            self.o_ready.append(t)
-        self.step += 1
-        if self.step == len(self.calls):
-            self.step, self.item = 0, self.item + 1
-        return True
-
-    def complete(self, work: Work) -> float:
-        """When a task is complete; never: not yet known."""
-        i, share = work.end
-        if i < 0:
-            return 0.0
-        if share < 0:
-            return self.begun[i] if i < len(self.begun) else _NEVER
-        if work.channel[1] == Dir.MM2S:
-            ends, k = self.a_ends, i * (self.n_a + 1) + round(share * self.n_a)
-        else:
-            ends, k = self.o_ends, i * self.n_o + max(0, round(share * self.n_o)) - 1
-        if k < 0:
-            return 0.0
-        return ends[k] if k < len(ends) else _NEVER
+def _other(plan: Plan, emitter: Emitter, work: Work) -> tuple[int, int, int]:
+    """``ReplayTask`` of a channel that is not followed: shims that load for the first item, or weights."""
+    if work.channel[1] != Dir.MM2S or work.channel[0] >= plan.array.memtile(0):
+        return 0, _OTHER, work.item
+    if work.item > 0:
+        return 0, _OTHER, work.item
+    base = work.chain[0].base
+    if work.item < 0:
+        return weights_row(base), _WEIGHTS, work.item
+    column = opcodes_column(base)
+    words = work.chain[0].shape.words if column is None else emitter.opcode_words(column)
+    return words, _FIRST_LOAD, work.item
 
 
-class _Run:
-    """The command processor and the columns."""
+def _stream(commands: CommandBuilder, numbers: dict[Channel, int]) -> Iterator[tuple[int, int, int]]:
+    """``ReplayCommand`` of every command."""
+    pushed = dict.fromkeys(numbers, 0)
+    for command in commands.commands:
+        if isinstance(command, WriteBd):
+            yield _WRITE, 0, 0
+        elif isinstance(command, Push):
+            channel = (command.task.tile, command.task.dir, command.task.ch)
+            yield _PUSH, numbers[channel], pushed[channel]
+            pushed[channel] += 1
+        elif isinstance(command, Wait):
+            yield _WAIT, numbers[command.tile, command.dir, command.ch], command.count - 1
 
-    def __init__(
-        self,
-        builder: CommandBuilder,
-        columns: Sequence[_Channels],
-        calls: Sequence[list[_Call]],
-        rates: Rates,
-        span: _Span,
-    ) -> None:
-        weights = _Weights(len(columns), rates)
-        self.builder, self.span = builder, span
-        self.columns = [_Column(i, full, calls[i], rates, weights, span.items) for i, (_, full) in enumerate(columns)]
-        self.by_tile = {channel[0]: column for (channel, _), column in zip(columns, self.columns, strict=True)}
-        self.time = 0.0
 
-    def _advance(self) -> None:
-        moved = True
-        while moved:
-            moved = False
-            for column in self.columns:
-                moved = column.advance() or moved
-            for column in self.columns:
-                before = max(c.done(len(column.begun)) for c in self.columns)
-                if len(column.begun) < self.span.items and before < _NEVER:
-                    moved = column.open(before) or moved
+class _Ends:
+    """How many messages of its channel there are up to the end of a task."""
 
-    def _complete(self, work: Work) -> float:
-        return self.by_tile[work.channel[0]].complete(work)
+    def __init__(self, plan: Plan, loads: Sequence[_Load]) -> None:
+        self.cols, self.rows = plan.array.cols, plan.array.rows
+        self.inside = [t.order == PASSES_INSIDE for t in plan.tilings]
+        self.n_a = np.array([load.n_a for load in loads], np.int64)  # (items, columns)
+        self.n_o = np.array([load.n_o for load in loads], np.int64)  # (items, columns, rows)
+        self.before_a = np.concatenate([np.zeros((1, self.cols), np.int64), np.cumsum(self.n_a + 1, axis=0)])
+        self.before_o = np.concatenate([np.zeros_like(self.n_o[:1]), np.cumsum(self.n_o, axis=0)])
 
-    def _push(self, work: Work, before: Work | None) -> bool:
-        """Returns whether the channel was idle."""
-        self._advance()
-        idle = before is None or self._complete(before) <= self.time
-        device = self.builder.array.device
-        self.time += device.push_idle_cycles if idle else device.push_queued_cycles
-        column = self.by_tile[work.channel[0]]
-        gates = column.a_gates if work.channel[1] == Dir.MM2S else column.o_gates.get(work.channel)
-        if gates is not None:
-            gates.pushed.append((work.end, self.time))
-        return idle
-
-    def run(self) -> Replay | None:
-        """Replay all commands."""
-        works, write = self.builder.work, self.builder.array.device.bd_write_cycles
-        pushed = dict.fromkeys(works, 0)
-        pushes = idles = writes = waited = 0.0  # of the items between those whose ends are compared
-        counted = 0.0
-        for command in self.builder.commands:
-            if isinstance(command, WriteBd):
-                self.time += write
-                counted += 1
-            elif isinstance(command, Push):
-                channel = (command.task.tile, command.task.dir, command.task.ch)
-                number = pushed[channel]
-                pushed[channel] = number + 1
-                work = works[channel][number]
-                idle = self._push(work, works[channel][number - 1] if number else None)
-                if self.span.first < work.item <= self.span.last:
-                    pushes, idles, writes = pushes + 1, idles + idle, writes + counted
-                counted = 0.0
-            elif isinstance(command, Wait):
-                self._advance()
-                end = self._complete(works[(command.tile, command.dir, command.ch)][command.count - 1])
-                if end == _NEVER:
-                    return None
-                waited += max(0.0, end - self.time)
-                self.time = max(self.time, end)
-        self._advance()
-        first, last = (max(c.done(i + 1) for c in self.columns) for i in (self.span.first, self.span.last))
-        if last == _NEVER:
-            return None
-        n = self.span.last - self.span.first
-        return Replay((last - first) / n, pushes / n, idles / n, writes / n, waited / self.span.items)
+    def of(self, number: int, work: Work) -> tuple[int, int, int]:
+        """``ReplayTask``."""
+        item, share = work.end
+        last = item >= len(self.n_a)
+        if number < self.cols:
+            before = int(self.before_a[item, number])
+            if share < 0 or last:
+                return before + (0 if last else 1), item, work.item
+            return before + 1 + round(share * int(self.n_a[item, number])), -1, work.item
+        c, r = divmod(number - self.cols, self.rows)
+        own = int(self.n_o[item, c, r])
+        n = own if self.inside[item] else int(self.n_o[item, c].max())
+        return int(self.before_o[item, c, r]) + min(own, round(share * n)), -1, work.item

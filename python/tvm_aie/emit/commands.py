@@ -371,22 +371,29 @@ def column_chains(
     how: Joining,
     longest: int,
     junk: Sequence[tuple[int, int]],
+    ahead: bool,
 ) -> Iterator[Work]:
     """The tasks of a column as chains: of the activations, and per core row of the outputs.
 
     ``longest``: most descriptors of a chain of outputs; ``junk``: area of each row. Outputs are wanted before the item
     ahead of theirs starts: a push onto an idle channel costs six times a push onto a busy one (command processor,
-    docs/device-keys.md), and while an item's outputs wait on the same channels, these are busy.
+    docs/device-keys.md), and while an item's outputs wait on the same channels, these are busy. ``ahead``: so are the
+    activations, as no item starts before another column, the gate, has its own.
     """
     gates: dict[int, Position] = {}  # item -> start of the task that brings its first activations
+    last: Position | None = None
     for work in join(inputs, how):
         for item in range(work.start[0] + (work.start[1] > 0), work.end[0] + (work.end[1] > 0)):
             gates.setdefault(item, work.start)
+        before, last = last, work.start
+        if ahead and before and sum(how.body[max(before[0], 0) : work.start[0]]) < AHEAD_BELOW:
+            work = replace(work, key=(before[0], before[1] - EPSILON))
         yield work
     for r, tasks in enumerate(outputs):
         first = longest * (r + 1) // len(outputs)  # staggered: not all chains of a pool end together
+        ends = -1  # item with which the task before ends
         for work in join(tasks, Joining(how.body, longest, first, junk[r])):
-            before = work.start[0] - 1
+            before, ends = min(work.start[0] - 1, max(ends, 0)), work.end[0] - (work.end[1] <= 0)
             if before in gates:
                 item, place = gates[before]
                 key = (item, place + (-EPSILON if how.body[before] < AHEAD_BELOW else EPSILON))

@@ -13,17 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tvm_aie.emit.commands import EPSILON, Channel, Position, Work
+from tvm_aie.emit.commands import Channel, Position, Work
+from tvm_aie.emit.item_tasks import behind
 from tvm_aie.emit.opcodes import DIVIDE
 from tvm_aie.emit.overlay import A_LOCKS, O_LOCKS, Array, core_map
 from tvm_aie.emit.program import CoreMap, Dir, LockUse
 from tvm_aie.emit.transfers import BdTemplate, Shape
-
-
-def behind(span: tuple[float, float]) -> float:
-    """A little behind the begin of a span: where the junk before a message is pushed, if there is any."""
-    begin, end = span
-    return min(begin + 2 * EPSILON, (3 * begin + end) / 4)
 
 
 def divide_words(array: Array) -> list[int]:

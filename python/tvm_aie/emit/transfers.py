@@ -221,7 +221,7 @@ def input_messages(
         pieces = _rows_pieces(array, item, operand, column, lo, hi, 0, 0, geo.in_blocks, line)
         return [_fill(array, column, pieces, tiling.a_slots * array.overlay.a_slot)]
     one_pass: list[Message] = []
-    same_passes = conv and not geo.residual
+    same_passes = conv and not (geo.residual or tiling.diagonal)
     passes = 1 if same_passes else tiling.n_pass
     for p, x, b in steps(tiling, passes, n_b):
         x0 = min(x * tiling.width, geo.w_out - tiling.width)
@@ -229,9 +229,13 @@ def input_messages(
         lo, hi = geo.rows_in(y, band)
         for ck in range(tiling.n_ck):
             block = min((ck if conv else p) * tiling.ckb, geo.in_blocks - tiling.ckb)
+            blocks, groups = tiling.ckb, (1, 0)
+            if tiling.diagonal:  # each core row's output blocks of the pass
+                block, blocks = p * tiling.nob, tiling.nob
+                groups = len(tiling.block_rows), tiling.block_rows[0][1]
             parts: list[Piece] = []
             for operand in operands[:1] if geo.residual else operands:
-                parts += _rows_pieces(array, item, operand, column, lo, hi, x0, block, tiling.ckb, line)
+                parts += _rows_pieces(array, item, operand, column, lo, hi, x0, block, blocks, line, groups)
             if geo.residual:
                 parts += _residual_pieces(array, operands[1], tiling, column, p, y, band, x0)
             one_pass.append(_fill(array, column, parts, tiling.a_slots * array.overlay.a_slot))
@@ -251,8 +255,12 @@ def _rows_pieces(
     block: int,
     blocks: int,
     line: int,
+    groups: tuple[int, int] = (1, 0),
 ) -> list[Piece]:
-    """Input rows [lo, hi) of ``blocks`` channel blocks ``line`` pixels wide, by the memtile that holds them."""
+    """Input rows [lo, hi) of ``blocks`` channel blocks ``line`` pixels wide, by the memtile that holds them.
+
+    ``groups``: so many times, and how many blocks apart.
+    """
     geo, place, storage = item.geometry, operand.place, operand.storage
     px_bytes = storage.pixel_bytes
     px = px_bytes // 4  # words per pixel
@@ -280,7 +288,10 @@ def _rows_pieces(
         offset = (virtual[0] * geo.row_step - own_lo) * row_bytes
         first_block = (place.first if place.resident else 0) + block
         base = place.address + offset + first_block * storage.width * px_bytes + begin * geo.px_step * px_bytes
-        dims: list[tuple[int, int]] = [(len(virtual), row_bytes // 4 * geo.row_step), (blocks, line_words)]
+        dims: list[tuple[int, int]] = [(len(virtual), row_bytes // 4 * geo.row_step)]
+        if groups[0] > 1:
+            dims.append((groups[0], groups[1] * line_words))
+        dims.append((blocks, line_words))
         if geo.px_step > 1:
             dims += [(end - begin, px * geo.px_step), (px, 1)]
         else:

@@ -82,7 +82,7 @@ def conv_messages(
         begin, end = min(first + p * tiling.nob, last), min(first + (p + 1) * tiling.nob, last)
         # Where this row's share of the residual begins, and how many blocks the message carries.
         share = (row * tiling.nob, active_rows(tiling, p) * tiling.nob) if packed.residual else (0, 0)
-        part = begin, end, tiling.o_slots_of(end - begin, o_slot)
+        part = begin, end, tiling.o_slots_of(end - begin, o_slot), row * tiling.nob
         passes.append([_conv_message(packed, tiling, geo, part, ck, slot, share) for ck in range(tiling.n_ck)])
     if tiling.order == PASSES_INSIDE:
         passes = [[message for chunks in passes for message in chunks]]
@@ -95,15 +95,18 @@ def _conv_message(
     packed: PackedConv,
     tiling: Tiling,
     geo: Geometry,
-    part: tuple[int, int, int],
+    part: tuple[int, int, int, int],
     ck: int,
     slot: int,
     share: tuple[int, int],
 ) -> bytes:
-    """``part``: first and last output block of the message, and its output slots."""
-    (begin, end, o_slots), in_blocks = part, packed.tiles.shape[1]
+    """``part``: first and last output block of the message, its output slots, the place of its own input blocks in a
+    diagonal activation message."""
+    (begin, end, o_slots, own), in_blocks = part, packed.tiles.shape[1]
     c_lo, c_hi = ck * tiling.ckb, min((ck + 1) * tiling.ckb, in_blocks)
     base = 0 if tiling.a_resident else min(c_lo, in_blocks - tiling.ckb)
+    if tiling.diagonal:
+        c_lo, c_hi, base = begin, end, begin - own
     n_ocb = end - begin
     wide = WIDE_INPUT * (geo.in_elem == 2) | WIDE_OUTPUT * (geo.out_elem == 2)
     if n_ocb == 0:

@@ -152,28 +152,36 @@ def _relations(state: State) -> list[Relation]:
     return list(merged.values())
 
 
-# Tasks on idle channels that a column adds to a spread pool: load and store, each on shim and memtile, and the input.
-SPREAD_TASKS = 5
+# Tasks on idle channels that a column adds to a spread pool and that wait for something: the load at the shim, for the
+# stores, and the input. The others are pushed ahead.
+SPREAD_TASKS = 2
 
 
 def _spread_channels(state: State, push_cycles: float) -> None:
     """Pools to one row (global pools) that read from far: each column takes a share of the channels instead.
 
-    Before: one column loads and pools the whole image. After: as many columns as divide the channel blocks evenly, each
-    with its blocks of all rows. The result is in DDR only: its row is in pieces. The number of columns weighs their
-    commands against the bytes that each loads and streams to its cores at a word per cycle.
+    Before: one column loads and pools the whole image. After: several columns, each with its blocks of all rows. The
+    result is in DDR only: its row is in pieces. The number of columns weighs their commands against the bytes that each
+    loads and streams to its cores at a word per cycle.
     """
     for index, name in _far_reads(state):
         layer = state.graph.layers[index]
         target = state.graph.views[layer.output]
         view = state.graph.views[name]
-        words = state.graph.storages[view.storage].bytes / state.graph.storages[view.storage].blocks * view.blocks / 4
-        divisors = [k for k in range(1, state.columns + 1) if view.blocks % k == 0]
-        share = min(divisors, key=lambda k: 2 * words / k + SPREAD_TASKS * k * push_cycles)
+        words = state.graph.storages[view.storage].bytes / state.graph.storages[view.storage].blocks / 4
+        shares = range(1, min(state.columns, view.blocks) + 1)
+        costs = {k: 2 * words * spread_blocks(view.blocks, k)[0] + SPREAD_TASKS * k * push_cycles for k in shares}
+        share = min(costs, key=lambda k: costs[k])
         if isinstance(layer, Pool) and state.graph.storages[target.storage].height == 1 and share > 1:
             state.spread[index] = share
             state.evicted.add(target.storage)
             state.stored.add(target.storage)
+
+
+def spread_blocks(blocks: int, share: int) -> tuple[int, int]:
+    """(blocks of each column, from one column to the next); columns overlap where ``share`` does not divide them."""
+    step = blocks // share
+    return blocks - (share - 1) * step, step
 
 
 def _far_reads(state: State) -> list[tuple[int, str]]:
@@ -286,14 +294,14 @@ def _intervals(
         op = state.graph.layers[d.layer]
         for k, target in enumerate(state.targets(d.layer)):
             if target.storage in state.evicted or d.private:
-                blocks = target.blocks // state.spread.get(d.layer, 1)
+                blocks, _ = spread_blocks(target.blocks, state.spread.get(d.layer, 1))
                 size = max(b - a for a, b in d.out_rows) * blocks * state.graph.storages[target.storage].block_bytes
                 out[f"out{k}@{i}"] = Interval(f"out{k}@{i}", i, i + 1, size)
         for operand, name in enumerate(op.inputs):
             if (i, operand) in loaded:
                 view = state.graph.views[name]
                 line = state.graph.storages[view.storage].block_bytes
-                blocks = view.blocks // state.spread.get(d.layer, 1)
+                blocks, _ = spread_blocks(view.blocks, state.spread.get(d.layer, 1))
                 size = max(b - a for a, b in loaded[(i, operand)]) * blocks * line
                 at = _load_at(state, drafts, i, view.storage, loaded[(i, operand)])
                 out[f"in{operand}@{i}"] = Interval(f"in{operand}@{i}", at, i, size)
@@ -337,7 +345,7 @@ def _finish(
                     InputPlace(view.storage, view.first, view.blocks, False, address, rows, view.blocks, private=True)
                 )
             elif (i, operand) in loaded:
-                blocks = view.blocks // share
+                blocks, step = spread_blocks(view.blocks, share)
                 inputs.append(
                     InputPlace(
                         view.storage,
@@ -348,7 +356,7 @@ def _finish(
                         loaded[(i, operand)],
                         blocks,
                         intervals[key].first,
-                        blocks if share > 1 else 0,
+                        step if share > 1 else 0,
                     )
                 )
             else:
@@ -369,7 +377,8 @@ def _finish(
             for k, target in enumerate(state.targets(d.layer))
         )
         geo = state.geometries[d.layer]
-        geo = replace(geo, in_blocks=geo.in_blocks // share, out_blocks=sum(o.blocks for o in outputs))
+        in_blocks, _ = spread_blocks(geo.in_blocks, share)
+        geo = replace(geo, in_blocks=in_blocks, out_blocks=sum(o.blocks for o in outputs))
         items.append(
             WorkItem(
                 i,
@@ -400,16 +409,17 @@ def _output_place(
 ) -> OutputPlace:
     """Where member ``k`` of an item writes."""
     share = state.spread.get(draft.layer, 1)
+    blocks, step = spread_blocks(target.blocks, share)
     evicted = target.storage in state.evicted or draft.private
     key = f"out{k}@{item}" if evicted else _root(alias, target.storage)
     return OutputPlace(
         target.storage,
         target.first,
-        target.blocks // share,
+        blocks,
         addresses[key],
         draft.out_rows if evicted else state.partition(target.storage),
-        target.blocks // share if evicted else state.graph.storages[target.storage].blocks,
+        blocks if evicted else state.graph.storages[target.storage].blocks,
         target.storage in state.stored and not draft.private,
         intervals[key].last,
-        target.blocks // share if share > 1 else 0,
+        step if share > 1 else 0,
     )

@@ -19,6 +19,8 @@ def make_room(state: State, failure: Failure, capacity: int) -> None:
     candidates = idle or homes
     if candidates:
         victim = min(candidates, key=lambda n: (spill_price(state, n), -state.graph.storages[n].bytes, n))
+        if idle and any(_run_through(state, n) for n in sorted(set(homes) - set(idle))):
+            return  # what the item itself reads or writes need not be there as a whole
         if _run_through(state, victim) or _shorten_run(state, failure.layer):
             return
         state.evicted.add(victim)

@@ -24,16 +24,17 @@ class Overlay:
     """How the data memory of every core is divided, and the memtile's weight ring (all sizes in bytes).
 
     The rings serve the whole network, so their sizes are the network's choice, not the layer's. The defaults are
-    the best of a sweep over five networks on npu1, dense and 50 % sparse (emulated). Output slots are 56 pixels of
-    one channel block: lines of 7, 14, 28, 56 ... pixels fill them exactly.
+    the best of a sweep over five networks on npu1, dense and 50 % sparse (emulated). Output slots are 14 pixels of
+    one channel block, and 56 of them are a ring: lines of 7, 14, 28 and 56 pixels in bands of 1, 2, 4, 7 and 14 rows,
+    which is how images of these sizes fall on four columns (``plan.pitch``), fill slots and divide the ring.
     """
 
     a_slot: int = 1024
     a_slots: int = 36
     w_slot: int = 512
-    w_slots: int = 29
-    o_slot: int = 448
-    o_slots: int = 8
+    w_slots: int = 24
+    o_slot: int = 112
+    o_slots: int = 56
     acc_bytes: int = 4096
     hdr_bytes: int = 2560
     ops_bytes: int = 1024
@@ -255,10 +256,15 @@ def _stage(conv: Conv, height: int, width: int) -> PoolStage:
 
 
 def geometry_of(layer: ArrayLayer, graph: PhysicalGraph) -> Geometry:
-    """Derive the geometry; a 1x1 convolution with stride reads only the pixels it uses."""
+    """Derive the geometry; a 1x1 convolution with stride reads only the pixels it uses.
+
+    A layer writes all rows and pixels of its storage (``plan.pitch``).
+    """
     src, dst = graph.tensors[layer.inputs[0]], graph.tensors[layer.output]
     blocks = graph.views[layer.inputs[0]].blocks, graph.views[layer.output].blocks
-    size = (src.height, src.width, dst.height, dst.width, *blocks)
+    target = graph.storages[graph.views[layer.output].storage]
+    out = target.height, target.width
+    size = (src.height, src.width, *out, *blocks)
     if isinstance(layer, Conv):
         kh, kw = layer.weight.shape[2:]
         sy, sx = layer.stride
@@ -270,7 +276,7 @@ def geometry_of(layer: ArrayLayer, graph: PhysicalGraph) -> Geometry:
                 KernelId.CONV, kh, kw, sy, sx, *layer.dilation, layer.pads[0], layer.pads[1], *size, pool=stage
             )
         if kh == kw == 1 and not any(layer.pads) and (sy > 1 or sx > 1):
-            points = 1, 1, 1, 1, 1, 1, 0, 0, dst.height, dst.width, *size[2:], n, sy, sx
+            points = 1, 1, 1, 1, 1, 1, 0, 0, dst.height, dst.width, *out, *blocks, n, sy, sx
             return Geometry(KernelId.CONV, *points, in_elem=elem[0], out_elem=elem[1])
         window = kh, kw, sy, sx, *layer.dilation, layer.pads[0], layer.pads[1]
         return Geometry(KernelId.CONV, *window, *size, n, in_elem=elem[0], out_elem=elem[1])
@@ -278,5 +284,5 @@ def geometry_of(layer: ArrayLayer, graph: PhysicalGraph) -> Geometry:
         kind = KernelId.AVGPOOL if layer.divisors else KernelId.MAXPOOL
         return Geometry(kind, *layer.kernel, *layer.stride, *layer.dilation, layer.pads[0], layer.pads[1], *size)
     if isinstance(layer, Add):
-        return Geometry(KernelId.ADD, 1, 1, 1, 1, 1, 1, 0, 0, *size, n_inputs=len(layer.inputs))
+        return Geometry(KernelId.ADD, 1, 1, 1, 1, 1, 1, 0, 0, *out, *out, *blocks, n_inputs=len(layer.inputs))
     return Geometry(KernelId.UPSAMPLE, *layer.factors, 1, 1, 1, 1, 0, 0, *size)

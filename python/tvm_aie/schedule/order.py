@@ -41,7 +41,7 @@ def variants(
     if tiling.n_x > 1 and n_bands > 1:
         yield replace(tiling, order=PASSES_BANDS_X)
     pieces = tiling.n_x * n_bands
-    if tiling.n_pass > 1 and pieces > 1 and tiling.n_ck == 1 and not geo.residual:
+    if tiling.n_pass > 1 and pieces > 1 and tiling.n_ck == 1 and not (geo.residual or tiling.diagonal):
         conv = geo.kernel == KernelId.CONV and live is not None
         cycles = _passes_inside(tiling, live, pieces, geo, overlay, terms) if conv else tiling.cycles
         yield replace(tiling, order=PASSES_INSIDE, cycles=cycles)

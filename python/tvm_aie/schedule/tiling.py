@@ -12,12 +12,14 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Protocol
 
+import numpy as np
+
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.plan.shares import split_even
 from tvm_aie.schedule.cover import INT4, LIST, VARIANTS, Blocks, Cover, Mask, candidates, piece_costs
 from tvm_aie.schedule.estimate import PipelineLoad, pipeline_cycles
 from tvm_aie.schedule.geometry import Geometry, KernelId, Overlay, ceil_div, ring_share
-from tvm_aie.schedule.load import Load, RowLoad, WeightBytes
+from tvm_aie.schedule.load import Load, RowLoad, WeightBytes, header_bytes
 from tvm_aie.schedule.terms import KernelTerms
 
 WORD = 4
@@ -48,6 +50,7 @@ class Tiling:
     cover: Cover | None = field(default=None, compare=False, repr=False)
     alternatives: tuple[tuple[str, float], ...] = field(default=(), compare=False, repr=False)  # best of each plan
     out_px: int = 8  # bytes of 8 channels of an output pixel
+    diagonal: bool = False  # a message has the input blocks of one pass: those of the output blocks of all core rows
     order: int = 0  # of the loops, see ``schedule.order``
     per_block: bool = False  # each output block of the last input chunk is computed and sent by itself
     division: Overlay | None = None  # of core memory while the item runs; None: the network's
@@ -210,8 +213,48 @@ def _conv_candidates(
     in_place: bool,
     variants: frozenset[str],
 ) -> Iterator[Tiling]:
+    diagonal = terms.push > 0 and is_diagonal(geo, what, n_rows)
     for load, block_rows, own in conv_loads(geo, what, rows, n_rows, terms, variants):
         yield from _shared_candidates(geo, load, block_rows, rows, ov, own, in_place)
+        if diagonal:
+            yield from _diagonal_candidates(geo, load, block_rows, rows, ov, own, in_place)
+
+
+def is_diagonal(geo: Geometry, what: Blocks, n_rows: int) -> bool:
+    """Every output block needs its own input block alone (per-channel scales, depthwise windows), equally many in each
+    core row: a pass then needs no other channels."""
+    plain = not (geo.residual or geo.pool or geo.px_step > 1) and geo.in_blocks == geo.out_blocks
+    return plain and geo.out_blocks % n_rows == 0 and not (what.live & ~np.eye(geo.out_blocks, dtype=np.bool_)).any()
+
+
+def _diagonal_candidates(
+    geo: Geometry,
+    load: Load,
+    block_rows: tuple[tuple[int, int], ...],
+    rows: tuple[int, ...],
+    ov: Overlay,
+    terms: KernelTerms,
+    in_place: bool,
+) -> Iterator[Tiling]:
+    """Tilings whose messages have the input blocks of one pass (``Tiling.diagonal``)."""
+    n_rows = len(block_rows)
+    share = geo.out_blocks // n_rows
+    work = load.row(block_rows)
+    for nob in (n for n in range(share - 1, 0, -1) if share % n == 0):
+        weights = load.bytes(block_rows, nob, geo.in_blocks, 1, ov.w_slot)
+        header = header_bytes(nob, nob, 2) if not load.cover.listed else weights.header
+        if header > ov.hdr_bytes or weights.message > ov.w_slot * ov.w_slots:
+            continue
+        weights = replace(weights, header=header)
+        ckb = n_rows * nob
+        for width, n_x, band in _pixel_candidates(geo, rows, nob, ckb, 1, n_rows, ov, terms.ideal, False):
+            if in_place and geo.w_out % width:
+                continue
+            if load.cover.listed and _last_listed_pixel(geo, ckb, width) > MAX_LISTED_PIXEL:
+                continue
+            bands = band_counts(rows, band, in_place)
+            shape = block_rows, load, work, rows, bands, nob, ckb, 1, width, n_x, weights, ov, terms, False
+            yield replace(build_tiling(geo, *shape), diagonal=True)
 
 
 def conv_loads(

@@ -25,7 +25,9 @@ FAILED_SECONDS = 1e9  # a record at or above this is a failed trial
 MIN_SAMPLES = 24  # of all tasks, before the learned correction is used
 ROUNDS = 150
 KNOWN_FACTOR = 1e-3
-LIKELY = 24  # points of a space, best by the quick estimate, for which features are computed; more as it is searched
+# Points of a space, best by the quick estimate, for which features are computed; more as it is searched, and fewer
+# where there are few trials.
+LIKELY, FEWEST_LIKELY = 24, 6
 COUNTED = 160  # points whose commands are counted for the quick estimate
 UNLIKELY = 1.5  # factor on the quick estimate of the others
 PROPOSED = 12  # best predicted points among which a mutation draws
@@ -51,7 +53,8 @@ class Session:
 
     A prediction starts from ``model`` (the one that ships, or one of the user's, or the plain estimate) and is
     corrected by what was measured of the same layer (``_correction``). Without a trained model, one is trained on the
-    run's own measurements once there are enough. ``vectors`` computes features, in worker processes perhaps.
+    run's own measurements once there are enough. ``vectors`` computes features, in worker processes perhaps, of
+    ``likely`` points of a space at first.
     """
 
     device: Device
@@ -59,6 +62,7 @@ class Session:
     seed: int
     model: LearnedModel = field(default_factory=LearnedModel)
     vectors: Vectors = feature_rows
+    likely: int = LIKELY
     measured: dict[str, dict[Values, float]] = field(default_factory=dict)  # inf: the trial failed
     _quick: dict[str, Floats] = field(default_factory=dict)  # of every point
     _rows: dict[str, dict[int, int]] = field(default_factory=dict)  # place of a point -> row of its features
@@ -97,7 +101,7 @@ class Session:
             self._matrices[key] = np.zeros((0, len(NAMES)))
         have = self._rows[key]
         known = self.measured.get(key, {})
-        likely = np.argsort(self._quick[key], kind="stable")[: LIKELY + len(known) // 2]
+        likely = np.argsort(self._quick[key], kind="stable")[: self.likely + len(known) // 2]
         wanted = [*(int(i) for i in likely), space.index[space.default], *(space.index[p] for p in known)]
         new = [i for i in dict.fromkeys(wanted) if i not in have]
         if new:

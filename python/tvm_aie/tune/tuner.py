@@ -27,12 +27,22 @@ from tvm_aie.plan.graph import LayerGraph
 from tvm_aie.tune import bench, network, plan, records
 from tvm_aie.tune.measure import EmulatorBuilder, EmulatorRunner, Workers
 from tvm_aie.tune.network import Network, Selection
-from tvm_aie.tune.search import AnalyticalFeatures, GuidedModel, KnobMutator, Session, portable, searched_point
+from tvm_aie.tune.search import (
+    FEWEST_LIKELY,
+    LIKELY,
+    AnalyticalFeatures,
+    GuidedModel,
+    KnobMutator,
+    Session,
+    portable,
+    searched_point,
+)
 from tvm_aie.tune.space import Space, Values, digest_of, space_of
 from tvm_aie.tune.stub import space_generator
 
 CANDIDATES = 6  # fastest records of a layer that are tried in the network
 _ROUND = 8  # trials of a task before the scheduler chooses again
+_ATTEMPTS = 4  # times that MetaSchedule is started
 
 
 @dataclass(frozen=True)
@@ -216,9 +226,11 @@ class Tuning:
         self.target = records.target_of(device)
         self.notes: dict[str, str] = {}
         self.tasks: list[str] = []
+        self.running: list[str] = []  # those that are searched now
         for planned in plans:
             for key, (work, count) in planned.network.distinct().items():
                 self.add_space(self.spaces.get(key) or space_of(work, device), count)
+        self.session.likely = max(FEWEST_LIKELY, min(LIKELY, options.trials // (2 * max(1, len(self.tasks)))))
         self._recall()
 
     def add_space(self, space: Space, weight: int) -> None:
@@ -280,11 +292,6 @@ class Tuning:
         submit = self._submitter(workers)
         builder, runner = EmulatorBuilder(self.session, workers), EmulatorRunner(self.session, submit)
         self._defaults(workers)
-        left = min(self.options.trials, sum(len(self.spaces[k].points) for k in self.tasks)) - self.done
-        if left <= 0:
-            return
-        with _without_tensor_intrinsics():
-            contexts = [self._context(key, i) for i, key in enumerate(self.tasks)]
         callbacks = [Recorder(self), ms.measure_callback.UpdateCostModel(), ms.measure_callback.RemoveBuildArtifact()]
         model = GuidedModel(self.session)
         if self.options.model == "xgb":
@@ -292,7 +299,17 @@ class Tuning:
                                            num_tuning_cores=1)  # fmt: skip
             np.random.seed(self.options.seed)
         _quiet()
-        self._run_tasks(contexts, left, builder, runner, model, callbacks)
+        # MetaSchedule counts a candidate that it has seen before as a trial, we do not: what is left is searched again.
+        for attempt in range(_ATTEMPTS):
+            self.running = [k for k in self.tasks if len(self.session.measured.get(k, {})) < len(self.spaces[k].points)]
+            before = self.done
+            if before >= self.options.trials or not self.running:
+                break
+            with _without_tensor_intrinsics():
+                contexts = [self._context(key, self.tasks.index(key), attempt) for key in self.running]
+            self._run_tasks(contexts, self.options.trials - before, builder, runner, model, callbacks)
+            if self.done == before:
+                break
 
     def _run_tasks(
         self, contexts: list[Any], left: int, builder: Any, runner: Any, model: Any, callbacks: list[Any]
@@ -301,11 +318,11 @@ class Tuning:
         with _noting_interrupt(self):
             ms.tune_tasks(
                 tasks=contexts,
-                task_weights=[float(self.weights[k]) for k in self.tasks],
+                task_weights=[float(self.weights[k]) for k in self.running],
                 work_dir=".",
                 max_trials_global=left,
                 max_trials_per_task=max(_ROUND, left),
-                num_trials_per_iter=max(1, min(_ROUND, left // (2 * len(self.tasks)))),
+                num_trials_per_iter=max(1, min(_ROUND, left // (2 * len(contexts)))),
                 builder=builder,
                 runner=runner,
                 database=self.database,
@@ -333,7 +350,7 @@ class Tuning:
         for key, job in zip(todo, jobs, strict=True):
             self.note(self.spaces[key], self.spaces[key].default, job.result())
 
-    def _context(self, key: str, index: int) -> Any:
+    def _context(self, key: str, index: int, attempt: int) -> Any:
         space = self.spaces[key]
         search = ms.search_strategy.EvolutionarySearch(
             population_size=self.options.population,
@@ -349,7 +366,7 @@ class Tuning:
             space_generator=space_generator(KnobMutator(self.session), space.knobs),
             search_strategy=search,
             task_name=f"{index:02d}-{space.work.layer}",
-            rand_state=self.options.seed * 1000 + index + 1,
+            rand_state=self.options.seed * 1000 + index + 1 + 100000 * attempt,
             num_threads=1,
         )
 
@@ -447,7 +464,7 @@ class Recorder(ms.measure_callback.PyMeasureCallback):  # type: ignore[misc]
     ) -> None:  # fmt: skip
         """Called after each round of a task."""
         tuning = self.tuning
-        space = tuning.spaces[tuning.tasks[task_id]]
+        space = tuning.spaces[tuning.running[task_id]]
         for candidate, built, ran in zip(measure_candidates, builder_results, runner_results, strict=True):
             point = searched_point(space, candidate.sch.trace)
             if point is None:

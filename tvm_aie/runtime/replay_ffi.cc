@@ -1,0 +1,154 @@
+// The replay of a command stream as a TVM-FFI function: tvm_aie.cost.replay.
+#include <tvm/ffi/reflection/registry.h>
+
+#include <map>
+
+#include "runtime/session.h"
+#include "tvm_aie/replay.h"
+
+namespace tvm_aie {
+namespace {
+
+namespace ffi = tvm::ffi;
+
+// Reads a flat tensor in order; what is missing is an error of the caller.
+template <typename T>
+class Cursor {
+ public:
+  Cursor(const ffi::Tensor& tensor, uint8_t code) : at_(static_cast<const T*>(tensor.data_ptr())), left_(tensor.size(0)) {
+    if (tensor.ndim() != 1 || tensor.dtype().code != code || tensor.dtype().bits != 64) {
+      TVM_FFI_THROW(ValueError) << "replay: flat tensors of int64 and float64 are wanted";
+    }
+  }
+
+  const T* Take(int64_t n) {
+    if (n < 0 || n > left_) TVM_FFI_THROW(ValueError) << "replay: " << n << " values are wanted, " << left_ << " left";
+    const T* from = at_;
+    at_ += n;
+    left_ -= n;
+    return from;
+  }
+
+  T Next() { return *Take(1); }
+
+  int64_t Count(int64_t most) {
+    const auto n = static_cast<int64_t>(Next());
+    if (n < 0 || n > most) TVM_FFI_THROW(ValueError) << "replay: a count of " << n << " is not in 0.." << most;
+    return n;
+  }
+
+ private:
+  const T* at_;
+  int64_t left_;
+};
+
+constexpr int64_t kMost = int64_t{1} << 24;
+
+ReplayMachine Machine(Cursor<int64_t>* ints, Cursor<double>* reals) {
+  ReplayMachine m;
+  for (int64_t* field : {&m.cols, &m.rows, &m.a_slots, &m.o_slots, &m.w_slots, &m.w_slot_bytes, &m.memtile_slot_bytes,
+                         &m.memtile_slots}) {
+    *field = ints->Next();
+    if (*field < 1 || *field > kMost) TVM_FFI_THROW(ValueError) << "replay: a size of " << *field;
+  }
+  for (double* field : {&m.a_slot, &m.o_slot, &m.w_slot, &m.load_slot, &m.lock_word, &m.opcode, &m.push_idle, &m.push_queued,
+                        &m.bd_write, &m.ddr_words, &m.load_words, &m.load_task, &m.load_first}) {
+    *field = reals->Next();
+  }
+  return m;
+}
+
+ReplayColumn Column(const ReplayMachine& m, int64_t messages, Cursor<int64_t>* ints, Cursor<double>* reals) {
+  ReplayColumn column;
+  column.events.resize(static_cast<size_t>(ints->Count(kMost)));
+  std::map<int64_t, int64_t> count;
+  for (ReplayEvent& event : column.events) {
+    event.op = ints->Count(ReplayEvent::kSkipO);
+    event.opcodes = ints->Count(kMost);
+    ++count[event.op];
+  }
+  if (column.events.empty() || column.events.back().op != ReplayEvent::kEnd || count[ReplayEvent::kEnd] != 1) {
+    TVM_FFI_THROW(ValueError) << "replay: opcodes without an end";
+  }
+  if (count[ReplayEvent::kAcqW] != messages || count[ReplayEvent::kRelW] != messages) {
+    TVM_FFI_THROW(ValueError) << "replay: opcodes take " << count[ReplayEvent::kAcqW] << " of " << messages
+                              << " weight messages";
+  }
+  column.kernels = count[ReplayEvent::kKernel];
+  column.outputs = count[ReplayEvent::kRelO];
+  column.inputs = count[ReplayEvent::kAcqA];
+  column.o_size = ints->Take(column.outputs * m.rows);
+  for (int64_t i = 0; i < column.outputs * m.rows; ++i) {
+    if (column.o_size[i] < 0 || column.o_size[i] > m.o_slots) TVM_FFI_THROW(ValueError) << "replay: output of no ring";
+  }
+  column.kernel = reals->Take(column.kernels * m.rows);
+  column.a_extra = reals->Take(column.inputs);
+  column.o_extra = reals->Take(column.outputs * m.rows);
+  return column;
+}
+
+ReplayLoad Load(const ReplayMachine& m, Cursor<int64_t>* ints, Cursor<double>* reals) {
+  ReplayLoad load;
+  load.messages = ints->Count(kMost);
+  load.a_slots = ints->Next();
+  if (load.a_slots < 1 || load.a_slots > m.a_slots) TVM_FFI_THROW(ValueError) << "replay: activations of no ring";
+  load.w_size = ints->Take(m.rows * load.messages);
+  for (int64_t i = 0; i < m.rows * load.messages; ++i) {
+    if (load.w_size[i] < 1 || load.w_size[i] > m.w_slots) TVM_FFI_THROW(ValueError) << "replay: weights of no ring";
+  }
+  for (int64_t c = 0; c < m.cols; ++c) load.columns.push_back(Column(m, load.messages, ints, reals));
+  return load;
+}
+
+// ints: machine, loads, items, tasks per channel, commands; reals: machine, loads. Returns rows (end, pushes, idle
+// pushes, descriptors written, cycles waited) of all items, or nothing where a command waits forever.
+ffi::Tensor ReplayFfi(const ffi::Tensor& int_tensor, const ffi::Tensor& real_tensor) {
+  return Guarded([&] {
+    Cursor<int64_t> ints(int_tensor, kDLInt);
+    Cursor<double> reals(real_tensor, kDLFloat);
+    const ReplayMachine machine = Machine(&ints, &reals);
+    std::vector<ReplayLoad> loads(static_cast<size_t>(ints.Count(kMost)));
+    for (ReplayLoad& load : loads) load = Load(machine, &ints, &reals);
+    std::vector<ReplayItem> items(static_cast<size_t>(ints.Count(kMost)));
+    for (ReplayItem& item : items) {
+      item.load = ints.Count(static_cast<int64_t>(loads.size()) - 1);
+      item.head = ints.Take(machine.cols);
+      item.ride = ints.Take(machine.cols);
+    }
+    std::vector<std::vector<ReplayTask>> tasks(static_cast<size_t>(ints.Count(kMost)));
+    if (static_cast<int64_t>(tasks.size()) < machine.cols * (2 + machine.rows)) {
+      TVM_FFI_THROW(ValueError) << "replay: " << tasks.size() << " channels";
+    }
+    for (auto& channel : tasks) {
+      channel.resize(static_cast<size_t>(ints.Count(kMost)));
+      for (ReplayTask& task : channel) {
+        task.upto = ints.Count(kMost);
+        task.barrier = ints.Next();
+        task.item = ints.Next();
+      }
+    }
+    std::vector<ReplayCommand> commands(static_cast<size_t>(ints.Count(kMost)));
+    for (ReplayCommand& command : commands) {
+      command.op = ints.Count(ReplayCommand::kWait);
+      command.channel = ints.Count(static_cast<int64_t>(tasks.size()) - 1);
+      const auto count = static_cast<int64_t>(tasks[static_cast<size_t>(command.channel)].size());
+      command.task = command.op == ReplayCommand::kWrite ? ints.Next() : ints.Count(count - 1);
+    }
+    const std::vector<ReplayItemStats> stats = Replay(machine, loads, items, tasks, commands);
+    ffi::Tensor out = HostTensor({static_cast<int64_t>(stats.size()), 5}, {kDLFloat, 64, 1});
+    auto* row = static_cast<double*>(out.data_ptr());
+    for (const ReplayItemStats& s : stats) {
+      for (const double value : {s.end, s.pushes, s.idle, s.writes, s.waited}) *row++ = value;
+    }
+    return out;
+  });
+}
+
+}  // namespace
+
+TVM_FFI_STATIC_INIT_BLOCK() {
+  namespace refl = tvm::ffi::reflection;
+  refl::GlobalDef().def("tvm_aie.cost.replay", ReplayFfi);
+}
+
+}  // namespace tvm_aie
