@@ -222,7 +222,8 @@ def walk(words: Sequence[int], blocks: Sequence[int] = ()) -> list[Step]:
             close()
             params = words[pc + 3 : pc + 3 + words[pc + 2]]
             level = params[14] if len(params) > 14 else -1
-            block = loops[params[-1]][2] if len(params) in opcodes.BLOCK_PARAMS else -1
+            single = words[pc + 1] == KernelId.CONV and len(params) in opcodes.BLOCK_PARAMS
+            block = loops[params[-1]][2] if single else -1
             open_step = opened(loops[level][2] if level >= 0 else 0, block)
             got = dict.fromkeys(got, False)
             pc += 3 + words[pc + 2]
