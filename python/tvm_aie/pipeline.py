@@ -25,7 +25,7 @@ from tvm_aie.plan.physical import PhysicalGraph, assign_channels
 from tvm_aie.plan.pitch import pitched
 from tvm_aie.plan.siblings import Groups, sibling_groups
 from tvm_aie.schedule.cover import DENSE, INT4, INT16, LIST, VARIANTS
-from tvm_aie.schedule.division import best_divisions
+from tvm_aie.schedule.division import best_divisions, best_switches
 from tvm_aie.schedule.geometry import IDEAL_OVERLAYS, Geometry, Overlay
 from tvm_aie.schedule.grid import Grid
 from tvm_aie.schedule.tiling import Tiling
@@ -55,6 +55,8 @@ class Moves:
     pool over the columns (``memory.placement``); ``runs``: layers depth-first where what lies between them does not fit
     (``memory.depth_first``); ``chains``: messages and items share descriptors and tasks (``emit.transfers``,
     ``emit.commands``); ``divisions``: core memory is divided for the network (``schedule.division``);
+    ``switches``: and, but for the weight ring, anew for each item (``emit.division``);
+    ``blocks``: the last input chunk is computed and sent output block by output block (``schedule.tiling``);
     ``balance``: output blocks in an order in which core rows have equal work (``plan.balance``);
     ``refine``: of nearly equal tilings the one that the recurrence over messages finds fastest (``cost.refine``).
     ``pitch``: images are enlarged so that output messages are whole slots, alike in all columns (``plan.pitch``).
@@ -70,6 +72,8 @@ class Moves:
     runs: bool = True
     chains: bool = True
     divisions: bool = True
+    switches: bool = True
+    blocks: bool = True
     balance: bool = True
     refine: bool = True
     pitch: bool = True
@@ -205,6 +209,7 @@ class Plan:
     layout: MemtileMap
     tilings: tuple[Tiling, ...]
     estimate: Estimate
+    divisions: tuple[Overlay, ...] = ()  # between which items switch; none: one division serves all
 
     @property
     def cycles(self) -> float:
@@ -227,14 +232,25 @@ class _Shared:
     graphs: dict[tuple[PoolPair, ...], tuple[PhysicalGraph, dict[str, PackedConv]]] = field(default_factory=dict)
     grids: dict[Key, tuple[Grid, ...] | None] = field(default_factory=dict)
     given: Chooser | None = None  # see ``prepare``
+    blocks: bool = True  # see ``Moves``
 
 
 class _Planner:
     """Makes plans of one network for one division of core memory; keeps what they have in common."""
 
-    def __init__(self, device: Device, overlay: Overlay, fused: LayerGraph, moves: Moves, shared: _Shared) -> None:
+    def __init__(
+        self,
+        device: Device,
+        overlay: Overlay,
+        fused: LayerGraph,
+        moves: Moves,
+        shared: _Shared,
+        divisions: tuple[Overlay, ...] = (),
+    ) -> None:
+        """``divisions``: between which items may switch; ``overlay`` is one of them then."""
         self.device, self.overlay, self.fused, self.moves = device, overlay, fused, moves
-        self.searches = Searches(shared.grids, shared.given)
+        self.divisions = divisions
+        self.searches = Searches(shared.grids, shared.given, divisions, moves.blocks)
         self.graphs = shared.graphs
 
     def plan(
@@ -267,7 +283,7 @@ class _Planner:
         )
         tilings = _tile(array, physical, packed, placement, self.searches)
         times = estimate(array, physical, placement, tilings, packed)
-        return Plan(pools, array, physical, packed, placement, layout, tuple(tilings), times)
+        return Plan(pools, array, physical, packed, placement, layout, tuple(tilings), times, self.divisions)
 
 
 def _plans(planner: _Planner, first: bool = False) -> Iterator[Plan]:
@@ -347,18 +363,24 @@ def _schedule(
     device: Device, overlay: Overlay | None, fused: LayerGraph, moves: Moves, given: Chooser | None = None
 ) -> Plan:
     """The best plan by estimate, over the divisions of core memory; the first failure if there is none."""
-    shared = _Shared(given=given)
+    shared = _Shared(given=given, blocks=moves.blocks)
     if not device.core_ideal:
         planner = _Planner(device, overlay or Overlay(), fused, moves, shared)
         return _narrowed(_best([planner]), planner)
+    switches: Sequence[tuple[Overlay, ...]] = ()
     if overlay is not None:
         options: Sequence[Overlay] = [overlay]
     elif not moves.divisions:
         options = IDEAL_OVERLAYS[:1]
     else:
         first = _first([_Planner(device, option, fused, moves, shared) for option in IDEAL_OVERLAYS])
-        options = best_divisions(partial(_tiled_cycles, first, shared), MOST_DIVISIONS)
-    plan = _best([_Planner(device, option, fused, moves, shared) for option in options])
+        if moves.switches:
+            switches = best_switches(partial(_switched_cycles, first, shared), MOST_SWITCHES)
+        # One division for the network is one choice of those that switch, if its weight ring is among theirs.
+        options = () if switches else best_divisions(partial(_tiled_cycles, first, shared), MOST_DIVISIONS)
+    planners = [_Planner(device, option, fused, moves, shared) for option in options]
+    planners += [_Planner(device, each[0], fused, moves, shared, each) for each in switches]
+    plan = _best(planners, 1 if switches else 2)
     return _refined(plan, shared) if moves.refine else plan
 
 
@@ -412,7 +434,9 @@ def _first(planners: Sequence[_Planner]) -> Plan:
 
 def _refined(plan: Plan, shared: _Shared) -> Plan:
     """The plan with other tilings of nearly equal cycles where the recurrence finds them faster."""
-    searches = Searches(shared.grids)
+    # Of many divisions those that some item uses: the others were not best for any.
+    used = tuple(dict.fromkeys(t.division for t in plan.tilings if t.division))
+    searches = Searches(shared.grids, divisions=used, blocks=shared.blocks)
     others = partial(searches.others, plan.array, physical=plan.physical, packed=plan.packed)
     tilings, times = refine(plan.array, plan.physical, plan.placement, plan.tilings, plan.packed, others)
     needed = superkernel_bytes(plan.array.device, plan.placement, plan.physical, used_variants(tilings))
@@ -422,10 +446,11 @@ def _refined(plan: Plan, shared: _Shared) -> Plan:
 
 
 MOST_DIVISIONS = 4  # that get a placement and an estimate
+MOST_SWITCHES = 2  # weight rings with which items may switch divisions, likewise
 
 
-def _best(planners: Sequence[_Planner]) -> Plan:
-    """The best plan by estimate; the first failure if there is none."""
+def _best(planners: Sequence[_Planner], all_of: int = 2) -> Plan:
+    """The best plan by estimate; the first failure if there is none. ``all_of``: planners that make all plans."""
     if len(planners) == 1:
         return min(_plans(planners[0]), key=lambda p: p.cycles)
     found: list[tuple[float, int]] = []
@@ -439,14 +464,24 @@ def _best(planners: Sequence[_Planner]) -> Plan:
         assert failure is not None
         raise failure
     # Only the best divisions by their first plan are worth all plans.
-    plans = [plan for _, k in sorted(found)[:2] for plan in _plans(planners[k])]
+    plans = [plan for _, k in sorted(found)[:all_of] for plan in _plans(planners[k])]
     return min(plans, key=lambda p: p.cycles)
 
 
 def _tiled_cycles(plan: Plan, shared: _Shared, overlay: Overlay) -> float:
     """Sum of the estimates of the best tilings of a plan's items under another division; infinite if one has none."""
     array = replace(plan.array, overlay=overlay)
-    searches = Searches(shared.grids)
+    searches = Searches(shared.grids, blocks=shared.blocks)
+    try:
+        return sum(searches.cycles(array, item, plan.physical, plan.packed) for item in plan.placement.items)
+    except InfeasibleError:
+        return inf
+
+
+def _switched_cycles(plan: Plan, shared: _Shared, divisions: tuple[Overlay, ...]) -> float:
+    """The same where each item has the best of some divisions."""
+    array = replace(plan.array, overlay=divisions[0])
+    searches = Searches(shared.grids, divisions=divisions, blocks=shared.blocks)
     try:
         return sum(searches.cycles(array, item, plan.physical, plan.packed) for item in plan.placement.items)
     except InfeasibleError:

@@ -393,9 +393,9 @@ def column_chains(
         first = longest * (r + 1) // len(outputs)  # staggered: not all chains of a pool end together
         ends = -1  # item with which the task before ends
         for work in join(tasks, Joining(how.body, longest, first, junk[r])):
-            before, ends = min(work.start[0] - 1, max(ends, 0)), work.end[0] - (work.end[1] <= 0)
-            if before in gates:
-                item, place = gates[before]
-                key = (item, place + (-EPSILON if how.body[before] < AHEAD_BELOW else EPSILON))
+            free, ends = min(work.start[0] - 1, max(ends, 0)), work.end[0] - (work.end[1] <= 0)
+            if free in gates:
+                item, place = gates[free]
+                key = (item, place + (-EPSILON if how.body[free] < AHEAD_BELOW else EPSILON))
                 work = replace(work, key=min(key, work.start))
             yield work
