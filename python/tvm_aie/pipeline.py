@@ -10,7 +10,6 @@ from math import inf
 from tvm_aie.cost.estimate import Estimate, estimate
 from tvm_aie.cost.refine import refine
 from tvm_aie.device import Device, load_device
-from tvm_aie.emit.counting import ItemCounter
 from tvm_aie.emit.emitter import Emitter
 from tvm_aie.emit.memtile import MemtileMap, memtile_map, opcode_bytes_estimate
 from tvm_aie.emit.overlay import Array
@@ -18,6 +17,7 @@ from tvm_aie.emit.program import Program
 from tvm_aie.emit.weights import PackedConv, pack_conv
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import Placement, WorkItem, plan_memory
+from tvm_aie.narrow import costs, narrow_heights
 from tvm_aie.plan.balance import balanced_maps
 from tvm_aie.plan.fuse import PoolPair, fuse, fuse_pools, pool_pairs
 from tvm_aie.plan.graph import Conv, LayerGraph
@@ -86,12 +86,14 @@ class Decisions:
     """What is settled for a whole network before the tilings.
 
     ``overlay``: division of core memory (None: the device's default, or the best by estimate of its options);
-    ``unfused``: names of adds that stay items of their own; ``moves``: what else the schedule may do.
+    ``unfused``: names of adds that stay items of their own; ``moves``: what else the schedule may do; ``narrow``: image
+    heights on half of the columns (None: by estimate).
     """
 
     overlay: Overlay | None = None
     unfused: frozenset[str] = frozenset()
     moves: Moves = Moves()
+    narrow: frozenset[int] | None = None
 
 
 UNTUNED = Decisions()
@@ -137,7 +139,7 @@ def prepare(
     fused.verify()
     # pools run inside convolutions and siblings share an item where that is faster by estimate; channels have places
     # in blocks of 8, weights are mmul tiles, each tensor has a home, and each item fits its cores
-    plan = _schedule(dev, decisions.overlay, fused, decisions.moves, given)
+    plan = _schedule(dev, fused, decisions, given)
     return Prepared(graph, dev, plan, decisions.moves.chains)
 
 
@@ -212,6 +214,11 @@ class Plan:
     divisions: tuple[Overlay, ...] = ()  # between which items switch; none: one division serves all
 
     @property
+    def stages(self) -> tuple[Array, PhysicalGraph, Placement, tuple[Tiling, ...]]:
+        """What follows from the choices."""
+        return self.array, self.physical, self.placement, self.tilings
+
+    @property
     def cycles(self) -> float:
         """Estimated."""
         return self.estimate.total
@@ -233,6 +240,7 @@ class _Shared:
     grids: dict[Key, tuple[Grid, ...] | None] = field(default_factory=dict)
     given: Chooser | None = None  # see ``prepare``
     blocks: bool = True  # see ``Moves``
+    narrow: frozenset[int] | None = None  # see ``Decisions``
 
 
 class _Planner:
@@ -251,7 +259,7 @@ class _Planner:
         self.device, self.overlay, self.fused, self.moves = device, overlay, fused, moves
         self.divisions = divisions
         self.searches = Searches(shared.grids, shared.given, divisions, moves.blocks)
-        self.graphs = shared.graphs
+        self.graphs, self.narrow = shared.graphs, shared.narrow
 
     def plan(
         self,
@@ -261,7 +269,8 @@ class _Planner:
         narrow: frozenset[int] = frozenset(),
     ) -> Plan:
         """``wanted``: whether the siblings of an item name share it; ``runs``: layers may run depth-first; ``narrow``:
-        image heights that half of the columns share."""
+        image heights that half of the columns share, besides those that are decided."""
+        narrow |= self.narrow or frozenset()
         if pools not in self.graphs:
             graph = fuse_pools(self.fused, pools)
             graph.verify()
@@ -359,11 +368,10 @@ def _place(
     return array, _offset(placement, layout.heap_base), layout
 
 
-def _schedule(
-    device: Device, overlay: Overlay | None, fused: LayerGraph, moves: Moves, given: Chooser | None = None
-) -> Plan:
+def _schedule(device: Device, fused: LayerGraph, decisions: Decisions, given: Chooser | None = None) -> Plan:
     """The best plan by estimate, over the divisions of core memory; the first failure if there is none."""
-    shared = _Shared(given=given, blocks=moves.blocks)
+    overlay, moves = decisions.overlay, decisions.moves
+    shared = _Shared(given=given, blocks=moves.blocks, narrow=decisions.narrow)
     if not device.core_ideal:
         planner = _Planner(device, overlay or Overlay(), fused, moves, shared)
         return _narrowed(_best([planner]), planner)
@@ -386,7 +394,8 @@ def _schedule(
 
 def _narrowed(plan: Plan, planner: _Planner) -> Plan:
     """The plan with small images on half of the columns, where commands bound them and it is faster so."""
-    heights = narrow_heights(plan) if planner.moves.narrow and planner.moves.splits else frozenset()
+    asked = planner.moves.narrow and planner.moves.splits and planner.narrow is None
+    heights = narrow_heights(*plan.stages) if asked else frozenset()
     if not heights:
         return plan
     joint = {item_name(item, plan.physical) for item in plan.placement.items}
@@ -394,30 +403,7 @@ def _narrowed(plan: Plan, planner: _Planner) -> Plan:
         other = planner.plan(plan.pools, lambda name: name in joint, bool(plan.placement.runs), heights)
     except InfeasibleError:
         return plan
-    return min(plan, other, key=lambda p: sum(max(control) for control in control_bound(p)))
-
-
-# Commands of an item on half of the columns, of those on all: the other columns still have its opcodes and barrier.
-NARROW_COMMANDS = 0.6
-
-
-def narrow_heights(plan: Plan) -> frozenset[int]:
-    """Image heights whose items would be faster on half of the columns, where each computes twice as long."""
-    wide: dict[int, float] = {}
-    narrow: dict[int, float] = {}
-    for item, (body, control) in zip(plan.placement.items, control_bound(plan), strict=True):
-        height = plan.physical.storages[item.outputs[0].storage].height
-        wide[height] = wide.get(height, 0.0) + max(body, control)
-        narrow[height] = narrow.get(height, 0.0) + max(2 * body, NARROW_COMMANDS * control)
-    return frozenset(h for h in wide if h > 1 and narrow[h] < wide[h])
-
-
-def control_bound(plan: Plan) -> list[tuple[float, float]]:
-    """Estimated cycles of each item: without the command processor, and of the command processor."""
-    out = []
-    for item, tiling in zip(plan.placement.items, plan.tilings, strict=True):
-        out.append((tiling.body, ItemCounter(plan.array, item, plan.physical.storages).cycles(tiling)))
-    return out
+    return min(plan, other, key=lambda p: sum(max(cost) for cost in costs(*p.stages)))
 
 
 def _first(planners: Sequence[_Planner]) -> Plan:
