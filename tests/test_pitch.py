@@ -2,6 +2,7 @@
 pools: the same bytes as the reference, in check mode, and fewer commands."""
 
 import dataclasses
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -91,8 +92,9 @@ def test_outputs_are_those_of_the_reference(pixels):
     graph = images(pixels)
     compiled = compile_graph(graph, "npu1", moves=Moves(always=True))
     check(graph, compiled)
-    enlarged = {n for n, s in compiled.physical.storages.items() if n in compiled.physical.tensors
-                and (s.height, s.width) != (compiled.physical.tensors[n].height, compiled.physical.tensors[n].width)}  # fmt: skip
+    tensors, storages = compiled.physical.tensors, compiled.physical.storages
+    sizes = {n: ((s.height, s.width), (tensors[n].height, tensors[n].width)) for n, s in storages.items()}
+    enlarged = {n for n, (found, needed) in sizes.items() if found != needed}
     assert bool(enlarged) == (pitch_width(pixels) > pixels or pitch_height(pixels, 4) > pixels)
     host = {compiled.physical.views[io.tensor].storage for io in (*graph.inputs, *graph.outputs)}
     assert not enlarged & host
@@ -164,7 +166,7 @@ def test_what_keeps_its_size():
 def test_narrow_splits_cover_the_image(n, columns, unit):
     rows = split_rows(n * unit, columns, unit, NARROW)
     assert len(rows) == columns and rows[0][0] == 0 and rows[-1][1] == n * unit
-    assert all(a[1] == b[0] for a, b in zip(rows, rows[1:], strict=False))
+    assert all(a[1] == b[0] for a, b in pairwise(rows))
     assert sum(b > a for a, b in rows) <= narrow_columns(columns)
     assert all((b - a) % unit == 0 for a, b in rows)
 
@@ -223,7 +225,9 @@ def scaled(channels, pixels, kernel=1, layers=2):
     return b.graph(b.conv(x, 16, 1))
 
 
-@pytest.mark.parametrize(("channels", "pixels", "kernel"), [(32, 14, 1), (64, 7, 3), (96, 9, 1), (128, 28, 1), (512, 28, 3)])
+@pytest.mark.parametrize(
+    ("channels", "pixels", "kernel"), [(32, 14, 1), (64, 7, 3), (96, 9, 1), (128, 28, 1), (512, 28, 3)]
+)
 def test_diagonal(channels, pixels, kernel):
     graph = scaled(channels, pixels, kernel)
     compiled = compile_graph(graph, "npu1", moves=Moves(narrow=False))
