@@ -32,13 +32,14 @@ PlanChoice = dict[str, int]  # knob -> place of its value; a knob that is not na
 # Divisions of 62 KiB of core memory, by what they favour. The first is the compiler's default.
 OVERLAYS: dict[str, Overlay] = {
     "default": Overlay(),
-    "inputs": Overlay(a_slots=40, w_slots=21),
-    "weights": Overlay(a_slots=28, w_slots=45),
-    "weights+": Overlay(a_slots=20, w_slots=61),
-    "outputs": Overlay(w_slots=22, o_slots=16),
+    "inputs": Overlay(a_slots=40, w_slots=16),
+    "weights": Overlay(a_slots=28, w_slots=40),
+    "weights+": Overlay(a_slots=20, w_slots=56),
+    "outputs": Overlay(a_slots=32, w_slots=20, o_slot=224),
+    "small outputs": Overlay(w_slots=30, o_slots=28),
+    "coarse outputs": Overlay(o_slot=448, o_slots=14),
     "sums": Overlay(a_slots=32, acc_bytes=8192),
-    "fine inputs": Overlay(a_slot=512, a_slots=60, w_slots=41),
-    "fine outputs": Overlay(o_slot=224, o_slots=16),
+    "fine inputs": Overlay(a_slot=512, a_slots=60, w_slots=36),
 }
 
 
