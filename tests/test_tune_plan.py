@@ -55,7 +55,19 @@ def test_adds_behind_equal_convolutions_are_one_knob():
     for _ in range(3):
         y = b.add(b.conv(b.conv(y, 32), 32, 3), y)
     knobs = plan_knobs(b.graph(y), NPU1)
-    assert [k.name for k in knobs][1:] == ["fusion0"] and len(plan_of(knobs, {"fusion0": 1}).unfused) == 3
+    assert [k.name for k in knobs][1:] == ["fusion0", "narrow"] and len(plan_of(knobs, {"fusion0": 1}).unfused) == 3
+
+
+def test_half_of_the_columns_is_a_knob_where_commands_cost_time():
+    graph = residual_graph()
+    (knob,) = (k for k in plan_knobs(graph, NPU1) if k.name == "narrow")
+    assert knob.values[:2] == ("by estimate", "none") and knob.values[-1].startswith("up to ")
+    wide, narrow = (knob.apply(Decisions(), place) for place in (1, len(knob.values) - 1))
+    assert wide.narrow == frozenset() and narrow.narrow
+    used = [{sum(b > a for a, b in item.out_rows) for item in prepare(graph, NPU1, p).plan.placement.items}
+            for p in (wide, narrow)]  # fmt: skip
+    assert 2 not in used[0] and 2 in used[1]
+    assert "narrow" not in [k.name for k in plan_knobs(graph, load_device("wbs-2x2"))]
 
 
 def test_the_choice_is_the_best_of_what_was_tried():

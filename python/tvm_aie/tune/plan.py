@@ -21,6 +21,7 @@ from tvm_aie.errors import TvmAieError
 from tvm_aie.pipeline import Decisions, finish, prepare
 from tvm_aie.plan.fuse import fuse
 from tvm_aie.plan.graph import Conv, LayerGraph
+from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.runtime.emulator import RunOptions, run_program
 from tvm_aie.schedule.geometry import IDEAL_OVERLAYS, Overlay
 from tvm_aie.tune.records import by_key, seconds_of, warn
@@ -53,8 +54,8 @@ class PlanKnob:
 
 
 def plan_knobs(graph: LayerGraph, device: Device) -> tuple[PlanKnob, ...]:
-    """The knobs of a network: ``buffering``, ``fusion`` per kind of convolution that an add follows, and each move
-    that the compiler makes in it by estimate (``pipeline.Moves``)."""
+    """The knobs of a network: ``buffering``, ``fusion`` per kind of convolution that an add follows, each move
+    that the compiler makes in it by estimate (``pipeline.Moves``), and ``narrow`` where commands cost time."""
     overlays = IDEAL_OVERLAYS if device.core_ideal else tuple(OVERLAYS.values())
     names = tuple(f"ideal {i}" for i in range(len(overlays))) if device.core_ideal else tuple(OVERLAYS)
     knobs = [PlanKnob("buffering", names, lambda plan, place: replace(plan, overlay=overlays[place]))]
@@ -67,7 +68,22 @@ def plan_knobs(graph: LayerGraph, device: Device) -> tuple[PlanKnob, ...]:
         "runs": bool(plan.placement.runs),
     }
     knobs += [PlanKnob(name, ("by estimate", "never"), _without(name)) for name, known in used.items() if known]
+    if device.push_idle_cycles:
+        knobs.append(_narrow_knob(plan.stages[1]))
     return tuple(knobs)
+
+
+LOW = 16  # rows: higher images have enough work for all columns
+
+
+def _narrow_knob(physical: PhysicalGraph) -> PlanKnob:
+    """Which images half of the columns share: those chosen by estimate, none, or all up to a height."""
+    heights = sorted({s.height for s in physical.storages.values() if 1 < s.height <= LOW})
+    options = [frozenset[int](), *(frozenset(h for h in heights if h <= top) for top in heights)]
+    names = ("by estimate", "none", *(f"up to {h} rows" for h in heights))
+    return PlanKnob(
+        "narrow", names, lambda plan, place: replace(plan, narrow=options[place - 1]) if place else plan
+    )
 
 
 def _without(move: str) -> Callable[[Decisions, int], Decisions]:
