@@ -19,6 +19,7 @@ import tvm_aie
 
 tvm_aie._autoload()
 
+from tvm_aie.cost.stream import layer_traffic  # noqa: E402
 from tvm_aie.device import load_device  # noqa: E402
 from tvm_aie.frontend import from_onnx  # noqa: E402
 from tvm_aie.frontend.onnx_zoo import LIGHT_NAMES, light_model  # noqa: E402
@@ -76,7 +77,9 @@ def totals(regions: list[Region]) -> Counter:
         out["writes"] += int((rows[:, 5] == WRITE).sum())
         out["busy"] += int(time[rows[:, 5] != WAIT].sum())
         out["waiting"] += int(time[rows[:, 5] == WAIT].sum())
-        out["macs"] += sum(i.macs for i in region.run.items)
+        # What the layers need, not what is computed again at the borders of bands, columns and images.
+        graph = region.compiled.graph
+        out["macs"] += round(sum(t.macs for n in graph.layers if (t := layer_traffic(n, graph.tensors))))
         out["ddr"] += len(region.compiled.program.const)
         out["ddr"] += sum(i.bytes_load + i.bytes_store for i in region.run.items)
     return out

@@ -109,7 +109,8 @@ def test_events_are_the_opcodes_of_the_walk(name):
             except InfeasibleError:
                 break
             for item, tiling in zip(plan.placement.items, plan.tilings, strict=True):
-                words = item_opcodes(item, plan.physical.layers[item.layer], tiling, 0)
+                column = next(c for c, (first, last) in enumerate(item.out_rows) if last > first)
+                words = item_opcodes(item, plan.physical.layers[item.layer], tiling, column)
                 steps, found = walk(words), events(words)
                 assert sum(e.before for e in found) == sum(s.opcodes for s in steps)
                 count = Counter(e.op for e in found)

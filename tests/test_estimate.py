@@ -109,6 +109,14 @@ def test_same_input_same_program():
     assert first.estimate == second.estimate
 
 
+def blocks_of(tiling, row):
+    """Output blocks of each weight message of a core row."""
+    first, last = tiling.block_rows[row]
+    messages = tiling.n_ck * (tiling.n_x * max(n for _, n in tiling.bands) if tiling.weights_per_band else 1)
+    passes = [max(0, min(tiling.nob, last - first - p * tiling.nob)) for p in range(tiling.n_pass)]
+    return [n for n in passes for _ in range(messages)]
+
+
 def test_walk_finds_the_kernel_calls_of_the_emulator():
     compiled = compile_graph(mixed(), "wbs-2x2")
     run = emulated(compiled)
@@ -117,7 +125,8 @@ def test_walk_finds_the_kernel_calls_of_the_emulator():
         calls = 0
         for c, (first, last) in enumerate(item.out_rows):
             if last > first:
-                calls += len(walk(item_opcodes(item, layer, tiling, c))) * compiled.device.rows
+                words = item_opcodes(item, layer, tiling, c)
+                calls += sum(len(walk(words, blocks_of(tiling, r))) for r in range(compiled.device.rows))
         assert calls == stats.kernel_calls
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from graphs import GraphBuilder
 from tvm_aie.device import load_device
-from tvm_aie.emit.program import LockUse, Program, Push, TileKind, Wait, WriteBd
+from tvm_aie.emit.program import Dir, LockUse, Program, Push, Task, TileKind, Wait, WriteBd
 from tvm_aie.emit.verify import RULES, context, verify
 from tvm_aie.errors import ProgramError
 from tvm_aie.pipeline import compile_graph
@@ -66,6 +66,10 @@ def repeat_zero(commands):
     i = next(i for i, c in enumerate(commands) if isinstance(c, Push))
     commands[i] = dataclasses.replace(commands[i], task=dataclasses.replace(commands[i].task, repeat=257))
     return commands
+
+
+def ring_task(commands):
+    return [*commands, Push(Task(8, Dir.S2MM, 0, 0, 1), -1)]  # tile 8: the first core
 
 
 def without_writes(commands):
@@ -136,6 +140,7 @@ REJECTED = [
     ("written_before_use", change_commands(without_writes), "never written"),
     ("written_before_use", change_commands(without_waits), "overwritten while"),
     ("core_memory", overlapping_core, "HDR and ACC overlap"),
+    ("core_divisions", change_commands(ring_task), "tasks of rings that no DIVIDE lays out"),
     ("program_memory", kernels, None),
     ("opcode_magic", lambda p: dataclasses.replace(p, const=b"\0" * len(p.const)), "does not begin"),
 ]

@@ -17,6 +17,7 @@ from tvm_aie.emit.program import Program
 from tvm_aie.emit.weights import PackedConv, pack_conv
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import Placement, WorkItem, plan_memory
+from tvm_aie.narrow import costs, narrow_heights
 from tvm_aie.plan.balance import balanced_maps
 from tvm_aie.plan.fuse import PoolPair, fuse, fuse_pools, pool_pairs
 from tvm_aie.plan.graph import Conv, LayerGraph
@@ -24,7 +25,7 @@ from tvm_aie.plan.physical import PhysicalGraph, assign_channels
 from tvm_aie.plan.pitch import pitched
 from tvm_aie.plan.siblings import Groups, sibling_groups
 from tvm_aie.schedule.cover import DENSE, INT4, INT16, LIST, VARIANTS
-from tvm_aie.schedule.division import best_divisions
+from tvm_aie.schedule.division import best_divisions, best_switches
 from tvm_aie.schedule.geometry import IDEAL_OVERLAYS, Geometry, Overlay
 from tvm_aie.schedule.grid import Grid
 from tvm_aie.schedule.tiling import Tiling
@@ -54,9 +55,12 @@ class Moves:
     pool over the columns (``memory.placement``); ``runs``: layers depth-first where what lies between them does not fit
     (``memory.depth_first``); ``chains``: messages and items share descriptors and tasks (``emit.transfers``,
     ``emit.commands``); ``divisions``: core memory is divided for the network (``schedule.division``);
+    ``switches``: and, but for the weight ring, anew for each item (``emit.division``);
+    ``blocks``: the last input chunk is computed and sent output block by output block (``schedule.tiling``);
     ``balance``: output blocks in an order in which core rows have equal work (``plan.balance``);
     ``refine``: of nearly equal tilings the one that the recurrence over messages finds fastest (``cost.refine``).
     ``pitch``: images are enlarged so that output messages are whole slots, alike in all columns (``plan.pitch``).
+    ``narrow``: small images are left to half of the columns where commands bound them (``memory.partition``).
     ``always``: pools and siblings without asking the estimate.
     """
 
@@ -68,9 +72,12 @@ class Moves:
     runs: bool = True
     chains: bool = True
     divisions: bool = True
+    switches: bool = True
+    blocks: bool = True
     balance: bool = True
     refine: bool = True
     pitch: bool = True
+    narrow: bool = True
     always: bool = False
 
 
@@ -79,12 +86,14 @@ class Decisions:
     """What is settled for a whole network before the tilings.
 
     ``overlay``: division of core memory (None: the device's default, or the best by estimate of its options);
-    ``unfused``: names of adds that stay items of their own; ``moves``: what else the schedule may do.
+    ``unfused``: names of adds that stay items of their own; ``moves``: what else the schedule may do; ``narrow``: image
+    heights on half of the columns (None: by estimate).
     """
 
     overlay: Overlay | None = None
     unfused: frozenset[str] = frozenset()
     moves: Moves = Moves()
+    narrow: frozenset[int] | None = None
 
 
 UNTUNED = Decisions()
@@ -130,7 +139,7 @@ def prepare(
     fused.verify()
     # pools run inside convolutions and siblings share an item where that is faster by estimate; channels have places
     # in blocks of 8, weights are mmul tiles, each tensor has a home, and each item fits its cores
-    plan = _schedule(dev, decisions.overlay, fused, decisions.moves, given)
+    plan = _schedule(dev, fused, decisions, given)
     return Prepared(graph, dev, plan, decisions.moves.chains)
 
 
@@ -202,6 +211,12 @@ class Plan:
     layout: MemtileMap
     tilings: tuple[Tiling, ...]
     estimate: Estimate
+    divisions: tuple[Overlay, ...] = ()  # between which items switch; none: one division serves all
+
+    @property
+    def stages(self) -> tuple[Array, PhysicalGraph, Placement, tuple[Tiling, ...]]:
+        """What follows from the choices."""
+        return self.array, self.physical, self.placement, self.tilings
 
     @property
     def cycles(self) -> float:
@@ -224,18 +239,38 @@ class _Shared:
     graphs: dict[tuple[PoolPair, ...], tuple[PhysicalGraph, dict[str, PackedConv]]] = field(default_factory=dict)
     grids: dict[Key, tuple[Grid, ...] | None] = field(default_factory=dict)
     given: Chooser | None = None  # see ``prepare``
+    blocks: bool = True  # see ``Moves``
+    narrow: frozenset[int] | None = None  # see ``Decisions``
 
 
 class _Planner:
     """Makes plans of one network for one division of core memory; keeps what they have in common."""
 
-    def __init__(self, device: Device, overlay: Overlay, fused: LayerGraph, moves: Moves, shared: _Shared) -> None:
+    def __init__(
+        self,
+        device: Device,
+        overlay: Overlay,
+        fused: LayerGraph,
+        moves: Moves,
+        shared: _Shared,
+        divisions: tuple[Overlay, ...] = (),
+    ) -> None:
+        """``divisions``: between which items may switch; ``overlay`` is one of them then."""
         self.device, self.overlay, self.fused, self.moves = device, overlay, fused, moves
-        self.searches = Searches(shared.grids, shared.given)
-        self.graphs = shared.graphs
+        self.divisions = divisions
+        self.searches = Searches(shared.grids, shared.given, divisions, moves.blocks)
+        self.graphs, self.narrow = shared.graphs, shared.narrow
 
-    def plan(self, pools: tuple[PoolPair, ...], wanted: Callable[[str], bool], runs: bool = True) -> Plan:
-        """``wanted``: whether the siblings of an item name share it; ``runs``: layers may run depth-first."""
+    def plan(
+        self,
+        pools: tuple[PoolPair, ...],
+        wanted: Callable[[str], bool],
+        runs: bool = True,
+        narrow: frozenset[int] = frozenset(),
+    ) -> Plan:
+        """``wanted``: whether the siblings of an item name share it; ``runs``: layers may run depth-first; ``narrow``:
+        image heights that half of the columns share, besides those that are decided."""
+        narrow |= self.narrow or frozenset()
         if pools not in self.graphs:
             graph = fuse_pools(self.fused, pools)
             graph.verify()
@@ -253,11 +288,11 @@ class _Planner:
             groups += [group] if joint else [(m,) for m in group]
         array = Array(self.device, self.overlay)
         array, placement, layout = _place(
-            array, physical, tuple(sorted(groups)), replace(self.moves, runs=runs and self.moves.runs)
+            array, physical, tuple(sorted(groups)), replace(self.moves, runs=runs and self.moves.runs), narrow
         )
         tilings = _tile(array, physical, packed, placement, self.searches)
         times = estimate(array, physical, placement, tilings, packed)
-        return Plan(pools, array, physical, packed, placement, layout, tuple(tilings), times)
+        return Plan(pools, array, physical, packed, placement, layout, tuple(tilings), times, self.divisions)
 
 
 def _plans(planner: _Planner, first: bool = False) -> Iterator[Plan]:
@@ -303,7 +338,9 @@ def _pack(physical: PhysicalGraph) -> dict[str, PackedConv]:
     }
 
 
-def _place(array: Array, physical: PhysicalGraph, groups: Groups, moves: Moves) -> tuple[Array, Placement, MemtileMap]:
+def _place(
+    array: Array, physical: PhysicalGraph, groups: Groups, moves: Moves, narrow: frozenset[int]
+) -> tuple[Array, Placement, MemtileMap]:
     """Give every tensor a home, then what memory is left to the weight rings.
 
     The opcode region grows with the number of items, which depends on the placement: repeat until it holds.
@@ -320,6 +357,7 @@ def _place(array: Array, physical: PhysicalGraph, groups: Groups, moves: Moves) 
             array.device.keys()["cmd.push_idle_cycles"] if moves.spread else None,
             moves.splits,
             array.rows if moves.runs else None,
+            narrow,
         )
         needed = opcode_bytes_estimate(len(placement.items), array.overlay.a_slot)
         if needed <= opcode:
@@ -330,22 +368,42 @@ def _place(array: Array, physical: PhysicalGraph, groups: Groups, moves: Moves) 
     return array, _offset(placement, layout.heap_base), layout
 
 
-def _schedule(
-    device: Device, overlay: Overlay | None, fused: LayerGraph, moves: Moves, given: Chooser | None = None
-) -> Plan:
+def _schedule(device: Device, fused: LayerGraph, decisions: Decisions, given: Chooser | None = None) -> Plan:
     """The best plan by estimate, over the divisions of core memory; the first failure if there is none."""
-    shared = _Shared(given=given)
+    overlay, moves = decisions.overlay, decisions.moves
+    shared = _Shared(given=given, blocks=moves.blocks, narrow=decisions.narrow)
     if not device.core_ideal:
-        return _best([_Planner(device, overlay or Overlay(), fused, moves, shared)])
+        planner = _Planner(device, overlay or Overlay(), fused, moves, shared)
+        return _narrowed(_best([planner]), planner)
+    switches: Sequence[tuple[Overlay, ...]] = ()
     if overlay is not None:
         options: Sequence[Overlay] = [overlay]
     elif not moves.divisions:
         options = IDEAL_OVERLAYS[:1]
     else:
         first = _first([_Planner(device, option, fused, moves, shared) for option in IDEAL_OVERLAYS])
-        options = best_divisions(partial(_tiled_cycles, first, shared), MOST_DIVISIONS)
-    plan = _best([_Planner(device, option, fused, moves, shared) for option in options])
+        if moves.switches:
+            switches = best_switches(partial(_switched_cycles, first, shared), MOST_SWITCHES)
+        # One division for the network is one choice of those that switch, if its weight ring is among theirs.
+        options = () if switches else best_divisions(partial(_tiled_cycles, first, shared), MOST_DIVISIONS)
+    planners = [_Planner(device, option, fused, moves, shared) for option in options]
+    planners += [_Planner(device, each[0], fused, moves, shared, each) for each in switches]
+    plan = _best(planners, 1 if switches else 2)
     return _refined(plan, shared) if moves.refine else plan
+
+
+def _narrowed(plan: Plan, planner: _Planner) -> Plan:
+    """The plan with small images on half of the columns, where commands bound them and it is faster so."""
+    asked = planner.moves.narrow and planner.moves.splits and planner.narrow is None
+    heights = narrow_heights(*plan.stages) if asked else frozenset()
+    if not heights:
+        return plan
+    joint = {item_name(item, plan.physical) for item in plan.placement.items}
+    try:
+        other = planner.plan(plan.pools, lambda name: name in joint, bool(plan.placement.runs), heights)
+    except InfeasibleError:
+        return plan
+    return min(plan, other, key=lambda p: sum(max(cost) for cost in costs(*p.stages)))
 
 
 def _first(planners: Sequence[_Planner]) -> Plan:
@@ -362,7 +420,9 @@ def _first(planners: Sequence[_Planner]) -> Plan:
 
 def _refined(plan: Plan, shared: _Shared) -> Plan:
     """The plan with other tilings of nearly equal cycles where the recurrence finds them faster."""
-    searches = Searches(shared.grids)
+    # Of many divisions those that some item uses: the others were not best for any.
+    used = tuple(dict.fromkeys(t.division for t in plan.tilings if t.division))
+    searches = Searches(shared.grids, divisions=used, blocks=shared.blocks)
     others = partial(searches.others, plan.array, physical=plan.physical, packed=plan.packed)
     tilings, times = refine(plan.array, plan.physical, plan.placement, plan.tilings, plan.packed, others)
     needed = superkernel_bytes(plan.array.device, plan.placement, plan.physical, used_variants(tilings))
@@ -372,10 +432,11 @@ def _refined(plan: Plan, shared: _Shared) -> Plan:
 
 
 MOST_DIVISIONS = 4  # that get a placement and an estimate
+MOST_SWITCHES = 2  # weight rings with which items may switch divisions, likewise
 
 
-def _best(planners: Sequence[_Planner]) -> Plan:
-    """The best plan by estimate; the first failure if there is none."""
+def _best(planners: Sequence[_Planner], all_of: int = 2) -> Plan:
+    """The best plan by estimate; the first failure if there is none. ``all_of``: planners that make all plans."""
     if len(planners) == 1:
         return min(_plans(planners[0]), key=lambda p: p.cycles)
     found: list[tuple[float, int]] = []
@@ -389,14 +450,24 @@ def _best(planners: Sequence[_Planner]) -> Plan:
         assert failure is not None
         raise failure
     # Only the best divisions by their first plan are worth all plans.
-    plans = [plan for _, k in sorted(found)[:2] for plan in _plans(planners[k])]
+    plans = [plan for _, k in sorted(found)[:all_of] for plan in _plans(planners[k])]
     return min(plans, key=lambda p: p.cycles)
 
 
 def _tiled_cycles(plan: Plan, shared: _Shared, overlay: Overlay) -> float:
     """Sum of the estimates of the best tilings of a plan's items under another division; infinite if one has none."""
     array = replace(plan.array, overlay=overlay)
-    searches = Searches(shared.grids)
+    searches = Searches(shared.grids, blocks=shared.blocks)
+    try:
+        return sum(searches.cycles(array, item, plan.physical, plan.packed) for item in plan.placement.items)
+    except InfeasibleError:
+        return inf
+
+
+def _switched_cycles(plan: Plan, shared: _Shared, divisions: tuple[Overlay, ...]) -> float:
+    """The same where each item has the best of some divisions."""
+    array = replace(plan.array, overlay=divisions[0])
+    searches = Searches(shared.grids, divisions=divisions, blocks=shared.blocks)
     try:
         return sum(searches.cycles(array, item, plan.physical, plan.packed) for item in plan.placement.items)
     except InfeasibleError:

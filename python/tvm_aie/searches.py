@@ -11,9 +11,10 @@ from tvm_aie.emit.weights import PackedConv, item_weights
 from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.schedule.cover import VARIANTS, Blocks, Mask
+from tvm_aie.schedule.division import choose_of, least_of
 from tvm_aie.schedule.geometry import DEFAULT_OVERLAY, Geometry, Overlay
 from tvm_aie.schedule.grid import Grid, choose, grids, least, shortlist
-from tvm_aie.schedule.terms import terms_from_keys
+from tvm_aie.schedule.terms import KernelTerms, terms_from_keys
 from tvm_aie.schedule.tiling import Counter, Tiling, search
 
 JOIN = " + "
@@ -76,6 +77,7 @@ def base_overlay(overlay: Overlay) -> Overlay:
 
 
 MOST_TRIED = 5  # tilings of an item
+NEARLY = 1.15  # times the best
 
 
 Key = tuple[str, Geometry, tuple[int, ...], bool, frozenset[str]]
@@ -87,6 +89,8 @@ class Searches:
 
     grids: dict[Key, tuple[Grid, ...] | None]
     given: Chooser | None = None
+    divisions: tuple[Overlay, ...] = ()  # if any: items may switch between them, the first is for items without a grid
+    blocks: bool = True  # see ``KernelTerms.single_blocks``
     tilings: dict[Key, Tiling] = field(default_factory=dict)
     best: dict[Key, float] = field(default_factory=dict)
 
@@ -104,8 +108,11 @@ class Searches:
             work = workload(array, item, physical, packed)
             found = self.given(work) if self.given else None
             if found is None and (grids := self._grids(key, array, work, variants)):
-                found = choose(grids, array.overlay)
-            self.tilings[key] = found or _searched(array, work, variants)
+                found = choose_of(grids, self.divisions) if self.divisions else choose(grids, array.overlay)
+            found = found or _searched(array, work, variants, self.blocks)
+            if self.divisions and found.division is None:
+                found = replace(found, division=work.overlay)
+            self.tilings[key] = found
         return self.tilings[key]
 
     def cycles(self, array: Array, item: WorkItem, physical: PhysicalGraph, packed: dict[str, PackedConv]) -> float:
@@ -114,7 +121,11 @@ class Searches:
         if key not in self.best:
             work = workload(array, item, physical, packed)
             grids = self._grids(key, array, work, VARIANTS)
-            self.best[key] = least(grids, array.overlay) if grids else _searched(array, work, VARIANTS).cycles
+            if grids and self.divisions:
+                self.best[key] = least_of(grids, self.divisions)[0]
+            else:
+                found = least(grids, array.overlay) if grids else None
+                self.best[key] = found or _searched(array, work, VARIANTS, self.blocks).cycles
         return self.best[key]
 
     def others(
@@ -123,7 +134,10 @@ class Searches:
         """Other tilings of an item than the best, of nearly equal cycles."""
         work = workload(array, item, physical, packed)
         grids = self._grids(_key(item, physical, VARIANTS), array, work, VARIANTS)
-        return shortlist(grids, array.overlay, MOST_TRIED)[1:] if grids else []
+        if not grids:
+            return []
+        found = shortlist(grids, self.divisions or (array.overlay,), MOST_TRIED, NEARLY)[1:]
+        return [replace(t, division=ov if self.divisions else None) for t, ov in found]
 
     def _grids(self, key: Key, array: Array, work: Workload, variants: frozenset[str]) -> tuple[Grid, ...] | None:
         """None where the search walks its candidates one by one."""
@@ -131,7 +145,7 @@ class Searches:
             return None
         if key not in self.grids:
             shape = work.geometry, work.live, work.rows, work.n_rows
-            terms = terms_from_keys(array.device.keys())
+            terms = _terms(array, self.blocks)
             self.grids[key] = grids(*shape, terms, work.in_place, work.blocks, variants)
         return self.grids[key]
 
@@ -141,6 +155,11 @@ def _key(item: WorkItem, physical: PhysicalGraph, variants: frozenset[str]) -> K
     return item_name(item, physical), item.geometry, rows, item.in_place, variants
 
 
-def _searched(array: Array, work: Workload, variants: frozenset[str]) -> Tiling:
-    shape = work.geometry, work.live, work.rows, work.n_rows, array.overlay, terms_from_keys(array.device.keys())
+def _terms(array: Array, blocks: bool) -> KernelTerms:
+    terms = terms_from_keys(array.device.keys())
+    return terms if blocks else replace(terms, single_blocks=False)
+
+
+def _searched(array: Array, work: Workload, variants: frozenset[str], blocks: bool) -> Tiling:
+    shape = work.geometry, work.live, work.rows, work.n_rows, array.overlay, _terms(array, blocks)
     return search(*shape, work.in_place, work.blocks, variants, work.counter)

@@ -74,7 +74,7 @@ CoreConfig Config() {
 // The core's DMA: slot by slot, as soon as the locks allow.
 class Core {
  public:
-  Core(const CoreConfig& config, const Traffic& traffic, bool functional)
+  Core(CoreConfig config, const Traffic& traffic, bool functional)
       : c_(config), traffic_(traffic), functional_(functional), mem_(new uint8_t[config.mem_bytes]) {
     std::memset(mem_.get(), 0x5A, c_.mem_bytes);
     lock_[kAFree] = c_.a_slots;
@@ -152,7 +152,7 @@ class Core {
     return true;
   }
 
-  const CoreConfig& c_;
+  CoreConfig c_;
   const Traffic& traffic_;
   bool functional_;
   std::unique_ptr<uint8_t[]> mem_;
@@ -393,11 +393,8 @@ void CheckSlots(const CoreConfig& c, const Bytes& output, size_t slot, const Byt
 
 int8_t At(const Bytes& line, int px, int n) { return static_cast<int8_t>(line[static_cast<size_t>(px * 8 + n)]); }
 
-void TestNetwork() {
-  Network net = MakeNetwork();
-  CoreConfig& c = net.config;
-  Outcome out = Core(c, net.traffic, true).Run(10000);
-  CHECK(out.end == StepKind::kHalt, "ended with %d: %s", static_cast<int>(out.end), out.fault.c_str());
+void CheckOutputs(const Network& net, const Outcome& out) {
+  const CoreConfig& c = net.config;
   size_t message = static_cast<size_t>(kOutBlocks * kBand * kW * 8);
   for (size_t band = 0; band < 3; ++band) {
     Bytes expected(net.conv_expected.begin() + static_cast<long>(band * message),
@@ -426,6 +423,14 @@ void TestNetwork() {
   CheckSlots(c, out.output, 12, add, "add");
   CheckSlots(c, out.output, 13, average, "average pool");
   CHECK(out.output.size() == size_t{c.o_slot} * 14, "%zu bytes out", out.output.size());
+}
+
+void TestNetwork() {
+  Network net = MakeNetwork();
+  CoreConfig& c = net.config;
+  Outcome out = Core(c, net.traffic, true).Run(10000);
+  CHECK(out.end == StepKind::kHalt, "ended with %d: %s", static_cast<int>(out.end), out.fault.c_str());
+  CheckOutputs(net, out);
 
   int64_t macs = 0;
   for (const KernelCall& call : out.calls) macs += call.macs;
@@ -489,7 +494,7 @@ void TestDivide() {
     Outcome out = Core(divided.config, divided.traffic, functional).Run(10000);
     CHECK(out.end == StepKind::kHalt, "ended with %d: %s", static_cast<int>(out.end), out.fault.c_str());
     CHECK(out.opcodes == plain.opcodes + 2 && out.calls.size() == plain.calls.size(), "steps after DIVIDE");
-    CHECK(!functional || out.output == plain.output, "outputs after DIVIDE differ");
+    if (functional) CheckOutputs(net, out);
   }
   CoreConfig to = net.config;
   to.a_base = to.mem_bytes - 64;

@@ -6,6 +6,12 @@
 
 namespace tvm_aie {
 
+namespace {
+
+bool IsAFull(int lock) { return lock == kAFull || lock == kAFull1; }
+
+}  // namespace
+
 void Machine::BookPending(Core& core) {
   Item(core.kernel.item).stall_a += core.unbooked_a;
   core.unbooked_a = 0;
@@ -14,11 +20,11 @@ void Machine::BookPending(Core& core) {
 // The item of an opcode message is known only once the message has arrived: A stalls are booked later.
 void Machine::BookStall(int core, int lock, int64_t cycles) {
   Core& c = cores_[static_cast<size_t>(core)];
-  if (lock == kAFull) {
+  if (IsAFull(lock)) {
     c.unbooked_a += cycles;
   } else if (lock == kWFull) {
     Item(c.kernel.item).stall_w += cycles;
-  } else if (lock == kOFree) {
+  } else if (lock == kOFree || lock == kOFree1) {
     Item(c.kernel.item).stall_o += cycles;
   }
 }
@@ -60,7 +66,7 @@ void Machine::RunCore(int core, int64_t t) {
     if (t > options_.max_cycles) {
       Fault("cycle limit: ", AgentName(n_channels() + core), " passes cycle ", options_.max_cycles);
     }
-    const Step step = NextStep(c.kernel, *c.config, mem, options_.functional);
+    const Step step = NextStep(c.kernel, c.config, mem, options_.functional);
     // An opcode that takes several steps (a message header, then the rest) is charged once.
     const int64_t oc = step.opcodes * program_.device.opcode_cycles;
     switch (step.kind) {
@@ -91,7 +97,7 @@ void Machine::RunCore(int core, int64_t t) {
     c.lock = step.lock;
     c.value = step.value;
     c.state = step.kind == StepKind::kAcquire ? CoreState::kAcquire : CoreState::kRelease;
-    if (c.state == CoreState::kRelease || c.lock != kAFull) BookPending(c);
+    if (c.state == CoreState::kRelease || !IsAFull(c.lock)) BookPending(c);
     events_.Push(t + oc, kCoreRun, core);
     return;
   }
@@ -102,7 +108,7 @@ void Machine::CoreEvent(int core, int64_t t) {
   Core& c = cores_[static_cast<size_t>(core)];
   if (c.state == CoreState::kAcquire) {
     if (c.counts_w && c.lock == kWFull) {
-      const int64_t bytes = int64_t{c.value} * c.config->w_slot;
+      const int64_t bytes = int64_t{c.value} * c.config.w_slot;
       Item(c.kernel.item).bytes[kFlowW] += bytes;
       Item(c.kernel.item).bytes[kFlowLoadW] += bytes;
     }

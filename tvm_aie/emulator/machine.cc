@@ -150,7 +150,7 @@ void Machine::BuildCores() {
     Core c;
     c.tile = info.tile;
     c.lock_base = program_.tiles[static_cast<size_t>(info.tile)].lock_base;
-    c.config = &info.config;
+    c.config = info.config;
     for (const Flow& flow : program_.flows) {
       c.counts_w = c.counts_w || (flow.cls == kFlowW && flow.dsts[0].tile == info.tile);
     }

@@ -97,7 +97,7 @@ struct Core {
   int32_t tile = 0, lock_base = 0;
   CoreState state = CoreState::kRun;
   bool counts_w = false;     // first destination of its W flow: books the stream's bytes
-  const CoreConfig* config = nullptr;
+  CoreConfig config;         // its own: DIVIDE changes it
   SuperkernelState kernel;
   int32_t lock = 0, value = 0;
   int64_t unbooked_a = 0;    // A stalls whose item is not known yet

@@ -30,6 +30,10 @@ struct Call {
   KernelCall* result;
   FaultText* fault;
   const char* name;
+  Wide block = -1;  // CONV: of the last input chunk this output block alone; -1: all blocks
+
+  Wide blocks() const { return block < 0 ? Wide{state.header.n_ocb} : std::min<Wide>(state.header.n_ocb, 1); }
+  Wide first_block() const { return block < 0 ? 0 : block; }
 
 #ifdef TVM_AIE_ON_ARRAY
   template <typename... Values>
@@ -183,10 +187,14 @@ struct Tail {
 
 constexpr int kConvParams = 22, kTailParams = 8;
 
-bool HasPoolStage(const Call& c) { return c.n_params > kConvParams + kTailParams; }
+// One word more than the convolution has: the loop over its output blocks.
+bool HasBlockLoop(const Call& c) {
+  return c.n_params == kConvParams + 1 || c.n_params == kConvParams + kTailParams + 1;
+}
+bool HasPoolStage(const Call& c) { return c.n_params > kConvParams + kTailParams + 1; }
 
 bool ReadTail(const Call& c, Tail* t) {
-  if (c.n_params == kConvParams || HasPoolStage(c)) return true;
+  if (c.n_params <= kConvParams + 1 || HasPoolStage(c)) return true;
   const int32_t* p = c.params + kConvParams;
   const SuperkernelState::Header& h = c.state.header;
   *t = {p[0], static_cast<Wide>(h.res_blocks), p[2], p[3], Requant{0, p[4], p[5], p[6], p[7]}};
@@ -222,14 +230,14 @@ Wide OutputElement(const Call& c) { return (c.state.header.flags & kWideOutput) 
 // Partial sums between the chunks of input channels, and the output of `out_bytes` after the last one.
 bool CheckConvResults(const Call& c, const Window& w, Wide ck, Wide n_ck, Wide out_bytes) {
   if (kTrusted) return true;
-  Wide lines = static_cast<Wide>(c.state.header.n_ocb) * w.band;
-  Wide acc_bytes = lines * ((w.wo + 3) / 4) * 128;
-  if (n_ck > 1 && acc_bytes > static_cast<Wide>(c.config.acc_bytes)) {
-    return c.Fail("partial sums of %lld bytes exceed ACC of %u", static_cast<long long>(acc_bytes), c.config.acc_bytes);
+  const Wide block_bytes = w.band * ((w.wo + 3) / 4) * 128;
+  const Wide acc_bytes = c.blocks() * block_bytes, acc_base = c.config.acc_base + c.first_block() * block_bytes;
+  if (n_ck > 1 && c.state.header.n_ocb * block_bytes > static_cast<Wide>(c.config.acc_bytes)) {
+    return c.Fail("partial sums of %lld bytes exceed ACC of %u", static_cast<long long>(c.state.header.n_ocb * block_bytes), c.config.acc_bytes);
   }
-  if (ck > 0) c.Read(c.config.acc_base, acc_bytes);
+  if (ck > 0) c.Read(acc_base, acc_bytes);
   if (ck < n_ck - 1) {
-    c.Write(c.config.acc_base, acc_bytes);
+    c.Write(acc_base, acc_bytes);
     return true;
   }
   return CheckOutput(c, out_bytes);
@@ -289,8 +297,8 @@ ConvArgs MakeConvArgs(const Call& c, const Window& w, const Gamma& gamma, uint32
   ConvArgs a;
   a.a = c.mem + c.state.a_msg;
   SetWindow(w, &a);
-  a.n_ocb = static_cast<int>(c.state.header.n_ocb);
-  a.bias = c.mem + c.config.hdr_base + 64;
+  a.n_ocb = static_cast<int>(c.blocks());
+  a.bias = c.mem + c.config.hdr_base + 64 + c.first_block() * 32;
   a.row_ptr = Pointer(gamma.row_ptr);
   a.col = Pointer(gamma.col);
   a.a_bytes = static_cast<int>(w.elem);
@@ -306,7 +314,7 @@ ConvArgs MakeConvArgs(const Call& c, const Window& w, const Gamma& gamma, uint32
   a.w_ring = c.mem + c.config.w_base;
   a.w_ring_bytes = c.config.w_slots * c.config.w_slot;
   a.w_first = w_first;
-  a.acc = c.mem + c.config.acc_base;
+  a.acc = c.mem + c.config.acc_base + c.first_block() * w.band * ((w.wo + 3) / 4) * 128;
   a.out = c.mem + c.state.o_msg;
   return a;
 }
@@ -320,9 +328,9 @@ void ApplyBiasTail(const Call& c, const Tail& t, const Window& w) {
   a.x_shift = t.x_shift;
   a.requant = t.requant;
   AttachScratch(&a);
-  a.bias = c.mem + c.config.hdr_base + 64 + size_t{c.state.header.n_ocb} * 32;
+  a.bias = c.mem + c.config.hdr_base + 64 + size_t{c.state.header.n_ocb} * 32 + c.first_block() * 32;
   a.x = a.out = c.mem + c.state.o_msg;
-  for (uint32_t ocb = 0; ocb < c.state.header.n_ocb; ++ocb, a.bias += 32) {
+  for (Wide ocb = 0; ocb < c.blocks(); ++ocb, a.bias += 32) {
     BestKernels().add(a);
     a.x = a.out = a.out + w.wo * w.band * 8;
   }
@@ -353,21 +361,28 @@ Wide ConvInputBytes(const Window& w, const PoolStage& s) {
 }
 
 Wide ConvOutputBytes(const Call& c, const Window& w, const PoolStage& s) {
-  Wide n_ocb = c.state.header.n_ocb;
+  Wide n_ocb = c.blocks();
   return s.kind == PoolStage::kAfter ? n_ocb * s.band * s.wo * 8 : n_ocb * w.band * w.wo * 8 * OutputElement(c);
 }
 
 // Parameters, messages and bounds of a CONV call; false with a fault.
-bool CheckConv(const Call& c, Window* w, Tail* tail, PoolStage* stage, Requant* q, Wide* ck, Wide* n_ck,
+bool CheckConv(Call& c, Window* w, Tail* tail, PoolStage* stage, Requant* q, Wide* ck, Wide* n_ck,
                Gamma* gamma, uint32_t* w_first) {
   const int32_t* p = c.params;
-  if (c.n_params < kConvParams + kTailParams && !c.Params(kConvParams)) return false;
+  if (c.n_params < kConvParams + kTailParams && !HasBlockLoop(c) && !c.Params(kConvParams)) return false;
   if (!ReadWindow(c, kMaxConvTaps, kMaxConvStride, w) || !LoopIndex(c, "ck_lvl", p[15], ck)) return false;
   const uint32_t flags = c.state.header.flags;
   w->elem = (flags & kWideInput) != 0 ? 2 : 1;
   if (w->elem == 2 && !c.Range("sx of int16", w->sx, 1, kMaxConvStride / 2)) return false;
   if (!kTrusted && w->elem == 2 && c.state.header.n_pairs != 0) return c.Fail("int4 weights with int16 activations");
   *n_ck = p[16];
+  if (HasBlockLoop(c)) {
+    if (!c.Range("n_ck of single blocks", *n_ck, 2, kMaxDim) || !LoopIndex(c, "block_lvl", p[c.n_params - 1], &c.block) ||
+        !c.Range("output block", c.block, 0, std::max<Wide>(c.state.header.n_ocb, 1) - 1)) {
+      return false;
+    }
+    *ck = *n_ck - 1;
+  }
   *q = {p[17], p[18], p[19], p[20], p[21]};
   if (!c.Range("n_ck", *n_ck, 1, kMaxDim) || !c.Range("input chunk", *ck, 0, *n_ck - 1) ||
       !CheckRequant(c, *q, (flags & kWideOutput) != 0 ? 16 : 8) || !ReadTail(c, tail)) {
@@ -387,6 +402,9 @@ bool CheckConv(const Call& c, Window* w, Tail* tail, PoolStage* stage, Requant* 
     return c.Fail("reads pixel %lld of a line of %lld", static_cast<long long>(last_px),
                   static_cast<long long>(w->line_px));
   }
+  if (!kTrusted && c.block >= 0 && c.state.header.n_taps + c.state.header.n_pairs != 0) {
+    return c.Fail("single blocks of a message with lists");
+  }
   if (!ReadGamma(c, *w, tail->kind == Tail::kBias ? 2 : 1, gamma) ||
       !CheckInput(c, ConvInputBytes(*w, *stage) + TailBytes(*tail, *w)) || !CheckTiles(c, *w, w_first) ||
       !CheckStage(c, *stage, *w, *n_ck) || !CheckConvResults(c, *w, *ck, *n_ck, ConvOutputBytes(c, *w, *stage))) {
@@ -399,7 +417,23 @@ bool CheckConv(const Call& c, Window* w, Tail* tail, PoolStage* stage, Requant* 
   return true;
 }
 
-bool RunConv(const Call& c) {
+// Gamma and the tiles of the call's output block alone.
+void TakeBlock(const Call& c, const Window& w, SuperkernelState::Header* part, Gamma* gamma, uint32_t* w_first) {
+#ifdef TVM_AIE_ON_ARRAY
+  gamma->row_ptr += c.block;
+#else
+  const auto at = static_cast<size_t>(c.block);
+  const uint16_t begin = gamma->row_ptr[at], end = gamma->row_ptr[at + 1];
+  gamma->row_ptr = {0, static_cast<uint16_t>(end - begin)};
+  gamma->col.assign(gamma->col.begin() + begin, gamma->col.begin() + end);
+  part->n_ocb = 1;
+  part->nnz = end - begin;
+  const Wide ring = static_cast<Wide>(c.config.w_slots) * c.config.w_slot;
+  *w_first = static_cast<uint32_t>((*w_first + begin * w.kh * w.kw * 64) % ring);
+#endif
+}
+
+bool RunConv(Call c) {
   Window w;
   Tail tail;
   PoolStage stage;
@@ -414,8 +448,10 @@ bool RunConv(const Call& c) {
   if (!CheckConv(c, &w, &tail, &stage, &q, &ck, &n_ck, &gamma, &w_first)) return false;
   if (c.state.header.n_ocb == 0) return true;  // a row of cores may own nothing; then nothing bounds the loops
   bool last = ck == n_ck - 1;
-  CountConv(w, c.state.header, gamma, c.result);
-  if (last) CountTail(tail, w, c.state.header.n_ocb, c.result);
+  SuperkernelState::Header part = c.state.header;
+  if (c.block >= 0) TakeBlock(c, w, &part, &gamma, &w_first);
+  CountConv(w, part, gamma, c.result);
+  if (last) CountTail(tail, w, c.blocks(), c.result);
   if (stage.kind == PoolStage::kBefore) CountStage(stage, w.n_cblk, c.result);
   if (stage.kind == PoolStage::kAfter && last) CountStage(stage, c.state.header.n_ocb, c.result);
   if (!c.functional) return true;

@@ -29,17 +29,20 @@ enum Phase : int {
   kEndOfO,         // the last O slots of the ring are held: junk, release them
   kAgainA,         // the ring position is 0: acquire the A message
   kAgainO,
+  kDivideA,        // the O ring is empty: acquire all of the A ring
+  kDivided,        // both rings are empty: take the new division, hand its A slots out
+  kDividedO,
   kHalted,
   kFaulted,
 };
 
 enum Opcode : int {
-  kEnd = 0, kLoop, kNext, kAcqA, kRelA, kAcqW, kRelW, kAcqO, kRelO, kKernelOp, kHaltOp, kSkipO,
+  kEnd = 0, kLoop, kNext, kAcqA, kRelA, kAcqW, kRelW, kAcqO, kRelO, kKernelOp, kHaltOp, kSkipO, kDivide,
 };
 
 class Machine {
  public:
-  Machine(SuperkernelState& state, const CoreConfig& config, uint8_t* mem, bool functional)
+  Machine(SuperkernelState& state, CoreConfig& config, uint8_t* mem, bool functional)
       : s_(state), c_(config), mem_(mem), functional_(functional) {}
 
   // Phases that need no caller run on within one step.
@@ -82,6 +85,13 @@ class Machine {
         s_.phase = kAgainO;
         return Lock(StepKind::kRelease, kOFull, n, 0);
       }
+      case kDivideA:
+        s_.phase = kDivided;
+        return Lock(StepKind::kAcquire, kAFree, c_.a_slots, 0);
+      case kDivided: return Divided();
+      case kDividedO:
+        s_.phase = kExecute;
+        return Lock(StepKind::kRelease, kOFree, c_.o_slots, 0);
       case kAgainA:
         s_.phase = kExecute;
         return AcquireA(s_.pending, 0);
@@ -94,15 +104,20 @@ class Machine {
     }
   }
 
-  static Step Lock(StepKind kind, int lock, Wide value, int opcodes) {
+  // The lock of the bank in use.
+  int Banked(int lock) const {
+    static constexpr int kOther[] = {kAFree1, kAFull1, kWFree, kWFull, kOFree1, kOFull1};
+    return s_.bank == 0 ? lock : kOther[lock];
+  }
+  Step Lock(StepKind kind, int lock, Wide value, int opcodes) const {
     Step step;
     step.kind = kind;
-    step.lock = lock;
+    step.lock = Banked(lock);
     step.value = static_cast<int>(value);
     step.opcodes = opcodes;
     return step;
   }
-  static Step Control(StepKind kind, int opcodes) { return Lock(kind, 0, 0, opcodes); }
+  Step Control(StepKind kind, int opcodes) const { return Lock(kind, 0, 0, opcodes); }
 
   Step Fault(const FaultText& text) {
     s_.phase = kFaulted;
@@ -118,26 +133,27 @@ class Machine {
   bool Region(UWide base, UWide bytes) const { return base + bytes <= c_.mem_bytes; }
 
   Step CheckConfig(bool* done) {
-    if (kTrusted) {
-      s_.phase = kFetch;
-      return Continue(done);
-    }
+    if (const char* problem = ConfigProblem(); problem != nullptr) return Fault(FaultText("config: ") + problem);
+    s_.phase = kFetch;
+    return Continue(done);
+  }
+
+  // What is wrong with the memory map; null: nothing.
+  const char* ConfigProblem() const {
+    if (kTrusted) return nullptr;
     auto ring = [&](uint32_t base, uint32_t slot, uint32_t slots, uint32_t unit) {
       constexpr uint32_t kMax = 1u << 24;
       return slot >= unit && slots >= 1 && slot < kMax && slots < kMax && slot % unit == 0 &&
              Region(base, UWide{slot} * slots);
     };
-    if (!ring(c_.a_base, c_.a_slot, c_.a_slots, 4) || c_.a_slot < kOpHeaderWords * 4) {
-      return Fault("config: bad A ring");
-    }
-    if (!ring(c_.w_base, c_.w_slot, c_.w_slots, 64)) return Fault("config: bad W ring (slots are multiples of 64 B)");
-    if (!ring(c_.o_base, c_.o_slot, c_.o_slots, 4)) return Fault("config: bad O ring");
+    if (!ring(c_.a_base, c_.a_slot, c_.a_slots, 4) || c_.a_slot < kOpHeaderWords * 4) return "bad A ring";
+    if (!ring(c_.w_base, c_.w_slot, c_.w_slots, 64)) return "bad W ring (slots are multiples of 64 B)";
+    if (!ring(c_.o_base, c_.o_slot, c_.o_slots, 4)) return "bad O ring";
     if (!Region(c_.acc_base, c_.acc_bytes) || !Region(c_.ops_base, c_.ops_bytes) ||
         !Region(c_.hdr_base, c_.hdr_bytes)) {
-      return Fault("config: ACC, OPS or HDR lies outside core memory");
+      return "ACC, OPS or HDR lies outside core memory";
     }
-    s_.phase = kFetch;
-    return Continue(done);
+    return nullptr;
   }
 
   int32_t Word(UWide address) const {
@@ -186,10 +202,10 @@ class Machine {
   int32_t Op(uint32_t i) const { return Word(UWide{c_.ops_base} + UWide{i} * 4); }
 
   Step Execute() {
-    static constexpr uint32_t kWords[] = {1, 2, 1, 2, 2, 1, 1, 1, 1, 3, 1, 2};
+    static constexpr uint32_t kWords[] = {1, 2, 1, 2, 2, 1, 1, 1, 1, 3, 1, 2, 9};
     if (!kTrusted && s_.pc >= s_.n_words) return Fault("opcode message ends without END");
     int32_t op = Op(s_.pc);
-    if (!kTrusted && (op < 0 || op > kSkipO)) {
+    if (!kTrusted && (op < 0 || op > kDivide)) {
       return Fault("unknown opcode " + ToText(op) + " at word " + ToText(s_.pc));
     }
     if (!kTrusted && s_.n_words - s_.pc < kWords[op]) return Fault("opcode " + ToText(op) + " is cut off");
@@ -214,11 +230,14 @@ class Machine {
       case kAcqO: return AcquireO();
       case kRelO: return ReleaseO();
       case kKernelOp: return Kernel(at);
-      default: return SkipO();
+      case kSkipO: return SkipO();
+      default: return Divide();
     }
   }
 
   Step BeginLoop(int32_t count) {
+    // 0: once per output block of the weight message, or once where it has none.
+    if (count == 0 && s_.header.valid) count = s_.header.n_ocb == 0 ? 1 : static_cast<int32_t>(s_.header.n_ocb);
     if (!kTrusted && count < 1) return Fault("LOOP: count " + ToText(count));
     if (!kTrusted && s_.depth >= static_cast<int>(s_.loops.size())) return Fault("LOOP: nested deeper than 4");
     s_.loops[static_cast<size_t>(s_.depth++)] = {s_.pc, count, 0};
@@ -362,6 +381,34 @@ class Machine {
     return Lock(StepKind::kAcquire, kOFree, s_.pending, 1);
   }
 
+  // Between items: both rings must have drained before their memory becomes something else. Their descriptors are of
+  // the command stream and end with the item; those of the new rings wait for the other bank's locks.
+  Step Divide() {
+    if (s_.a_held != 0 || s_.o_held != 0 || s_.w_held != 0) return Fault("DIVIDE: a message is held");
+    s_.phase = kDivideA;
+    return Lock(StepKind::kAcquire, kOFree, c_.o_slots, 1);
+  }
+
+  Step Divided() {
+    uint32_t at = s_.pc - 8;
+    CoreConfig next = c_;
+    next.a_base = static_cast<uint32_t>(Op(at));
+    next.a_slot = static_cast<uint32_t>(Op(at + 1));
+    next.a_slots = static_cast<uint32_t>(Op(at + 2));
+    next.o_base = static_cast<uint32_t>(Op(at + 3));
+    next.o_slot = static_cast<uint32_t>(Op(at + 4));
+    next.o_slots = static_cast<uint32_t>(Op(at + 5));
+    next.acc_base = static_cast<uint32_t>(Op(at + 6));
+    next.acc_bytes = static_cast<uint32_t>(Op(at + 7));
+    c_ = next;
+    if (const char* problem = ConfigProblem(); problem != nullptr) return Fault(FaultText("DIVIDE: ") + problem);
+    if (!kTrusted && (c_.a_slots > kMaxSlots || c_.o_slots > kMaxSlots)) return Fault("DIVIDE: more slots than a lock counts");
+    s_.bank = 1 - s_.bank;
+    s_.a_pos = s_.o_pos = 0;
+    s_.phase = kDividedO;
+    return Lock(StepKind::kRelease, kAFree, c_.a_slots, 0);
+  }
+
   Step Kernel(uint32_t at) {
     int32_t id = Op(at + 1), n = Op(at + 2);
     if (!kTrusted && (n < 0 || n > kernels::kMaxParams || static_cast<uint32_t>(n) > s_.n_words - s_.pc)) {
@@ -381,14 +428,14 @@ class Machine {
   }
 
   SuperkernelState& s_;
-  const CoreConfig& c_;
+  CoreConfig& c_;
   uint8_t* mem_;
   bool functional_;
 };
 
 }  // namespace
 
-Step NextStep(SuperkernelState& state, const CoreConfig& config, uint8_t* mem, bool functional) {
+Step NextStep(SuperkernelState& state, CoreConfig& config, uint8_t* mem, bool functional) {
   return Machine(state, config, mem, functional).Run();
 }
 

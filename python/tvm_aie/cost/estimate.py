@@ -87,7 +87,7 @@ def estimate(
     packed: Mapping[str, PackedConv],
 ) -> Estimate:
     """Estimated time of a placed and tiled network."""
-    rates, costs = rates_of(array), costs_of(array)
+    costs = costs_of(array)
     loads: list[ItemLoad] = []
     cache: dict[object, ItemLoad] = {}
     for item, tiling in zip(placement.items, tilings, strict=True):
@@ -95,7 +95,7 @@ def estimate(
         key = (item.members, item.out_rows, id(tiling))
         if key not in cache:
             control = message_commands(array, physical, item, tiling, costs)
-            cache[key] = item_load(array, rates, item, layer, tiling, item_weights(item, physical, packed), control)
+            cache[key] = item_load(array, item, layer, tiling, item_weights(item, physical, packed), control)
         loads.append(cache[key])
     words = opcode_words(array, physical, placement, tilings)
     run = Recurrence(array, physical, placement, words)
@@ -346,11 +346,18 @@ class Recurrence:
                 ready = np.maximum(ready, self.load_ends[(i, k)])
         slots = self._prologue_slots(load)
         col.a_free = np.maximum(ready, col.a_free) + slots * self.rates.a_slot
+        self._divide(load)
         self.core = np.maximum(self.core, col.a_free[:, None])
         self.begun = float(ready.min())
         if self.command > float(col.a_free.min()):
             col.a_free = np.maximum(col.a_free, self.command)
         return moved
+
+    def _divide(self, load: ItemLoad) -> None:
+        """The item's own rings begin behind its opcode message, empty."""
+        if load.divided is not None:
+            self.array, self.rates = load.divided
+            self.col.a_pos, self.o_pos = np.zeros_like(self.col.a_pos), np.zeros_like(self.o_pos)
 
     def _prologue_slots(self, load: ItemLoad) -> npt.NDArray[np.int64]:
         """A slots of the opcode messages: whole slots and, if aligned, up to a multiple of the item's messages."""

@@ -90,7 +90,10 @@ def rates_of(array: Array) -> Rates:
 
 @dataclass(frozen=True)
 class Step:
-    """One kernel call with the lock operations around it; ``band`` and ``weights``: loop value, message index."""
+    """One kernel call with the lock operations around it; ``band`` and ``weights``: loop value, message index.
+
+    ``block``: of the weight message the output block that is computed; -1: all.
+    """
 
     band: int
     weights: int
@@ -101,6 +104,7 @@ class Step:
     releases_w: bool
     releases_o: bool
     opcodes: int
+    block: int = -1
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,8 @@ class ItemLoad:
     ``w_bytes`` (rows, messages); ``a_slots``: of each activation message,
     ``a_counts``: messages per column. ``o_slots``: of the largest output message, ``o_sizes`` (messages, columns,
     rows): slots of each. ``aligned``: ring positions are multiples of a message. ``control``: cycles of the commands
-    for its messages, on busy and on idle channels.
+    for its messages, on busy and on idle channels. ``divided``: with the item's own division of core memory, to which
+    slots refer.
     """
 
     steps: tuple[Step, ...]
@@ -124,6 +129,7 @@ class ItemLoad:
     o_sizes: Ints
     aligned: bool
     control: tuple[float, float]
+    divided: tuple[Array, Rates] | None = None
 
 
 @dataclass(frozen=True)
@@ -158,8 +164,11 @@ def ring_plan(position: int, sizes: tuple[int, ...], slots: int) -> RingPlan:
     return RingPlan(tuple(filler), tuple(needs), position)
 
 
-def walk(words: Sequence[int]) -> list[Step]:
-    """The kernel calls of an opcode stream in order; a weight message that no kernel reads is a step of its own."""
+def walk(words: Sequence[int], blocks: Sequence[int] = ()) -> list[Step]:
+    """The kernel calls of an opcode stream in order; a weight message that no kernel reads is a step of its own.
+
+    ``blocks``: output blocks of each weight message (of the row of cores with most), for loops over them.
+    """
     steps: list[Step] = []
     loops: list[list[int]] = []  # [pc of the body, count, index]
     pc, n_ops, weights = 0, 0, -1
@@ -176,9 +185,9 @@ def walk(words: Sequence[int]) -> list[Step]:
             after.clear()
             open_step, n_ops = None, 0
 
-    def opened(band: int) -> Step:
+    def opened(band: int, block: int = -1) -> Step:
         a, w, o = got.values()
-        return Step(band, weights, a, w, o, False, False, False, 0)
+        return Step(band, weights, a, w, o, False, False, False, 0, block)
 
     while True:
         op = words[pc]
@@ -186,7 +195,7 @@ def walk(words: Sequence[int]) -> list[Step]:
         if op == opcodes.END:
             break
         if op == opcodes.LOOP:
-            loops.append([pc + 2, words[pc + 1], 0])
+            loops.append([pc + 2, words[pc + 1] or max(1, blocks[weights]), 0])
             pc += 2
         elif op == opcodes.NEXT:
             loops[-1][2] += 1
@@ -213,7 +222,9 @@ def walk(words: Sequence[int]) -> list[Step]:
             close()
             params = words[pc + 3 : pc + 3 + words[pc + 2]]
             level = params[14] if len(params) > 14 else -1
-            open_step = opened(loops[level][2] if level >= 0 else 0)
+            single = words[pc + 1] == KernelId.CONV and len(params) in opcodes.BLOCK_PARAMS
+            block = loops[params[-1]][2] if single else -1
+            open_step = opened(loops[level][2] if level >= 0 else 0, block)
             got = dict.fromkeys(got, False)
             pc += 3 + words[pc + 2]
         else:  # SKIP_O
@@ -273,7 +284,6 @@ def events(words: Sequence[int]) -> list[Event]:
 
 def item_load(
     array: Array,
-    rates: Rates,
     item: WorkItem,
     layer: ArrayLayer,
     tiling: Tiling,
@@ -281,17 +291,19 @@ def item_load(
     control: tuple[float, float] = (0.0, 0.0),
 ) -> ItemLoad:
     """The load of one item; ``packed``: Gamma and biases of a convolution; ``control``: see ``ItemLoad``."""
-    columns = range(array.cols)
+    array = array.divided(tiling.division)
+    rates, columns = rates_of(array), range(array.cols)
     words = [opcodes.item_opcodes(item, layer, tiling, c) for c in columns]
+    load = weight_messages(item.geometry, tiling, packed)
     kinds: dict[tuple[object, ...], list[Step]] = {}
     walks = []
     for c in columns:
         key = (tiling.bands[c][1], item.out_rows[c][1] > item.out_rows[c][0])
         if key not in kinds:
-            kinds[key] = walk(words[c])
+            kinds[key] = walk(words[c], load.blocks.max(axis=0).tolist())
         walks.append(kinds[key])
     steps, index = _aligned(walks)
-    load = weight_messages(item.geometry, tiling, packed)
+    calls = _block_calls(item.geometry, tiling, packed) if tiling.per_block else load
     sizes = load.bytes(array.overlay.w_slot, len(packed.bias) if packed is not None else 1)
     blocks = load.blocks
     shape = (len(steps), array.cols, array.rows)
@@ -306,10 +318,13 @@ def item_load(
         at = [walks[c][k] for k in index[c][mine]]
         w = np.array([s.weights for s in at], np.int64)
         bands = np.array([s.band for s in at], np.int64)
-        kernel[mine, c] = kernel_cycles(array, item, tiling, c, bands, load.at(w))
+        blocks_at = np.array([max(s.block, 0) for s in at], np.int64)
+        called = w * tiling.nob + blocks_at if tiling.per_block else w
+        kernel[mine, c] = kernel_cycles(array, item, tiling, c, bands, calls.at(called))
         kernel[mine, c] += np.array([s.opcodes for s in at])[:, None] * rates.opcode
-        o_slots[mine, c] = sizes_o[blocks[:, w].T]
+        o_slots[mine, c] = sizes_o[np.where(blocks_at[:, None] < blocks[:, w].T, blocks[:, w].T, 0)]
         a_move[mine, c] = tiling.a_slots * rates.a_slot + (pieces[c] - 1) * rates.piece
+    head = opcodes.HEADER_WORDS + (opcodes.DIVIDE_WORDS if tiling.division else 0)
     heights = [b - a for a, b in item.out_rows]
     sends = np.array([s.releases_o for s in steps], np.bool_)
     return ItemLoad(
@@ -317,13 +332,14 @@ def item_load(
         kernel,
         a_move,
         sizes,
-        tuple(opcodes.HEADER_WORDS + len(w) for w in words),
+        tuple(head + len(w) for w in words),
         tiling.a_slots,
         tuple(sum(1 for s in walks[c] if s.acquires_a) if heights[c] > 0 else 0 for c in columns),
         tiling.o_slots,
         o_slots[sends],
         tiling.aligned,
         control,
+        (array, rates) if tiling.division else None,
     )
 
 
@@ -404,6 +420,31 @@ def weight_messages(geo: Geometry, tiling: Tiling, packed: PackedConv | None) ->
         found.append(row)
     parts = np.array(found, np.int64)  # (rows, messages, fields)
     if tiling.a_resident and tiling.n_ck > 1:  # messages hold fewer blocks than the activations: no row is full
+        parts[:, :, 2] = 0
+    return Messages((geo.kh, geo.kw), *(parts[:, :, k] for k in range(6)))
+
+
+def _block_calls(geo: Geometry, tiling: Tiling, packed: PackedConv | None) -> Messages:
+    """What calls compute, ``nob`` columns per weight message: of the last input chunk one block each, else all."""
+    assert packed is not None
+    cover = tiling.cover or walk_cover(packed.live, geo.kh, geo.kw)
+    steps = tiling.n_x * max(n for _, n in tiling.bands)
+    cols = [min(k * tiling.ckb, cover.blocks.shape[1]) for k in range(tiling.n_ck + 1)]
+    found = []
+    for first, last in tiling.block_rows:
+        row = []
+        for p in range(tiling.n_pass):
+            begin, end = (min(first + k * tiling.nob, last) for k in (p, p + 1))
+            chunks = []
+            for lo, hi in pairwise(cols[:-1]):
+                chunks += [_message(cover, begin, end, lo, hi)] * tiling.nob
+            for k in range(tiling.nob):
+                one = min(begin + k, end), min(begin + k + 1, end)
+                chunks.append(_message(cover, *one, *cols[-2:]))
+            row += chunks * steps
+        found.append(row)
+    parts = np.array(found, np.int64)
+    if tiling.a_resident:  # as in ``weight_messages``
         parts[:, :, 2] = 0
     return Messages((geo.kh, geo.kw), *(parts[:, :, k] for k in range(6)))
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from tvm_aie.cost.commands import costs_of, message_commands
 from tvm_aie.cost.estimate import Estimate, Recurrence, opcode_words
-from tvm_aie.cost.item_load import ItemLoad, item_load, rates_of
+from tvm_aie.cost.item_load import ItemLoad, item_load
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.weights import PackedConv, item_weights
 from tvm_aie.memory.placement import Placement, WorkItem
@@ -44,12 +44,12 @@ def refine(
     most_steps: int = MOST_STEPS,
 ) -> tuple[tuple[Tiling, ...], Estimate]:
     """Tilings and their estimate; ``shortlist``: of an item, other tilings than the one that it has."""
-    rates, costs = rates_of(array), costs_of(array)
+    costs = costs_of(array)
 
     def load(item: WorkItem, tiling: Tiling) -> ItemLoad:
         control = message_commands(array, physical, item, tiling, costs)
         weights = item_weights(item, physical, packed)
-        return item_load(array, rates, item, physical.layers[item.layer], tiling, weights, control)
+        return item_load(array, item, physical.layers[item.layer], tiling, weights, control)
 
     options = _options(placement.items, tilings, shortlist, most_steps)
     run = Recurrence(array, physical, placement, opcode_words(array, physical, placement, tilings))

@@ -17,6 +17,7 @@ import numpy as np
 
 from tvm_aie.device import Device
 from tvm_aie.errors import InfeasibleError
+from tvm_aie.memory.partition import NARROW, split_rows
 from tvm_aie.pipeline import Decisions, Moves, Prepared, prepare
 from tvm_aie.plan.graph import (
     Add,
@@ -140,11 +141,13 @@ def _height_in(geo: Geometry, rows: int) -> int:
     """Input rows of an image whose output has ``rows`` rows, all taps of its last row inside if possible."""
     if geo.kernel == KernelId.UPSAMPLE:
         return rows // geo.kh
+    if geo.row_step > 1:  # no padding: that would make it another layer
+        return (rows - 1) * geo.row_step + 1
     if rows == geo.h_out:
-        return (geo.h_in - 1) * geo.row_step + 1
+        return geo.h_in
     if geo.pool is not None:  # the image as low as the window at its last row allows
         return geo.rows_in(0, rows)[1]
-    return (max((rows - 1) * geo.sy + (geo.kh - 1) * geo.dy + 1 - geo.pad_top, 1) - 1) * geo.row_step + 1
+    return max((rows - 1) * geo.sy + (geo.kh - 1) * geo.dy + 1 - geo.pad_top, 1)
 
 
 def _layer(work: Workload, name: str, source: str, second: str, height: int) -> Layer:
@@ -222,8 +225,12 @@ class _Key:
 @lru_cache(maxsize=64)
 def _prepared(key: _Key) -> Prepared:
     """The graph of a workload, ready for a tiling. All repetitions share one weight: its messages are made once."""
-    decisions = Decisions(key.work.overlay, moves=ALONE)
-    prepared = prepare(bench_graph(key.work, key.span.repeats), key.device, decisions, chooser(key.work, key.tiling))
+    graph = bench_graph(key.work, key.span.repeats)
+    narrow = split_rows(sum(key.work.rows), key.device.cols, 1, NARROW)
+    half = key.work.rows == tuple(b - a for a, b in narrow) and min(key.work.rows) == 0
+    heights = frozenset(t.height for t in graph.tensors.values()) if half else frozenset()
+    decisions = Decisions(key.work.overlay, moves=ALONE, narrow=heights)
+    prepared = prepare(graph, key.device, decisions, chooser(key.work, key.tiling))
     packed = prepared.plan.packed
     first = packed.get("layer0")
     if first is None:

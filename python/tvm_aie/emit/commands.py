@@ -381,21 +381,21 @@ def column_chains(
     activations, as no item starts before another column, the gate, has its own.
     """
     gates: dict[int, Position] = {}  # item -> start of the task that brings its first activations
-    last: Position | None = None
+    pushed: Position | None = None  # start of the chain before
     for work in join(inputs, how):
         for item in range(work.start[0] + (work.start[1] > 0), work.end[0] + (work.end[1] > 0)):
             gates.setdefault(item, work.start)
-        previous, last = last, work.start
-        if ahead and previous and sum(how.body[max(previous[0], 0) : work.start[0]]) < AHEAD_BELOW:
-            work = replace(work, key=(previous[0], previous[1] - EPSILON))
+        earlier, pushed = pushed, work.start
+        if ahead and earlier and sum(how.body[max(earlier[0], 0) : work.start[0]]) < AHEAD_BELOW:
+            work = replace(work, key=(earlier[0], earlier[1] - EPSILON))
         yield work
     for r, tasks in enumerate(outputs):
         first = longest * (r + 1) // len(outputs)  # staggered: not all chains of a pool end together
         ends = -1  # item with which the task before ends
         for work in join(tasks, Joining(how.body, longest, first, junk[r])):
-            before, ends = min(work.start[0] - 1, max(ends, 0)), work.end[0] - (work.end[1] <= 0)
-            if before in gates:
-                item, place = gates[before]
-                key = (item, place + (-EPSILON if how.body[before] < AHEAD_BELOW else EPSILON))
+            free, ends = min(work.start[0] - 1, max(ends, 0)), work.end[0] - (work.end[1] <= 0)
+            if free in gates:
+                item, place = gates[free]
+                key = (item, place + (-EPSILON if how.body[free] < AHEAD_BELOW else EPSILON))
                 work = replace(work, key=min(key, work.start))
             yield work

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from tvm_aie.emit import opcodes, weights
 from tvm_aie.emit.arrange import CHAINS, arrange
 from tvm_aie.emit.commands import Channel, CommandBuilder, Position, Work
+from tvm_aie.emit.division import Rings, divide_words
 from tvm_aie.emit.item_tasks import NOTHING, Before, Cut, ItemTasks, LockPair, Prologue, barrier
 from tvm_aie.emit.memtile import ALIGN, MemtileMap
 from tvm_aie.emit.overlay import LOAD_DONE, LOAD_GO, STORE_DONE, STORE_GO, Array, OverlayParts, build_overlay
@@ -83,7 +84,11 @@ class Emitter:
         chains = chains and array.device.push_idle_cycles > 0
         self.chains = CHAINS if chains else ()
         self.make = ItemTasks(array, mt, chains)
-        self.parts: OverlayParts = build_overlay(array)
+        # Core memory is divided anew for each item, or laid out once (``emit.division``).
+        self.divided = any(t.division is not None for t in tilings)
+        self.rings = Rings()
+        self.makes = [ItemTasks(array.divided(t.division), mt, chains) for t in tilings]
+        self.parts: OverlayParts = build_overlay(array, self.divided)
         self.columns = [_Column(o_pos=[0] * array.rows) for _ in range(array.cols)]
         self.homes, self.ddr_sizes = self._ddr_homes()
         self.loads_at: dict[int, list[tuple[int, int]]] = {}
@@ -167,6 +172,9 @@ class Emitter:
                 self._emit_stores(items[item.index - 1], item.index)
                 self._emit_loads(item.index)
         last_stores = self._finish(len(items))
+        if self.divided:
+            for work in self.rings.works(self.array, [make.array for make in self.makes]):
+                self._queue(work)
         body = [t.body for t in self.tilings]
         commands = arrange(self.make, self.parts.bds, body, self.tasks, self.chains)
         for shim, number in last_stores:
@@ -194,19 +202,22 @@ class Emitter:
             if packed is not None:
                 key = (id(packed), tiling, r)
                 if key not in self.weight_streams:
-                    o_slot = self.array.overlay.o_slot
+                    o_slot = self.makes[item.index].array.overlay.o_slot
                     messages = weights.conv_messages(packed, tiling, item.geometry, r, slot, o_slot)
                     self.weight_streams[key] = b"".join(messages)
                     self.streamed.append(packed)
                 self.streams[r].append(self.weight_streams[key])
             else:
-                self.streams[r].append(weights.channelwise_message(tiling, r, slot, self.array.overlay.o_slot))
+                o_slot = self.makes[item.index].array.overlay.o_slot
+                self.streams[r].append(weights.channelwise_message(tiling, r, slot, o_slot))
 
     def _emit_inputs(self, item: WorkItem, tiling: Tiling) -> None:
         """The opcode messages of all columns, which carry the barrier, and the activation messages behind them."""
         layer = self.graph.layers[item.layer]
         for c in range(self.array.cols):
             words = opcodes.item_opcodes(item, layer, tiling, c)
+            if self.divided:
+                words = [*divide_words(self.makes[item.index].array), *words]
             column, cut = self.columns[c], NOTHING
             if not _height(item.out_rows[c]):
                 prologue = self._prologue(item.index, c, words, 1, False)
@@ -218,6 +229,7 @@ class Emitter:
                 prologue = self._prologue(item.index, c, words, 1, False)
                 cut = self._input_cut(item, tiling, c, column.a_pos)
                 column.a_pos = cut.after
+                self.rings.take_inputs(item.index, c, cut.slots(self.makes[item.index].array.overlay.a_slot))
             self.inputs[item.index, c] = cut
             for work in self.make.input_works(c, item.index, prologue, cut):
                 self._queue(work)
@@ -226,7 +238,7 @@ class Emitter:
         key = (id(tiling), item.geometry, item.inputs, item.out_rows[c], c, position)
         if key not in self.input_cuts:
             operands = [Operand(p, self.graph.storages[p.storage]) for p in item.inputs]
-            self.input_cuts[key] = self.make.inputs(item, tiling, operands, c, position)
+            self.input_cuts[key] = self.makes[item.index].inputs(item, tiling, operands, c, position)
         return self.input_cuts[key]
 
     def _queue(self, work: Work) -> int:
@@ -246,7 +258,12 @@ class Emitter:
                         self.columns[c].store_deaths.append(out.last_use)
 
     def _column_outputs(self, item: WorkItem, tiling: Tiling, c: int) -> None:
+        make = self.makes[item.index]
+        if self.divided:
+            self.columns[c].o_pos = [0] * self.array.rows
         cuts = {r: self._output_cut(item, tiling, c, r) for r in range(self.array.rows)}
+        for r, spans in make.output_spans(c, cuts, tiling).items():
+            self.rings.take_outputs(item.index, c, r, cuts[r].slots(make.array.overlay.o_slot), spans)
         self.outputs[item.index, c] = cuts
         works, self.columns[c].o_done[item.index] = self.make.output_works(c, item.index, cuts, tiling)
         for work in works:
@@ -261,7 +278,7 @@ class Emitter:
         )
         key = (id(tiling), item.geometry, places, item.out_rows[c], c, r, column.o_pos[r])
         if key not in self.output_cuts:
-            self.output_cuts[key] = self.make.outputs(item, tiling, storages, (c, r), column.o_pos[r])
+            self.output_cuts[key] = self.makes[item.index].outputs(item, tiling, storages, (c, r), column.o_pos[r])
         column.o_pos[r] = self.output_cuts[key].after
         return self.output_cuts[key]
 
@@ -272,7 +289,8 @@ class Emitter:
 
         ``ride``: the first activation message may acquire the barrier's last lock.
         """
-        column, ov = self.columns[c], self.array.overlay
+        make = self.makes[item - 1] if item else self.make  # the message goes into the ring of the item before
+        column, ov = self.columns[c], make.array.overlay
         n_words = opcodes.HEADER_WORDS + len(words)
         if n_words * 4 > ov.ops_bytes:
             raise InfeasibleError(
@@ -281,11 +299,12 @@ class Emitter:
         locks = self._barrier(item, c)
         address, ring = self.mt.opcode_base + column.opcode_offset, (column.a_pos, a_slots)
         if item:
-            out = self.make.prologue(c, n_words, address, locks, ring, ride)
+            out = make.prologue(c, n_words, address, locks, ring, ride)
         else:  # the opcodes themselves are still being loaded
-            out = self.make.prologue(c, n_words, address, (), ring, False)
+            out = make.prologue(c, n_words, address, (), ring, False)
             out = replace(out, chain=(replace(out.chain[0], acquire=locks[0][0]), *out.chain[1:]))
-        column.a_pos = (column.a_pos + out.slots) % ov.a_slots
+        column.a_pos = 0 if self.divided else (column.a_pos + out.slots) % ov.a_slots
+        self.rings.take_opcodes(item, c, out.slots)
         column.opcode_end = max(column.opcode_end, column.opcode_offset + out.bytes)
         data = opcodes.opcode_message(words, item, out.slots)
         column.messages.append(data)

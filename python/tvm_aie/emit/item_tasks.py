@@ -26,6 +26,7 @@ from tvm_aie.emit.transfers import (
     filler,
     input_messages,
     output_messages,
+    output_spans,
     place_in_ring,
     repeated_dims,
     tasks_of,
@@ -50,6 +51,10 @@ class Cut:
     def messages(self) -> int:
         """How many there are."""
         return len(self.content)
+
+    def slots(self, size: int) -> list[int]:
+        """Of each message, filler included; ``size``: of a slot (bytes)."""
+        return [sum(shape.words for shape, _ in message) * 4 // size for message in self.content]
 
 
 NOTHING = Cut((), 0, ())
@@ -231,6 +236,14 @@ class ItemTasks:
             tasks.insert(0, DmaTask(0, -1, chain, 1))
         return Cut(tuple(messages), position, tuple(tasks))
 
+    def output_spans(self, c: int, cuts: Mapping[int, Cut], tiling: Tiling) -> dict[int, list[tuple[float, float]]]:
+        """Begin and end of the messages of the core rows that have any, in shares of the item."""
+        rows = {r: cut.messages for r, cut in cuts.items() if cut.messages}
+        most = max(rows.values(), default=0)
+        # A row with fewer blocks lacks the last passes: of the item, or of each piece when passes are inside.
+        inside = tiling.order == PASSES_INSIDE
+        return {r: output_spans(tiling, c, r, n if inside else most) for r, n in rows.items()}
+
     def output_works(self, c: int, at: int, cuts: Mapping[int, Cut], tiling: Tiling) -> tuple[list[Work], int]:
         """Tasks of the core rows with messages, and how often they release O_DONE.
 
@@ -240,17 +253,21 @@ class ItemTasks:
         o_done = sum(cut.tasks[-1].repeat for cut in rows.values())
         single = o_done >= self.array.device.lock_max  # one more comes from the next column (``_sweep``)
         done = LockUse(self.array.memtile(c), O_DONE, 1)
-        most = max((cut.messages for cut in rows.values()), default=0)
+        spans = self.output_spans(c, rows, tiling)
         out: list[Work] = []
         for r, cut in rows.items():
-            # A row with fewer blocks lacks the last passes: of the item, or of each piece when passes are inside.
-            n = cut.messages if tiling.order == PASSES_INSIDE else most
             for t in release_at_end(cut.tasks, done, single, self.junk(r)):
                 # The junk that realigns the ring needs the first activations, where the core takes those first.
-                begin, end = t.first / n + 2 * EPSILON, (t.last + 1) / n
-                start, end_at = ((at, begin), (at, end)) if t.last >= 0 else ((at, 0.0), (at, EPSILON))
+                begin, end = (behind(spans[r][t.first]), spans[r][t.last][1]) if t.last >= 0 else (0.0, EPSILON)
+                start, end_at = (at, begin), (at, end)
                 out.append(_work(self.o_channel(c, r), at, t, start, end_at))
         return out, len(rows) if single else o_done
+
+
+def behind(span: tuple[float, float]) -> float:
+    """A little behind the begin of a span: where the junk before a message is pushed, if there is any."""
+    begin, end = span
+    return min(begin + 2 * EPSILON, (3 * begin + end) / 4)
 
 
 def _work(channel: Channel, item: int, task: DmaTask, start: Position, end: Position) -> Work:

@@ -16,8 +16,11 @@ from tvm_aie.schedule.order import LOOPS, PASSES_INSIDE
 from tvm_aie.schedule.tiling import Tiling
 
 OP_MAGIC = 0x0A1E0001
-END, LOOP, NEXT, ACQ_A, REL_A, ACQ_W, REL_W, ACQ_O, REL_O, KERNEL, HALT, SKIP_O = range(12)
+END, LOOP, NEXT, ACQ_A, REL_A, ACQ_W, REL_W, ACQ_O, REL_O, KERNEL, HALT, SKIP_O, DIVIDE = range(13)
 HEADER_WORDS = 6
+PER_BLOCK = 0  # count of a loop over the output blocks of the weight message
+BLOCK_PARAMS = 23, 31  # of a convolution that computes one output block (with a second stage): the loop's level last
+DIVIDE_WORDS = 9  # before the item's own opcodes, where core memory is divided anew
 POOL_AFTER, POOL_BEFORE = 3, 4
 
 
@@ -89,7 +92,8 @@ def item_opcodes(item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int)
             w.op(ACQ_W)
             w.skip(tiling)
     _piece(w, item, layer, tiling, column, (levels["x"], levels["band"]), tiling.a_resident or keep)
-    w.op(REL_O)
+    if not tiling.per_block:
+        w.op(REL_O)
     for name in reversed(LOOPS[tiling.order]):
         if conv and not per_band and name == "pass":
             w.op(REL_W)
@@ -115,13 +119,14 @@ def _piece(
 ) -> None:
     """The innermost loop, over input channel chunks: one kernel call each. ``has_input``: it was acquired outside."""
     per_band = item.geometry.kernel == KernelId.CONV and tiling.weights_per_band
-    l_ck = w.open(tiling.n_ck)
+    l_ck = w.open(tiling.n_ck - tiling.per_block)
     if not has_input:
         w.op(ACQ_A, tiling.a_slots)
     if per_band:
         w.op(ACQ_W)
         w.skip(tiling)
-    w.op(ACQ_O)  # acquires once: nothing while a message is held (input channel chunks after the first)
+    if not tiling.per_block:
+        w.op(ACQ_O)  # acquires once: nothing while a message is held (input channel chunks after the first)
     params = kernel_params(item, layer, tiling, column, (*levels, l_ck))
     w.op(KERNEL, int(item.geometry.kernel), len(params), *params)
     if not has_input:
@@ -129,6 +134,20 @@ def _piece(
     if per_band:
         w.op(REL_W)
     w.close(l_ck)
+    if not tiling.per_block:
+        return
+    if not has_input:
+        w.op(ACQ_A, tiling.a_slots)
+    w.op(ACQ_W)
+    l_block = w.open(PER_BLOCK)
+    w.op(ACQ_O)
+    last = [*kernel_params(item, layer, tiling, column, (*levels, -1)), l_block]
+    w.op(KERNEL, int(item.geometry.kernel), len(last), *last)
+    w.op(REL_O)
+    w.close(l_block)
+    if not has_input:
+        w.op(REL_A, tiling.a_slots)
+    w.op(REL_W)
 
 
 def kernel_params(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tvm_aie.device import Device
 from tvm_aie.emit.program import Bd, CoreMap, Dir, Flow, FlowClass, LockUse, Task, Tile, TileKind
@@ -12,6 +12,8 @@ from tvm_aie.schedule.geometry import Overlay
 # Memtile locks (docs/program.md section 3).
 O_DONE, NBR_W, NBR_E, LOAD_GO, LOAD_DONE, STORE_GO, STORE_DONE = range(2, 9)
 A_FREE, A_FULL, W_FREE, W_FULL, O_FREE, O_FULL = range(6)
+# The A and O rings' locks (free, full) of the core, in the two banks between which DIVIDE changes.
+A_LOCKS, O_LOCKS = ((A_FREE, A_FULL), (6, 7)), ((O_FREE, O_FULL), (8, 9))
 
 
 def w_locks(ring: int) -> tuple[int, int]:
@@ -40,6 +42,10 @@ class Array:
     def rings(self) -> int:
         """Weight rings per memtile: rows / columns, rounded up."""
         return -(-self.rows // self.cols)
+
+    def divided(self, division: Overlay | None) -> Array:
+        """The array while core memory is divided so; None: as it is."""
+        return self if division is None else replace(self, overlay=self.overlay.divided_as(division))
 
     def shim(self, c: int) -> int:
         """Tile number of the shim of column ``c``."""
@@ -124,16 +130,20 @@ class OverlayParts:
     tasks: tuple[Task, ...]
 
 
-def core_map(array: Array, tile: int, row: int) -> CoreMap:
-    """Memory map: reserved (stack, tables) at the bottom, then OPS, HDR, ACC, the O, W and A rings, the guard."""
+def core_map(array: Array, tile: int, row: int, divided: bool = False) -> CoreMap:
+    """Memory map: reserved (stack, tables) at the bottom, then OPS, HDR, ACC, the O, W and A rings, the guard.
+
+    ``divided``: the weight ring comes before ACC, where no division of the rest moves it.
+    """
     ov = array.overlay
     base = array.device.core_reserved_bytes
     ops = base
     hdr = ops + ov.ops_bytes
-    acc = hdr + ov.hdr_bytes
+    w_bytes = ov.w_slot * ov.w_slots
+    acc = hdr + ov.hdr_bytes + (w_bytes if divided else 0)
     o = acc + ov.acc_bytes
-    w = o + ov.o_slot * ov.o_slots
-    a = w + ov.w_slot * ov.w_slots
+    w = hdr + ov.hdr_bytes if divided else o + ov.o_slot * ov.o_slots
+    a = o + ov.o_slot * ov.o_slots + (0 if divided else w_bytes)
     end = a + ov.a_slot * ov.a_slots + ov.guard_bytes
     if end > array.device.core_mem_bytes:
         raise InfeasibleError(
@@ -160,8 +170,11 @@ def core_map(array: Array, tile: int, row: int) -> CoreMap:
     )
 
 
-def build_overlay(array: Array) -> OverlayParts:
-    """All static parts. Raises ``DeviceError`` when the device has too few channels."""
+def build_overlay(array: Array, divided: bool = False) -> OverlayParts:
+    """All static parts. Raises ``DeviceError`` when the device has too few channels.
+
+    ``divided``: the A and O rings of the cores are of the command stream (``emit.division``), not static.
+    """
     dev = array.device
     channels = array.rows + array.rings + 1
     if channels > dev.memtile_s2mm_channels or array.store_mm2s >= dev.memtile_mm2s_channels:
@@ -179,8 +192,8 @@ def build_overlay(array: Array) -> OverlayParts:
         for c in range(array.cols)
         for r in range(array.rows)
     ]
-    cores = tuple(core_map(array, array.core(c, r), r) for c in range(array.cols) for r in range(array.rows))
-    locks, bds, tasks = _core_rings(cores)
+    cores = tuple(core_map(array, array.core(c, r), r, divided) for c in range(array.cols) for r in range(array.rows))
+    locks, bds, tasks = _core_rings(cores, divided)
     more_locks, more_bds, more_tasks = _weight_rings(array)
     return OverlayParts(
         tuple(tiles), (*locks, *more_locks), _flows(array), cores, (*bds, *more_bds), (*tasks, *more_tasks)
@@ -214,14 +227,19 @@ def _ring_bd(
     )
 
 
-def _core_rings(cores: tuple[CoreMap, ...]) -> tuple[list[LockUse], list[Bd], list[Task]]:
+def _core_rings(cores: tuple[CoreMap, ...], divided: bool) -> tuple[list[LockUse], list[Bd], list[Task]]:
     locks, bds, tasks = [], [], []
     for m in cores:
         t = m.tile
         locks += [LockUse(t, A_FREE, m.a_slots), LockUse(t, W_FREE, m.w_slots), LockUse(t, O_FREE, m.o_slots)]
+        weights = _ring_bd(t, 1, m.w_base, m.w_slot, m.w_slots, LockUse(t, W_FREE, 1), LockUse(t, W_FULL, 1), True)
+        if divided:
+            bds.append(weights)
+            tasks.append(Task(t, Dir.S2MM, 1, 1, 0))
+            continue
         bds += [
             _ring_bd(t, 0, m.a_base, m.a_slot, m.a_slots, LockUse(t, A_FREE, 1), LockUse(t, A_FULL, 1)),
-            _ring_bd(t, 1, m.w_base, m.w_slot, m.w_slots, LockUse(t, W_FREE, 1), LockUse(t, W_FULL, 1), True),
+            weights,
             _ring_bd(t, 2, m.o_base, m.o_slot, m.o_slots, LockUse(t, O_FULL, 1), LockUse(t, O_FREE, 1)),
         ]
         tasks += [Task(t, Dir.S2MM, 0, 0, 0), Task(t, Dir.S2MM, 1, 1, 0), Task(t, Dir.MM2S, 0, 2, 0)]

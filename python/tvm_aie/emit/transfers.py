@@ -446,11 +446,33 @@ def output_messages(
             continue
         x0 = min(x * tiling.width, geo.w_out - tiling.width)
         y = first + min(b * band, last - first - band)
-        pieces = _output_pieces(array, item, storages, column, (begin, end), (y, band), (x0, tiling.width))
-        rest = tiling.o_slots_of(end - begin, o_slot) * o_slot // 4 - sum(shape.words for shape, _ in pieces)
-        pieces += [(Shape(array.memtile(column), dims), junk) for dims in repeated_dims(rest, junk_bytes // 4)]
-        messages.append(tuple(pieces))
+        parts = [(k, k + 1) for k in range(begin, end)] if tiling.per_block else [(begin, end)]
+        for part in parts:
+            pieces = _output_pieces(array, item, storages, column, part, (y, band), (x0, tiling.width))
+            rest = tiling.o_slots_of(end - begin, o_slot) * o_slot // 4 - sum(shape.words for shape, _ in pieces)
+            pieces += [(Shape(array.memtile(column), dims), junk) for dims in repeated_dims(rest, junk_bytes // 4)]
+            messages.append(tuple(pieces))
     return messages
+
+
+def output_spans(tiling: Tiling, column: int, row: int, n: int) -> list[tuple[float, float]]:
+    """Begin and end of the output messages of core (column, row), in shares of the item.
+
+    ``n``: messages of the row with most. Blocks that are sent one by one share the span of the last input chunk.
+    """
+    if not tiling.per_block:
+        return [(k / n, (k + 1) / n) for k in range(n)]
+    first, last = tiling.block_rows[row]
+    pieces = list(steps(tiling, tiling.n_pass, tiling.bands[column][1]))
+    out: list[tuple[float, float]] = []
+    for k, (p, _, _) in enumerate(pieces):
+        blocks = max(0, min(tiling.nob, last - first - p * tiling.nob))
+        chunk, begin = (
+            1 / (tiling.n_ck * len(pieces)),
+            (k * tiling.n_ck + tiling.n_ck - 1) / (tiling.n_ck * len(pieces)),
+        )
+        out += [(begin + chunk * j / blocks, begin + chunk * (j + 1) / blocks) for j in range(blocks)]
+    return out
 
 
 def _output_pieces(

@@ -14,6 +14,7 @@ from itertools import combinations
 from tvm_aie.device import BdLimits, Device
 from tvm_aie.emit.opcodes import OP_MAGIC
 from tvm_aie.emit.program import Bd, Dir, Program, Push, Task, TileKind, Wait, WriteBd
+from tvm_aie.emit.verify_division import division_faults
 from tvm_aie.errors import ProgramError
 from tvm_aie.schedule.geometry import KernelId
 
@@ -268,6 +269,11 @@ def core_memory(ctx: Context) -> Iterator[str]:
                 yield f"core tile {core.tile}: {name} ends at {base + length}, memory {size}"
 
 
+def core_divisions(ctx: Context) -> Iterator[str]:
+    """Divisions of core memory lie inside it without overlap, rings have at most 63 slots, descriptors agree."""
+    yield from division_faults(ctx.program, ctx.device)
+
+
 def program_memory(ctx: Context) -> Iterator[str]:
     """The kernels that the network uses fit the budget of program memory (16 KB, 12 KB until compiled)."""
     names = used_parts(ctx.program)
@@ -315,6 +321,7 @@ RULES: tuple[Rule, ...] = (
     queue_depth,
     written_before_use,
     core_memory,
+    core_divisions,
     program_memory,
     opcode_magic,
 )

@@ -5,6 +5,8 @@ a load, so the split of each image height is chosen such that few bytes are need
 
     even        3 2 2 2 2 2 2 2     a window of 7 rows reaches 3 rows up: beyond a neighbour that has 2
     packed at 1 0 3 3 3 3 3 2 0     the same fullest column, so the same time, and every row is near
+
+Small images may be left to the middle half of the columns (narrow): each computes longer, but there are fewer commands.
 """
 
 from __future__ import annotations
@@ -18,20 +20,33 @@ from tvm_aie.plan.shares import split_even
 
 Rows = tuple[tuple[int, int], ...]  # per column [first, last)
 EVEN = -1
-Splits = Mapping[int, int]  # image height -> EVEN, or the first column of a packed split
+NARROW = -2
+Splits = Mapping[int, int]  # image height -> EVEN, NARROW, or the first column of a packed split
 
 
 def split_rows(height: int, columns: int, unit: int, split: int) -> Rows:
-    """Rows of each column, in multiples of ``unit``. ``split``: ``EVEN`` or the column at which packing begins.
+    """Rows of each column, in multiples of ``unit``. ``split``: as in ``Splits``.
 
-    Packed: every column from ``split`` on gets as many rows as the fullest column of the even split.
+    Packed: every column from ``split`` on gets as many rows as the fullest column of the even split. Narrow: the middle
+    half of the columns share them evenly.
     """
     n = height // unit
+    if split == NARROW:
+        used = narrow_columns(columns)
+        first = (columns - used) // 2
+        shares = [(0, 0)] * first + list(split_even(n, used))
+        shares += [(n, n)] * (columns - len(shares))
+        return tuple((a * unit, b * unit) for a, b in shares)
     if split == EVEN:
         return tuple((a * unit, b * unit) for a, b in split_even(n, columns))
     share = -(-n // columns)
     edges = [min(max(c - split, 0) * share, n) * unit for c in range(columns + 1)]
     return tuple(pairwise(edges))
+
+
+def narrow_columns(columns: int) -> int:
+    """Columns that a narrow split uses."""
+    return max(1, columns // 2)
 
 
 def near(needed: Rows, owned: Rows) -> bool:
@@ -60,14 +75,16 @@ class Relation:
     bytes: int
 
 
-def choose_splits(relations: Sequence[Relation], columns: int) -> dict[int, int]:
+def choose_splits(
+    relations: Sequence[Relation], columns: int, narrow: frozenset[int] = frozenset()
+) -> dict[int, int]:
     """A split for each height so that few bytes are read from far: descent over single and pairs of heights, from even.
 
-    Heights that stay even are left out.
+    Heights that stay even are left out. ``narrow``: heights whose split is that.
     """
     heights = sorted({h for r in relations for h in (r.source, r.target)})
     units = {r.target: r.target_unit for r in relations} | {r.source: r.source_unit for r in relations}
-    options = {h: _options(h, columns, units[h]) for h in heights}
+    options = {h: (NARROW,) if h in narrow else _options(h, columns, units[h]) for h in heights}
 
     @cache
     def far(index: int, source: int, target: int) -> int:
@@ -78,7 +95,7 @@ def choose_splits(relations: Sequence[Relation], columns: int) -> dict[int, int]
     def cost(splits: Splits) -> int:
         return sum(far(i, splits.get(r.source, EVEN), splits.get(r.target, EVEN)) for i, r in enumerate(relations))
 
-    best: dict[int, int] = {}
+    best: dict[int, int] = {h: NARROW for h in heights if h in narrow}
     least = cost(best)
     improved = least > 0
     while improved:

@@ -102,12 +102,14 @@ def plan_memory(
     push_cycles: float | None = 0.0,
     packed: bool = True,
     core_rows: int | None = None,
+    narrow: frozenset[int] = frozenset(),
 ) -> Placement:
     """Decide residency, chunks and addresses. ``capacity``: bytes of each memtile for tensors.
 
     ``groups``: sibling convolutions that share an item (default: none). ``push_cycles``: of a task on an idle channel;
     None: no pool is spread over the columns. ``packed``: rows may be split unevenly (``memory.partition``).
-    ``core_rows``: rows of cores, to weigh depth-first runs (``memory.depth_first``); None: there are none.
+    ``core_rows``: rows of cores, to weigh depth-first runs (``memory.depth_first``); None: there are none. ``narrow``:
+    image heights that fewer columns share.
     Raises ``InfeasibleError`` when one row of an item does not fit.
     """
     geometries = [geometry_of(layer, graph) for layer in graph.layers]
@@ -120,7 +122,7 @@ def plan_memory(
     state = State(graph, leaders, geometries, columns, set(inputs), inputs | outputs, chunks, units)
     state.core_rows = core_rows or 0
     if packed:
-        state.splits = choose_splits(_relations(state), columns)
+        state.splits = choose_splits(_relations(state), columns, narrow)
     if push_cycles is not None:
         _spread_channels(state, push_cycles)
     _require_ddr_where_far(state)

@@ -165,6 +165,8 @@ def _propagate(
         if isinstance(layer, Conv):
             residual = layer.tail.residual if layer.tail else None
             default = maps[residual] if residual else wanted.get(out) or tuple(range(tensors[out].channels))
+            if not residual and layer.groups == tensors[out].channels == tensors[layer.input].channels:
+                default = maps[layer.input]  # each block needs its own input block alone (``schedule.tiling``)
             maps[out] = forced.get(out, default)
             blocks[out] = blocks_for(max(maps[out]) + 1)
         elif isinstance(layer, Concat):

@@ -21,6 +21,7 @@ from dataclasses import replace
 
 from tvm_aie.plan.graph import Add, Conv, Layer, Pool, Tensor, conv_shapes
 from tvm_aie.plan.physical import ArrayLayer, PhysicalGraph
+from tvm_aie.plan.siblings import sibling_groups
 
 UNIT = 7  # pixels: 56 bytes of a channel block, of which the output slots of npu1 are a multiple
 GROUP = 4  # pixels of an accumulator
@@ -57,11 +58,15 @@ def pitched(graph: PhysicalGraph, columns: int) -> PhysicalGraph:
         out = graph.tensors[layer.output]
         return _adds(layer, graph.tensors, roots, tall, 0, pitch_height(out.height, columns))
 
+    siblings = [{roots[graph.layers[m].output] for m in group} for group in sibling_groups(graph)]
     for found, can in ((wide, widens), (tall, heightens)):
         before: set[str] = set()
         while found != before:
             before = set(found)
             found -= {roots[n.output] for n in graph.layers if roots[n.output] in found and not can(n)}
+            for group in siblings:
+                if not group <= found:  # they may share an item, whose outputs are of one size
+                    found -= group
     storages = {}
     for name, s in graph.storages.items():
         width = pitch_width(s.width) if name in wide else s.width

@@ -39,4 +39,6 @@ def _key(index: int, layer: ArrayLayer, graph: PhysicalGraph) -> Hashable:
     if not isinstance(layer, Conv) or layer.tail or layer.pool_before or layer.pool_after:
         return index
     window = (layer.weight.shape[2:], layer.stride, layer.pads, layer.dilation)
-    return (layer.input, window, layer.acc_shift, layer.requant, graph.tensors[layer.output].bits)
+    target = graph.storages[graph.views[layer.output].storage]
+    size = target.height, target.width  # with or without what ``plan.pitch`` adds
+    return (layer.input, window, layer.acc_shift, layer.requant, graph.tensors[layer.output].bits, size)

@@ -1,16 +1,22 @@
 """Which division of core memory suits a network: input ring against output ring, partial sums and weights (estimated).
 
-The rings of a core are laid out once for a whole network. A larger input ring holds more rows, larger partial sums make
-each byte of input and weights serve more products, a larger output ring lets pieces be larger, and the weight ring gets
-what they leave. Idealised machines only: they have no cost that grows with the number of slots.
+The rings of a core are laid out once for a whole network, or, but for the weight ring, anew for each item
+(``switched``; ``emit.division`` says how). A larger input ring holds more rows, larger partial sums make each byte of
+input and weights serve more products, a larger output ring lets pieces be larger, and the weight ring gets what they
+leave. Idealised machines only: they have no cost that grows with the number of slots.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import cache
+from itertools import product
 from math import inf
 
-from tvm_aie.schedule.geometry import IDEAL_OVERLAYS, Overlay, divided
+from tvm_aie.schedule.geometry import CORE_MEMORY, IDEAL_OVERLAYS, Overlay, divided
+from tvm_aie.schedule.grid import Grid, choose
+from tvm_aie.schedule.tiling import Tiling
 
 A_RINGS = ((256, 36), (256, 48), (256, 60), (512, 36), (512, 42), (512, 48), (512, 60))  # bytes of a slot, slots
 O_RINGS = ((128, 36), (128, 48), (128, 60), (192, 48), (256, 48), (256, 60))
@@ -64,3 +70,74 @@ def best_divisions(cost: Callable[[Overlay], float], count: int) -> list[Overlay
             break
         here = ahead
     return sorted((o for o, cycles in found.items() if cycles < inf), key=found.__getitem__)[:count]
+
+
+W_SLOTS = (16, 24, 32, 40, 48, 56, 63)  # of 512 bytes; weight rings of divisions that are switched
+SMALL_A_RINGS, SMALL_O_RINGS = ((256, 24), (512, 24)), ((128, 12), (128, 24))
+BASES = ((512, 48, 256, 48), (512, 42, 256, 48), (512, 36, 256, 36))
+
+
+@cache
+def switched(w_slots: int) -> tuple[Overlay, ...]:
+    """The divisions between which items may switch: all with a weight ring of ``w_slots``, ACC takes the rest.
+
+    The first is for items that need no partial sums: wide rings.
+    """
+    out = []
+    for a_slot, a_slots, o_slot, o_slots in (
+        *BASES,
+        *((*a, *o) for a, o in product(A_RINGS + SMALL_A_RINGS, O_RINGS + SMALL_O_RINGS)),
+    ):
+        whole = divided(a_slot, a_slots, o_slot, o_slots, 0)
+        rest = CORE_MEMORY - whole.core_bytes + (whole.w_slots - w_slots) * whole.w_slot
+        if rest >= 0:
+            out.append(replace(whole, w_slots=w_slots, acc_bytes=rest // 64 * 64))
+    return tuple(dict.fromkeys(out))
+
+
+def least_of(options: Sequence[Grid], divisions: Sequence[Overlay]) -> tuple[float, Overlay | None]:
+    """Cycles of the best tiling over all divisions, and its division; (infinite, None) when nothing fits."""
+    best: tuple[float, Overlay | None] = (inf, None)
+    for overlay in divisions:
+        for grid in options:
+            cycles, at = grid.best(overlay, best[0])
+            if at >= 0:
+                best = cycles, overlay
+    return best
+
+
+def choose_of(options: Sequence[Grid], divisions: Sequence[Overlay]) -> Tiling | None:
+    """The best tiling over all divisions, which it names; None when nothing fits."""
+    _, overlay = least_of(options, divisions)
+    if overlay is None:
+        return None
+    tiling = choose(options, overlay)
+    return tiling and replace(tiling, division=overlay)
+
+
+STARTS_AT = 5  # in W_SLOTS
+
+
+def best_switches(cost: Callable[[tuple[Overlay, ...]], float], count: int) -> list[tuple[Overlay, ...]]:
+    """The divisions (``switched``) of the ``count`` weight rings of least ``cost`` (cycles, infinite: does not fit).
+
+    A descent over the sizes of the weight ring; all of them are tried where none that it meets fits.
+    """
+    known: dict[int, float] = {}
+
+    def at(k: int) -> float:
+        if k not in known:
+            known[k] = cost(switched(W_SLOTS[k]))
+        return known[k]
+
+    here = STARTS_AT
+    while True:
+        ahead = min((k for k in (here - 1, here + 1) if 0 <= k < len(W_SLOTS)), key=at)
+        if at(ahead) >= at(here):
+            break
+        here = ahead
+    if at(here) == inf:
+        for k in range(len(W_SLOTS)):
+            at(k)
+    fitting = sorted((k for k, cycles in known.items() if cycles < inf), key=lambda k: (known[k], k))
+    return [switched(W_SLOTS[k]) for k in fitting[:count]]

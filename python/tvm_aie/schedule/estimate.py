@@ -10,6 +10,8 @@ by a fourth (the weight stream). In steady state its period is that of the slowe
     cores             a + calls * c              + o
     output link       a + n * c + outputs * o
     one input slot    calls * (a + c)            + o      the ring holds one message: no double buffering (but filler)
+    blocks one by one a + (outputs - 1) * (compute or what the ring does not take of an output) + the last one
+    last pass          passes - 1 of max(input, compute) + max(input, what the last pass computes) + o
     one output slot   a + outputs * (n * c + o)           likewise; with both, the two waits of a message overlap
     weight ring       + messages * what of two messages exceeds the ring: that part cannot be sent ahead
     weight stream     bytes / rate, less what the rings hold from before
@@ -33,6 +35,8 @@ class PipelineLoad:
     """One item on the busiest column. Slots are per message; ``compute``: cycles of the slowest core, all calls.
 
     ``n_ck``: calls per output message; ``output_slots``: slots that all rows of a column send.
+    ``blocks``: output messages per pass and piece, sent while the last call goes on; 0: one, after it.
+    ``passes``: over the output blocks, and the share of the compute cycles that the last of them has.
     ``weights``: bytes of the largest message and of the whole stream of a row; ``weight_messages``: their number.
     """
 
@@ -46,6 +50,8 @@ class PipelineLoad:
     weights: tuple[int, int]
     weight_messages: int
     aligned: bool
+    blocks: int = 0
+    passes: tuple[int, float] = (1, 1.0)
 
 
 def pipeline_cycles(load: PipelineLoad, ov: Overlay, terms: KernelTerms) -> float:
@@ -57,15 +63,27 @@ def pipeline_cycles(load: PipelineLoad, ov: Overlay, terms: KernelTerms) -> floa
     word_o = ov.o_slot / WORD
     junk = slots_with_filler(load.o_slots, ov.o_slots, load.outputs) / load.o_slots
     own, shared = load.outputs * load.o_slots / terms.o_rate, load.output_slots / terms.o_link
+    own *= load.blocks or 1
     outputs_total = word_o * junk * max(own, shared)
     o = outputs_total / load.outputs
-    body = max(a + load.compute + o, a + n * c + outputs_total)
+    if load.blocks:
+        # The core goes on while the ring takes what it computes; one block drains behind the last call.
+        ring = o * ov.o_slots / (load.o_slots * load.blocks)
+        between = max(o, (n - 1) * c + max(c, o - ring))
+        last = max(c + o / load.blocks, c / load.blocks + o)
+        body = a + (load.outputs - 1) * between + (n - 1) * c + last
+        drain = o / load.blocks
+    else:
+        body, drain = max(a + load.compute + o, a + n * c + outputs_total), o
     single_a = 2 * load.a_slots > ov.a_slots and not load.resident
-    single_o = 2 * load.o_slots > ov.o_slots
+    single_o = 2 * load.o_slots > ov.o_slots and not load.blocks
     if not load.resident:
-        body = max(body, calls * a + c + o)
+        body = max(body, calls * a + c + drain)
+        (n_pass, share), sent = load.passes, a * calls / load.passes[0]
+        full = max(sent, load.compute * (1 - share) / max(n_pass - 1, 1)) * (n_pass - 1)
+        body = max(body, full + max(sent, load.compute * share) + min(a, c) + drain)
     if single_a:
-        body = max(body, calls * (one + max(c, a - one)) + o)
+        body = max(body, calls * (one + max(c, a - one)) + drain)
     if single_o:
         single = o / junk
         between = max(one, single) if single_a else single

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from tvm_aie.plan.graph import Add, Conv, Pool, conv_shapes
@@ -48,6 +48,17 @@ class Overlay:
         rings = self.a_slot * self.a_slots + self.w_slot * self.w_slots + self.o_slot * self.o_slots
         return rings + self.acc_bytes + self.hdr_bytes + self.ops_bytes + self.guard_bytes
 
+    def divided_as(self, other: Overlay) -> Overlay:
+        """This overlay with the input and output rings and the partial sums of ``other``.
+
+        Raises ``ValueError`` when their weight rings differ.
+        """
+        mine, theirs = (self.w_slot, self.w_slots), (other.w_slot, other.w_slots)
+        if mine != theirs:
+            raise ValueError(f"weight rings differ: (slot, slots) {mine} and {theirs}")
+        out = replace(self, a_slot=other.a_slot, a_slots=other.a_slots, o_slot=other.o_slot, o_slots=other.o_slots)
+        return replace(out, acc_bytes=other.acc_bytes)
+
 
 DEFAULT_OVERLAY = Overlay()
 
@@ -55,9 +66,12 @@ DEFAULT_OVERLAY = Overlay()
 MOST_SLOTS = 63  # of a ring: its lock counts them in 6 bits (hw.md 1)
 
 
+CORE_MEMORY = 62 * 1024  # of an idealised machine, without what is reserved (bytes)
+
+
 def divided(a_slot: int, a_slots: int, o_slot: int, o_slots: int, acc_bytes: int) -> Overlay:
     """An overlay for a machine without fixed costs: fine slots; the weight ring gets what is left of 62 KiB."""
-    rest = 62 * 1024 - a_slot * a_slots - o_slot * o_slots - acc_bytes - 2560 - 1024 - 256
+    rest = CORE_MEMORY - a_slot * a_slots - o_slot * o_slots - acc_bytes - 2560 - 1024 - 256
     return Overlay(a_slot, a_slots, 512, max(0, min(rest // 512, MOST_SLOTS)), o_slot, o_slots, acc_bytes)
 
 

@@ -20,7 +20,7 @@ from tvm_aie.schedule.estimate import WORD
 from tvm_aie.schedule.geometry import Geometry, Overlay, ceil_div
 from tvm_aie.schedule.load import BlockRows, Load
 from tvm_aie.schedule.terms import KernelTerms
-from tvm_aie.schedule.tiling import Tiling, band_counts, build_tiling, conv_loads
+from tvm_aie.schedule.tiling import Tiling, band_counts, build_tiling, conv_loads, sends_blocks
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -40,9 +40,10 @@ class Candidates:
     band: Ints
     n_b: Ints
     resident: Ints  # 0 or 1
+    single: Ints  # 0 or 1: the last input chunk is sent output block by output block
     compute: Floats  # cycles of the slowest core, all calls
     a_bytes: Ints
-    o_bytes: Ints  # of ``nob`` blocks
+    o_bytes: Ints  # of an output message
     o_block: Ints  # of one block
     acc_bytes: Ints
     w_message: Ints
@@ -96,7 +97,8 @@ class Grid:
         for begin in range(0, len(self.bound), AT_ONCE):
             if self.bound[begin] >= cycles:
                 break
-            part = self.candidates.take(slice(begin, begin + AT_ONCE))
+            end = int(np.searchsorted(self.bound[begin : begin + AT_ONCE], cycles)) + begin
+            part = self.candidates.take(slice(begin, end))
             times = np.where(self._fits(part, ov), self._cycles(part, ov), inf)
             k = int(times.argmin())
             if times[k] < cycles:
@@ -119,7 +121,7 @@ class Grid:
         """Cycles that no division of core memory can beat."""
         t = self.terms
         sent = np.where(c.resident > 0, 1, c.outputs * c.n_ck) * c.a_bytes / t.a_rate
-        out = c.outputs * c.o_bytes / t.o_rate
+        out = c.outputs * np.where(c.single > 0, c.nob, 1) * c.o_bytes / t.o_rate
         return np.maximum(c.compute, np.maximum(np.maximum(sent, out), c.weights / t.w_rate) / WORD)
 
     def _fits(self, c: Candidates, ov: Overlay) -> npt.NDArray[np.bool_]:
@@ -137,13 +139,26 @@ class Grid:
         a, c = _with_filler(a_slots, ov.a_slots, calls) * slot, load.compute / calls
         one = a_slots * slot
         junk = _with_filler(o_slots, ov.o_slots, outputs) / np.maximum(o_slots, 1)
-        own, shared = outputs * o_slots / terms.o_rate, self._sent(load, o_slots, ov.o_slot) / terms.o_link
+        blocks = np.where(load.single > 0, load.nob, 1)
+        own, shared = outputs * blocks * o_slots / terms.o_rate, self._sent(load, o_slots, ov.o_slot) / terms.o_link
         outputs_total = ov.o_slot / WORD * junk * np.maximum(own, shared)
         o = outputs_total / outputs
         body = np.maximum(a + load.compute + o, a + n * c + outputs_total)
-        single_a, single_o = (2 * a_slots > ov.a_slots) & ~resident, 2 * o_slots > ov.o_slots
-        body = np.where(resident, body, np.maximum(body, calls * a + c + o))
-        body = np.where(single_a, np.maximum(body, calls * (one + np.maximum(c, a - one)) + o), body)
+        ring = o * ov.o_slots / np.maximum(o_slots * blocks, 1)
+        between = np.maximum(o, (n - 1) * c + np.maximum(c, o - ring))
+        last = np.maximum(c + o / blocks, c / blocks + o)
+        body = np.where(load.single > 0, a + (outputs - 1) * between + (n - 1) * c + last, body)
+        drain = o / blocks
+        single_a = (2 * a_slots > ov.a_slots) & ~resident
+        single_o = (2 * o_slots > ov.o_slots) & (load.single == 0)
+        body = np.where(resident, body, np.maximum(body, calls * a + c + drain))
+        # Each pass takes the whole input, and the last one may compute less than it takes to send that.
+        most = self.block_rows[0][1] - self.block_rows[0][0]
+        sent, each = a * calls / load.n_pass, load.compute / max(most, 1)
+        full, rest = load.n_pass - 1, most - (load.n_pass - 1) * load.nob
+        ragged = full * np.maximum(sent, each * load.nob) + np.maximum(sent, each * rest) + np.minimum(a, c) + drain
+        body = np.where(resident, body, np.maximum(body, ragged))
+        body = np.where(single_a, np.maximum(body, calls * (one + np.maximum(c, a - one)) + drain), body)
         single = o / junk
         between = np.where(single_a, np.maximum(one, single), single)
         inside = np.where(single_a, outputs * (n - 1) * one, 0.0)
@@ -158,7 +173,7 @@ class Grid:
         """Output slots that the cores of a column send."""
         total = np.zeros(len(o_slots))
         for first, last in self.block_rows:
-            full, rest = np.divmod(last - first, c.nob)
+            full, rest = np.divmod(last - first, np.where(c.single > 0, 1, c.nob))
             total += full * o_slots + -(-rest * c.o_block // slot)
         return total * c.n_x * c.n_b
 
@@ -225,13 +240,15 @@ def _candidates(grid: Grid) -> Candidates:
     acc = np.where(n_ck > 1, nob * conv_rows * -(-conv_px // 4) * 128, 0)
     if geo.pool is not None:
         acc = acc + conv_rows * conv_px * 8 * (ckb if geo.pool.before else nob)
+    single = (n_ck > 1) & sends_blocks(geo, 2, terms, grid.load.cover.listed)
     first, last = grid.block_rows[0]
     macs = grid.load.row(grid.block_rows).macs(geo.taps, terms)
     return Candidates(
         ckb, n_ck, nob, -(-(last - first) // nob), width, n_x, band, n_b, resident,
+        single.astype(np.int64),
         compute=n_x * n_b * conv_rows * conv_px * macs / terms.macs_per_cycle,
         a_bytes=rows_in * np.where(resident > 0, geo.in_blocks, ckb) * line * geo.in_px + residual,
-        o_bytes=nob * band * width * geo.out_px,
+        o_bytes=np.where(single, 1, nob) * band * width * geo.out_px,
         o_block=band * width * geo.out_px,
         acc_bytes=acc,
         w_message=message,
@@ -286,22 +303,27 @@ def choose(options: Sequence[Grid], ov: Overlay) -> Tiling | None:
     return replace(best[2].tiling(best[1], ov), alternatives=tuple(plans.items()))
 
 
-def shortlist(options: Sequence[Grid], ov: Overlay, count: int, within: float = 1.15) -> list[Tiling]:
-    """The best tilings of different kinds (output blocks per pass, input cut or not), at most ``within`` the best.
+def shortlist(
+    options: Sequence[Grid], divisions: Sequence[Overlay], count: int, within: float
+) -> list[tuple[Tiling, Overlay]]:
+    """The best tilings of different kinds (output blocks per pass, input cut or not), each with its division.
 
-    At most ``count``, the best of all among them, the best first.
+    At most ``count``, none above ``within`` times the best of all, the best first.
     """
-    limit = least(options, ov) * within
-    found: dict[tuple[int, bool, bool, str], tuple[float, int, Grid]] = {}
-    for grid in options:
-        end = int(np.searchsorted(grid.bound, limit, "right"))
-        part = grid.candidates.take(slice(0, end))
-        times = np.where(grid._fits(part, ov), grid._cycles(part, ov), inf)
-        for k in np.argsort(times, kind="stable").tolist():
-            if times[k] > limit:
-                break
-            kind = int(part.nob[k]), bool(part.n_ck[k] > 1), bool(part.resident[k]), grid.load.cover.name
-            if kind not in found or times[k] < found[kind][0]:
-                found[kind] = float(times[k]), k, grid
+    limit = min(least(options, ov) for ov in divisions) * within
+    if limit == inf:
+        return []
+    found: dict[tuple[int, bool, bool, str], tuple[float, int, Grid, Overlay]] = {}
+    for ov in divisions:
+        for grid in options:
+            end = int(np.searchsorted(grid.bound, limit, "right"))
+            part = grid.candidates.take(slice(0, end))
+            times = np.where(grid._fits(part, ov), grid._cycles(part, ov), inf)
+            for k in np.argsort(times, kind="stable").tolist():
+                if times[k] > limit:
+                    break
+                kind = int(part.nob[k]), bool(part.n_ck[k] > 1), bool(part.resident[k]), grid.load.cover.name
+                if kind not in found or times[k] < found[kind][0]:
+                    found[kind] = float(times[k]), k, grid, ov
     best = sorted(found.values(), key=lambda entry: entry[0])[:count]
-    return [grid.tiling(k, ov) for _, k, grid in best]
+    return [(grid.tiling(k, ov), ov) for _, k, grid, ov in best]

@@ -10,10 +10,13 @@ from dataclasses import dataclass, replace
 class KernelTerms:
     """Cycles, words per cycle and MACs per cycle; ``ideal``: a kernel costs its MACs and nothing else.
 
-    ``o_link``: words per cycle that the output flows of one column share; infinite where each has its own.
+    ``single_blocks``: the last input chunk may be computed and sent output block by output block
+    (``schedule.tiling.sends_blocks``). ``o_link``: words per cycle that the output flows of one column share; infinite
+    where each has its own.
     """
 
     ideal: bool
+    single_blocks: bool
     macs_per_cycle: float
     macs_per_cycle_int4: float
     macs_per_cycle_int16: float
@@ -47,6 +50,7 @@ def terms_from_keys(keys: Mapping[str, float]) -> KernelTerms:
     """Pick the terms out of the device keys."""
     return KernelTerms(
         ideal=bool(keys["core.ideal"]),
+        single_blocks=bool(keys["core.ideal"]),  # where a call costs something, more calls cost more than they save
         macs_per_cycle=keys["core.macs_per_cycle"],
         macs_per_cycle_int4=keys["core.macs_per_cycle_int4"],
         macs_per_cycle_int16=keys["core.macs_per_cycle_int16"],

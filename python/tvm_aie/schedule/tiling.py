@@ -52,9 +52,12 @@ class Tiling:
     out_px: int = 8  # bytes of 8 channels of an output pixel
     diagonal: bool = False  # a message has the input blocks of one pass: those of the output blocks of all core rows
     order: int = 0  # of the loops, see ``schedule.order``
+    per_block: bool = False  # each output block of the last input chunk is computed and sent by itself
+    division: Overlay | None = None  # of core memory while the item runs; None: the network's
 
     def o_slots_of(self, blocks: int, o_slot: int) -> int:
         """Output slots of a message of ``blocks`` channel blocks: exact, unless all messages are alike (aligned)."""
+        blocks = min(blocks, 1) if self.per_block else blocks
         if self.aligned or not blocks:
             return self.o_slots if blocks else 0
         return ceil_div(blocks * max(b for b, _ in self.bands) * self.width * self.out_px, o_slot)
@@ -63,6 +66,14 @@ class Tiling:
     def weights_per_band(self) -> bool:
         """Weights are sent again for every band and width chunk (input channels are split, or passes are inside)."""
         return self.n_ck > 1 or self.order == 2
+
+
+def sends_blocks(geo: Geometry, n_ck: int, terms: KernelTerms, listed: bool) -> bool:
+    """Whether the last of ``n_ck`` input chunks is computed and sent output block by output block.
+
+    Then the output ring need not hold all that a pass accumulates, and what drains after the last call is one block.
+    """
+    return terms.single_blocks and n_ck > 1 and not (listed or geo.residual or geo.pool or geo.wide)
 
 
 def residual_shares(total: int, parts: int) -> Iterator[tuple[tuple[int, int], ...]]:
@@ -236,7 +247,7 @@ def _diagonal_candidates(
             continue
         weights = replace(weights, header=header)
         ckb = n_rows * nob
-        for width, n_x, band in _pixel_candidates(geo, rows, nob, ckb, 1, n_rows, ov, terms.ideal):
+        for width, n_x, band in _pixel_candidates(geo, rows, nob, ckb, 1, n_rows, ov, terms.ideal, False):
             if in_place and geo.w_out % width:
                 continue
             if load.cover.listed and _last_listed_pixel(geo, ckb, width) > MAX_LISTED_PIXEL:
@@ -290,7 +301,8 @@ def _shared_candidates(
             weights = load.bytes(block_rows, nob, ckb, n_ck, ov.w_slot)
             if weights.header > ov.hdr_bytes or weights.message > w_ring:
                 continue
-            for width, n_x, band in _pixel_candidates(geo, rows, nob, ckb, n_ck, n_rows, ov, terms.ideal):
+            single = sends_blocks(geo, n_ck, terms, load.cover.listed)
+            for width, n_x, band in _pixel_candidates(geo, rows, nob, ckb, n_ck, n_rows, ov, terms.ideal, single):
                 if in_place and geo.w_out % width:
                     continue
                 bands = band_counts(rows, band, in_place)
@@ -299,7 +311,8 @@ def _shared_candidates(
                 yield build_tiling(
                     geo, block_rows, load, work, rows, bands, nob, ckb, n_ck, width, n_x, weights, ov, terms, False
                 )
-            fits_o = nob * most_rows * geo.w_out * geo.out_px <= ov.o_slot * ov.o_slots
+            sent = 1 if sends_blocks(geo, n_ck, terms, load.cover.listed) else nob
+            fits_o = sent * most_rows * geo.w_out * geo.out_px <= ov.o_slot * ov.o_slots
             fits_acc = n_ck == 1 or nob * most_rows * ceil_div(geo.w_out, 4) * 128 <= ov.acc_bytes
             listable = not load.cover.listed or _last_listed_pixel(geo, geo.in_blocks, geo.w_out) <= MAX_LISTED_PIXEL
             if whole <= a_ring and fits_o and fits_acc and not geo.residual and not geo.pool and listable:
@@ -329,9 +342,10 @@ def _last_listed_pixel(geo: Geometry, in_blocks: int, width: int) -> int:
 
 
 def _pixel_candidates(
-    geo: Geometry, rows: tuple[int, ...], nob: int, ckb: int, n_ck: int, n_rows: int, ov: Overlay, ideal: bool
-) -> Iterator[tuple[int, int, int]]:
-    """(width, chunks of the width, band) that fit A, O and ACC."""
+    geo: Geometry, rows: tuple[int, ...], nob: int, ckb: int, n_ck: int, n_rows: int, ov: Overlay, ideal: bool,
+    single: bool,
+) -> Iterator[tuple[int, int, int]]:  # fmt: skip
+    """(width, chunks of the width, band) that fit A, O and ACC; ``single``: output blocks are sent one by one."""
     most_rows = max(rows)
     for n_x in sorted({-(-geo.w_out // w) for w in range(1, geo.w_out + 1)}):
         width = -(-geo.w_out // n_x)
@@ -345,7 +359,7 @@ def _pixel_candidates(
             band = -(-most_rows // n_b)
             if input_bytes(geo, ckb, n_rows * nob, width, band) > ov.a_slot * ov.a_slots:
                 continue
-            if nob * band * width * geo.out_px > ov.o_slot * ov.o_slots:
+            if (1 if single else nob) * band * width * geo.out_px > ov.o_slot * ov.o_slots:
                 continue
             if _acc_bytes(geo, ckb, nob, n_ck, width, band) > ov.acc_bytes:
                 continue
@@ -396,13 +410,14 @@ def build_tiling(
     n_rows = len(block_rows)
     aligned = terms.push > 0
     a = ceil_div(input_bytes(geo, a_blocks, n_rows * nob, width, band), ov.a_slot)
-    o = ceil_div(nob * band * width * geo.out_px, ov.o_slot)
+    single = sends_blocks(geo, n_ck, terms, load.cover.listed)
+    o = ceil_div((1 if single else nob) * band * width * geo.out_px, ov.o_slot)
     if aligned:
         a, o = ring_share(a, ov.a_slots), ring_share(o, ov.o_slots)
     most = block_rows[0][1] - block_rows[0][0]
     steps = n_x * n_b
     messages = n_pass * steps * n_ck
-    sent = _output_slots(block_rows, nob, band * width * geo.out_px, o, ov.o_slot, aligned)
+    sent = _output_slots(block_rows, 1 if single else nob, band * width * geo.out_px, o, ov.o_slot, aligned)
     conv_rows, conv_px = geo.conv_rows(band), geo.conv_px(width)
     if terms.ideal:
         t_c = steps * conv_rows * conv_px * work.macs(geo.taps, terms) / terms.macs_per_cycle
@@ -428,6 +443,8 @@ def build_tiling(
         (weights.message, weights.total * (steps if n_ck > 1 else 1)),
         messages if n_ck > 1 else n_pass,
         aligned,
+        nob if single else 0,
+        (n_pass, (most - (n_pass - 1) * nob) / max(most, 1)),
     )
     body = pipeline_cycles(pipe, ov, terms)
     line = 0
@@ -450,7 +467,7 @@ def build_tiling(
     cycles = combined(body, control)
     cut = block_rows, nob, n_pass, width, n_x, bands, ckb, n_ck, a, o
     chosen = resident, aligned, line, load.cover.name, load.cover
-    return Tiling(*cut, cycles, body, *chosen, out_px=geo.out_px)
+    return Tiling(*cut, cycles, body, *chosen, out_px=geo.out_px, per_block=single)
 
 
 def _output_slots(

@@ -40,8 +40,12 @@ struct CoreConfig {
   uint32_t hdr_base = 0, hdr_bytes = 0;
 };
 
-// Core lock ids (docs/program.md section 1).
-enum CoreLock : int { kAFree = 0, kAFull = 1, kWFree = 2, kWFull = 3, kOFree = 4, kOFull = 5 };
+// Core lock ids (docs/program.md section 1). DIVIDE changes between two banks of the A and O rings' locks.
+enum CoreLock : int {
+  kAFree = 0, kAFull = 1, kWFree = 2, kWFull = 3, kOFree = 4, kOFull = 5,
+  kAFree1 = 6, kAFull1 = 7, kOFree1 = 8, kOFull1 = 9,
+};
+constexpr int kMaxSlots = 63;  // of a ring that DIVIDE lays out: a lock counts them
 
 enum KernelId : int { kConv = 1, kAdd = 2, kMaxPool = 3, kAvgPool = 4, kUpsample = 5 };
 
@@ -91,6 +95,7 @@ struct SuperkernelState {
   int pending = 0;             // internal
   uint32_t pc = 0, n_words = 0;
   int32_t item = -1;
+  int bank = 0;                // of the A and O rings' locks
   uint32_t a_pos = 0, w_pos = 0, o_pos = 0;   // ring positions in slots
   uint32_t a_msg = 0, a_held = 0;             // byte address and slots of the held message
   uint32_t w_msg = 0, w_held = 0;
@@ -113,7 +118,8 @@ struct SuperkernelState {
 };
 
 // Performs the next step of the core. `functional` = false: no arithmetic (headers and opcodes are still read).
+// DIVIDE writes `config`.
 // When a kAcquire is returned, the caller must call Step again only after the lock has been acquired.
-Step NextStep(SuperkernelState& state, const CoreConfig& config, uint8_t* mem, bool functional);
+Step NextStep(SuperkernelState& state, CoreConfig& config, uint8_t* mem, bool functional);
 
 }  // namespace tvm_aie

@@ -1,0 +1,41 @@
+"""Which small images are left to half of the columns (``memory.partition``): where commands bound their items.
+
+A column's commands cost the same however few rows it has. On half of the columns an item computes twice as long, but
+its commands are about half; the other columns still have its opcodes and barrier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tvm_aie.emit.counting import ItemCounter
+from tvm_aie.emit.overlay import Array
+from tvm_aie.memory.placement import Placement
+from tvm_aie.plan.physical import PhysicalGraph
+from tvm_aie.schedule.tiling import Tiling
+
+# Commands of an item on half of the columns, of those on all. Chosen by emulation on npu1.
+NARROW_COMMANDS = 0.6
+
+
+def narrow_heights(
+    array: Array, physical: PhysicalGraph, placement: Placement, tilings: Sequence[Tiling]
+) -> frozenset[int]:
+    """Image heights (of storages) whose items together would be faster on half of the columns (estimated)."""
+    wide: dict[int, float] = {}
+    narrow: dict[int, float] = {}
+    for item, (body, control) in zip(placement.items, costs(array, physical, placement, tilings), strict=True):
+        height = physical.storages[item.outputs[0].storage].height
+        wide[height] = wide.get(height, 0.0) + max(body, control)
+        narrow[height] = narrow.get(height, 0.0) + max(2 * body, NARROW_COMMANDS * control)
+    return frozenset(h for h in wide if h > 1 and narrow[h] < wide[h])
+
+
+def costs(
+    array: Array, physical: PhysicalGraph, placement: Placement, tilings: Sequence[Tiling]
+) -> list[tuple[float, float]]:
+    """Estimated cycles of each item: without the command processor, and of the command processor."""
+    return [
+        (tiling.body, ItemCounter(array, item, physical.storages).cycles(tiling))
+        for item, tiling in zip(placement.items, tilings, strict=True)
+    ]
