@@ -27,7 +27,7 @@ ROUNDS = 150
 KNOWN_FACTOR = 1e-3
 # Points of a space, best by the quick estimate, for which features are computed; more as it is searched, and fewer
 # where there are few trials.
-LIKELY, FEWEST_LIKELY = 24, 6
+LIKELY, FEWEST_LIKELY = 40, 6
 COUNTED = 160  # points whose commands are counted for the quick estimate
 UNLIKELY = 1.5  # factor on the quick estimate of the others
 PROPOSED = 12  # best predicted points among which a mutation draws
@@ -101,7 +101,7 @@ class Session:
             self._matrices[key] = np.zeros((0, len(NAMES)))
         have = self._rows[key]
         known = self.measured.get(key, {})
-        likely = np.argsort(self._quick[key], kind="stable")[: self.likely + len(known) // 2]
+        likely = np.argsort(self._quick[key], kind="stable")[: min(COUNTED, self.likely + 2 * len(known))]
         wanted = [*(int(i) for i in likely), space.index[space.default], *(space.index[p] for p in known)]
         new = [i for i in dict.fromkeys(wanted) if i not in have]
         if new:
