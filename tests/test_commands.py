@@ -60,7 +60,7 @@ def test_folded_messages_are_the_same_stream(shape, runs):
             messages.append(((shape, base),))
             base += step
         base += 4096
-    folded = fold(messages, 4, LIMITS.length_max_words, LIMITS.step_max_words)
+    folded = fold(messages, 4, LIMITS.length_max_words, LIMITS.step_max_words, LIMITS.wrap_max(0))
     assert stream(m for _, m in folded) == stream(messages)
     assert sum(n for n, _ in folded) == len(messages)
     assert len(folded) <= 2 * len(runs)
@@ -68,10 +68,20 @@ def test_folded_messages_are_the_same_stream(shape, runs):
 
 def test_folding_respects_the_fields():
     messages = [((Shape(1, ((2, 8), (2, 8), (2, 8), (2, 1))), 64 * i),) for i in range(4)]
-    assert len(fold(messages, 4, LIMITS.length_max_words, LIMITS.step_max_words)) == 4
+    assert len(fold(messages, 4, LIMITS.length_max_words, LIMITS.step_max_words, LIMITS.wrap_max(0))) == 4
     messages = [((Shape(1, ((4, 1),)), 64 * i),) for i in range(4)]
-    assert len(fold(messages, 4, 8, 1 << 17)) == 2
-    assert len(fold(messages, 4, 1000, 8)) == 4
+    assert len(fold(messages, 4, 8, 1 << 17, 1023)) == 2
+    assert len(fold(messages, 4, 1000, 8, 1023)) == 4
+
+
+@pytest.mark.parametrize(("words", "expected"), [(1023, 1), (1024, 2), (1536, 2)])
+def test_a_long_run_of_words_is_no_inner_dimension(words, expected):
+    """A linear descriptor is bounded by its length alone, a dimension inside another by its wrap of ten bits."""
+    messages = [((Shape(4, ((words, 1),)), k * 16384),) for k in range(2)]
+    found = fold(messages, 4, LIMITS.length_max_words, LIMITS.step_max_words, LIMITS.wrap_max(0))
+    assert len(found) == expected
+    beside = [((Shape(4, ((words, 1),)), k * words * 4),) for k in range(2)]
+    assert fold(beside, 4, LIMITS.length_max_words, LIMITS.step_max_words, LIMITS.wrap_max(0))[0][0] == 2
 
 
 @given(

@@ -32,7 +32,10 @@ struct Call {
   const char* name;
   Wide block = -1;  // CONV: of the last input chunk this output block alone; -1: all blocks
 
-  Wide blocks() const { return block < 0 ? Wide{state.header.n_ocb} : std::min<Wide>(state.header.n_ocb, 1); }
+  Wide blocks() const {
+    const auto all = static_cast<Wide>(state.header.n_ocb);
+    return block < 0 ? all : std::min<Wide>(all, 1);
+  }
   Wide first_block() const { return block < 0 ? 0 : block; }
 
 #ifdef TVM_AIE_ON_ARRAY
@@ -232,8 +235,9 @@ bool CheckConvResults(const Call& c, const Window& w, Wide ck, Wide n_ck, Wide o
   if (kTrusted) return true;
   const Wide block_bytes = w.band * ((w.wo + 3) / 4) * 128;
   const Wide acc_bytes = c.blocks() * block_bytes, acc_base = c.config.acc_base + c.first_block() * block_bytes;
-  if (n_ck > 1 && c.state.header.n_ocb * block_bytes > static_cast<Wide>(c.config.acc_bytes)) {
-    return c.Fail("partial sums of %lld bytes exceed ACC of %u", static_cast<long long>(c.state.header.n_ocb * block_bytes), c.config.acc_bytes);
+  const Wide all_bytes = static_cast<Wide>(c.state.header.n_ocb) * block_bytes;
+  if (n_ck > 1 && all_bytes > static_cast<Wide>(c.config.acc_bytes)) {
+    return c.Fail("partial sums of %lld bytes exceed ACC of %u", static_cast<long long>(all_bytes), c.config.acc_bytes);
   }
   if (ck > 0) c.Read(acc_base, acc_bytes);
   if (ck < n_ck - 1) {
@@ -418,7 +422,8 @@ bool CheckConv(Call& c, Window* w, Tail* tail, PoolStage* stage, Requant* q, Wid
 }
 
 // Gamma and the tiles of the call's output block alone.
-void TakeBlock(const Call& c, const Window& w, SuperkernelState::Header* part, Gamma* gamma, uint32_t* w_first) {
+void TakeBlock(const Call& c, [[maybe_unused]] const Window& w, [[maybe_unused]] SuperkernelState::Header* part,
+               Gamma* gamma, [[maybe_unused]] uint32_t* w_first) {
 #ifdef TVM_AIE_ON_ARRAY
   gamma->row_ptr += c.block;
 #else

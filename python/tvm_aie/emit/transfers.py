@@ -74,7 +74,7 @@ def tasks_of(messages: Sequence[Message], device: Device, extra: int) -> list[Dm
     limits = device.memtile_bd
     if extra < 0:
         return compress(messages, device.repeat_max, device.iteration_wrap_max, limits.iteration_step_max_words)
-    folded = fold(messages, limits.dims, limits.length_max_words, limits.step_max_words)
+    folded = fold(messages, limits.dims, limits.length_max_words, limits.step_max_words, limits.wrap_max(0))
     groups = [m for _, m in folded]
     tasks = compress(groups, device.repeat_max, device.iteration_wrap_max, limits.iteration_step_max_words)
     begins = [0, *accumulate(n for n, _ in folded)]
@@ -113,10 +113,13 @@ def _kinds(messages: Sequence[Message]) -> list[int]:
     return out
 
 
-def fold(messages: Sequence[Message], dims_max: int, length_max: int, step_max: int) -> list[tuple[int, Message]]:
+def fold(
+    messages: Sequence[Message], dims_max: int, length_max: int, step_max: int, wrap_max: int
+) -> list[tuple[int, Message]]:
     """(number of messages, pieces): a run of single-piece messages at a constant step becomes one, a dimension more.
 
     A stream has no message borders, so one descriptor can carry several messages if nothing lies between them.
+    ``wrap_max``: of the dimensions inside the new one.
     """
     out: list[tuple[int, Message]] = []
     i = 0
@@ -126,7 +129,8 @@ def fold(messages: Sequence[Message], dims_max: int, length_max: int, step_max: 
         if len(messages[i]) == 1 and i + 1 < len(messages):
             step = messages[i + 1][0][1] - base
             linear = len(shape.dims) == 1 and shape.dims[0][1] == 1 and not shape.pads and step == 4 * shape.words
-            possible = step > 0 and step % 4 == 0 and step // 4 <= step_max and (linear or len(shape.dims) < dims_max)
+            fits = linear or (len(shape.dims) < dims_max and shape.dims[0][0] <= wrap_max)
+            possible = step > 0 and step % 4 == 0 and step // 4 <= step_max and fits
             while possible and i + n < len(messages) and (n + 1) * shape.words <= length_max:
                 if messages[i + n] != ((shape, base + n * step),):
                     break
