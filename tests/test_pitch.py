@@ -133,6 +133,46 @@ def test_spilled_images_are_stored_and_loaded_whole():
     check(graph, compiled)
 
 
+def ends_in_an_add(height, width, channels):
+    b = GraphBuilder((16, height, width))
+    s = b.conv("x", channels, 3)
+    y = b.add(b.conv(b.conv(s, channels // 4, 1), channels, 1), s)
+    return b.graph(b.add(b.conv(b.conv(y, channels // 4, 1), channels, 1), y))
+
+
+def projection(height, width, channels):
+    """A strided 1x1 with an add: it may not widen, what it adds to may."""
+    b = GraphBuilder((16, height, width))
+    x = b.conv("x", channels, 3)
+    y = b.add(b.conv(x, channels, 1, 2), b.conv(b.conv(x, channels // 4, 3, 2), channels, 1))
+    z = b.conv(b.conv(y, channels // 4, 1), channels, 1)
+    return b.graph(b.conv(b.add(z, y), 16, 1))
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [
+        ends_in_an_add(28, 27, 64), ends_in_an_add(28, 13, 256), ends_in_an_add(5, 5, 512), ends_in_an_add(6, 6, 1024),
+        projection(26, 26, 256), projection(54, 54, 128), projection(104, 52, 128),
+    ],
+)  # fmt: skip
+def test_memory_is_taken_over_only_from_an_image_of_the_same_lines(graph):
+    """An add that the host reads keeps its size, while its operand is enlarged: not in place then."""
+    compiled = compile_graph(graph, "npu1")
+    check(graph, compiled)
+    for item in compiled.placement.items:
+        if item.in_place:
+            rows = {compiled.physical.storages[p.storage].row_bytes for p in (item.inputs[-1], item.outputs[0])}
+            assert len(rows) == 1
+
+
+@pytest.mark.parametrize("dilation", [28, 29, 30, 31])
+def test_zeros_that_a_descriptor_cannot_add(dilation):
+    b = GraphBuilder((8, 8, 25))
+    graph = b.graph(b.conv(b.conv("x", 16, 3, pads=(dilation,) * 4, dilation=dilation), 8, 1))
+    check(graph, compile_graph(graph, "npu1"))
+
+
 def test_fewer_descriptors():
     b = GraphBuilder((16, 13, 13))
     x = "x"

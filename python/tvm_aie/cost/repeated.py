@@ -226,7 +226,9 @@ class _Key:
 def _prepared(key: _Key) -> Prepared:
     """The graph of a workload, ready for a tiling. All repetitions share one weight: its messages are made once."""
     graph = bench_graph(key.work, key.span.repeats)
-    narrow = split_rows(sum(key.work.rows), key.device.cols, 1, NARROW)
+    geo = key.work.geometry
+    unit = geo.kh if geo.kernel == KernelId.UPSAMPLE else 1
+    narrow = split_rows(sum(key.work.rows), key.device.cols, unit, NARROW)
     half = key.work.rows == tuple(b - a for a, b in narrow) and min(key.work.rows) == 0
     heights = frozenset(t.height for t in graph.tensors.values()) if half else frozenset()
     decisions = Decisions(key.work.overlay, moves=ALONE, narrow=heights)

@@ -261,7 +261,9 @@ def _in_place(
             whole = view.blocks == source.blocks == state.graph.storages[target].blocks
             free = last_read.get(view.storage) == i and view.storage not in state.stored
             home = (i, operand) not in loaded and target not in state.evicted and written[target] == i
+            # ``plan.pitch`` may have enlarged one of them alone.
             same = state.partition(view.storage) == state.partition(target)
+            same = same and source.row_bytes == state.graph.storages[target].row_bytes
             if whole and free and home and same and view.storage not in alias.values():
                 alias[target] = view.storage
                 break

@@ -12,6 +12,7 @@ from tvm_aie.plan.graph import Conv, Pool
 def make_room(state: State, failure: Failure, capacity: int) -> None:
     """One step towards fitting: spill what the item does not touch, then its operands, then cut the item.
 
+    Before either is spilled at a price, layers run depth-first, so that a tensor between them is never whole.
     Of several tensors the one with the least DDR traffic for each byte that it frees, of those the largest.
     """
     homes = [n for n in failure.live if n in state.graph.storages and n not in state.evicted]
@@ -19,7 +20,8 @@ def make_room(state: State, failure: Failure, capacity: int) -> None:
     candidates = idle or homes
     if candidates:
         victim = min(candidates, key=lambda n: (spill_price(state, n), -state.graph.storages[n].bytes, n))
-        if idle and any(_run_through(state, n) for n in sorted(set(homes) - set(idle))):
+        touched = sorted(set(homes) - set(idle)) if idle and spill_price(state, victim) > 0 else []
+        if any(_run_through(state, n) for n in touched):
             return  # what the item itself reads or writes need not be there as a whole
         if _run_through(state, victim) or _shorten_run(state, failure.layer):
             return

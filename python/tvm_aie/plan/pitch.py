@@ -25,6 +25,7 @@ from tvm_aie.plan.siblings import sibling_groups
 
 UNIT = 7  # pixels: 56 bytes of a channel block, of which the output slots of npu1 are a multiple
 GROUP = 4  # pixels of an accumulator
+MOST_ZEROS = 63  # words, hw.md 2: 6 bits of padding in the innermost dimension of a memtile's descriptor
 
 
 def pitch_width(width: int) -> int:
@@ -95,11 +96,19 @@ def _adds(
                 return False
         if axis == 1 and layer.weight.shape[2:] == (1, 1) and layer.stride != (1, 1) and not any(layer.pads):
             return False  # the memtile's DMA picks its pixels, and cannot add zeros to those
+        if axis == 1 and after is None and layer.pool_before is None and not _zeros_fit(layer, source, pitch):
+            return False
         residual = layer.tail.residual if layer.tail else None
         return residual is None or roots[residual] in found
     if isinstance(layer, Add):
         return all(roots[n] in found for n in layer.inputs)
     return isinstance(layer, Pool)
+
+
+def _zeros_fit(layer: Conv, source: Tensor, pitch: int) -> bool:
+    """Whether the memtile's DMA can add the zeros on the right of a line that ``pitch`` output pixels need."""
+    reach: int = (pitch - 1) * layer.stride[1] + (layer.weight.shape[3] - 1) * layer.dilation[1] + 1
+    return (reach - layer.pads[1] - source.width) * (source.bits // 4) <= MOST_ZEROS
 
 
 def _divides(layer: ArrayLayer) -> ArrayLayer:
