@@ -16,19 +16,23 @@ from tvm_aie.schedule.tiling import Tiling
 
 # Commands of an item on half of the columns, of those on all. Chosen by emulation on npu1.
 NARROW_COMMANDS = 0.6
+LIKELY = 1.1
 
 
 def narrow_heights(
     array: Array, physical: PhysicalGraph, placement: Placement, tilings: Sequence[Tiling]
 ) -> frozenset[int]:
-    """Image heights (of storages) whose items together would be faster on half of the columns (estimated)."""
+    """Image heights (of storages) whose items together may be faster on half of the columns (estimated).
+
+    A first guess: what weights bound does not take twice as long there. The plan for these heights decides.
+    """
     wide: dict[int, float] = {}
     narrow: dict[int, float] = {}
     for item, (body, control) in zip(placement.items, costs(array, physical, placement, tilings), strict=True):
         height = physical.storages[item.outputs[0].storage].height
         wide[height] = wide.get(height, 0.0) + max(body, control)
         narrow[height] = narrow.get(height, 0.0) + max(2 * body, NARROW_COMMANDS * control)
-    return frozenset(h for h in wide if h > 1 and narrow[h] < wide[h])
+    return frozenset(h for h in wide if h > 1 and narrow[h] < LIKELY * wide[h])
 
 
 def costs(
