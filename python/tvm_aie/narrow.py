@@ -16,6 +16,7 @@ from tvm_aie.schedule.tiling import Tiling
 
 # Commands of an item on half of the columns, of those on all. Chosen by emulation on npu1.
 NARROW_COMMANDS = 0.6
+# Up to so many times the cycles of all columns by the first guess a plan is made. Chosen on DenseNet-121, likewise.
 LIKELY = 1.1
 
 

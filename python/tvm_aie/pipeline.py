@@ -58,8 +58,8 @@ class Moves:
     ``switches``: and, but for the weight ring, anew for each item (``emit.division``);
     ``blocks``: the last input chunk is computed and sent output block by output block (``schedule.tiling``);
     ``balance``: output blocks in an order in which core rows have equal work (``plan.balance``);
-    ``refine``: of nearly equal tilings the one that the recurrence over messages finds fastest (``cost.refine``).
-    ``pitch``: images are enlarged so that output messages are whole slots, alike in all columns (``plan.pitch``).
+    ``refine``: of nearly equal tilings the one that the recurrence over messages finds fastest (``cost.refine``);
+    ``pitch``: images are enlarged so that output messages are whole slots, alike in all columns (``plan.pitch``);
     ``narrow``: small images are left to half of the columns where commands bound them (``memory.partition``).
     ``always``: pools and siblings without asking the estimate.
     """
@@ -278,7 +278,7 @@ class _Planner:
             if self.moves.balance and (maps := balanced_maps(physical, self.device.rows, self.moves.siblings)):
                 physical = assign_channels(graph, maps)
             if self.moves.pitch and self.device.push_idle_cycles:
-                physical = pitched(physical, self.device.cols)
+                physical = pitched(physical, self.device.cols, self.device.memtile_bd.pad_max(0))
             physical.verify()
             self.graphs[pools] = physical, _pack(physical)
         physical, packed = self.graphs[pools]

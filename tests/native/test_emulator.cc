@@ -5,22 +5,13 @@
 #include <functional>
 #include <random>
 
+#include "check.h"
 #include "program_builder.h"
 #include "tvm_aie/emulator.h"
 
 using namespace tvm_aie;
 using tvm_aie::test::BdSpec;
 using tvm_aie::test::Builder;
-
-#define CHECK(condition, ...)                                              \
-  do {                                                                     \
-    if (!(condition)) {                                                    \
-      std::fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, #condition); \
-      std::fprintf(stderr, __VA_ARGS__);                                   \
-      std::fprintf(stderr, "\n");                                          \
-      std::exit(1);                                                        \
-    }                                                                      \
-  } while (0)
 
 namespace {
 

@@ -7,19 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "check.h"
 #include "kernels/dispatch.h"
 
 using namespace tvm_aie::kernels;
-
-#define CHECK(condition, ...)                                            \
-  do {                                                                   \
-    if (!(condition)) {                                                  \
-      std::fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, #condition); \
-      std::fprintf(stderr, __VA_ARGS__);                                 \
-      std::fprintf(stderr, "\n");                                        \
-      std::exit(1);                                                      \
-    }                                                                    \
-  } while (0)
 
 namespace {
 

@@ -6,7 +6,7 @@ Derived from the item's opcode stream (docs/program.md section 2), so a new kind
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
@@ -164,14 +164,58 @@ def ring_plan(position: int, sizes: tuple[int, ...], slots: int) -> RingPlan:
     return RingPlan(tuple(filler), tuple(needs), position)
 
 
+@dataclass(frozen=True)
+class _Executed:
+    """An opcode that a core executes. Of a kernel call: value of the loop over bands, output block (-1: all)."""
+
+    op: int
+    band: int = 0
+    block: int = -1
+
+
+# Opcodes with one operand, beside loops.
+_ONE_OPERAND = (opcodes.ACQ_A, opcodes.REL_A, opcodes.SKIP_O)
+
+
+def _executed(words: Sequence[int], blocks: Sequence[int]) -> Iterator[_Executed]:
+    """An item's own opcodes up to END in the order in which a core executes them. ``blocks``: as for ``walk``."""
+    loops: list[list[int]] = []  # [pc of the body, count, index]
+    pc, weights = 0, -1
+    while True:
+        op = words[pc]
+        if op == opcodes.LOOP:
+            loops.append([pc + 2, words[pc + 1] or max(1, blocks[weights]), 0])
+            pc += 2
+            yield _Executed(op)
+        elif op == opcodes.NEXT:
+            loops[-1][2] += 1
+            if loops[-1][2] < loops[-1][1]:
+                pc = loops[-1][0]
+            else:
+                loops.pop()
+                pc += 1
+            yield _Executed(op)
+        elif op == opcodes.KERNEL:
+            params = words[pc + 3 : pc + 3 + words[pc + 2]]
+            level = params[14] if len(params) > 14 else -1
+            single = words[pc + 1] == KernelId.CONV and len(params) in opcodes.BLOCK_PARAMS
+            yield _Executed(op, loops[level][2] if level >= 0 else 0, loops[params[-1]][2] if single else -1)
+            pc += 3 + words[pc + 2]
+        else:
+            weights += op == opcodes.ACQ_W
+            yield _Executed(op)
+            if op == opcodes.END:
+                return
+            pc += 2 if op in _ONE_OPERAND else 1
+
+
 def walk(words: Sequence[int], blocks: Sequence[int] = ()) -> list[Step]:
     """The kernel calls of an opcode stream in order; a weight message that no kernel reads is a step of its own.
 
     ``blocks``: output blocks of each weight message (of the row of cores with most), for loops over them.
     """
     steps: list[Step] = []
-    loops: list[list[int]] = []  # [pc of the body, count, index]
-    pc, n_ops, weights = 0, 0, -1
+    n_ops, weights = 0, -1
     held = False  # an output message; ACQ_O does nothing then
     got = dict.fromkeys((opcodes.ACQ_A, opcodes.ACQ_W, opcodes.ACQ_O), False)
     gave = {opcodes.REL_A: "releases_a", opcodes.REL_W: "releases_w", opcodes.REL_O: "releases_o"}
@@ -189,46 +233,24 @@ def walk(words: Sequence[int], blocks: Sequence[int] = ()) -> list[Step]:
         a, w, o = got.values()
         return Step(band, weights, a, w, o, False, False, False, 0, block)
 
-    while True:
-        op = words[pc]
+    for done in _executed(words, blocks):
+        op = done.op
         n_ops += 1
-        if op == opcodes.END:
-            break
-        if op == opcodes.LOOP:
-            loops.append([pc + 2, words[pc + 1] or max(1, blocks[weights]), 0])
-            pc += 2
-        elif op == opcodes.NEXT:
-            loops[-1][2] += 1
-            if loops[-1][2] < loops[-1][1]:
-                pc = loops[-1][0]
-            else:
-                loops.pop()
-                pc += 1
-        elif op in got:
-            if op == opcodes.ACQ_W:
-                weights += 1
+        if op in got:
+            weights += op == opcodes.ACQ_W
             close()
             got[op] = op != opcodes.ACQ_O or not held
             held = held or op == opcodes.ACQ_O
-            pc += 2 if op == opcodes.ACQ_A else 1
         elif op in gave:
             if open_step is None:
                 open_step = opened(0)
                 got = dict.fromkeys(got, False)
             after[gave[op]] = True
             held = held and op != opcodes.REL_O
-            pc += 2 if op == opcodes.REL_A else 1
         elif op == opcodes.KERNEL:
             close()
-            params = words[pc + 3 : pc + 3 + words[pc + 2]]
-            level = params[14] if len(params) > 14 else -1
-            single = words[pc + 1] == KernelId.CONV and len(params) in opcodes.BLOCK_PARAMS
-            block = loops[params[-1]][2] if single else -1
-            open_step = opened(loops[level][2] if level >= 0 else 0, block)
+            open_step = opened(done.band, done.block)
             got = dict.fromkeys(got, False)
-            pc += 3 + words[pc + 2]
-        else:  # SKIP_O
-            pc += 2
     close()
     return steps
 
@@ -247,38 +269,21 @@ class Event:
 
 
 def events(words: Sequence[int]) -> list[Event]:
-    """What a core does with an opcode stream, loops unrolled; acquires that do nothing are plain opcodes."""
+    """What a core does with an opcode stream, loops unrolled; acquires that do nothing are plain opcodes.
+
+    Not for streams with loops over output blocks (idealised machines), whose counts lie in the weight messages.
+    """
     out: list[Event] = []
-    loops: list[list[int]] = []  # [pc of the body, count, index]
-    pc, n_ops, weights, held = 0, 0, -1, False
-    while words[pc] != opcodes.END:
-        op = words[pc]
+    n_ops, weights, held = 0, -1, False
+    for done in _executed(words, ()):
+        op = done.op
         n_ops += 1
-        if op == opcodes.LOOP:
-            loops.append([pc + 2, words[pc + 1], 0])
-            pc += 2
-            continue
-        if op == opcodes.NEXT:
-            loops[-1][2] += 1
-            if loops[-1][2] < loops[-1][1]:
-                pc = loops[-1][0]
-            else:
-                loops.pop()
-                pc += 1
-            continue
-        band, size = 0, 2 if op in (opcodes.ACQ_A, opcodes.REL_A, opcodes.SKIP_O) else 1
-        if op == opcodes.KERNEL:
-            params = words[pc + 3 : pc + 3 + words[pc + 2]]
-            level = params[14] if len(params) > 14 else -1
-            band, size = loops[level][2] if level >= 0 else 0, 3 + words[pc + 2]
-        pc += size
         weights += op == opcodes.ACQ_W
-        if op == opcodes.ACQ_O and held:
+        if op in (opcodes.LOOP, opcodes.NEXT) or (op == opcodes.ACQ_O and held):
             continue
         held = (held or op == opcodes.ACQ_O) and op != opcodes.REL_O
-        out.append(Event(op, n_ops, band, weights))
+        out.append(Event(op, n_ops, done.band, weights if op != opcodes.END else -1))
         n_ops = 0
-    out.append(Event(opcodes.END, n_ops + 1))
     return out
 
 

@@ -196,19 +196,17 @@ class Emitter:
             self._queue(Work((self.array.shim(c), Dir.MM2S, 1 + ring), (placeholder,), 1, start, end, start, item=-1))
 
     def _emit_weights(self, item: WorkItem, tiling: Tiling) -> None:
-        slot = self.array.overlay.w_slot
+        slot, o_slot = self.array.overlay.w_slot, self.makes[item.index].array.overlay.o_slot
         packed = weights.item_weights(item, self.graph, self.packed)
         for r in range(self.array.rows):
             if packed is not None:
                 key = (id(packed), tiling, r)
                 if key not in self.weight_streams:
-                    o_slot = self.makes[item.index].array.overlay.o_slot
                     messages = weights.conv_messages(packed, tiling, item.geometry, r, slot, o_slot)
                     self.weight_streams[key] = b"".join(messages)
                     self.streamed.append(packed)
                 self.streams[r].append(self.weight_streams[key])
             else:
-                o_slot = self.makes[item.index].array.overlay.o_slot
                 self.streams[r].append(weights.channelwise_message(tiling, r, slot, o_slot))
 
     def _emit_inputs(self, item: WorkItem, tiling: Tiling) -> None:
@@ -229,7 +227,8 @@ class Emitter:
                 prologue = self._prologue(item.index, c, words, 1, False)
                 cut = self._input_cut(item, tiling, c, column.a_pos)
                 column.a_pos = cut.after
-                self.rings.take_inputs(item.index, c, cut.slots(self.makes[item.index].array.overlay.a_slot))
+                if self.divided:
+                    self.rings.take_inputs(item.index, c, cut.slots(self.makes[item.index].array.overlay.a_slot))
             self.inputs[item.index, c] = cut
             for work in self.make.input_works(c, item.index, prologue, cut):
                 self._queue(work)
@@ -262,8 +261,9 @@ class Emitter:
         if self.divided:
             self.columns[c].o_pos = [0] * self.array.rows
         cuts = {r: self._output_cut(item, tiling, c, r) for r in range(self.array.rows)}
-        for r, spans in make.output_spans(c, cuts, tiling).items():
-            self.rings.take_outputs(item.index, c, r, cuts[r].slots(make.array.overlay.o_slot), spans)
+        if self.divided:
+            for r, spans in make.output_spans(c, cuts, tiling).items():
+                self.rings.take_outputs(item.index, c, r, cuts[r].slots(make.array.overlay.o_slot), spans)
         self.outputs[item.index, c] = cuts
         works, self.columns[c].o_done[item.index] = self.make.output_works(c, item.index, cuts, tiling)
         for work in works:
@@ -304,7 +304,8 @@ class Emitter:
             out = make.prologue(c, n_words, address, (), ring, False)
             out = replace(out, chain=(replace(out.chain[0], acquire=locks[0][0]), *out.chain[1:]))
         column.a_pos = 0 if self.divided else (column.a_pos + out.slots) % ov.a_slots
-        self.rings.take_opcodes(item, c, out.slots)
+        if self.divided:
+            self.rings.take_opcodes(item, c, out.slots)
         column.opcode_end = max(column.opcode_end, column.opcode_offset + out.bytes)
         data = opcodes.opcode_message(words, item, out.slots)
         column.messages.append(data)

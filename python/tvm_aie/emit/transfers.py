@@ -469,12 +469,10 @@ def output_spans(tiling: Tiling, column: int, row: int, n: int) -> list[tuple[fl
     first, last = tiling.block_rows[row]
     pieces = list(steps(tiling, tiling.n_pass, tiling.bands[column][1]))
     out: list[tuple[float, float]] = []
+    chunk = 1 / (tiling.n_ck * len(pieces))
     for k, (p, _, _) in enumerate(pieces):
         blocks = max(0, min(tiling.nob, last - first - p * tiling.nob))
-        chunk, begin = (
-            1 / (tiling.n_ck * len(pieces)),
-            (k * tiling.n_ck + tiling.n_ck - 1) / (tiling.n_ck * len(pieces)),
-        )
+        begin = (k * tiling.n_ck + tiling.n_ck - 1) / (tiling.n_ck * len(pieces))
         out += [(begin + chunk * j / blocks, begin + chunk * (j + 1) / blocks) for j in range(blocks)]
     return out
 

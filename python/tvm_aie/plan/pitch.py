@@ -25,7 +25,6 @@ from tvm_aie.plan.siblings import sibling_groups
 
 UNIT = 7  # pixels: 56 bytes of a channel block, of which the output slots of npu1 are a multiple
 GROUP = 4  # pixels of an accumulator
-MOST_ZEROS = 63  # words, hw.md 2: 6 bits of padding in the innermost dimension of a memtile's descriptor
 
 
 def pitch_width(width: int) -> int:
@@ -40,10 +39,11 @@ def pitch_height(height: int, columns: int) -> int:
     return share * columns if share * (columns - 1) < height else height
 
 
-def pitched(graph: PhysicalGraph, columns: int) -> PhysicalGraph:
+def pitched(graph: PhysicalGraph, columns: int, most_zeros: int) -> PhysicalGraph:
     """The graph with the pitch of every storage in which all layers can write what is added.
 
-    The network's inputs and outputs keep the size that the host knows.
+    ``most_zeros``: words that a memtile's descriptor can add to a line. The network's inputs and outputs keep the size
+    that the host knows.
     """
     roots = {name: view.storage for name, view in graph.views.items()}
     host = {roots[io.tensor] for io in (*graph.graph.inputs, *graph.graph.outputs)}
@@ -53,7 +53,8 @@ def pitched(graph: PhysicalGraph, columns: int) -> PhysicalGraph:
 
     def widens(layer: Layer) -> bool:
         out = graph.tensors[layer.output]
-        return _adds(layer, graph.tensors, roots, wide, 1, pitch_width(out.width))
+        pitch = pitch_width(out.width)
+        return _adds(layer, graph.tensors, roots, wide, 1, pitch) and _zeros(layer, graph.tensors, pitch) <= most_zeros
 
     def heightens(layer: Layer) -> bool:
         out = graph.tensors[layer.output]
@@ -96,8 +97,6 @@ def _adds(
                 return False
         if axis == 1 and layer.weight.shape[2:] == (1, 1) and layer.stride != (1, 1) and not any(layer.pads):
             return False  # the memtile's DMA picks its pixels, and cannot add zeros to those
-        if axis == 1 and after is None and layer.pool_before is None and not _zeros_fit(layer, source, pitch):
-            return False
         residual = layer.tail.residual if layer.tail else None
         return residual is None or roots[residual] in found
     if isinstance(layer, Add):
@@ -105,10 +104,13 @@ def _adds(
     return isinstance(layer, Pool)
 
 
-def _zeros_fit(layer: Conv, source: Tensor, pitch: int) -> bool:
-    """Whether the memtile's DMA can add the zeros on the right of a line that ``pitch`` output pixels need."""
+def _zeros(layer: Layer, tensors: Mapping[str, Tensor], pitch: int) -> int:
+    """Words of zeros that the memtile's DMA adds on the right of a line for ``pitch`` output pixels of a window."""
+    if not isinstance(layer, Conv) or layer.pool_before or layer.pool_after:
+        return 0
+    source = tensors[layer.input]
     reach: int = (pitch - 1) * layer.stride[1] + (layer.weight.shape[3] - 1) * layer.dilation[1] + 1
-    return (reach - layer.pads[1] - source.width) * (source.bits // 4) <= MOST_ZEROS
+    return max(0, reach - layer.pads[1] - source.width) * (source.bits // 4)
 
 
 def _divides(layer: ArrayLayer) -> ArrayLayer:

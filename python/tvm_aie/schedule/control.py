@@ -1,0 +1,64 @@
+"""Command processor cycles of a tiling in closed form, and the time of an item with them (estimated)."""
+
+from __future__ import annotations
+
+from tvm_aie.schedule.geometry import Geometry
+from tvm_aie.schedule.terms import KernelTerms
+
+
+def combined(body: float, control: float) -> float:
+    """Time of an item whose commands are issued while other items run: they hide, but not for free."""
+    return max(body, control) + CONTROL_WEIGHT * control
+
+
+# Share of the command processor's time that is not hidden behind other items. Chosen on ResNet-50/npu1 by emulation.
+CONTROL_WEIGHT = 1.0
+
+
+def control_cycles(
+    geo: Geometry,
+    rows: tuple[int, ...],
+    n_pass: int,
+    n_x: int,
+    width: int,
+    band: int,
+    n_b: int,
+    ckb: int,
+    n_ck: int,
+    ragged: bool,
+    n_rows: int,
+    terms: KernelTerms,
+) -> float:
+    """Command processor cycles of an item: the tasks into which ``emit.transfers.compress`` will cut its messages.
+
+    A task covers messages of one shape whose addresses advance evenly along one loop; an outer loop needs a task per
+    iteration. Halo rows and zero padding change the shape at the borders.
+    """
+    if not terms.push:
+        return 0.0
+    columns = sum(1 for r in rows if r)
+    ragged_band = any(r % max(1, -(-r // n_b)) for r in rows if r)
+    halo = geo.kh > 1 or (geo.pool is not None and geo.pool.kh > 1)
+    y_runs = 1 if n_b == 1 else min(n_b, (3 if halo else 1) + ragged_band)
+    x_ragged = n_x > 1 and geo.w_out % width != 0
+    x_runs = 1 if n_x == 1 else min(n_x, (3 if geo.kw > 1 else 1) + x_ragged)
+    if n_ck > 1:
+        steps = n_x * n_b
+        a_tasks = (1 if steps == 1 else n_pass * steps) * (
+            1 + (geo.in_blocks % ckb != 0) * (n_pass if steps == 1 else 1)
+        )
+        a_tasks += n_pass * n_ck * steps // 256
+    elif n_b > 1:
+        a_tasks = n_pass * n_x * y_runs
+    else:
+        a_tasks = n_pass * x_runs if n_x > 1 else 1
+    if n_b > 1:
+        o_tasks = n_pass * n_x * (1 + ragged_band)
+    elif n_x > 1:
+        o_tasks = n_pass * (1 + x_ragged)
+    else:
+        o_tasks = 1 + ragged
+    if n_pass * n_x * n_b * n_rows > 63:
+        o_tasks += 1
+    each = terms.push + 1.5 * terms.bd_write
+    return columns * (a_tasks * each + n_rows * o_tasks * each + terms.push + 6 * terms.bd_write)
