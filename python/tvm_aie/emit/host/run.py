@@ -23,23 +23,29 @@ TIMEOUT_MS = 10_000
 
 
 def channel_map(tensor: dict[str, Any]) -> list[int]:
-    """Physical channel of each logical channel."""
-    channels = tensor["chw"][0]
+    """Physical channel of each logical channel, of each of the pixels that are folded into one."""
+    channels = tensor["chw"][0] * tensor["fold"]
     found = tensor["channel_map"]
     return list(range(channels)) if found is None else [int(c) for c in found]
 
 
 def pack(tensor: dict[str, Any], value: npt.NDArray[Any]) -> Bytes:
-    """One NCHW image as the array reads it: [row][block of 8 channels][pixel][8], int8."""
+    """One NCHW image as the array reads it: [row][block of 8 channels][pixel][8], int8.
+
+    ``fold`` pixels of a line are one: the channels of the first, then those of the second, and so on.
+    """
     c, h, w = tensor["chw"]
+    fold = tensor["fold"]
     blocks = tensor["physical_channels"] // 8
     if value.size != c * h * w or value.dtype != np.dtype(tensor["dtype"]):
         raise SystemExit(f"input is {value.dtype}{list(value.shape)}, wanted {tensor['dtype']}{tensor['shape']}")
     image = np.ascontiguousarray(value).view(np.uint8).reshape(c, h, w)
     if tensor["dtype"] == "uint8":
         image = image ^ np.uint8(128)
+    image = np.pad(image, ((0, 0), (0, 0), (0, -w % fold))).reshape(c, h, -1, fold).transpose(3, 0, 1, 2)
+    w = image.shape[3]
     out = np.zeros((blocks * 8, h, w), np.uint8)
-    out[channel_map(tensor)] = image
+    out[channel_map(tensor)] = image.reshape(fold * c, h, w)
     return np.ascontiguousarray(out.reshape(blocks, 8, h, w).transpose(2, 0, 3, 1)).reshape(-1)
 
 
