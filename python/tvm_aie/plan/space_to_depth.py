@@ -49,7 +49,8 @@ def _folded_tensor(tensor: Tensor, fold: int) -> Tensor:
 
 def _tiles(conv: Conv, channels: int) -> int:
     """Weight tiles per block of output channels."""
-    return blocks_for(channels) * conv.weight.shape[2] * conv.weight.shape[3]
+    kh, kw = conv.weight.shape[2:]
+    return blocks_for(channels) * int(kh) * int(kw)
 
 
 def _fold(readers: Sequence[Layer], tensor: Tensor) -> int:
@@ -61,7 +62,7 @@ def _fold(readers: Sequence[Layer], tensor: Tensor) -> int:
     for fold in range(2, BLOCK // tensor.channels + 1):
         folded = [fold_conv(c, tensor, fold) for c in convs]
         made = [c for c in folded if c is not None]
-        tiles = sum(_tiles(c, tensor.channels * fold) for c in made)
+        tiles: int = sum(_tiles(c, tensor.channels * fold) for c in made)
         if len(made) == len(convs) and tiles < least:
             best, least = fold, tiles
     return best

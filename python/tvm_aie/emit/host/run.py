@@ -42,11 +42,11 @@ def pack(tensor: dict[str, Any], value: npt.NDArray[Any]) -> Bytes:
     image = np.ascontiguousarray(value).view(np.uint8).reshape(c, h, w)
     if tensor["dtype"] == "uint8":
         image = image ^ np.uint8(128)
-    image = np.pad(image, ((0, 0), (0, 0), (0, -w % fold))).reshape(c, h, -1, fold).transpose(3, 0, 1, 2)
-    w = image.shape[3]
-    out = np.zeros((blocks * 8, h, w), np.uint8)
-    out[channel_map(tensor)] = image.reshape(fold * c, h, w)
-    return np.ascontiguousarray(out.reshape(blocks, 8, h, w).transpose(2, 0, 3, 1)).reshape(-1)
+    line = -(-w // fold)
+    parts = np.pad(image, ((0, 0), (0, 0), (0, line * fold - w))).reshape(c, h, line, fold).transpose(3, 0, 1, 2)
+    out = np.zeros((blocks * 8, h, line), np.uint8)
+    out[channel_map(tensor)] = parts.reshape(fold * c, h, line)
+    return np.ascontiguousarray(out.reshape(blocks, 8, h, line).transpose(2, 0, 3, 1)).reshape(-1)
 
 
 def unpack(tensor: dict[str, Any], data: Bytes) -> npt.NDArray[Any]:
