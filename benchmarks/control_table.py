@@ -23,10 +23,11 @@ from tvm_aie.cost.stream import layer_traffic  # noqa: E402
 from tvm_aie.device import load_device  # noqa: E402
 from tvm_aie.frontend import from_onnx  # noqa: E402
 from tvm_aie.frontend.onnx_zoo import LIGHT_NAMES, light_model  # noqa: E402
-from tvm_aie.pipeline import Compiled, Moves, compile_graph  # noqa: E402
+from tvm_aie.pipeline import Compiled, Decisions, Moves  # noqa: E402
 from tvm_aie.plan.graph import LayerGraph  # noqa: E402
 from tvm_aie.plan.lower import lower_function  # noqa: E402
 from tvm_aie.quantize.xint8 import quantize  # noqa: E402
+from tvm_aie.rehearse import compile_rehearsed  # noqa: E402
 from tvm_aie.relax.codegen import is_region  # noqa: E402
 from tvm_aie.relax.partition import partition  # noqa: E402
 from tvm_aie.runtime.emulator import RunOptions, RunResult, run_program  # noqa: E402
@@ -58,7 +59,7 @@ def graphs_of(name: str, density: float) -> list[LayerGraph]:
 
 
 def emulate(graph: LayerGraph, moves: Moves) -> Region:
-    compiled = compile_graph(graph, "npu1", moves=moves)
+    compiled = compile_rehearsed(graph, "npu1", Decisions(moves=moves))
     options = RunOptions(functional=False, trace=True, max_trace_events=20_000_000)
     return Region(compiled, run_program(compiled.program.to_bytes(), [], options))
 

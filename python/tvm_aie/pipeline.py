@@ -12,7 +12,7 @@ from tvm_aie.cost.refine import refine
 from tvm_aie.device import Device, load_device
 from tvm_aie.emit.emitter import Emitter
 from tvm_aie.emit.memtile import MemtileMap, memtile_map, opcode_bytes_estimate
-from tvm_aie.emit.overlay import Array
+from tvm_aie.emit.overlay import Array, grow_weight_rings
 from tvm_aie.emit.program import Program
 from tvm_aie.emit.weights import PackedConv, pack_conv
 from tvm_aie.errors import InfeasibleError
@@ -25,12 +25,13 @@ from tvm_aie.plan.physical import PhysicalGraph, assign_channels
 from tvm_aie.plan.pitch import pitched
 from tvm_aie.plan.siblings import Groups, sibling_groups
 from tvm_aie.plan.space_to_depth import space_to_depth
-from tvm_aie.schedule.cover import DENSE, INT4, INT16, LIST, VARIANTS
+from tvm_aie.schedule.cover import DENSE, INT4, LIST, VARIANTS
 from tvm_aie.schedule.division import best_divisions, best_switches
-from tvm_aie.schedule.geometry import IDEAL_OVERLAYS, Geometry, Overlay
+from tvm_aie.schedule.geometry import DIVISIONS, IDEAL_OVERLAYS, Geometry, Overlay
 from tvm_aie.schedule.grid import Grid
 from tvm_aie.schedule.tiling import Tiling
 from tvm_aie.searches import JOIN, Chooser, Key, Searches, group_name, item_name, workload
+from tvm_aie.superkernel import has_tail, item_kernels, superkernel_bytes, used_variants
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,13 @@ class Moves:
     image are packed into columns so that few reads are far (``memory.partition``); ``spread``: channels of a global
     pool over the columns (``memory.placement``); ``runs``: layers depth-first where what lies between them does not fit
     (``memory.depth_first``); ``chains``: messages and items share descriptors and tasks (``emit.transfers``,
-    ``emit.commands``); ``divisions``: core memory is divided for the network (``schedule.division``);
+    ``emit.commands``); ``divisions``: core memory is divided for the network (``schedule.division``, ``rehearse``);
     ``switches``: and, but for the weight ring, anew for each item (``emit.division``);
     ``blocks``: the last input chunk is computed and sent output block by output block (``schedule.tiling``);
     ``balance``: output blocks in an order in which core rows have equal work (``plan.balance``);
     ``refine``: of nearly equal tilings the one that the recurrence over messages finds fastest (``cost.refine``);
     ``pitch``: images are enlarged so that output messages are whole slots, alike in all columns (``plan.pitch``);
-    ``narrow``: small images are left to half of the columns where commands bound them (``memory.partition``).
+    ``narrow``: small images are left to half of the columns where commands bound them (``memory.partition``);
     ``space_to_depth``: pixels of a network's input become channels where that fills blocks (``plan.space_to_depth``).
     ``always``: pools and siblings without asking the estimate.
     """
@@ -129,11 +130,16 @@ class Prepared:
 
 
 def prepare(
-    graph: LayerGraph, device: Device | str = "npu1", decisions: Decisions = UNTUNED, given: Chooser | None = None
+    graph: LayerGraph,
+    device: Device | str = "npu1",
+    decisions: Decisions = UNTUNED,
+    given: Chooser | None = None,
+    judge: Judge | None = None,
 ) -> Prepared:
     """The stages before tilings are chosen; ``finish`` may be called on the result many times.
 
-    ``given``: tilings that are known and need no search; None for a workload: search.
+    ``given``: tilings that are known and need no search; None for a workload: search. ``judge``: compares whole plans
+    where commands cost time (``rehearse``); None: the estimate does, and core memory has its default division.
     """
     dev = load_device(device) if isinstance(device, str) else device
     graph.verify()
@@ -144,7 +150,7 @@ def prepare(
     fused.verify()
     # pools run inside convolutions and siblings share an item where that is faster by estimate; channels have places
     # in blocks of 8, weights are mmul tiles, each tensor has a home, and each item fits its cores
-    plan = _schedule(dev, fused, decisions, given)
+    plan = _schedule(dev, fused, decisions, given, judge)
     return Prepared(graph, dev, plan, decisions.moves.chains)
 
 
@@ -157,7 +163,7 @@ def finish(prepared: Prepared, chooser: Chooser | None = None, estimated: bool =
     if chooser is not None:
         plan = _chosen(plan, chooser, estimated)
     # descriptors, locks, opcode and weight streams, commands
-    program = _emitter(plan, prepared.chains).emit(describe(plan, dev))
+    program = emitted(plan, prepared.chains)
     # every hardware limit of the device file is satisfied
     program.verify(dev)
     return Compiled(prepared.graph, plan.physical, plan.placement, plan.tilings, program, dev, plan.estimate)
@@ -170,6 +176,11 @@ def scheduled(prepared: Prepared, chooser: Chooser) -> tuple[Plan, Emitter]:
     """
     plan = _chosen(prepared.plan, chooser, False)
     return plan, _emitter(plan, prepared.chains)
+
+
+def emitted(plan: Plan, chains: bool = True) -> Program:
+    """The program of a plan, not verified. Raises ``InfeasibleError`` when what it needs does not fit."""
+    return _emitter(plan, chains).emit(describe(plan, plan.array.device))
 
 
 def _emitter(plan: Plan, chains: bool) -> Emitter:
@@ -235,6 +246,10 @@ class Plan:
             name = item_name(item, self.physical)
             out[name] = out.get(name, 0.0) + cycles
         return out
+
+
+# Cycles of a plan; infinite when no program can be made of it.
+Judge = Callable[[Plan], float]
 
 
 @dataclass(frozen=True)
@@ -373,13 +388,19 @@ def _place(
     return array, _offset(placement, layout.heap_base), layout
 
 
-def _schedule(device: Device, fused: LayerGraph, decisions: Decisions, given: Chooser | None = None) -> Plan:
-    """The best plan by estimate, over the divisions of core memory; the first failure if there is none."""
+def _schedule(
+    device: Device, fused: LayerGraph, decisions: Decisions, given: Chooser | None, judge: Judge | None
+) -> Plan:
+    """The best plan, by estimate or by ``judge``, over the divisions of core memory; the first failure if none fits."""
     overlay, moves = decisions.overlay, decisions.moves
     shared = _Shared(given=given, blocks=moves.blocks, narrow=decisions.narrow)
     if not device.core_ideal:
-        planner = _Planner(device, overlay or Overlay(), fused, moves, shared)
-        return _narrowed(_best([planner]), planner)
+        planner = _Planner(device, overlay or DIVISIONS[0], fused, moves, shared)
+        plan = _narrowed(_best([planner]), planner)
+        # A network that takes less than its launch is not worth the search.
+        if overlay is not None or judge is None or not moves.divisions or plan.cycles < device.launch_cycles:
+            return plan
+        return _rehearsed(plan, [_Planner(device, place, fused, moves, shared) for place in DIVISIONS[1:]], judge)
     switches: Sequence[tuple[Overlay, ...]] = ()
     if overlay is not None:
         options: Sequence[Overlay] = [overlay]
@@ -395,6 +416,23 @@ def _schedule(device: Device, fused: LayerGraph, decisions: Decisions, given: Ch
     planners += [_Planner(device, each[0], fused, moves, shared, each) for each in switches]
     plan = _best(planners, 1 if switches else 2)
     return _refined(plan, shared) if moves.refine else plan
+
+
+def _rehearsed(plan: Plan, planners: Sequence[_Planner], judge: Judge) -> Plan:
+    """``plan``, or the best plan of the planner whose first plan is faster than it and than the others'."""
+    firsts = []
+    for planner in planners:
+        try:
+            firsts.append((next(_plans(planner, first=True)), planner))
+        except InfeasibleError:
+            continue
+    if not firsts:
+        return plan
+    first, planner = min(firsts, key=lambda made: judge(made[0]))
+    if judge(first) >= judge(plan):
+        return plan
+    other = _best([planner])
+    return min(first, other, _narrowed(other, planner), key=judge)
 
 
 def _narrowed(plan: Plan, planner: _Planner) -> Plan:
@@ -440,10 +478,14 @@ MOST_DIVISIONS = 4  # that get a placement and an estimate
 MOST_SWITCHES = 2  # weight rings with which items may switch divisions, likewise
 
 
+def _estimated(plan: Plan) -> float:
+    return plan.cycles
+
+
 def _best(planners: Sequence[_Planner], all_of: int = 2) -> Plan:
     """The best plan by estimate; the first failure if there is none. ``all_of``: planners that make all plans."""
     if len(planners) == 1:
-        return min(_plans(planners[0]), key=lambda p: p.cycles)
+        return min(_plans(planners[0]), key=_estimated)
     found: list[tuple[float, int]] = []
     failure: InfeasibleError | None = None
     for k, planner in enumerate(planners):
@@ -456,7 +498,7 @@ def _best(planners: Sequence[_Planner], all_of: int = 2) -> Plan:
         raise failure
     # Only the best divisions by their first plan are worth all plans.
     plans = [plan for _, k in sorted(found)[:all_of] for plan in _plans(planners[k])]
-    return min(plans, key=lambda p: p.cycles)
+    return min(plans, key=_estimated)
 
 
 def _tiled_cycles(plan: Plan, shared: _Shared, overlay: Overlay) -> float:
@@ -477,48 +519,6 @@ def _switched_cycles(plan: Plan, shared: _Shared, divisions: tuple[Overlay, ...]
         return sum(searches.cycles(array, item, plan.physical, plan.packed) for item in plan.placement.items)
     except InfeasibleError:
         return inf
-
-
-def grow_weight_rings(array: Array, spare: int) -> Overlay:
-    """The overlay with memtile weight rings grown into ``spare`` bytes: more weights are prefetched."""
-    ov, dev = array.overlay, array.device
-    most = min(dev.lock_max, dev.iteration_wrap_max)
-    ring = ov.memtile_w_slot * ov.memtile_w_slots + spare // array.rings
-    slot = ov.memtile_w_slot
-    while ring // slot > most and slot < MAX_W_SLOT:
-        slot *= 2
-    return replace(ov, memtile_w_slot=slot, memtile_w_slots=min(most, ring // slot))
-
-
-MAX_W_SLOT = 8192
-
-
-def item_kernels(item: WorkItem) -> frozenset[str]:
-    """Kernels of an item, as ``[instructions]`` of the device file names them; a pool inside a call is one."""
-    kernels = {item.geometry.kernel.name.lower()}
-    if item.geometry.pool is not None:
-        kernels.add("avgpool" if item.geometry.pool.average else "maxpool")
-    if item.geometry.wide:
-        kernels.add(INT16)
-    return frozenset(kernels)
-
-
-def has_tail(item: WorkItem, physical: PhysicalGraph) -> bool:
-    """Whether a convolution of the item has a second stage (``plan.fuse``): on a core that is the loop of ADD."""
-    layers = (physical.layers[m] for m in item.members)
-    return any(isinstance(layer, Conv) and layer.tail is not None for layer in layers)
-
-
-def used_variants(tilings: Sequence[Tiling]) -> frozenset[str]:
-    """Variants of the convolution that the tilings need."""
-    return frozenset[str]().union(*(t.cover.variants for t in tilings if t.cover))
-
-
-def superkernel_bytes(device: Device, placement: Placement, physical: PhysicalGraph, variants: frozenset[str]) -> int:
-    """Program memory of a superkernel with the kernels of all items and these variants of the convolution (bytes)."""
-    kernels = frozenset[str]().union(*(item_kernels(item) for item in placement.items))
-    tails = any(has_tail(item, physical) for item in placement.items)
-    return device.instructions.total(kernels | variants | ({"add"} if tails else frozenset()))
 
 
 def _tile(

@@ -281,3 +281,17 @@ def ring_bds(array: Array, ring: int) -> tuple[int, int]:
     if into == out:
         return into[-1 - 2 * ring], out[-2 - 2 * ring]
     return into[-1 - ring], out[-1 - ring]
+
+
+MAX_W_SLOT = 8192  # bytes
+
+
+def grow_weight_rings(array: Array, spare: int) -> Overlay:
+    """The overlay with memtile weight rings grown into ``spare`` bytes: more weights are prefetched."""
+    ov, dev = array.overlay, array.device
+    most = min(dev.lock_max, dev.iteration_wrap_max)
+    ring = ov.memtile_w_slot * ov.memtile_w_slots + spare // array.rings
+    slot = ov.memtile_w_slot
+    while ring // slot > most and slot < MAX_W_SLOT:
+        slot *= 2
+    return replace(ov, memtile_w_slot=slot, memtile_w_slots=min(most, ring // slot))

@@ -62,6 +62,14 @@ class Overlay:
 
 DEFAULT_OVERLAY = Overlay()
 
+# Divisions of core memory where commands cost time, of which a network takes the one that is fastest when emulated
+# (``rehearse``): larger partial sums and weight rings for fewer input slots. The first is the default.
+DIVISIONS: tuple[Overlay, ...] = (
+    DEFAULT_OVERLAY,
+    Overlay(a_slots=24, w_slots=32, acc_bytes=12288),
+    Overlay(a_slots=20, w_slots=32, acc_bytes=16384),
+)
+
 
 MOST_SLOTS = 63  # of a ring: its lock counts them in 6 bits (hw.md 1)
 

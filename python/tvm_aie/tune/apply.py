@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from tvm_aie.device import Device
 from tvm_aie.errors import TvmAieError
-from tvm_aie.pipeline import Compiled, compile_graph
+from tvm_aie.pipeline import Compiled
 from tvm_aie.plan.graph import LayerGraph
+from tvm_aie.rehearse import compile_rehearsed
 
 if TYPE_CHECKING:
     from tvm_aie.tune.network import Choice, Network
@@ -32,10 +33,10 @@ def compile_with_records(graph: LayerGraph, device: Device, database: Any = None
     if database is None:
         database = current_database()
     if database is None:
-        return compile_graph(graph, device)
+        return compile_rehearsed(graph, device)
     from tvm_aie.tune.network import compile_with, cycles_of
 
-    untuned = compile_graph(graph, device)
+    untuned = compile_rehearsed(graph, device)
     try:
         network, spaces, choice = recorded(graph, device, database)
         if choice is None:

@@ -23,7 +23,7 @@ from tvm_aie.plan.fuse import fuse
 from tvm_aie.plan.graph import Conv, LayerGraph
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.runtime.emulator import RunOptions, run_program
-from tvm_aie.schedule.geometry import IDEAL_OVERLAYS, Overlay
+from tvm_aie.schedule.geometry import DIVISIONS, IDEAL_OVERLAYS, Overlay
 from tvm_aie.tune.records import by_key, seconds_of, warn
 from tvm_aie.tune.space import SPACE_VERSION, device_digest
 from tvm_aie.tune.stub import stub_module, trace_of, values_of
@@ -41,6 +41,8 @@ OVERLAYS: dict[str, Overlay] = {
     "coarse outputs": Overlay(o_slot=448, o_slots=14),
     "sums": Overlay(a_slots=32, acc_bytes=8192),
     "fine inputs": Overlay(a_slot=512, a_slots=60, w_slots=36),
+    "sums, weights": DIVISIONS[1],
+    "sums+, weights": DIVISIONS[2],
 }
 
 

@@ -22,8 +22,9 @@ from tvm.s_tir import meta_schedule as ms
 from tvm_aie.cost.learned import LearnedModel
 from tvm_aie.device import Device
 from tvm_aie.errors import InputError, TvmAieError
-from tvm_aie.pipeline import Decisions, compile_graph
+from tvm_aie.pipeline import Decisions
 from tvm_aie.plan.graph import LayerGraph
+from tvm_aie.rehearse import compile_rehearsed
 from tvm_aie.tune import bench, network, plan, records
 from tvm_aie.tune.measure import EmulatorBuilder, EmulatorRunner, Workers
 from tvm_aie.tune.network import Network, Selection
@@ -182,7 +183,7 @@ def _planned(
     """Settle the decisions for the whole network, or take the recorded ones."""
     knobs = plan.plan_knobs(graph, device)
     net, _ = network.network_of(graph, device, plan.plan_of(knobs, {}))
-    untuned = network.cycles_of(compile_graph(graph, device))
+    untuned = network.cycles_of(compile_rehearsed(graph, device))
     places = plan.stored_plan(database, net.digest, device, knobs)
     if places is None:
         budget = sum(len(knob.values) for knob in knobs) if options.plan_trials is None else options.plan_trials

@@ -1,0 +1,105 @@
+"""Plans compared by emulation (``rehearse``): the fastest division of core memory, never a slower one."""
+
+import numpy as np
+import pytest
+
+from graphs import GraphBuilder
+from tvm_aie import rehearse
+from tvm_aie.device import load_device
+from tvm_aie.emit.overlay import Array, core_map
+from tvm_aie.pipeline import Decisions, Moves, compile_graph, prepare
+from tvm_aie.plan.reference import evaluate
+from tvm_aie.rehearse import compile_rehearsed, judge
+from tvm_aie.runtime.emulator import RunOptions, run_program
+from tvm_aie.schedule.geometry import CORE_MEMORY, DIVISIONS
+
+NPU1 = load_device("npu1")
+
+
+def chain(shape, channels, k, density, pairs=3):
+    b = GraphBuilder(shape, density=density)
+    x = "x"
+    for _ in range(pairs):
+        for c in channels:
+            x = b.conv(x, c, k)
+    return b.graph(x)
+
+
+def cycles(compiled):
+    return run_program(compiled.program.to_bytes(), [], RunOptions(functional=False)).cycles
+
+
+def division(compiled):
+    m = compiled.program.cores[0]
+    sizes = [(o.a_slots, o.w_slots, o.acc_bytes) for o in DIVISIONS]
+    return sizes.index((m.a_slots, m.w_slots, m.acc_bytes))
+
+
+NETWORKS = {
+    "sums bound it": (chain((128, 28, 28), (128,), 3, 0.5), True),
+    "weights bound it": (chain((256, 14, 14), (1024, 256), 1, 0.5), True),
+    "commands bound it": (chain((64, 28, 28), (256, 64), 1, 0.5), False),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_fastest_division_is_taken_and_computes_the_same(name):
+    graph, other = NETWORKS[name]
+    compiled = compile_rehearsed(graph, "npu1")
+    by_division = {n: cycles(compile_graph(graph, "npu1", overlay=o)) for n, o in enumerate(DIVISIONS)}
+    assert cycles(compiled) <= by_division[0]
+    assert cycles(compiled) <= min(by_division.values()) * 1.001 and (division(compiled) != 0) == other
+    x = np.random.default_rng(0).integers(-128, 128, graph.inputs[0].shape).astype(np.int8)
+    result = run_program(compiled.program.to_bytes(), [x], RunOptions(check=True))
+    expected = evaluate(graph, {"x": x})[graph.outputs[0].tensor]
+    np.testing.assert_array_equal(result.outputs[0].reshape(-1), expected.reshape(-1))
+
+
+@pytest.mark.parametrize("overlay", DIVISIONS)
+def test_divisions_fit_a_core(overlay):
+    assert overlay.core_bytes <= CORE_MEMORY
+    m = core_map(Array(NPU1, overlay), 8, 0)
+    assert m.a_base + m.a_slot * m.a_slots + overlay.guard_bytes <= NPU1.core_mem_bytes
+
+
+def test_where_commands_are_free_the_estimate_decides():
+    assert judge(load_device("wbs-2x2")) is None
+    graph = chain((16, 9, 9), (16,), 3, 1.0)
+    same = compile_rehearsed(graph, "wbs-2x2").program.to_bytes()
+    assert same == compile_graph(graph, "wbs-2x2").program.to_bytes()
+
+
+def test_small_networks_and_given_divisions_are_not_rehearsed(monkeypatch):
+    monkeypatch.setattr(rehearse, "run_program", lambda *_: pytest.fail("emulated"))
+    small, large = chain((8, 7, 7), (16,), 3, 1.0), NETWORKS["sums bound it"][0]
+    for graph, decisions in (
+        (small, Decisions()),
+        (large, Decisions(overlay=DIVISIONS[0])),
+        (large, Decisions(moves=Moves(divisions=False))),
+    ):
+        compiled = compile_rehearsed(graph, "npu1", decisions)
+        assert division(compiled) == 0
+        assert compiled.program.to_bytes() == compile_graph(graph, "npu1").program.to_bytes()
+
+
+def test_each_plan_is_emulated_once(monkeypatch):
+    runs = []
+
+    def counted(*args):
+        runs.append(1)
+        return run_program(*args)
+
+    monkeypatch.setattr(rehearse, "run_program", counted)
+    plan = prepare(NETWORKS["sums bound it"][0], "npu1").plan
+    cost = judge(NPU1)
+    assert cost(plan) == cost(plan) > 0 and len(runs) == 1
+
+
+def test_a_plan_that_cannot_be_emitted_costs_infinitely_much(monkeypatch):
+    plan = prepare(NETWORKS["sums bound it"][0], "npu1").plan
+
+    def fails(*_):
+        raise rehearse.TvmAieError("no")
+
+    monkeypatch.setattr(rehearse, "emitted", fails)
+    assert judge(NPU1)(plan) == float("inf")
