@@ -67,37 +67,66 @@ class DmaTask:
 
 # A task of few messages is unrolled into a chain if that takes at most so many more descriptors.
 UNROLL_A, UNROLL_O = 4, 1
+# Descriptors of a chain that repeats a group of messages: of the 8 that a channel has, the next task's chain needs some.
+LONGEST_GROUP = 6
 
 
 def tasks_of(messages: Sequence[Message], device: Device, extra: int) -> list[DmaTask]:
-    """The tasks of a channel that carry these messages; ``extra``: as for ``unroll``, below 0: no folding either."""
+    """The tasks of a channel that carry these messages; ``extra``: as for ``unroll``. Below 0: none is unrolled, nor
+    folded where commands cost time; where they cost nothing they still share the channels' few descriptors, and a
+    channel whose messages are many small tasks waits for those of another (one command stream serves all)."""
     limits = device.memtile_bd
-    if extra < 0:
-        return compress(messages, device.repeat_max, device.iteration_wrap_max, limits.iteration_step_max_words)
+    most = device.repeat_max, device.iteration_wrap_max, limits.iteration_step_max_words
+    if extra < 0 and not device.core_ideal:
+        return compress(messages, *most)
     folded = fold(messages, limits.dims, limits.length_max_words, limits.step_max_words, limits.wrap_max(0))
-    groups = [m for _, m in folded]
-    tasks = compress(groups, device.repeat_max, device.iteration_wrap_max, limits.iteration_step_max_words)
-    begins = [0, *accumulate(n for n, _ in folded)]
-    return [unroll(replace(t, first=begins[t.first], last=begins[t.last + 1] - 1), extra) for t in tasks]
+    counts = [n for n, _ in folded]
+    tasks = compress([m for _, m in folded], *most, LONGEST_GROUP if device.core_ideal else 0, counts)
+    begins = [0, *accumulate(counts)]
+    tasks = [replace(t, first=begins[t.first], last=begins[t.last + 1] - 1) for t in tasks]
+    return tasks if extra < 0 else [unroll(t, extra) for t in tasks]
 
 
-def compress(messages: Sequence[Message], repeat_max: int, wrap_max: int, step_max: int) -> list[DmaTask]:
+def compress(
+    messages: Sequence[Message],
+    repeat_max: int,
+    wrap_max: int,
+    step_max: int,
+    longest: int = 0,
+    counts: Sequence[int] = (),
+) -> list[DmaTask]:
     """Cut a message sequence into tasks, longest run first (greedy).
 
-    A run has messages of one shape whose bases advance by constant steps, wrapping around after ``w`` messages.
+    A run has messages of one shape whose bases advance by constant steps, wrapping around after ``w`` messages; or it
+    has groups of messages, each such a run by its place in the group, whose chain has at most ``longest`` descriptors. ``counts``: what messages were folded into
+    each; those of a run are equal.
     """
     kinds = _kinds(messages)
+    if counts:
+        numbers: dict[tuple[int, int], int] = {}
+        kinds = [numbers.setdefault(pair, len(numbers)) for pair in zip(kinds, counts, strict=True)]
     tasks = []
     i = 0
     while i < len(messages):
-        n, wrap, steps = _run(messages, kinds, i, repeat_max, wrap_max, step_max)
+        size, (n, wrap, steps) = 1, _run(messages, kinds, i, 1, repeat_max, wrap_max, step_max)
+        group = 2
+        while i + 2 * group <= len(messages) and n * size < len(messages) - i and _pieces(messages, i, group) <= longest:
+            run = _run(messages, kinds, i, group, repeat_max, wrap_max, step_max)
+            if run[0] * group >= 2 * n * size:
+                size, (n, wrap, steps) = group, run
+            group += 1
+        head = [piece for message in messages[i : i + size] for piece in message]
         chain = tuple(
             BdTemplate(shape, base, wrap if step else 1, step // 4)
-            for (shape, base), step in zip(messages[i], steps, strict=True)
+            for (shape, base), step in zip(head, steps, strict=True)
         )
-        tasks.append(DmaTask(i, i + n - 1, chain, n))
-        i += n
+        tasks.append(DmaTask(i, i + n * size - 1, chain, n))
+        i += n * size
     return tasks
+
+
+def _pieces(messages: Sequence[Message], start: int, size: int) -> int:
+    return sum(len(message) for message in messages[start : start + size])
 
 
 def _kinds(messages: Sequence[Message]) -> list[int]:
@@ -176,28 +205,37 @@ def merge_unused(before: BdTemplate, after: BdTemplate, area: int, words: int) -
 
 
 def _run(
-    messages: Sequence[Message], kinds: Sequence[int], start: int, repeat_max: int, wrap_max: int, step_max: int
+    messages: Sequence[Message],
+    kinds: Sequence[int],
+    start: int,
+    size: int,
+    repeat_max: int,
+    wrap_max: int,
+    step_max: int,
 ) -> tuple[int, int, tuple[int, ...]]:
-    """(messages, wrap, steps in bytes) of the longest run from ``start``."""
-    head, kind = messages[start], kinds[start]
-    limit = min(len(messages), start + repeat_max)
-    if start + 1 >= limit or kinds[start + 1] != kind:
+    """(groups, wrap, steps in bytes) of the longest run of groups of ``size`` messages from ``start``."""
+
+    def bases(k: int) -> list[int]:
+        return [base for message in messages[start + k * size : start + (k + 1) * size] for _, base in message]
+
+    def alike(k: int) -> bool:
+        return all(kinds[start + k * size + j] == kinds[start + j] for j in range(size))
+
+    head = bases(0)
+    limit = min((len(messages) - start) // size, repeat_max)
+    if limit < 2 or not alike(1):
         return 1, 1, (0,) * len(head)
-    steps = tuple(b - a for (_, a), (_, b) in zip(head, messages[start + 1], strict=True))
+    steps = tuple(b - a for a, b in zip(head, bases(1), strict=True))
     if any(s < 0 or s % 4 or s // 4 > step_max for s in steps):
         return 1, 1, (0,) * len(head)
-    bases = tuple(a for _, a in head)
 
     def base_is(k: int, count: int) -> bool:
-        if kinds[k] != kind:
-            return False
-        return all(b == a + count * s for a, (_, b), s in zip(bases, messages[k], steps, strict=True))
+        return alike(k) and all(b == a + count * s for a, b, s in zip(head, bases(k), steps, strict=True))
 
-    wrap = 2
-    while start + wrap < limit and wrap < (wrap_max if any(steps) else repeat_max) and base_is(start + wrap, wrap):
-        wrap += 1
-    n = wrap
-    while start + n < limit and base_is(start + n, n % wrap):
+    n = wrap = 2
+    while n < limit and wrap < (wrap_max if any(steps) else repeat_max) and base_is(n, n):
+        n = wrap = n + 1
+    while n < limit and base_is(n, n % wrap):
         n += 1
     return n, wrap, steps
 
