@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import inf
@@ -14,6 +15,7 @@ from tvm_aie.emit.emitter import Emitter
 from tvm_aie.emit.memtile import MemtileMap, memtile_map, opcode_bytes_estimate
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.program import Program
+from tvm_aie.emit.superkernel import has_tail, item_kernels, superkernel_bytes, used_variants
 from tvm_aie.emit.weights import PackedConv, pack_conv
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import Placement, WorkItem, plan_memory
@@ -24,8 +26,8 @@ from tvm_aie.plan.graph import Conv, LayerGraph
 from tvm_aie.plan.physical import PhysicalGraph, assign_channels
 from tvm_aie.plan.pitch import pitched
 from tvm_aie.plan.siblings import Groups, sibling_groups
-from tvm_aie.schedule.cover import DENSE, INT4, INT16, LIST, VARIANTS
-from tvm_aie.schedule.division import best_divisions, best_switches
+from tvm_aie.schedule.cover import DENSE, INT4, LIST, VARIANTS
+from tvm_aie.schedule.division import NEARLY, best_divisions, best_switches
 from tvm_aie.schedule.geometry import IDEAL_OVERLAYS, Geometry, Overlay
 from tvm_aie.schedule.grid import Grid
 from tvm_aie.schedule.tiling import Tiling
@@ -260,6 +262,7 @@ class _Planner:
         self.divisions = divisions
         self.searches = Searches(shared.grids, shared.given, divisions, moves.blocks)
         self.graphs, self.narrow = shared.graphs, shared.narrow
+        self.made: dict[tuple[object, ...], Plan] = {}
 
     def plan(
         self,
@@ -281,18 +284,29 @@ class _Planner:
                 physical = pitched(physical, self.device.cols, self.device.memtile_bd.pad_max(0))
             physical.verify()
             self.graphs[pools] = physical, _pack(physical)
-        physical, packed = self.graphs[pools]
+        physical, _ = self.graphs[pools]
         groups: list[tuple[int, ...]] = []
         for group in sibling_groups(physical):
             joint = self.moves.siblings and wanted(group_name(group, physical))
             groups += [group] if joint else [(m,) for m in group]
+        made = pools, tuple(groups), runs, narrow
+        if made not in self.made:
+            self.made[made] = self._made(pools, tuple(sorted(groups)), runs, narrow)
+        return self.made[made]
+
+    def _made(self, pools: tuple[PoolPair, ...], groups: Groups, runs: bool, narrow: frozenset[int]) -> Plan:
+        physical, packed = self.graphs[pools]
         array = Array(self.device, self.overlay)
-        array, placement, layout = _place(
-            array, physical, tuple(sorted(groups)), replace(self.moves, runs=runs and self.moves.runs), narrow
-        )
+        moves = replace(self.moves, runs=runs and self.moves.runs)
+        array, placement, layout = _place(array, physical, groups, moves, narrow)
         tilings = _tile(array, physical, packed, placement, self.searches)
         times = estimate(array, physical, placement, tilings, packed)
         return Plan(pools, array, physical, packed, placement, layout, tuple(tilings), times, self.divisions)
+
+    def likewise(self, plan: Plan, narrow: frozenset[int] = frozenset()) -> Plan:
+        """The plan with the pools, siblings and runs of another. Raises ``InfeasibleError``."""
+        joint = {item_name(item, plan.physical) for item in plan.placement.items}
+        return self.plan(plan.pools, lambda name: name in joint, bool(plan.placement.runs), narrow)
 
 
 def _plans(planner: _Planner, first: bool = False) -> Iterator[Plan]:
@@ -375,21 +389,51 @@ def _schedule(device: Device, fused: LayerGraph, decisions: Decisions, given: Ch
     if not device.core_ideal:
         planner = _Planner(device, overlay or Overlay(), fused, moves, shared)
         return _narrowed(_best([planner]), planner)
-    switches: Sequence[tuple[Overlay, ...]] = ()
     if overlay is not None:
         options: Sequence[Overlay] = [overlay]
     elif not moves.divisions:
         options = IDEAL_OVERLAYS[:1]
     else:
         first = _first([_Planner(device, option, fused, moves, shared) for option in IDEAL_OVERLAYS])
-        if moves.switches:
-            switches = best_switches(partial(_switched_cycles, first, shared), MOST_SWITCHES)
         # One division for the network is one choice of those that switch, if its weight ring is among theirs.
-        options = () if switches else best_divisions(partial(_tiled_cycles, first, shared), MOST_DIVISIONS)
-    planners = [_Planner(device, option, fused, moves, shared) for option in options]
-    planners += [_Planner(device, each[0], fused, moves, shared, each) for each in switches]
-    plan = _best(planners, 1 if switches else 2)
+        if moves.switches and (rings := _rings(device, fused, moves, shared, first)):
+            plans = _best_rings(rings)
+            return min((_refined(p, shared) for p in plans), key=lambda p: p.cycles) if moves.refine else plans[0]
+        options = best_divisions(partial(_tiled_cycles, first, shared), MOST_DIVISIONS)
+    plan = _best([_Planner(device, option, fused, moves, shared) for option in options])
     return _refined(plan, shared) if moves.refine else plan
+
+
+def _rings(device: Device, fused: LayerGraph, moves: Moves, shared: _Shared, first: Plan) -> list[_Planner]:
+    """Planners for the weight rings with which the items of the first plan are fastest in closed form."""
+    planners: dict[tuple[Overlay, ...], _Planner] = {}
+
+    def cycles(divisions: tuple[Overlay, ...]) -> float:
+        planners[divisions] = _Planner(device, divisions[0], fused, moves, shared, divisions)
+        return _switched_cycles(first, planners[divisions])
+
+    return [planners[divisions] for divisions in best_switches(cycles, MOST_SWITCHES)]
+
+
+def _best_rings(planners: Sequence[_Planner]) -> list[Plan]:
+    """The best plan of the two best weight rings, by estimate; the best first. The second is made like the first."""
+    found: list[tuple[float, int]] = []
+    failure: InfeasibleError | None = None
+    for k, planner in enumerate(planners):
+        try:
+            found.append((next(_plans(planner, first=True)).cycles, k))
+        except InfeasibleError as error:
+            failure = failure or error
+    if not found:
+        assert failure is not None
+        raise failure
+    (least, k), *others = sorted(found)
+    plans = [min(_plans(planners[k]), key=lambda p: p.cycles)]
+    for cycles, k in others[:1]:
+        if cycles <= least * NEARLY:
+            with suppress(InfeasibleError):
+                plans.append(planners[k].likewise(plans[0]))
+    return plans
 
 
 def _narrowed(plan: Plan, planner: _Planner) -> Plan:
@@ -398,9 +442,8 @@ def _narrowed(plan: Plan, planner: _Planner) -> Plan:
     heights = narrow_heights(*plan.stages) if asked else frozenset()
     if not heights:
         return plan
-    joint = {item_name(item, plan.physical) for item in plan.placement.items}
     try:
-        other = planner.plan(plan.pools, lambda name: name in joint, bool(plan.placement.runs), heights)
+        other = planner.likewise(plan, heights)
     except InfeasibleError:
         return plan
     return min(plan, other, key=lambda p: sum(max(cost) for cost in costs(*p.stages)))
@@ -432,7 +475,7 @@ def _refined(plan: Plan, shared: _Shared) -> Plan:
 
 
 MOST_DIVISIONS = 4  # that get a placement and an estimate
-MOST_SWITCHES = 2  # weight rings with which items may switch divisions, likewise
+MOST_SWITCHES = 4  # weight rings with which items may switch divisions, likewise
 
 
 def _best(planners: Sequence[_Planner], all_of: int = 2) -> Plan:
@@ -464,12 +507,11 @@ def _tiled_cycles(plan: Plan, shared: _Shared, overlay: Overlay) -> float:
         return inf
 
 
-def _switched_cycles(plan: Plan, shared: _Shared, divisions: tuple[Overlay, ...]) -> float:
-    """The same where each item has the best of some divisions."""
-    array = replace(plan.array, overlay=divisions[0])
-    searches = Searches(shared.grids, divisions=divisions, blocks=shared.blocks)
+def _switched_cycles(plan: Plan, planner: _Planner) -> float:
+    """The same where each item has the best of the planner's divisions."""
+    array = replace(plan.array, overlay=planner.overlay)
     try:
-        return sum(searches.cycles(array, item, plan.physical, plan.packed) for item in plan.placement.items)
+        return sum(planner.searches.cycles(array, item, plan.physical, plan.packed) for item in plan.placement.items)
     except InfeasibleError:
         return inf
 
@@ -486,34 +528,6 @@ def grow_weight_rings(array: Array, spare: int) -> Overlay:
 
 
 MAX_W_SLOT = 8192
-
-
-def item_kernels(item: WorkItem) -> frozenset[str]:
-    """Kernels of an item, as ``[instructions]`` of the device file names them; a pool inside a call is one."""
-    kernels = {item.geometry.kernel.name.lower()}
-    if item.geometry.pool is not None:
-        kernels.add("avgpool" if item.geometry.pool.average else "maxpool")
-    if item.geometry.wide:
-        kernels.add(INT16)
-    return frozenset(kernels)
-
-
-def has_tail(item: WorkItem, physical: PhysicalGraph) -> bool:
-    """Whether a convolution of the item has a second stage (``plan.fuse``): on a core that is the loop of ADD."""
-    layers = (physical.layers[m] for m in item.members)
-    return any(isinstance(layer, Conv) and layer.tail is not None for layer in layers)
-
-
-def used_variants(tilings: Sequence[Tiling]) -> frozenset[str]:
-    """Variants of the convolution that the tilings need."""
-    return frozenset[str]().union(*(t.cover.variants for t in tilings if t.cover))
-
-
-def superkernel_bytes(device: Device, placement: Placement, physical: PhysicalGraph, variants: frozenset[str]) -> int:
-    """Program memory of a superkernel with the kernels of all items and these variants of the convolution (bytes)."""
-    kernels = frozenset[str]().union(*(item_kernels(item) for item in placement.items))
-    tails = any(has_tail(item, physical) for item in placement.items)
-    return device.instructions.total(kernels | variants | ({"add"} if tails else frozenset()))
 
 
 def _tile(

@@ -106,7 +106,8 @@ def estimate(
 
 def opcode_words(loads: Sequence[ItemLoad]) -> Floats:
     """Words of all opcode messages of each column: of the items' and of the one that ends the program."""
-    return np.sum([load.prologue_words for load in loads], axis=0) + float(opcodes.HEADER_WORDS + 1)
+    words = np.sum([load.prologue_words for load in loads], axis=0, dtype=np.float64)
+    return np.asarray(words + opcodes.HEADER_WORDS + 1, np.float64)
 
 
 class _Columns:
@@ -236,7 +237,8 @@ class Recurrence:
                 if place.loaded:
                     self.loads_at.setdefault(place.load_at, []).append((item.index, k))
         self.command += n * self.costs.pair()
-        self.col.load_free = self.col.load_free + self.command + np.maximum(opcode_words, FILLER_WORDS) * self.rates.load
+        opcode_words = np.maximum(opcode_words, FILLER_WORDS)
+        self.col.load_free = self.col.load_free + self.command + opcode_words * self.rates.load
 
     def copy(self) -> Recurrence:
         """An independent state: arrays are replaced, never written, except those of ``_Weights``."""

@@ -49,6 +49,7 @@ class SharedLinks:
     """The same where the cores of a column share a link."""
 
     def __init__(self, before: Floats, messages: int) -> None:
+        """As ``OwnLinks``."""
         self.links = [Link(row) for row in before.tolist()]
 
     def junk(self, ready: Floats, move: Floats) -> None:
@@ -81,6 +82,7 @@ class Link:
     """One shared link. Each core's parts are served in order, those at the front of the queues in equal shares."""
 
     def __init__(self, before: list[float]) -> None:
+        """``before``: by core, the end of what it sent before."""
         self.now = 0.0  # simulated up to here
         self.idle: list[tuple[float, float]] = []  # spans before ``now``, in order
         self.queues: list[list[list[float]]] = [[] for _ in before]  # of each core: [ready, work left]

@@ -67,7 +67,7 @@ class DmaTask:
 
 # A task of few messages is unrolled into a chain if that takes at most so many more descriptors.
 UNROLL_A, UNROLL_O = 4, 1
-# Descriptors of a chain that repeats a group of messages: of the 8 that a channel has, the next task's chain needs some.
+# Descriptors of a chain that repeats a group of messages: pools have 8 per channel, and the next task needs some.
 LONGEST_GROUP = 6
 
 
@@ -75,31 +75,35 @@ def tasks_of(messages: Sequence[Message], device: Device, extra: int) -> list[Dm
     """The tasks of a channel that carry these messages; ``extra``: as for ``unroll``. Below 0: none is unrolled, nor
     folded where commands cost time; where they cost nothing they still share the channels' few descriptors, and a
     channel whose messages are many small tasks waits for those of another (one command stream serves all)."""
-    limits = device.memtile_bd
-    most = device.repeat_max, device.iteration_wrap_max, limits.iteration_step_max_words
+    bd = device.memtile_bd
+    group = LONGEST_GROUP if device.core_ideal else 0
+    limits = Limits(device.repeat_max, device.iteration_wrap_max, bd.iteration_step_max_words, group)
     if extra < 0 and not device.core_ideal:
-        return compress(messages, *most)
-    folded = fold(messages, limits.dims, limits.length_max_words, limits.step_max_words, limits.wrap_max(0))
+        return compress(messages, limits)
+    folded = fold(messages, bd.dims, bd.length_max_words, bd.step_max_words, bd.wrap_max(0))
     counts = [n for n, _ in folded]
-    tasks = compress([m for _, m in folded], *most, LONGEST_GROUP if device.core_ideal else 0, counts)
     begins = [0, *accumulate(counts)]
+    tasks = compress([m for _, m in folded], limits, counts)
     tasks = [replace(t, first=begins[t.first], last=begins[t.last + 1] - 1) for t in tasks]
     return tasks if extra < 0 else [unroll(t, extra) for t in tasks]
 
 
-def compress(
-    messages: Sequence[Message],
-    repeat_max: int,
-    wrap_max: int,
-    step_max: int,
-    longest: int = 0,
-    counts: Sequence[int] = (),
-) -> list[DmaTask]:
+@dataclass(frozen=True)
+class Limits:
+    """Of a task: executions, wrap and step (words) of its descriptors' iteration, descriptors of a repeated group."""
+
+    repeat: int
+    wrap: int
+    step: int
+    group: int = 0
+
+
+def compress(messages: Sequence[Message], limits: Limits, counts: Sequence[int] = ()) -> list[DmaTask]:
     """Cut a message sequence into tasks, longest run first (greedy).
 
     A run has messages of one shape whose bases advance by constant steps, wrapping around after ``w`` messages; or it
-    has groups of messages, each such a run by its place in the group, whose chain has at most ``longest`` descriptors. ``counts``: what messages were folded into
-    each; those of a run are equal.
+    has groups of messages that do so place by place. ``counts``: how many messages each was folded from; those of a run
+    are equal.
     """
     kinds = _kinds(messages)
     if counts:
@@ -108,13 +112,7 @@ def compress(
     tasks = []
     i = 0
     while i < len(messages):
-        size, (n, wrap, steps) = 1, _run(messages, kinds, i, 1, repeat_max, wrap_max, step_max)
-        group = 2
-        while i + 2 * group <= len(messages) and n * size < len(messages) - i and _pieces(messages, i, group) <= longest:
-            run = _run(messages, kinds, i, group, repeat_max, wrap_max, step_max)
-            if run[0] * group >= 2 * n * size:
-                size, (n, wrap, steps) = group, run
-            group += 1
+        size, n, wrap, steps = _longest(messages, kinds, i, limits)
         head = [piece for message in messages[i : i + size] for piece in message]
         chain = tuple(
             BdTemplate(shape, base, wrap if step else 1, step // 4)
@@ -125,8 +123,21 @@ def compress(
     return tasks
 
 
-def _pieces(messages: Sequence[Message], start: int, size: int) -> int:
-    return sum(len(message) for message in messages[start : start + size])
+def _longest(
+    messages: Sequence[Message], kinds: Sequence[int], start: int, limits: Limits
+) -> tuple[int, int, int, tuple[int, ...]]:
+    """(messages of a group, groups, wrap, steps in bytes) of a run; larger groups only where they go twice as far."""
+    best = 1, *_run(messages, kinds, start, 1, limits)
+    size, descriptors = 1, len(messages[start])
+    while start + 2 * (size + 1) <= len(messages) and start + best[0] * best[1] < len(messages):
+        descriptors += len(messages[start + size])
+        size += 1
+        if descriptors > limits.group:
+            break
+        n, wrap, steps = _run(messages, kinds, start, size, limits)
+        if n * size >= 2 * best[0] * best[1]:
+            best = size, n, wrap, steps
+    return best
 
 
 def _kinds(messages: Sequence[Message]) -> list[int]:
@@ -209,9 +220,7 @@ def _run(
     kinds: Sequence[int],
     start: int,
     size: int,
-    repeat_max: int,
-    wrap_max: int,
-    step_max: int,
+    limits: Limits,
 ) -> tuple[int, int, tuple[int, ...]]:
     """(groups, wrap, steps in bytes) of the longest run of groups of ``size`` messages from ``start``."""
 
@@ -222,18 +231,18 @@ def _run(
         return all(kinds[start + k * size + j] == kinds[start + j] for j in range(size))
 
     head = bases(0)
-    limit = min((len(messages) - start) // size, repeat_max)
+    limit = min((len(messages) - start) // size, limits.repeat)
     if limit < 2 or not alike(1):
         return 1, 1, (0,) * len(head)
     steps = tuple(b - a for a, b in zip(head, bases(1), strict=True))
-    if any(s < 0 or s % 4 or s // 4 > step_max for s in steps):
+    if any(s < 0 or s % 4 or s // 4 > limits.step for s in steps):
         return 1, 1, (0,) * len(head)
 
     def base_is(k: int, count: int) -> bool:
         return alike(k) and all(b == a + count * s for a, b, s in zip(head, bases(k), steps, strict=True))
 
     n = wrap = 2
-    while n < limit and wrap < (wrap_max if any(steps) else repeat_max) and base_is(n, n):
+    while n < limit and wrap < (limits.wrap if any(steps) else limits.repeat) and base_is(n, n):
         n = wrap = n + 1
     while n < limit and base_is(n, n % wrap):
         n += 1

@@ -116,28 +116,39 @@ def choose_of(options: Sequence[Grid], divisions: Sequence[Overlay]) -> Tiling |
 
 
 STARTS_AT = 5  # in W_SLOTS
+NEARLY = 1.02  # times the least cost
 
 
 def best_switches(cost: Callable[[tuple[Overlay, ...]], float], count: int) -> list[tuple[Overlay, ...]]:
-    """The divisions (``switched``) of the ``count`` weight rings of least ``cost`` (cycles, infinite: does not fit).
+    """The divisions (``switched``) of at most ``count`` weight rings, that of least ``cost`` first.
 
-    A descent over the sizes of the weight ring; all of them are tried where none that it meets fits.
+    ``cost``: cycles, infinite: does not fit. A descent over the sizes of the weight ring, then the sizes on both sides
+    while they cost nearly as little; all of them are tried where none that the descent meets fits.
     """
     known: dict[int, float] = {}
 
     def at(k: int) -> float:
         if k not in known:
-            known[k] = cost(switched(W_SLOTS[k]))
+            known[k] = cost(switched(W_SLOTS[k])) if 0 <= k < len(W_SLOTS) else inf
         return known[k]
 
     here = STARTS_AT
     while True:
-        ahead = min((k for k in (here - 1, here + 1) if 0 <= k < len(W_SLOTS)), key=at)
+        ahead = min((here - 1, here + 1), key=at)
         if at(ahead) >= at(here):
             break
         here = ahead
     if at(here) == inf:
-        for k in range(len(W_SLOTS)):
-            at(k)
-    fitting = sorted((k for k, cycles in known.items() if cycles < inf), key=lambda k: (known[k], k))
-    return [switched(W_SLOTS[k]) for k in fitting[:count]]
+        here = min(range(len(W_SLOTS)), key=at)
+        if at(here) == inf:
+            return []
+    found = [here]
+    ends = {-1: here, 1: here}  # of the sizes that are near, smaller and larger
+    while len(found) < count and ends:
+        for side in tuple(ends):
+            ends[side] += side
+            if at(ends[side]) > at(here) * NEARLY:
+                del ends[side]
+            elif len(found) < count:
+                found.append(ends[side])
+    return [switched(W_SLOTS[k]) for k in sorted(found, key=lambda k: (known[k], k))]
