@@ -67,8 +67,9 @@ class DmaTask:
 
 # A task of few messages is unrolled into a chain if that takes at most so many more descriptors.
 UNROLL_A, UNROLL_O = 4, 1
-# Descriptors of a chain that repeats a group of messages: pools have 8 per channel, and the next task needs some.
-LONGEST_GROUP = 6
+# Descriptors of a chain that repeats a group of messages: pools have 8 per channel, and the next task needs some. Groups
+# only where there are many tasks otherwise: their chains leave other channels less.
+LONGEST_GROUP = 4
 
 
 def tasks_of(messages: Sequence[Message], device: Device, extra: int) -> list[DmaTask]:
@@ -76,14 +77,16 @@ def tasks_of(messages: Sequence[Message], device: Device, extra: int) -> list[Dm
     folded where commands cost time; where they cost nothing they still share the channels' few descriptors, and a
     channel whose messages are many small tasks waits for those of another (one command stream serves all)."""
     bd = device.memtile_bd
-    group = LONGEST_GROUP if device.core_ideal else 0
-    limits = Limits(device.repeat_max, device.iteration_wrap_max, bd.iteration_step_max_words, group)
+    limits = Limits(device.repeat_max, device.iteration_wrap_max, bd.iteration_step_max_words)
     if extra < 0 and not device.core_ideal:
         return compress(messages, limits)
     folded = fold(messages, bd.dims, bd.length_max_words, bd.step_max_words, bd.wrap_max(0))
     counts = [n for n, _ in folded]
     begins = [0, *accumulate(counts)]
-    tasks = compress([m for _, m in folded], limits, counts)
+    whole = [m for _, m in folded]
+    tasks = compress(whole, limits, counts)
+    if device.core_ideal and len(tasks) > 4 * device.queue_depth:
+        tasks = compress(whole, replace(limits, group=LONGEST_GROUP), counts)
     tasks = [replace(t, first=begins[t.first], last=begins[t.last + 1] - 1) for t in tasks]
     return tasks if extra < 0 else [unroll(t, extra) for t in tasks]
 
