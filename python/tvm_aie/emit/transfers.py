@@ -67,8 +67,8 @@ class DmaTask:
 
 # A task of few messages is unrolled into a chain if that takes at most so many more descriptors.
 UNROLL_A, UNROLL_O = 4, 1
-# Descriptors of a chain that repeats a group of messages: pools have 8 per channel, and the next task needs some. Groups
-# only where there are many tasks otherwise: their chains leave other channels less.
+# Descriptors of a chain that repeats a group of messages: pools have 8 per channel, and the next task needs some.
+# Groups only where there are many tasks otherwise: their chains leave other channels less.
 LONGEST_GROUP = 4
 
 
