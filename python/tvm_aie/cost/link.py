@@ -8,7 +8,8 @@ ready then is served then.
 
 from __future__ import annotations
 
-from math import inf
+from collections import deque
+from heapq import heappop, heappush
 
 import numpy as np
 import numpy.typing as npt
@@ -79,13 +80,19 @@ class SharedLinks:
 
 
 class Link:
-    """One shared link. Each core's parts are served in order, those at the front of the queues in equal shares."""
+    """One shared link. Each core's parts are served in order, those at the front of the queues in equal shares.
+
+    ``served``: what each front has got since the link was idle; so a front is done when that is its ``work`` more than
+    when it came, and among the fronts the order in which they end never changes.
+    """
 
     def __init__(self, before: list[float]) -> None:
         """``before``: by core, the end of what it sent before."""
-        self.now = 0.0  # simulated up to here
+        self.now, self.served = 0.0, 0.0  # simulated up to here
         self.idle: list[tuple[float, float]] = []  # spans before ``now``, in order
-        self.queues: list[list[list[float]]] = [[] for _ in before]  # of each core: [ready, work left]
+        self.queues: list[deque[tuple[float, float]]] = [deque() for _ in before]  # of each core: (ready, work)
+        self.active: list[tuple[float, int]] = []  # heap of the fronts in service: (``served`` at its end, core)
+        self.coming: list[tuple[float, int]] = []  # heap of the fronts that are not ready: (ready, core)
         self.done = [[t] for t in before]  # end of each part that is done; first: of what came before
         self.pushed = [0 for _ in before]
         self.sent: list[list[int]] = [[] for _ in before]  # of each message: parts up to its own
@@ -93,20 +100,30 @@ class Link:
     def push(self, r: int, ready: float, work: float) -> None:
         """A part of core ``r``."""
         self.pushed[r] += 1
-        if not self.queues[r]:
+        queue = self.queues[r]
+        if not queue:
             ready = max(ready, self.done[r][-1])
             if ready < self.now:
                 ready, work = self._fill(ready, work)
                 if work <= 0:
                     self.done[r].append(ready)
                     return
-        self.queues[r].append([ready, work])
+            self._front(r, ready, work)
+        queue.append((ready, work))
 
     def end(self, r: int, part: int) -> float:
         """When part number ``part`` of core ``r`` (from 1; 0: what came before) has ended."""
-        while len(self.done[r]) <= part:
+        done = self.done[r]
+        while len(done) <= part:
             self._step()
-        return self.done[r][part]
+        return done[part]
+
+    def _front(self, r: int, ready: float, work: float) -> None:
+        """A part comes to the front of its core's queue."""
+        if ready <= self.now:
+            heappush(self.active, (self.served + work, r))
+        else:
+            heappush(self.coming, (ready, r))
 
     def _fill(self, ready: float, work: float) -> tuple[float, float]:
         """Serve a part in idle time from ``ready`` on: (time, work left); the time is ``now`` if any is left."""
@@ -125,22 +142,31 @@ class Link:
         return (end, 0.0) if work <= 0 else (self.now, work)
 
     def _step(self) -> None:
-        """Simulate up to the next part's end or, while the link is idle, the next part's begin."""
-        fronts = [(queue[0], r) for r, queue in enumerate(self.queues) if queue]
-        active = [(part, r) for part, r in fronts if part[0] <= self.now]
-        following = min((part[0] for part, _ in fronts if part[0] > self.now), default=inf)
-        if not active:
-            self.idle.append((self.now, following))
-            self.now = following
+        """Simulate up to the next part's begin or the ends of the parts that are done next."""
+        active, coming = self.active, self.coming
+        if active:
+            least = active[0][0]
+            done = self.now + (least - self.served) * len(active)
+        if not active or (coming and coming[0][0] < done):
+            ready, r = heappop(coming)
+            if active:
+                self.served += (ready - self.now) / len(active)
+            else:
+                self.idle.append((self.now, ready))
+                self.served = 0.0
+            self.now = ready
+            heappush(active, (self.served + self.queues[r][0][1], r))
             return
-        least = min(part[1] for part, _ in active)
-        served = min(least, (following - self.now) / len(active))
-        self.now = self.now + least * len(active) if served == least else following
-        for part, r in active:
-            part[1] -= served
-            if part[1] <= NOTHING:
-                del self.queues[r][0]
-                self.done[r].append(self.now)
+        self.now, self.served = done, least
+        ended = []
+        while active and active[0][0] <= least + ROUNDING:
+            ended.append(heappop(active)[1])
+        for r in ended:
+            self.done[r].append(done)
+            queue = self.queues[r]
+            queue.popleft()
+            if queue:
+                self._front(r, *queue[0])
 
 
-NOTHING = 1e-9  # cycles: rounding
+ROUNDING = 1e-9  # cycles
