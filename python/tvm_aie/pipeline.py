@@ -244,7 +244,7 @@ class _Shared:
     """What the plans of one network have in common for every division of core memory."""
 
     graphs: dict[tuple[PoolPair, ...], tuple[PhysicalGraph, dict[str, PackedConv]]] = field(default_factory=dict)
-    grids: dict[Key, tuple[Grid, ...] | None] = field(default_factory=dict)
+    grids: dict[tuple[Key, int], tuple[Grid, ...] | None] = field(default_factory=dict)
     given: Chooser | None = None  # see ``prepare``
     blocks: bool = True  # see ``Moves``
     narrow: frozenset[int] | None = None  # see ``Decisions``

@@ -87,7 +87,7 @@ Key = tuple[str, Geometry, tuple[int, ...], bool, frozenset[str]]
 class Searches:
     """Sub-volume searches of one division of core memory, each done once. ``grids``: of all divisions together."""
 
-    grids: dict[Key, tuple[Grid, ...] | None]
+    grids: dict[tuple[Key, int], tuple[Grid, ...] | None]  # also by the size of a weight slot
     given: Chooser | None = None
     divisions: tuple[Overlay, ...] = ()  # if any: items may switch between them, the first is for items without a grid
     blocks: bool = True  # see ``KernelTerms.single_blocks``
@@ -151,13 +151,14 @@ class Searches:
 
     def _grids(self, key: Key, array: Array, work: Workload, variants: frozenset[str]) -> tuple[Grid, ...] | None:
         """None where the search walks its candidates one by one."""
-        if not array.device.core_ideal or work.live is None or array.overlay.w_slot != Overlay.w_slot:
+        w_slot = array.overlay.w_slot
+        if not array.device.core_ideal or work.live is None or (w_slot != Overlay.w_slot and not self.divisions):
             return None
-        if key not in self.grids:
+        if (key, w_slot) not in self.grids:
             shape = work.geometry, work.live, work.rows, work.n_rows
             terms = _terms(array, self.blocks)
-            self.grids[key] = grids(*shape, terms, work.in_place, work.blocks, variants)
-        return self.grids[key]
+            self.grids[key, w_slot] = grids(*shape, terms, work.in_place, work.blocks, variants, w_slot)
+        return self.grids[key, w_slot]
 
 
 def _key(item: WorkItem, physical: PhysicalGraph, variants: frozenset[str]) -> Key:
