@@ -422,22 +422,12 @@ def _rings(device: Device, fused: LayerGraph, moves: Moves, shared: _Shared, fir
 
 def _best_rings(planners: Sequence[_Planner]) -> list[Plan]:
     """The best plan of the two best weight rings, by estimate; the best first. The second is made like the first."""
-    found: list[tuple[float, int]] = []
-    failure: InfeasibleError | None = None
-    for k, planner in enumerate(planners):
-        try:
-            found.append((next(_plans(planner, first=True)).cycles, k))
-        except InfeasibleError as error:
-            failure = failure or error
-    if not found:
-        assert failure is not None
-        raise failure
-    (least, k), *others = sorted(found)
-    plans = [min(_plans(planners[k]), key=lambda p: p.cycles)]
-    for cycles, k in others[:1]:
+    (least, best), *others = _ranked(planners)
+    plans = [min(_plans(best), key=lambda p: p.cycles)]
+    for cycles, planner in others[:1]:
         if cycles <= least * NEARLY:
             with suppress(InfeasibleError):
-                plans.append(planners[k].likewise(plans[0]))
+                plans.append(planner.likewise(plans[0]))
     return plans
 
 
@@ -483,10 +473,15 @@ MOST_DIVISIONS = 4  # that get a placement and an estimate
 MOST_SWITCHES = 4  # weight rings with which items may switch divisions, likewise
 
 
-def _best(planners: Sequence[_Planner], all_of: int = 2) -> Plan:
-    """The best plan by estimate; the first failure if there is none. ``all_of``: planners that make all plans."""
-    if len(planners) == 1:
-        return min(_plans(planners[0]), key=lambda p: p.cycles)
+def _best(planners: Sequence[_Planner]) -> Plan:
+    """The best plan by estimate; the first failure if there is none."""
+    # Only the two best divisions by their first plan are worth all plans.
+    ranked = [(0.0, planners[0])] if len(planners) == 1 else _ranked(planners)[:2]
+    return min((plan for _, planner in ranked for plan in _plans(planner)), key=lambda p: p.cycles)
+
+
+def _ranked(planners: Sequence[_Planner]) -> list[tuple[float, _Planner]]:
+    """Those that find a plan, with the estimated cycles of their first, best first; if none does, its failure."""
     found: list[tuple[float, int]] = []
     failure: InfeasibleError | None = None
     for k, planner in enumerate(planners):
@@ -497,9 +492,7 @@ def _best(planners: Sequence[_Planner], all_of: int = 2) -> Plan:
     if not found:
         assert failure is not None
         raise failure
-    # Only the best divisions by their first plan are worth all plans.
-    plans = [plan for _, k in sorted(found)[:all_of] for plan in _plans(planners[k])]
-    return min(plans, key=lambda p: p.cycles)
+    return [(cycles, planners[k]) for cycles, k in sorted(found)]
 
 
 def _tiled_cycles(plan: Plan, shared: _Shared, overlay: Overlay) -> float:
