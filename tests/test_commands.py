@@ -14,6 +14,7 @@ from tvm_aie.emit.overlay import Array, build_overlay
 from tvm_aie.emit.program import Dir, Push, Wait
 from tvm_aie.emit.transfers import (
     BdTemplate,
+    Limits,
     Shape,
     compress,
     fold,
@@ -122,7 +123,7 @@ def test_unused_words_stay_in_their_area(words, area):
 
 def test_unrolled_task_is_the_same_stream():
     messages = [((Shape(1, ((4, 1),)), 64 * (i % 3)), (Shape(1, ((2, 1),)), 4096)) for i in range(6)]
-    (task,) = compress(messages, 256, 64, 1 << 17)
+    (task,) = compress(messages, Limits(256, 64, 1 << 17))
     assert unroll(task, 9) == task
     chain = unroll(task, 10).chain
     assert stream([[(t.shape, t.base) for t in chain]]) == stream(messages)

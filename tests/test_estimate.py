@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphs import resnet50
+from graphs import GraphBuilder, resnet50
 from placement_check import check_placement
 from test_program_equality import mixed
 from tvm_aie.cost.bounds import lower_bound
@@ -15,6 +15,7 @@ from tvm_aie.cost.estimate import item_cycles
 from tvm_aie.cost.item_load import ring_plan, walk
 from tvm_aie.device import load_device
 from tvm_aie.emit.opcodes import item_opcodes
+from tvm_aie.emit.program import Push
 from tvm_aie.pipeline import compile_graph
 from tvm_aie.report.layers import slices
 from tvm_aie.runtime.emulator import RunOptions, run_program
@@ -61,23 +62,26 @@ def check_network(compiled, layer_bound, total_bound):
 
 @pytest.mark.parametrize("density", [1.0, 0.5])
 def test_every_layer_of_resnet50_is_near(density):
-    check_network(compile_graph(NETWORKS["ResNet50"](density, 0), "wbs-4x4"), 0.07, 0.01)
+    check_network(compile_graph(NETWORKS["ResNet50"](density, 0), "wbs-4x4"), 0.03, 0.003)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("size", [2, 4, 8])
+@pytest.mark.parametrize("size", range(2, 9))
 @pytest.mark.parametrize("density", [1.0, 0.5])
 def test_every_layer_within_5_percent(name, size, density):
-    check_network(compile_graph(NETWORKS[name](density, 0), f"wbs-{size}x{size}"), 0.05, 0.01)
+    check_network(compile_graph(NETWORKS[name](density, 0), f"wbs-{size}x{size}"), 0.04, 0.005)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("size", [3, 5, 6, 7])
-def test_uneven_meshes(name, size):
-    """Some layers of many small tasks wait for descriptors, which the estimate does not know."""
-    check_network(compile_graph(NETWORKS[name](1.0, 0), f"wbs-{size}x{size}"), 0.15, 0.01)
+def test_many_small_pieces_share_descriptors():
+    """Three passes over 28 pieces, the last bands of uneven rows: with a task per few messages the activations would
+    wait until the command processor has waited for the outputs' descriptors, which no estimate sees."""
+    b = GraphBuilder((64, 56, 56))
+    compiled = compile_graph(b.graph(b.conv("x", 256, 1)), "wbs-5x5")
+    (tiling,) = compiled.tilings
+    assert tiling.n_pass * tiling.n_x * tiling.bands[0][1] >= 50
+    assert abs(compiled.estimate.total / emulated(compiled).cycles - 1) <= 0.01
+    assert sum(isinstance(c, Push) for c in compiled.program.commands) < 500
 
 
 def test_npu1():
@@ -93,10 +97,10 @@ def test_npu1():
 @pytest.mark.parametrize("device", ["npu1", "wbs-1x1", "wbs-2x3", "wbs-3x2", "wbs-8x8"])
 @pytest.mark.parametrize("density", [1.0, 0.5])
 def test_small_network(device, density):
-    """Total within a tenth (npu1: three tenths, almost all of it is commands), and never below the lower bound."""
+    """Total within a hundredth (npu1: three tenths, most of it is commands), and never below the lower bound."""
     compiled = compile_graph(mixed(density=density), device)
     run = emulated(compiled)
-    assert abs(compiled.estimate.total / run.cycles - 1) <= (0.3 if device == "npu1" else 0.1)
+    assert abs(compiled.estimate.total / run.cycles - 1) <= (0.3 if device == "npu1" else 0.01)
     macs = sum(s.macs for s in run.items)
     ends = compiled.program.ddr_sizes[1] + compiled.program.ddr_sizes[2]
     weights = sum(s.bytes_loadw for s in run.items)

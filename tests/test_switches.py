@@ -18,7 +18,7 @@ from tvm_aie.errors import ProgramError
 from tvm_aie.pipeline import Moves, compile_graph
 from tvm_aie.plan.reference import evaluate
 from tvm_aie.runtime.emulator import RunOptions, run_program
-from tvm_aie.schedule.division import W_SLOTS, best_switches, choose_of, least_of, switched
+from tvm_aie.schedule.division import W_RINGS, best_switches, choose_of, least_of, switched
 from tvm_aie.schedule.geometry import CORE_MEMORY, MOST_SLOTS, Geometry, KernelId, Overlay
 from tvm_aie.schedule.grid import choose, grids, least, shortlist
 from tvm_aie.schedule.terms import terms_from_keys
@@ -53,7 +53,7 @@ def test_outputs_are_the_same(device, pixels, channels):
     compiled, _ = run(mixed(pixels, channels), device)
     assert all(t.division is not None for t in compiled.tilings)
     (ring,) = {(t.division.w_slot, t.division.w_slots) for t in compiled.tilings}
-    assert ring[1] in W_SLOTS
+    assert ring in W_RINGS
     divisions = opcode_divisions(compiled.program, 0)
     assert len(divisions) == len(compiled.tilings)
     for tiling, (_, a_slot, a_slots, _, o_slot, o_slots, _, acc) in zip(compiled.tilings, divisions, strict=True):
@@ -70,7 +70,7 @@ def test_outputs_are_the_same(device, pixels, channels):
 )
 def test_estimate_follows(device, pixels, channels, density):
     compiled, result = run(mixed(pixels, channels, density), device)
-    assert compiled.estimate.total == pytest.approx(result.total_cycles - result.launch_cycles, rel=0.1, abs=400)
+    assert compiled.estimate.total == pytest.approx(result.total_cycles - result.launch_cycles, rel=0.03, abs=100)
 
 
 def test_a_switch_costs_nothing():
@@ -95,13 +95,19 @@ def test_the_calibrated_machine_keeps_one_division():
     assert all(t.division is None for t in compiled.tilings) and not opcode_divisions(compiled.program, 0)
 
 
-@pytest.mark.parametrize("slots", W_SLOTS)
-def test_divisions_are_what_a_core_holds(slots):
-    divisions = switched(slots)
+def ring_of(divisions):
+    """Their weight ring: bytes of a slot, slots."""
+    return divisions[0].w_slot, divisions[0].w_slots
+
+
+@pytest.mark.parametrize("ring", W_RINGS)
+def test_divisions_are_what_a_core_holds(ring):
+    divisions = switched(*ring)
     assert len(divisions) > 10 and len(set(divisions)) == len(divisions)
     for overlay in divisions:
         assert CORE_MEMORY - 64 - 512 < overlay.core_bytes <= CORE_MEMORY
-        assert overlay.w_slots == slots and max(overlay.a_slots, overlay.o_slots) <= MOST_SLOTS
+        assert (overlay.w_slot, overlay.w_slots) == ring
+        assert max(overlay.a_slots, overlay.w_slots, overlay.o_slots) <= MOST_SLOTS
 
 
 def test_other_weight_rings_are_refused():
@@ -115,7 +121,7 @@ def test_the_best_division_is_the_best_of_all(in_blocks, out_blocks, w, k, seed)
     geo = Geometry(KernelId.CONV, k, k, 1, 1, 1, 1, k // 2, k // 2, 12, w, 12, w, in_blocks, out_blocks)
     live = np.random.default_rng(seed).random((out_blocks, in_blocks)) < 0.5
     found = grids(geo, live, (6, 6), 2, terms_from_keys(load_device("wbs-2x2").keys()), False)
-    divisions = switched(24)
+    divisions = switched(512, 24)
     each = [least(found, ov) for ov in divisions]
     cycles, overlay = least_of(found, divisions)
     assert cycles == min(each) and (overlay is None) == (cycles == inf)
@@ -128,13 +134,24 @@ def test_the_best_division_is_the_best_of_all(in_blocks, out_blocks, w, k, seed)
         assert all(t.cycles <= cycles * 1.15 * (1 + 1e-9) and t.a_slots <= ov.a_slots for t, ov in listed)
 
 
-@given(st.lists(st.sampled_from([inf, 1.0, 2.0, 3.0, 4.0]), min_size=len(W_SLOTS), max_size=len(W_SLOTS)))
-def test_a_weight_ring_is_found_if_any_fits(costs):
-    by_ring = dict(zip(W_SLOTS, costs, strict=True))
-    found = best_switches(lambda divisions: by_ring[divisions[0].w_slots], 2)
-    values = [by_ring[d[0].w_slots] for d in found]
+@given(
+    st.lists(st.sampled_from([inf, 1.0, 1.01, 1.015, 2.0, 3.0]), min_size=len(W_RINGS), max_size=len(W_RINGS)),
+    st.integers(1, 5),
+)
+def test_a_weight_ring_is_found_if_any_fits(costs, count):
+    by_ring = dict(zip(W_RINGS, costs, strict=True))
+    found = best_switches(lambda divisions: by_ring[ring_of(divisions)], count)
+    values = [by_ring[ring_of(d)] for d in found]
     assert bool(found) == (min(costs) < inf)
     assert values == sorted(values) and all(v < inf for v in values)
+    assert len(found) <= count and len(set(found)) == len(found)
+
+
+def test_rings_that_cost_nearly_the_same_are_compared():
+    """The closed form cannot tell these apart; the recurrence shall. Nearest first, on both sides."""
+    by_ring = dict(zip(W_RINGS, (1.009, 1.008, 1.005, 1.0, 1.01, 1.02, 1.04, 1.05, 1.06), strict=True))
+    found = best_switches(lambda divisions: by_ring[ring_of(divisions)], 4)
+    assert [ring_of(d) for d in found] == [W_RINGS[k] for k in (3, 2, 1, 4)]
 
 
 @pytest.fixture(scope="module")

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import inf
 
 from tvm_aie.cost.estimate import Estimate, estimate
 from tvm_aie.cost.refine import refine
+from tvm_aie.decisions import UNTUNED as UNTUNED
+from tvm_aie.decisions import Decisions as Decisions
+from tvm_aie.decisions import Moves as Moves
 from tvm_aie.device import Device, load_device
 from tvm_aie.emit.emitter import Emitter
 from tvm_aie.emit.memtile import MemtileMap, memtile_map, opcode_bytes_estimate
 from tvm_aie.emit.overlay import Array, grow_weight_rings
 from tvm_aie.emit.program import Program
+from tvm_aie.emit.superkernel import has_tail, item_kernels, superkernel_bytes, used_variants
 from tvm_aie.emit.weights import PackedConv, pack_conv
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import Placement, WorkItem, plan_memory
@@ -26,12 +31,11 @@ from tvm_aie.plan.pitch import pitched
 from tvm_aie.plan.siblings import Groups, sibling_groups
 from tvm_aie.plan.space_to_depth import space_to_depth
 from tvm_aie.schedule.cover import DENSE, INT4, LIST, VARIANTS
-from tvm_aie.schedule.division import best_divisions, best_switches
+from tvm_aie.schedule.division import NEARLY, best_divisions, best_switches
 from tvm_aie.schedule.geometry import DIVISIONS, IDEAL_OVERLAYS, Geometry, Overlay
 from tvm_aie.schedule.grid import Grid
 from tvm_aie.schedule.tiling import Tiling
 from tvm_aie.searches import JOIN, Chooser, Key, Searches, group_name, item_name, workload
-from tvm_aie.superkernel import has_tail, item_kernels, superkernel_bytes, used_variants
 
 
 @dataclass(frozen=True)
@@ -45,62 +49,6 @@ class Compiled:
     program: Program
     device: Device
     estimate: Estimate
-
-
-@dataclass(frozen=True)
-class Moves:
-    """Which moves the schedule may make.
-
-    ``tails``: adds and constants in a convolution's epilogue (``plan.fuse``); ``pools``: pools in a convolution's call
-    (``plan.fuse``); ``siblings``: convolutions of one input share an item (``plan.siblings``); ``splits``: rows of an
-    image are packed into columns so that few reads are far (``memory.partition``); ``spread``: channels of a global
-    pool over the columns (``memory.placement``); ``runs``: layers depth-first where what lies between them does not fit
-    (``memory.depth_first``); ``chains``: messages and items share descriptors and tasks (``emit.transfers``,
-    ``emit.commands``); ``divisions``: core memory is divided for the network (``schedule.division``, ``rehearse``);
-    ``switches``: and, but for the weight ring, anew for each item (``emit.division``);
-    ``blocks``: the last input chunk is computed and sent output block by output block (``schedule.tiling``);
-    ``balance``: output blocks in an order in which core rows have equal work (``plan.balance``);
-    ``refine``: of nearly equal tilings the one that the recurrence over messages finds fastest (``cost.refine``);
-    ``pitch``: images are enlarged so that output messages are whole slots, alike in all columns (``plan.pitch``);
-    ``narrow``: small images are left to half of the columns where commands bound them (``memory.partition``);
-    ``space_to_depth``: pixels of a network's input become channels where that fills blocks (``plan.space_to_depth``).
-    ``always``: pools and siblings without asking the estimate.
-    """
-
-    tails: bool = True
-    pools: bool = True
-    siblings: bool = True
-    splits: bool = True
-    spread: bool = True
-    runs: bool = True
-    chains: bool = True
-    divisions: bool = True
-    switches: bool = True
-    blocks: bool = True
-    balance: bool = True
-    refine: bool = True
-    pitch: bool = True
-    narrow: bool = True
-    space_to_depth: bool = True
-    always: bool = False
-
-
-@dataclass(frozen=True)
-class Decisions:
-    """What is settled for a whole network before the tilings.
-
-    ``overlay``: division of core memory (None: the device's default, or the best by estimate of its options);
-    ``unfused``: names of adds that stay items of their own; ``moves``: what else the schedule may do; ``narrow``: image
-    heights on half of the columns (None: by estimate).
-    """
-
-    overlay: Overlay | None = None
-    unfused: frozenset[str] = frozenset()
-    moves: Moves = Moves()
-    narrow: frozenset[int] | None = None
-
-
-UNTUNED = Decisions()
 
 
 def compile_graph(
@@ -257,7 +205,7 @@ class _Shared:
     """What the plans of one network have in common for every division of core memory."""
 
     graphs: dict[tuple[PoolPair, ...], tuple[PhysicalGraph, dict[str, PackedConv]]] = field(default_factory=dict)
-    grids: dict[Key, tuple[Grid, ...] | None] = field(default_factory=dict)
+    grids: dict[tuple[Key, int], tuple[Grid, ...] | None] = field(default_factory=dict)
     given: Chooser | None = None  # see ``prepare``
     blocks: bool = True  # see ``Moves``
     narrow: frozenset[int] | None = None  # see ``Decisions``
@@ -280,6 +228,7 @@ class _Planner:
         self.divisions = divisions
         self.searches = Searches(shared.grids, shared.given, divisions, moves.blocks)
         self.graphs, self.narrow = shared.graphs, shared.narrow
+        self.made: dict[tuple[object, ...], Plan] = {}
 
     def plan(
         self,
@@ -301,18 +250,29 @@ class _Planner:
                 physical = pitched(physical, self.device.cols, self.device.memtile_bd.pad_max(0))
             physical.verify()
             self.graphs[pools] = physical, _pack(physical)
-        physical, packed = self.graphs[pools]
+        physical, _ = self.graphs[pools]
         groups: list[tuple[int, ...]] = []
         for group in sibling_groups(physical):
             joint = self.moves.siblings and wanted(group_name(group, physical))
             groups += [group] if joint else [(m,) for m in group]
+        made = pools, tuple(groups), runs, narrow
+        if made not in self.made:
+            self.made[made] = self._made(pools, tuple(sorted(groups)), runs, narrow)
+        return self.made[made]
+
+    def _made(self, pools: tuple[PoolPair, ...], groups: Groups, runs: bool, narrow: frozenset[int]) -> Plan:
+        physical, packed = self.graphs[pools]
         array = Array(self.device, self.overlay)
-        array, placement, layout = _place(
-            array, physical, tuple(sorted(groups)), replace(self.moves, runs=runs and self.moves.runs), narrow
-        )
+        moves = replace(self.moves, runs=runs and self.moves.runs)
+        array, placement, layout = _place(array, physical, groups, moves, narrow)
         tilings = _tile(array, physical, packed, placement, self.searches)
         times = estimate(array, physical, placement, tilings, packed)
         return Plan(pools, array, physical, packed, placement, layout, tuple(tilings), times, self.divisions)
+
+    def likewise(self, plan: Plan, narrow: frozenset[int] = frozenset()) -> Plan:
+        """The plan with the pools, siblings and runs of another. Raises ``InfeasibleError``."""
+        joint = {item_name(item, plan.physical) for item in plan.placement.items}
+        return self.plan(plan.pools, lambda name: name in joint, bool(plan.placement.runs), narrow)
 
 
 def _plans(planner: _Planner, first: bool = False) -> Iterator[Plan]:
@@ -401,20 +361,18 @@ def _schedule(
         if overlay is not None or judge is None or not moves.divisions or plan.cycles < device.launch_cycles:
             return plan
         return _rehearsed(plan, [_Planner(device, place, fused, moves, shared) for place in DIVISIONS[1:]], judge)
-    switches: Sequence[tuple[Overlay, ...]] = ()
     if overlay is not None:
         options: Sequence[Overlay] = [overlay]
     elif not moves.divisions:
         options = IDEAL_OVERLAYS[:1]
     else:
         first = _first([_Planner(device, option, fused, moves, shared) for option in IDEAL_OVERLAYS])
-        if moves.switches:
-            switches = best_switches(partial(_switched_cycles, first, shared), MOST_SWITCHES)
         # One division for the network is one choice of those that switch, if its weight ring is among theirs.
-        options = () if switches else best_divisions(partial(_tiled_cycles, first, shared), MOST_DIVISIONS)
-    planners = [_Planner(device, option, fused, moves, shared) for option in options]
-    planners += [_Planner(device, each[0], fused, moves, shared, each) for each in switches]
-    plan = _best(planners, 1 if switches else 2)
+        if moves.switches and (rings := _rings(device, fused, moves, shared, first)):
+            plans = _best_rings(rings)
+            return min((_refined(p, shared) for p in plans), key=lambda p: p.cycles) if moves.refine else plans[0]
+        options = best_divisions(partial(_tiled_cycles, first, shared), MOST_DIVISIONS)
+    plan = _best([_Planner(device, option, fused, moves, shared) for option in options])
     return _refined(plan, shared) if moves.refine else plan
 
 
@@ -435,15 +393,36 @@ def _rehearsed(plan: Plan, planners: Sequence[_Planner], judge: Judge) -> Plan:
     return min(first, other, _narrowed(other, planner), key=judge)
 
 
+def _rings(device: Device, fused: LayerGraph, moves: Moves, shared: _Shared, first: Plan) -> list[_Planner]:
+    """Planners for the weight rings with which the items of the first plan are fastest in closed form."""
+    planners: dict[tuple[Overlay, ...], _Planner] = {}
+
+    def cycles(divisions: tuple[Overlay, ...]) -> float:
+        planners[divisions] = _Planner(device, divisions[0], fused, moves, shared, divisions)
+        return _switched_cycles(first, planners[divisions])
+
+    return [planners[divisions] for divisions in best_switches(cycles, MOST_SWITCHES)]
+
+
+def _best_rings(planners: Sequence[_Planner]) -> list[Plan]:
+    """The best plan of the two best weight rings, by estimate; the best first. The second is made like the first."""
+    (least, best), *others = _ranked(planners)
+    plans = [min(_plans(best), key=lambda p: p.cycles)]
+    for cycles, planner in others[:1]:
+        if cycles <= least * NEARLY:
+            with suppress(InfeasibleError):
+                plans.append(planner.likewise(plans[0]))
+    return plans
+
+
 def _narrowed(plan: Plan, planner: _Planner) -> Plan:
     """The plan with small images on half of the columns, where commands bound them and it is faster so."""
     asked = planner.moves.narrow and planner.moves.splits and planner.narrow is None
     heights = narrow_heights(*plan.stages) if asked else frozenset()
     if not heights:
         return plan
-    joint = {item_name(item, plan.physical) for item in plan.placement.items}
     try:
-        other = planner.plan(plan.pools, lambda name: name in joint, bool(plan.placement.runs), heights)
+        other = planner.likewise(plan, heights)
     except InfeasibleError:
         return plan
     return min(plan, other, key=lambda p: sum(max(cost) for cost in costs(*p.stages)))
@@ -475,17 +454,18 @@ def _refined(plan: Plan, shared: _Shared) -> Plan:
 
 
 MOST_DIVISIONS = 4  # that get a placement and an estimate
-MOST_SWITCHES = 2  # weight rings with which items may switch divisions, likewise
+MOST_SWITCHES = 4  # weight rings with which items may switch divisions, likewise
 
 
-def _estimated(plan: Plan) -> float:
-    return plan.cycles
+def _best(planners: Sequence[_Planner]) -> Plan:
+    """The best plan by estimate; the first failure if there is none."""
+    # Only the two best divisions by their first plan are worth all plans.
+    ranked = [(0.0, planners[0])] if len(planners) == 1 else _ranked(planners)[:2]
+    return min((plan for _, planner in ranked for plan in _plans(planner)), key=lambda p: p.cycles)
 
 
-def _best(planners: Sequence[_Planner], all_of: int = 2) -> Plan:
-    """The best plan by estimate; the first failure if there is none. ``all_of``: planners that make all plans."""
-    if len(planners) == 1:
-        return min(_plans(planners[0]), key=_estimated)
+def _ranked(planners: Sequence[_Planner]) -> list[tuple[float, _Planner]]:
+    """Those that find a plan, with the estimated cycles of their first, best first; if none does, its failure."""
     found: list[tuple[float, int]] = []
     failure: InfeasibleError | None = None
     for k, planner in enumerate(planners):
@@ -496,9 +476,7 @@ def _best(planners: Sequence[_Planner], all_of: int = 2) -> Plan:
     if not found:
         assert failure is not None
         raise failure
-    # Only the best divisions by their first plan are worth all plans.
-    plans = [plan for _, k in sorted(found)[:all_of] for plan in _plans(planners[k])]
-    return min(plans, key=_estimated)
+    return [(cycles, planners[k]) for cycles, k in sorted(found)]
 
 
 def _tiled_cycles(plan: Plan, shared: _Shared, overlay: Overlay) -> float:
@@ -511,12 +489,11 @@ def _tiled_cycles(plan: Plan, shared: _Shared, overlay: Overlay) -> float:
         return inf
 
 
-def _switched_cycles(plan: Plan, shared: _Shared, divisions: tuple[Overlay, ...]) -> float:
-    """The same where each item has the best of some divisions."""
-    array = replace(plan.array, overlay=divisions[0])
-    searches = Searches(shared.grids, divisions=divisions, blocks=shared.blocks)
+def _switched_cycles(plan: Plan, planner: _Planner) -> float:
+    """The same where each item has the best of the planner's divisions."""
+    array = replace(plan.array, overlay=planner.overlay)
     try:
-        return sum(searches.cycles(array, item, plan.physical, plan.packed) for item in plan.placement.items)
+        return sum(planner.searches.cycles(array, item, plan.physical, plan.packed) for item in plan.placement.items)
     except InfeasibleError:
         return inf
 

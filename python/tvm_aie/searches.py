@@ -87,12 +87,13 @@ Key = tuple[str, Geometry, tuple[int, ...], bool, frozenset[str]]
 class Searches:
     """Sub-volume searches of one division of core memory, each done once. ``grids``: of all divisions together."""
 
-    grids: dict[Key, tuple[Grid, ...] | None]
+    grids: dict[tuple[Key, int], tuple[Grid, ...] | None]  # also by the size of a weight slot
     given: Chooser | None = None
     divisions: tuple[Overlay, ...] = ()  # if any: items may switch between them, the first is for items without a grid
     blocks: bool = True  # see ``KernelTerms.single_blocks``
     tilings: dict[Key, Tiling] = field(default_factory=dict)
     best: dict[Key, float] = field(default_factory=dict)
+    leasts: dict[Key, tuple[float, Overlay | None]] = field(default_factory=dict)  # over ``divisions``
 
     def tiling(
         self,
@@ -108,7 +109,7 @@ class Searches:
             work = workload(array, item, physical, packed)
             found = self.given(work) if self.given else None
             if found is None and (grids := self._grids(key, array, work, variants)):
-                found = choose_of(grids, self.divisions) if self.divisions else choose(grids, array.overlay)
+                found = self._chosen(key, grids) if self.divisions else choose(grids, array.overlay)
             found = found or _searched(array, work, variants, self.blocks)
             if self.divisions and found.division is None:
                 found = replace(found, division=work.overlay)
@@ -122,7 +123,7 @@ class Searches:
             work = workload(array, item, physical, packed)
             grids = self._grids(key, array, work, VARIANTS)
             if grids and self.divisions:
-                self.best[key] = least_of(grids, self.divisions)[0]
+                self.best[key] = self._least(key, grids)[0]
             else:
                 found = least(grids, array.overlay) if grids else None
                 self.best[key] = found or _searched(array, work, VARIANTS, self.blocks).cycles
@@ -139,15 +140,25 @@ class Searches:
         found = shortlist(grids, self.divisions or (array.overlay,), MOST_TRIED, NEARLY)[1:]
         return [replace(t, division=ov if self.divisions else None) for t, ov in found]
 
+    def _least(self, key: Key, grids: tuple[Grid, ...]) -> tuple[float, Overlay | None]:
+        if key not in self.leasts:
+            self.leasts[key] = least_of(grids, self.divisions)
+        return self.leasts[key]
+
+    def _chosen(self, key: Key, grids: tuple[Grid, ...]) -> Tiling | None:
+        _, overlay = self._least(key, grids)
+        return choose_of(grids, (overlay,)) if overlay else None
+
     def _grids(self, key: Key, array: Array, work: Workload, variants: frozenset[str]) -> tuple[Grid, ...] | None:
         """None where the search walks its candidates one by one."""
-        if not array.device.core_ideal or work.live is None or array.overlay.w_slot != Overlay.w_slot:
+        w_slot = array.overlay.w_slot
+        if not array.device.core_ideal or work.live is None or (w_slot != Overlay.w_slot and not self.divisions):
             return None
-        if key not in self.grids:
+        if (key, w_slot) not in self.grids:
             shape = work.geometry, work.live, work.rows, work.n_rows
             terms = _terms(array, self.blocks)
-            self.grids[key] = grids(*shape, terms, work.in_place, work.blocks, variants)
-        return self.grids[key]
+            self.grids[key, w_slot] = grids(*shape, terms, work.in_place, work.blocks, variants, w_slot)
+        return self.grids[key, w_slot]
 
 
 def _key(item: WorkItem, physical: PhysicalGraph, variants: frozenset[str]) -> Key:

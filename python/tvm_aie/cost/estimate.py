@@ -13,7 +13,8 @@ Terms, each from a timing rule of that section; ``slot`` is a ring slot in words
 * weights run ahead across items: byte e of a row's stream may enter the core ring (W bytes) when byte e - W is
   released by the slowest column, and the memtile ring likewise when it has left for the cores. This state, and the
   bytes already ahead, are carried from item to item.
-* output flows of one link share it: all rows' messages end when the link has worked all of them off.
+* output flows of one link share it equally (``cost.link``).
+* an item's opcode message follows the activations of the one before, as soon as the ring has room.
 * an item starts when the previous one is complete here, in all columns to the west, and in the next one to the east
   (the order of the barrier's acquires, ``emit.emitter``), its loads are there, and stores of memory that it
   overwrites have gone. Loads and stores run on channels of their own, one after the other.
@@ -35,6 +36,7 @@ import numpy.typing as npt
 
 from tvm_aie.cost.commands import costs_of, message_commands
 from tvm_aie.cost.item_load import ItemLoad, Rates, item_load, rates_of, ring_plan
+from tvm_aie.cost.link import OwnLinks, SharedLinks
 from tvm_aie.emit import opcodes
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.transfers import FILLER_WORDS
@@ -97,19 +99,15 @@ def estimate(
             control = message_commands(array, physical, item, tiling, costs)
             cache[key] = item_load(array, item, layer, tiling, item_weights(item, physical, packed), control)
         loads.append(cache[key])
-    words = opcode_words(array, physical, placement, tilings)
-    run = Recurrence(array, physical, placement, words)
+    run = Recurrence(array, physical, placement, opcode_words(loads))
     times = [run.advance(i, load) for i, load in enumerate(loads)]
     return Estimate(tuple(times), run.finish(times[-1]))
 
 
-def opcode_words(array: Array, physical: PhysicalGraph, placement: Placement, tilings: Sequence[Tiling]) -> float:
-    """Words of all opcode messages of a column, on average."""
-    n = 0
-    for item, tiling in zip(placement.items, tilings, strict=True):
-        words = opcodes.item_opcodes(item, physical.layers[item.layer], tiling, 0)
-        n += opcodes.HEADER_WORDS + len(words)
-    return float(n)
+def opcode_words(loads: Sequence[ItemLoad]) -> Floats:
+    """Words of all opcode messages of each column: of the items' and of the one that ends the program."""
+    words = np.sum([load.prologue_words for load in loads], axis=0, dtype=np.float64)
+    return np.asarray(words + opcodes.HEADER_WORDS + 1, np.float64)
 
 
 class _Columns:
@@ -217,13 +215,14 @@ class _Weights:
 class Recurrence:
     """The state between items. ``advance`` adds the next one; ``copy`` gives a state to try another tiling on."""
 
-    def __init__(self, array: Array, physical: PhysicalGraph, placement: Placement, opcode_words: float) -> None:
-        """``opcode_words``: of the messages of one column, loaded before anything else."""
+    def __init__(self, array: Array, physical: PhysicalGraph, placement: Placement, opcode_words: Floats) -> None:
+        """``opcode_words``: of the messages of each column, loaded before anything else."""
         self.array, self.physical, self.placement = array, physical, placement
         self.rates = rates_of(array)
         n = array.cols
         self.col = _Columns(n)
         self.core = np.zeros((n, array.rows))
+        self.a_slots = 0  # of the last activation message
         self.o_end = np.zeros((n, array.rows))
         self.o_pos = np.zeros((n, array.rows), np.int64)
         self.weights = _Weights(array, self.rates)
@@ -238,7 +237,8 @@ class Recurrence:
                 if place.loaded:
                     self.loads_at.setdefault(place.load_at, []).append((item.index, k))
         self.command += n * self.costs.pair()
-        self.col.load_free = self.col.load_free + self.command + max(opcode_words, FILLER_WORDS) * self.rates.load
+        opcode_words = np.maximum(opcode_words, FILLER_WORDS)
+        self.col.load_free = self.col.load_free + self.command + opcode_words * self.rates.load
 
     def copy(self) -> Recurrence:
         """An independent state: arrays are replaced, never written, except those of ``_Weights``."""
@@ -344,14 +344,22 @@ class Recurrence:
         for k, place in enumerate(item.inputs):
             if place.loaded:
                 ready = np.maximum(ready, self.load_ends[(i, k)])
-        slots = self._prologue_slots(load)
-        col.a_free = np.maximum(ready, col.a_free) + slots * self.rates.a_slot
+        opcodes_there = self._opcodes(load, ready if i == 0 else col.a_free)
+        col.a_free = np.maximum(ready, opcodes_there)
         self._divide(load)
         self.core = np.maximum(self.core, col.a_free[:, None])
         self.begun = float(ready.min())
         if self.command > float(col.a_free.min()):
             col.a_free = np.maximum(col.a_free, self.command)
         return moved
+
+    def _opcodes(self, load: ItemLoad, begin: Floats) -> Floats:
+        """When the opcode message is there, which is behind the activations of the item before, not its barrier."""
+        slots = self._prologue_slots(load)
+        beside = self.a_slots + slots <= self.array.overlay.a_slots  # the last of those activations
+        begin = np.where(beside, begin, np.maximum(begin, self.core.max(axis=1)))
+        self.a_slots = load.a_slots
+        return np.asarray(begin + slots * self.rates.a_slot, np.float64)
 
     def _divide(self, load: ItemLoad) -> None:
         """The item's own rings begin behind its opcode message, empty."""
@@ -395,7 +403,9 @@ class Recurrence:
     def _steps(self, load: ItemLoad) -> None:
         """The kernel calls of an item in order; arrays (columns, rows)."""
         core, a_free = self.core, self.col.a_free
-        o_end = self._skip(load, core, self.o_end)
+        out = (SharedLinks if self.rates.o_shared else OwnLinks)(self.o_end, len(load.o_sizes))
+        if load.aligned:
+            out.junk(core, self._skip(load))
         self.weights.begin(load.w_bytes.astype(np.float64))
         a_filler, a_needs = self._a_plan(load)
         o_filler, o_needs = self._o_plan(load)
@@ -403,8 +413,7 @@ class Recurrence:
         a_waits = np.asarray((a_needs >= 0).any(axis=1))
         o_waits, o_fills = np.asarray((o_needs >= 0).any(axis=(1, 2))), np.asarray(o_filler.any(axis=(1, 2)))
         # Row 0 is the time of a message that nothing waits for.
-        released, o_ends = np.zeros((len(a_needs) + 1, core.shape[0])), np.zeros((len(o_move) + 1, *core.shape))
-        columns, rows = np.arange(core.shape[0]), np.arange(core.shape[1])
+        released, columns = np.zeros((len(a_needs) + 1, core.shape[0])), np.arange(core.shape[0])
         m = n_released = q = 0
         for s, step in enumerate(load.steps):
             if step.acquires_w:
@@ -418,9 +427,9 @@ class Recurrence:
                 m += 1
             if step.acquires_o:
                 if o_fills[q]:
-                    o_end = self._sent(o_end, core, o_filler[q])
+                    out.junk(core, o_filler[q])
                 if o_waits[q]:
-                    core = np.maximum(core, o_ends[o_needs[q] + 1, columns[:, None], rows[None, :]])
+                    core = np.maximum(core, out.ends(o_needs[q]))
             core = core + load.kernel[s]
             if step.releases_a:
                 n_released += 1
@@ -428,36 +437,12 @@ class Recurrence:
             if step.releases_w:
                 self.weights.release(core.max(axis=0))
             if step.releases_o:
-                o_end = self._sent(o_end, core, o_move[q])
+                out.send(core, o_move[q])
                 q += 1
-                o_ends[q] = o_end
-        self.core, self.col.a_free, self.o_end = core, a_free, o_end
+        self.core, self.col.a_free, self.o_end = core, a_free, out.finish()
 
-    def _sent(self, before: Floats, ready: Floats, move: Floats) -> Floats:
-        """End of output messages that are ready at ``ready`` and take ``move``; 0: no message."""
-        if self.rates.o_shared:
-            return _shared_end(before, ready, move)
-        return np.where(move > 0, np.maximum(before, ready) + move, before)
-
-    def _skip(self, load: ItemLoad, core: Floats, o_end: Floats) -> Floats:
-        """Junk that aligns the output rings at the start of an item, and when it has gone."""
-        if not load.aligned:
-            return o_end
+    def _skip(self, load: ItemLoad) -> Floats:
+        """Junk that aligns the output rings at the start of an item, in cycles of the link."""
         skip = np.where(load.o_sizes.any(axis=0), -self.o_pos % load.o_slots, 0)
         self.o_pos = (self.o_pos + skip) % self.array.overlay.o_slots
-        return self._sent(o_end, core, skip * self.rates.o_slot)
-
-
-def _shared_end(before: Floats, ready: Floats, move: Floats) -> Floats:
-    """End of one message per row on a link that each column's rows share; arrays (columns, rows).
-
-    The link works whenever there is work: with the rows in order of readiness t, everything is done at the largest of
-    t[k] + the work of rows k, k+1, ..., and not before all of it is done behind what came ``before``. ``move``: 0 for
-    a row without a message.
-    """
-    t = np.where(move > 0, ready, -np.inf)
-    order = np.argsort(t, axis=1)
-    t, work = np.take_along_axis(t, order, 1), np.take_along_axis(move, order, 1)
-    after = np.cumsum(work[:, ::-1], axis=1)[:, ::-1]
-    end = np.maximum((t + after).max(axis=1), before[:, 0] + after[:, 0])
-    return np.broadcast_to(end[:, None], ready.shape)
+        return skip * self.rates.o_slot

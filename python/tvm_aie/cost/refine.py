@@ -52,12 +52,18 @@ def refine(
         return item_load(array, item, physical.layers[item.layer], tiling, weights, control)
 
     options = _options(placement.items, tilings, shortlist, most_steps)
-    run = Recurrence(array, physical, placement, opcode_words(array, physical, placement, tilings))
+    first: dict[Key, ItemLoad] = {}
+    for item, tiling in zip(placement.items, tilings, strict=True):
+        if (key := _key(item)) not in first:
+            first[key] = load(item, tiling)
+    words = opcode_words([first[_key(item)] for item in placement.items])
+    run = Recurrence(array, physical, placement, words)
     settled: dict[Key, tuple[Tiling, ItemLoad]] = {}
     chosen, times = [], []
     for i, (item, tiling) in enumerate(zip(placement.items, tilings, strict=True)):
         key = _key(item)
-        tried = [settled[key]] if key in settled else [(t, load(item, t)) for t in (tiling, *options.get(key, ()))]
+        others = [] if key in settled else [(t, load(item, t)) for t in options.get(key, ())]
+        tried = [settled.get(key, (tiling, first[key])), *others]
         trials = []
         for _, work in tried:
             state = run.copy()

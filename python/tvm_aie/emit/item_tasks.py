@@ -290,7 +290,8 @@ def _split_last(task: DmaTask) -> tuple[DmaTask, DmaTask]:
     """All executions but the last, and the last as a task of its own."""
     k = task.repeat - 1
     chain = tuple(replace(t, base=t.base + (k % t.wrap) * t.step * 4, wrap=1, step=0) for t in task.chain)
-    return DmaTask(task.first, task.last - 1, task.chain, k), DmaTask(task.last, task.last, chain, 1)
+    border = task.last + 1 - (task.last + 1 - task.first) // task.repeat
+    return DmaTask(task.first, border - 1, task.chain, k), DmaTask(border, task.last, chain, 1)
 
 
 def _with_release(task: DmaTask, use: LockUse, junk: int) -> DmaTask:

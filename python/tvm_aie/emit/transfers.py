@@ -67,37 +67,80 @@ class DmaTask:
 
 # A task of few messages is unrolled into a chain if that takes at most so many more descriptors.
 UNROLL_A, UNROLL_O = 4, 1
+# Descriptors of a chain that repeats a group of messages: pools have 8 per channel, and the next task needs some.
+# Groups only where there are many tasks otherwise: their chains leave other channels less.
+LONGEST_GROUP = 4
 
 
 def tasks_of(messages: Sequence[Message], device: Device, extra: int) -> list[DmaTask]:
-    """The tasks of a channel that carry these messages; ``extra``: as for ``unroll``, below 0: no folding either."""
-    limits = device.memtile_bd
-    if extra < 0:
-        return compress(messages, device.repeat_max, device.iteration_wrap_max, limits.iteration_step_max_words)
-    folded = fold(messages, limits.dims, limits.length_max_words, limits.step_max_words, limits.wrap_max(0))
-    groups = [m for _, m in folded]
-    tasks = compress(groups, device.repeat_max, device.iteration_wrap_max, limits.iteration_step_max_words)
-    begins = [0, *accumulate(n for n, _ in folded)]
-    return [unroll(replace(t, first=begins[t.first], last=begins[t.last + 1] - 1), extra) for t in tasks]
+    """The tasks of a channel that carry these messages; ``extra``: as for ``unroll``. Below 0: none is unrolled, nor
+    folded where commands cost time; where they cost nothing they still share the channels' few descriptors, and a
+    channel whose messages are many small tasks waits for those of another (one command stream serves all)."""
+    bd = device.memtile_bd
+    limits = Limits(device.repeat_max, device.iteration_wrap_max, bd.iteration_step_max_words)
+    if extra < 0 and not device.core_ideal:
+        return compress(messages, limits)
+    folded = fold(messages, bd.dims, bd.length_max_words, bd.step_max_words, bd.wrap_max(0))
+    counts = [n for n, _ in folded]
+    begins = [0, *accumulate(counts)]
+    whole = [m for _, m in folded]
+    tasks = compress(whole, limits, counts)
+    if device.core_ideal and len(tasks) > 4 * device.queue_depth:
+        tasks = compress(whole, replace(limits, group=LONGEST_GROUP), counts)
+    tasks = [replace(t, first=begins[t.first], last=begins[t.last + 1] - 1) for t in tasks]
+    return tasks if extra < 0 else [unroll(t, extra) for t in tasks]
 
 
-def compress(messages: Sequence[Message], repeat_max: int, wrap_max: int, step_max: int) -> list[DmaTask]:
+@dataclass(frozen=True)
+class Limits:
+    """Of a task: executions, wrap and step (words) of its descriptors' iteration, descriptors of a repeated group."""
+
+    repeat: int
+    wrap: int
+    step: int
+    group: int = 0
+
+
+def compress(messages: Sequence[Message], limits: Limits, counts: Sequence[int] = ()) -> list[DmaTask]:
     """Cut a message sequence into tasks, longest run first (greedy).
 
-    A run has messages of one shape whose bases advance by constant steps, wrapping around after ``w`` messages.
+    A run has messages of one shape whose bases advance by constant steps, wrapping around after ``w`` messages; or it
+    has groups of messages that do so place by place. ``counts``: how many messages each was folded from; those of a run
+    are equal.
     """
     kinds = _kinds(messages)
+    if counts:
+        numbers: dict[tuple[int, int], int] = {}
+        kinds = [numbers.setdefault(pair, len(numbers)) for pair in zip(kinds, counts, strict=True)]
     tasks = []
     i = 0
     while i < len(messages):
-        n, wrap, steps = _run(messages, kinds, i, repeat_max, wrap_max, step_max)
+        size, n, wrap, steps = _longest(messages, kinds, i, limits)
+        head = [piece for message in messages[i : i + size] for piece in message]
         chain = tuple(
             BdTemplate(shape, base, wrap if step else 1, step // 4)
-            for (shape, base), step in zip(messages[i], steps, strict=True)
+            for (shape, base), step in zip(head, steps, strict=True)
         )
-        tasks.append(DmaTask(i, i + n - 1, chain, n))
-        i += n
+        tasks.append(DmaTask(i, i + n * size - 1, chain, n))
+        i += n * size
     return tasks
+
+
+def _longest(
+    messages: Sequence[Message], kinds: Sequence[int], start: int, limits: Limits
+) -> tuple[int, int, int, tuple[int, ...]]:
+    """(messages of a group, groups, wrap, steps in bytes) of a run; larger groups only where they go twice as far."""
+    best = 1, *_run(messages, kinds, start, 1, limits)
+    size, descriptors = 1, len(messages[start])
+    while start + 2 * (size + 1) <= len(messages) and start + best[0] * best[1] < len(messages):
+        descriptors += len(messages[start + size])
+        size += 1
+        if descriptors > limits.group:
+            break
+        n, wrap, steps = _run(messages, kinds, start, size, limits)
+        if n * size >= 2 * best[0] * best[1]:
+            best = size, n, wrap, steps
+    return best
 
 
 def _kinds(messages: Sequence[Message]) -> list[int]:
@@ -176,28 +219,35 @@ def merge_unused(before: BdTemplate, after: BdTemplate, area: int, words: int) -
 
 
 def _run(
-    messages: Sequence[Message], kinds: Sequence[int], start: int, repeat_max: int, wrap_max: int, step_max: int
+    messages: Sequence[Message],
+    kinds: Sequence[int],
+    start: int,
+    size: int,
+    limits: Limits,
 ) -> tuple[int, int, tuple[int, ...]]:
-    """(messages, wrap, steps in bytes) of the longest run from ``start``."""
-    head, kind = messages[start], kinds[start]
-    limit = min(len(messages), start + repeat_max)
-    if start + 1 >= limit or kinds[start + 1] != kind:
+    """(groups, wrap, steps in bytes) of the longest run of groups of ``size`` messages from ``start``."""
+
+    def bases(k: int) -> list[int]:
+        return [base for message in messages[start + k * size : start + (k + 1) * size] for _, base in message]
+
+    def alike(k: int) -> bool:
+        return all(kinds[start + k * size + j] == kinds[start + j] for j in range(size))
+
+    head = bases(0)
+    limit = min((len(messages) - start) // size, limits.repeat)
+    if limit < 2 or not alike(1):
         return 1, 1, (0,) * len(head)
-    steps = tuple(b - a for (_, a), (_, b) in zip(head, messages[start + 1], strict=True))
-    if any(s < 0 or s % 4 or s // 4 > step_max for s in steps):
+    steps = tuple(b - a for a, b in zip(head, bases(1), strict=True))
+    if any(s < 0 or s % 4 or s // 4 > limits.step for s in steps):
         return 1, 1, (0,) * len(head)
-    bases = tuple(a for _, a in head)
 
     def base_is(k: int, count: int) -> bool:
-        if kinds[k] != kind:
-            return False
-        return all(b == a + count * s for a, (_, b), s in zip(bases, messages[k], steps, strict=True))
+        return alike(k) and all(b == a + count * s for a, b, s in zip(head, bases(k), steps, strict=True))
 
-    wrap = 2
-    while start + wrap < limit and wrap < (wrap_max if any(steps) else repeat_max) and base_is(start + wrap, wrap):
-        wrap += 1
-    n = wrap
-    while start + n < limit and base_is(start + n, n % wrap):
+    n = wrap = 2
+    while n < limit and wrap < (limits.wrap if any(steps) else limits.repeat) and base_is(n, n):
+        n = wrap = n + 1
+    while n < limit and base_is(n, n % wrap):
         n += 1
     return n, wrap, steps
 

@@ -72,14 +72,15 @@ def best_divisions(cost: Callable[[Overlay], float], count: int) -> list[Overlay
     return sorted((o for o, cycles in found.items() if cycles < inf), key=found.__getitem__)[:count]
 
 
-W_SLOTS = (16, 24, 32, 40, 48, 56, 63)  # of 512 bytes; weight rings of divisions that are switched
+# Weight rings of divisions that are switched: bytes of a slot, slots. Of these a ring has at most 63.
+W_RINGS = (*((512, n) for n in (16, 24, 32, 40, 48, 56, 63)), (1024, 36), (1024, 40))
 SMALL_A_RINGS, SMALL_O_RINGS = ((256, 24), (512, 24)), ((128, 12), (128, 24))
 BASES = ((512, 48, 256, 48), (512, 42, 256, 48), (512, 36, 256, 36))
 
 
 @cache
-def switched(w_slots: int) -> tuple[Overlay, ...]:
-    """The divisions between which items may switch: all with a weight ring of ``w_slots``, ACC takes the rest.
+def switched(w_slot: int, w_slots: int) -> tuple[Overlay, ...]:
+    """The divisions between which items may switch: all with this weight ring, ACC takes the rest.
 
     The first is for items that need no partial sums: wide rings.
     """
@@ -89,9 +90,9 @@ def switched(w_slots: int) -> tuple[Overlay, ...]:
         *((*a, *o) for a, o in product(A_RINGS + SMALL_A_RINGS, O_RINGS + SMALL_O_RINGS)),
     ):
         whole = divided(a_slot, a_slots, o_slot, o_slots, 0)
-        rest = CORE_MEMORY - whole.core_bytes + (whole.w_slots - w_slots) * whole.w_slot
+        rest = CORE_MEMORY - whole.core_bytes + whole.w_slots * whole.w_slot - w_slots * w_slot
         if rest >= 0:
-            out.append(replace(whole, w_slots=w_slots, acc_bytes=rest // 64 * 64))
+            out.append(replace(whole, w_slot=w_slot, w_slots=w_slots, acc_bytes=rest // 64 * 64))
     return tuple(dict.fromkeys(out))
 
 
@@ -115,29 +116,40 @@ def choose_of(options: Sequence[Grid], divisions: Sequence[Overlay]) -> Tiling |
     return tiling and replace(tiling, division=overlay)
 
 
-STARTS_AT = 5  # in W_SLOTS
+STARTS_AT = 5  # in W_RINGS
+NEARLY = 1.02  # times the least cost
 
 
 def best_switches(cost: Callable[[tuple[Overlay, ...]], float], count: int) -> list[tuple[Overlay, ...]]:
-    """The divisions (``switched``) of the ``count`` weight rings of least ``cost`` (cycles, infinite: does not fit).
+    """The divisions (``switched``) of at most ``count`` weight rings, that of least ``cost`` first.
 
-    A descent over the sizes of the weight ring; all of them are tried where none that it meets fits.
+    ``cost``: cycles, infinite: does not fit. A descent over the sizes of the weight ring, then the sizes on both sides
+    while they cost nearly as little; all of them are tried where none that the descent meets fits.
     """
     known: dict[int, float] = {}
 
     def at(k: int) -> float:
         if k not in known:
-            known[k] = cost(switched(W_SLOTS[k]))
+            known[k] = cost(switched(*W_RINGS[k])) if 0 <= k < len(W_RINGS) else inf
         return known[k]
 
     here = STARTS_AT
     while True:
-        ahead = min((k for k in (here - 1, here + 1) if 0 <= k < len(W_SLOTS)), key=at)
+        ahead = min((here - 1, here + 1), key=at)
         if at(ahead) >= at(here):
             break
         here = ahead
     if at(here) == inf:
-        for k in range(len(W_SLOTS)):
-            at(k)
-    fitting = sorted((k for k, cycles in known.items() if cycles < inf), key=lambda k: (known[k], k))
-    return [switched(W_SLOTS[k]) for k in fitting[:count]]
+        here = min(range(len(W_RINGS)), key=at)
+        if at(here) == inf:
+            return []
+    found = [here]
+    ends = {-1: here, 1: here}  # of the sizes that are near, smaller and larger
+    while len(found) < count and ends:
+        for side in tuple(ends):
+            ends[side] += side
+            if at(ends[side]) > at(here) * NEARLY:
+                del ends[side]
+            elif len(found) < count:
+                found.append(ends[side])
+    return [switched(*W_RINGS[k]) for k in sorted(found, key=lambda k: (known[k], k))]

@@ -25,6 +25,7 @@ from tvm_aie.schedule.tiling import Tiling, band_counts, build_tiling, conv_load
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 AT_ONCE = 2048  # candidates per step; any number gives the same result
+MANY_MESSAGES = 4  # in a ring; see ``shortlist``
 
 
 @dataclass(frozen=True)
@@ -306,14 +307,15 @@ def choose(options: Sequence[Grid], ov: Overlay) -> Tiling | None:
 def shortlist(
     options: Sequence[Grid], divisions: Sequence[Overlay], count: int, within: float
 ) -> list[tuple[Tiling, Overlay]]:
-    """The best tilings of different kinds (output blocks per pass, input cut or not), each with its division.
+    """The best tilings of different kinds (output blocks per pass, input cut or not, ring of few or many activation
+    messages: the closed form does not see that pieces of uneven work wait in a short one), each with its division.
 
     At most ``count``, none above ``within`` times the best of all, the best first.
     """
     limit = min(least(options, ov) for ov in divisions) * within
     if limit == inf:
         return []
-    found: dict[tuple[int, bool, bool, str], tuple[float, int, Grid, Overlay]] = {}
+    found: dict[tuple[int, bool, bool, bool, str], tuple[float, int, Grid, Overlay]] = {}
     for ov in divisions:
         for grid in options:
             end = int(np.searchsorted(grid.bound, limit, "right"))
@@ -322,7 +324,8 @@ def shortlist(
             for k in np.argsort(times, kind="stable").tolist():
                 if times[k] > limit:
                     break
-                kind = int(part.nob[k]), bool(part.n_ck[k] > 1), bool(part.resident[k]), grid.load.cover.name
+                many = ov.a_slots // ceil_div(int(part.a_bytes[k]), ov.a_slot) >= MANY_MESSAGES
+                kind = int(part.nob[k]), bool(part.n_ck[k] > 1), bool(part.resident[k]), many, grid.load.cover.name
                 if kind not in found or times[k] < found[kind][0]:
                     found[kind] = float(times[k]), k, grid, ov
     best = sorted(found.values(), key=lambda entry: entry[0])[:count]

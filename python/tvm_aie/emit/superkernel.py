@@ -1,4 +1,4 @@
-"""Program memory: which kernels the superkernel of a network links, and how large it then is."""
+"""Which kernels the superkernel of a network needs, and the program memory that they take."""
 
 from __future__ import annotations
 

@@ -1,0 +1,63 @@
+"""What a schedule may do, and what is settled for a whole network before its tilings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tvm_aie.schedule.geometry import Overlay
+
+
+@dataclass(frozen=True)
+class Moves:
+    """Which moves the schedule may make.
+
+    ``tails``: adds and constants in a convolution's epilogue (``plan.fuse``); ``pools``: pools in a convolution's call
+    (``plan.fuse``); ``siblings``: convolutions of one input share an item (``plan.siblings``); ``splits``: rows of an
+    image are packed into columns so that few reads are far (``memory.partition``); ``spread``: channels of a global
+    pool over the columns (``memory.placement``); ``runs``: layers depth-first where what lies between them does not fit
+    (``memory.depth_first``); ``chains``: messages and items share descriptors and tasks (``emit.transfers``,
+    ``emit.commands``); ``divisions``: core memory is divided for the network (``schedule.division``, ``rehearse``);
+    ``switches``: and, but for the weight ring, anew for each item (``emit.division``);
+    ``blocks``: the last input chunk is computed and sent output block by output block (``schedule.tiling``);
+    ``balance``: output blocks in an order in which core rows have equal work (``plan.balance``);
+    ``refine``: of nearly equal tilings the one that the recurrence over messages finds fastest (``cost.refine``);
+    ``pitch``: images are enlarged so that output messages are whole slots, alike in all columns (``plan.pitch``);
+    ``narrow``: small images are left to half of the columns where commands bound them (``memory.partition``);
+    ``space_to_depth``: pixels of a network's input become channels where that fills blocks (``plan.space_to_depth``).
+    ``always``: pools and siblings without asking the estimate.
+    """
+
+    tails: bool = True
+    pools: bool = True
+    siblings: bool = True
+    splits: bool = True
+    spread: bool = True
+    runs: bool = True
+    chains: bool = True
+    divisions: bool = True
+    switches: bool = True
+    blocks: bool = True
+    balance: bool = True
+    refine: bool = True
+    pitch: bool = True
+    narrow: bool = True
+    space_to_depth: bool = True
+    always: bool = False
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What is settled for a whole network before the tilings.
+
+    ``overlay``: division of core memory (None: the device's default, or the best by estimate of its options);
+    ``unfused``: names of adds that stay items of their own; ``moves``: what else the schedule may do; ``narrow``: image
+    heights on half of the columns (None: by estimate).
+    """
+
+    overlay: Overlay | None = None
+    unfused: frozenset[str] = frozenset()
+    moves: Moves = Moves()
+    narrow: frozenset[int] | None = None
+
+
+UNTUNED = Decisions()
