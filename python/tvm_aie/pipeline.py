@@ -56,7 +56,7 @@ def compile_graph(
     device: Device | str = "npu1",
     overlay: Overlay | None = None,
     chooser: Chooser | None = None,
-    moves: Moves = Moves(),
+    moves: Moves = UNTUNED.moves,
 ) -> Compiled:
     """Compile a layer graph for a device. ``chooser`` may overrule the sub-volume search (tuned records).
 
