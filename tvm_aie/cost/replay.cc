@@ -134,7 +134,8 @@ class FirstLoads {
     double start, words;
   };
 
-  // The share of a flow up to a time, or, inverse, the time by which a flow has that share; its end beyond that.
+  // The share of a flow up to a time, or, inverse, the time by which a flow has that share. Beyond the last first load
+  // the weight streams have DDR for themselves.
   double Interpolated(double at, bool inverse) const {
     double x0 = 0, y0 = 0;
     for (const auto& [time, share] : curve_) {
@@ -143,7 +144,8 @@ class FirstLoads {
       x0 = x;
       y0 = y;
     }
-    return y0;
+    const double cycles_per_word = m_.load_slot * 4 / static_cast<double>(m_.memtile_slot_bytes);
+    return y0 + (at - x0) * (inverse ? cycles_per_word : 1 / cycles_per_word);
   }
 
   void Next(int64_t channel, double t, bool first, std::map<int64_t, Task>* running) {
