@@ -15,6 +15,7 @@ from tvm_aie.device import load_device
 from tvm_aie.emit import opcodes
 from tvm_aie.emit.weights import item_weights
 from tvm_aie.pipeline import finish, prepare
+from tvm_aie.plan.graph import Requant, Tail
 from tvm_aie.runtime.emulator import RunOptions, run_program
 
 NPU1 = load_device("npu1")
@@ -90,4 +91,13 @@ def test_lists_at_a_border_are_counted_by_tap_row(most, size):
     weight *= np.repeat(np.repeat(keep, 8, 0), 8, 1)
     b.layers[-1] = replace(b.layers[-1], weight=weight)
     mine, theirs = compared(b.graph(y), listed=True)
+    assert mine and mine == theirs
+
+
+@pytest.mark.parametrize("channels", [16, 512])
+def test_a_constant_behind_is_added_with_the_last_input_channels(channels):
+    b = Builder(channels, 14, 14)
+    y = b.conv("x", 128, 3)
+    b.layers[-1] = replace(b.layers[-1], tail=Tail("bias", None, 0, 0, np.arange(128), Requant(1)))
+    mine, theirs = compared(b.graph(y))
     assert mine and mine == theirs

@@ -98,8 +98,10 @@ def conv_calls(terms: KernelTerms, geo: Geometry, width: int, ys: Ints, band: in
         begun = np.where(of("every") > 0, held.lists * chunks, (held.segments * visits).sum(axis=2))
         cycles = cycles + entries.sum(axis=2)
         cycles = cycles + begun * terms.segment
-    if geo.residual:
-        cycles = cycles + held.blocks * band * (terms.add_a + 2 * -(-geo.conv_px(width) // 4) * terms.add_ii)
+    operands = 2 if geo.residual else held.stages - 1  # of the epilogue, with the last input blocks
+    if operands:
+        line = terms.add_a + operands * -(-geo.conv_px(width) // 4) * terms.add_ii
+        cycles = cycles + held.last * held.blocks * band * line
     return np.asarray(cycles, np.float64)
 
 

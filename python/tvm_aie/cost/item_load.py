@@ -310,7 +310,7 @@ def item_load(
         walks.append(kinds[key])
     steps, index = _aligned(walks)
     calls = _block_calls(item.geometry, tiling, packed) if tiling.per_block else load
-    sizes = load.bytes(array.overlay.w_slot, len(packed.bias) if packed is not None else 1)
+    sizes = load.bytes(array.overlay.w_slot)
     blocks = load.blocks
     shape = (len(steps), array.cols, array.rows)
     kernel, o_slots, a_move = np.zeros(shape), np.zeros(shape, np.int64), np.zeros(shape[:2])
@@ -375,39 +375,42 @@ class Messages:
     """What weight messages hold, arrays (rows, messages, ...) in stream order, or (calls, rows, ...) of kernel calls.
 
     ``blocks``: output blocks; ``pairs``: whole 8x8 blocks, ``full`` of them in full rows, which are walked without
-    look-ups; ``lists``: output blocks and kinds of list in use. By tap row besides: ``taps``, ``lows``: listed int8
-    taps and pairs of int4 taps; ``segments``: output blocks and kinds of list with entries. ``window``: kh, kw.
+    look-ups; ``lists``: output blocks and kinds of list in use; ``last``: whether it has the last input blocks. By tap
+    row besides: ``taps``, ``lows``: listed int8 taps and pairs of int4 taps; ``segments``: output blocks and kinds of
+    list with entries. ``window``: kh, kw; ``stages``: biases of an output, 2 where a constant is added behind.
     """
 
     window: tuple[int, int]
+    stages: int
     blocks: Ints
     pairs: Ints
     full: Ints
     lists: Ints
+    last: Ints
     taps: Ints
     lows: Ints
     segments: Ints
 
     @staticmethod
-    def of(window: tuple[int, int], found: Sequence[Sequence[Ints]]) -> Messages:
+    def of(geo: Geometry, packed: PackedConv, found: Sequence[Sequence[Ints]]) -> Messages:
         """From the fields of ``_message``, rows by messages."""
         parts = np.array(found, np.int64)
-        by_row = np.split(parts[:, :, 4:], 3, axis=2)
-        return Messages(window, *(parts[:, :, k] for k in range(4)), *by_row)
+        by_row = np.split(parts[:, :, 5:], 3, axis=2)
+        return Messages((geo.kh, geo.kw), len(packed.bias), *(parts[:, :, k] for k in range(5)), *by_row)
 
     def at(self, messages: Ints) -> Messages:
         """The messages that calls hold."""
-        parts = (self.blocks, self.pairs, self.full, self.lists, self.taps, self.lows, self.segments)
-        return Messages(self.window, *(np.swapaxes(p[:, messages], 0, 1) for p in parts))
+        parts = (self.blocks, self.pairs, self.full, self.lists, self.last, self.taps, self.lows, self.segments)
+        return Messages(self.window, self.stages, *(np.swapaxes(p[:, messages], 0, 1) for p in parts))
 
-    def bytes(self, slot: int, stages: int) -> Ints:
+    def bytes(self, slot: int) -> Ints:
         """Bytes of each message, whole slots (``emit.weights.message``)."""
         out = np.zeros(self.blocks.shape, np.int64)
         for i in np.ndindex(out.shape):
             n, pairs, taps, lows = (int(p[i].sum()) for p in (self.blocks, self.pairs, self.taps, self.lows))
             header = HEADER_BYTES
             if n and self.window != CHANNELWISE:
-                header = header_bytes(n, pairs, stages, n * self.window[0] if taps + lows else 0, taps + 2 * lows)
+                header = header_bytes(n, pairs, self.stages, n * self.window[0] if taps + lows else 0, taps + 2 * lows)
             tiles = pairs * self.window[0] * self.window[1] + taps + lows
             out[i] = -(-(header + 64 * tiles) // slot) * slot
         return out
@@ -421,7 +424,7 @@ def weight_messages(geo: Geometry, tiling: Tiling, packed: PackedConv | None) ->
     if packed is None:
         blocks = np.array([[last - first] for first, last in tiling.block_rows], np.int64)
         none = np.zeros_like(blocks)
-        return Messages(CHANNELWISE, blocks, none, none, none, *[none[:, :, None]] * 3)
+        return Messages(CHANNELWISE, 1, blocks, none, none, none, none, *[none[:, :, None]] * 3)
     cover = tiling.cover or walk_cover(packed.live, geo.kh, geo.kw)
     steps = tiling.n_x * max(n for _, n in tiling.bands) if tiling.weights_per_band else 1
     in_blocks = cover.blocks.shape[1]
@@ -433,7 +436,7 @@ def weight_messages(geo: Geometry, tiling: Tiling, packed: PackedConv | None) ->
             begin, end = (min(first + k * tiling.nob, last) for k in (p, p + 1))
             row += [_message(cover, begin, end, lo, hi) for lo, hi in pairwise(cols)] * steps
         found.append(row)
-    out = Messages.of((geo.kh, geo.kw), found)
+    out = Messages.of(geo, packed, found)
     if tiling.a_resident and tiling.n_ck > 1:  # messages hold fewer blocks than the activations: no row is full
         return replace(out, full=np.zeros_like(out.full))
     return out
@@ -458,7 +461,7 @@ def _block_calls(geo: Geometry, tiling: Tiling, packed: PackedConv | None) -> Me
                 chunks.append(_message(cover, *one, *cols[-2:]))
             row += chunks * steps
         found.append(row)
-    out = Messages.of((geo.kh, geo.kw), found)
+    out = Messages.of(geo, packed, found)
     return replace(out, full=np.zeros_like(out.full)) if tiling.a_resident else out  # as in ``weight_messages``
 
 
@@ -466,15 +469,16 @@ def _message(cover: Cover, begin: int, end: int, lo: int, hi: int) -> Ints:
     """Fields of ``Messages`` for output blocks [begin, end) and input blocks [lo, hi); those by tap row at the end."""
     whole = cover.blocks[begin:end, lo:hi]
     full = whole[whole.all(axis=1)].sum() if cover.dense else 0
-    out = np.zeros(4 + 3 * cover.taps.shape[2], np.int64)
+    out = np.zeros(5 + 3 * cover.taps.shape[2], np.int64)
     out[:3] = end - begin, whole.sum(), full
+    out[4] = hi == cover.blocks.shape[1]
     if not cover.listed:
         return out
     taps = cover.taps[begin:end, lo:hi].sum(axis=(1, 3))  # (blocks, kh)
     low = cover.low[begin:end, lo:hi].sum(axis=(1, 3))
     taps, low = taps + low % 2, low // 2
     out[3] = taps.any(axis=1).sum() + low.any(axis=1).sum()
-    out[4:] = np.concatenate([taps.sum(axis=0), low.sum(axis=0), (taps > 0).sum(axis=0) + (low > 0).sum(axis=0)])
+    out[5:] = np.concatenate([taps.sum(axis=0), low.sum(axis=0), (taps > 0).sum(axis=0) + (low > 0).sum(axis=0)])
     return out
 
 
@@ -534,7 +538,7 @@ def _conv_cycles(terms: KernelTerms, geo: Geometry, tiling: Tiling, band: int, y
     """The convolution kernel's formula (docs/device-keys.md), that of a pool in its call included."""
     cycles = conv_calls(terms, geo, tiling.width, y, band, held)
     if geo.pool is not None:
-        blocks = tiling.ckb if geo.pool.before else held.blocks
+        blocks = tiling.ckb if geo.pool.before else held.blocks * held.last
         cycles = cycles + blocks * pool_stage(terms, geo, tiling.width, y, band)
     return np.asarray(np.ceil(np.where(held.blocks > 0, cycles, 0.0) + terms.call), np.float64)
 

@@ -127,7 +127,7 @@ class _Load:
         """What an item puts on the machine."""
         array, ov = plan.array, plan.array.overlay
         messages = weight_messages(item.geometry, tiling, packed)
-        slots = messages.bytes(ov.w_slot, len(packed.bias) if packed is not None else 1) // ov.w_slot
+        slots = messages.bytes(ov.w_slot) // ov.w_slot
         most = int(messages.blocks.max(initial=0))
         sizes = np.array([tiling.o_slots_of(b, ov.o_slot) for b in range(most + 1)], np.int64)
         ints: Numbers = [slots.shape[1], tiling.a_slots, slots]
