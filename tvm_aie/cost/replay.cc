@@ -40,7 +40,6 @@ struct OutputMessage {
   double ready;
   int64_t slots;
   double extra;
-  bool junk;  // aligns the ring; no task waits for it
 };
 
 struct Outputs {
@@ -49,7 +48,7 @@ struct Outputs {
   size_t sent = 0;
   double t = 0;
   std::vector<double> slot_ends;
-  std::vector<double> ends;      // of messages that are no junk
+  std::vector<double> ends;      // of messages, junk that aligns the ring included
   std::vector<int64_t> upto;     // messages of all items before item i
 };
 
@@ -249,19 +248,37 @@ class Run {
   void Prepare(int64_t c) {
     Column& column = columns_[static_cast<size_t>(c)];
     int64_t messages = 0;
-    std::vector<int64_t> sent(static_cast<size_t>(m_.rows), 0);
+    std::vector<int64_t> sent(static_cast<size_t>(m_.rows), 0), slots(static_cast<size_t>(m_.rows), 0);
     for (int64_t r = 0; r < m_.rows; ++r) cores_[CoreAt(c, r)].kernel_end.assign(items_.size(), 0.0);
     for (const ReplayItem& item : items_) {
       const ReplayColumn& load = LoadOf(item).columns[static_cast<size_t>(c)];
       column.first.push_back(messages);
       messages += 1 + load.inputs;
       for (int64_t r = 0; r < m_.rows; ++r) {
-        outputs_[CoreAt(c, r)].upto.push_back(sent[static_cast<size_t>(r)]);
-        for (int64_t k = 0; k < load.outputs; ++k) sent[static_cast<size_t>(r)] += load.o_size[k * m_.rows + r] > 0;
+        const auto at = static_cast<size_t>(r);
+        outputs_[CoreAt(c, r)].upto.push_back(sent[at]);
+        const int64_t skip = Skip(load, r, slots[at]);
+        slots[at] += skip;
+        sent[at] += skip > 0;
+        for (int64_t k = 0; k < load.outputs; ++k) {
+          sent[at] += load.o_size[k * m_.rows + r] > 0;
+          slots[at] += load.o_size[k * m_.rows + r];
+        }
       }
     }
     column.first.push_back(messages);
     for (int64_t r = 0; r < m_.rows; ++r) outputs_[CoreAt(c, r)].upto.push_back(sent[static_cast<size_t>(r)]);
+  }
+
+  // Slots by which a core row aligns its ring when an item begins with the ring at `slots`.
+  int64_t Skip(const ReplayColumn& load, int64_t r, int64_t slots) const {
+    const bool aligned = std::any_of(load.events.begin(), load.events.end(),
+                                     [](const ReplayEvent& event) { return event.op == ReplayEvent::kSkipO; });
+    for (int64_t k = 0; aligned && k < load.outputs; ++k) {
+      const int64_t size = load.o_size[k * m_.rows + r];
+      if (size > 0) return (size - slots % size) % size;
+    }
+    return 0;
   }
 
   void Advance() {
@@ -490,7 +507,7 @@ class Run {
         const int64_t skip = slots > 0 ? (slots - core.o_acquired % slots) % slots : 0;
         if (skip > 0) t = std::max(t, Drained(out, core.o_acquired + skip - m_.o_slots));
         if (t == kNever || skip == 0) return t;
-        out.messages.push_back({t, skip, 0.0, true});
+        out.messages.push_back({t, skip, 0.0});
         core.o_acquired += skip;
         return t;
       }
@@ -506,7 +523,7 @@ class Run {
             static_cast<size_t>(weights_[static_cast<size_t>(r)].upto[static_cast<size_t>(core.w_messages - 1)]), t);
         return t;
       case ReplayEvent::kRelO:
-        if (slots > 0) out.messages.push_back({t, slots, column.o_extra[core.output * m_.rows + r], false});
+        if (slots > 0) out.messages.push_back({t, slots, column.o_extra[core.output * m_.rows + r]});
         ++core.output;
         return t;
       default:
@@ -523,13 +540,12 @@ class Run {
     Outputs& out = outputs_[at];
     if (out.sent >= out.messages.size()) return false;
     const OutputMessage& message = out.messages[out.sent];
-    double pushed = 0;
-    if (!message.junk) pushed = At(out.gate.pushed, static_cast<int64_t>(out.ends.size()));
+    const double pushed = At(out.gate.pushed, static_cast<int64_t>(out.ends.size()));
     if (pushed == kNever) return false;
     out.t = std::max({out.t, message.ready, pushed});
     for (int64_t k = 0; k < message.slots; ++k) out.slot_ends.push_back(out.t += m_.o_slot);
     out.t += message.extra;
-    if (!message.junk) out.ends.push_back(out.t);
+    out.ends.push_back(out.t);
     ++out.sent;
     return true;
   }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from tvm_aie.plan.physical import ArrayLayer
 from tvm_aie.schedule.cover import Cover, walk_cover
 from tvm_aie.schedule.geometry import Geometry, KernelId
 from tvm_aie.schedule.load import HEADER_BYTES, header_bytes
+from tvm_aie.schedule.order import PASSES_INSIDE
 from tvm_aie.schedule.terms import KernelTerms, terms_from_keys
 from tvm_aie.schedule.tiling import Tiling
 
@@ -431,11 +432,13 @@ def weight_messages(geo: Geometry, tiling: Tiling, packed: PackedConv | None) ->
     cols = [0, in_blocks] if tiling.diagonal else [min(k * tiling.ckb, in_blocks) for k in range(tiling.n_ck + 1)]
     found: list[list[Ints]] = []
     for first, last in tiling.block_rows:
-        row: list[Ints] = []
+        passes = []
         for p in range(tiling.n_pass):
             begin, end = (min(first + k * tiling.nob, last) for k in (p, p + 1))
-            row += [_message(cover, begin, end, lo, hi) for lo, hi in pairwise(cols)] * steps
-        found.append(row)
+            passes.append([_message(cover, begin, end, lo, hi) for lo, hi in pairwise(cols)])
+        if tiling.order == PASSES_INSIDE:  # as in ``emit.weights.conv_messages``
+            passes = [list(chain.from_iterable(passes))]
+        found.append([message for one in passes for message in one * steps])
     out = Messages.of(geo, packed, found)
     if tiling.a_resident and tiling.n_ck > 1:  # messages hold fewer blocks than the activations: no row is full
         return replace(out, full=np.zeros_like(out.full))

@@ -190,7 +190,7 @@ def _tasks(plan: Plan, emitter: Emitter, commands: CommandBuilder, loads: Sequen
     followed = len(numbers) - plan.array.cols
     for channel in commands.work:
         numbers.setdefault(channel, len(numbers))
-    ends = _Ends(plan, loads)
+    ends = _Ends(plan, emitter, loads)
     out: Numbers = [len(numbers)]
     for channel, number in numbers.items():
         works = commands.work.get(channel, ())
@@ -229,15 +229,22 @@ def _stream(commands: CommandBuilder, numbers: dict[Channel, int]) -> Iterator[t
 
 
 class _Ends:
-    """How many messages of its channel there are up to the end of a task."""
+    """How many messages of its channel there are up to the end of a task.
 
-    def __init__(self, plan: Plan, loads: Sequence[_Load]) -> None:
+    What realigns a ring of outputs before an item is a message too: its task holds the channel until the item begins.
+    """
+
+    def __init__(self, plan: Plan, emitter: Emitter, loads: Sequence[_Load]) -> None:
         self.cols, self.rows = plan.array.cols, plan.array.rows
         self.inside = [t.order == PASSES_INSIDE for t in plan.tilings]
         self.n_a = np.array([load.n_a for load in loads], np.int64)  # (items, columns)
         self.n_o = np.array([load.n_o for load in loads], np.int64)  # (items, columns, rows)
         self.before_a = np.concatenate([np.zeros((1, self.cols), np.int64), np.cumsum(self.n_a + 1, axis=0)])
-        self.before_o = np.concatenate([np.zeros_like(self.n_o[:1]), np.cumsum(self.n_o, axis=0)])
+        self.junk = np.zeros_like(self.n_o)
+        for (item, c), cuts in emitter.outputs.items():
+            for r, cut in cuts.items():
+                self.junk[item, c, r] = bool(cut.tasks) and cut.tasks[0].last < 0
+        self.before_o = np.concatenate([np.zeros_like(self.n_o[:1]), np.cumsum(self.n_o + self.junk, axis=0)])
 
     def of(self, number: int, work: Work) -> tuple[int, int, int]:
         """``ReplayTask``."""
@@ -250,4 +257,5 @@ class _Ends:
         c, r = divmod(number - self.cols, self.rows)
         own = int(self.n_o[item, c, r])
         n = own if self.inside[item] else int(self.n_o[item, c].max())
-        return int(self.before_o[item, c, r]) + min(own, round(share * n)), _PLAIN, work.item
+        before = int(self.before_o[item, c, r] + (share > 0 and self.junk[item, c, r]))
+        return before + min(own, round(share * n)), _PLAIN, work.item
