@@ -54,7 +54,7 @@ struct Item {
     column.events.push_back({ReplayEvent::kEnd, 1});
     column.kernel = kernel.data();
     column.o_size = sizes.data();
-    column.a_extra = column.o_extra = extra.data();
+    column.a_extra = column.o_extra = column.o_tail = extra.data();
     column.kernels = column.outputs = column.inputs = calls;
     load.messages = 1;
     load.a_slots = 1;
@@ -129,7 +129,8 @@ void TestMonotone(std::mt19937& rng, int rounds) {
         for (double& cycles : item.kernel) cycles += 50.0 * pass;
         item.load.columns[0].kernel = item.kernel.data();
         item.load.columns[0].o_size = item.sizes.data();
-        item.load.columns[0].a_extra = item.load.columns[0].o_extra = item.extra.data();
+        ReplayColumn& column = item.load.columns[0];
+        column.a_extra = column.o_extra = column.o_tail = item.extra.data();
         item.load.w_size = &item.weights;
         loads.push_back(item.load);
       }

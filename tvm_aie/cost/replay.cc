@@ -550,13 +550,14 @@ class Run {
     return true;
   }
 
-  // When all outputs of an item in a column are there.
+  // When all outputs of an item in a column are there; what follows the data of the last ones does not matter.
   double Done(int64_t c, int64_t item) const {
+    const double* tail = LoadOf(item).columns[static_cast<size_t>(c)].o_tail;
     double t = 0;
     for (int64_t r = 0; r < m_.rows; ++r) {
       const Outputs& out = outputs_[CoreAt(c, r)];
       const int64_t upto = out.upto[static_cast<size_t>(item + 1)];
-      if (upto > out.upto[static_cast<size_t>(item)]) t = std::max(t, At(out.ends, upto - 1));
+      if (upto > out.upto[static_cast<size_t>(item)]) t = std::max(t, At(out.ends, upto - 1) - tail[r]);
     }
     return t;
   }

@@ -86,6 +86,7 @@ ReplayColumn Column(const ReplayMachine& m, int64_t messages, Cursor<int64_t>* i
   column.kernel = reals->Take(column.kernels * m.rows);
   column.a_extra = reals->Take(column.inputs);
   column.o_extra = reals->Take(column.outputs * m.rows);
+  column.o_tail = reals->Take(m.rows);
   return column;
 }
 

@@ -145,10 +145,11 @@ class _Load:
             if calls:
                 reals.append(kernel_cycles(array, item, tiling, c, bands, messages.at(held)))
             reals.append(_splits(array, emitter.inputs[item.index, c].content, ov.a_slot))
-            extra = np.zeros(o_size.shape)
+            extra, tail = np.zeros(o_size.shape), np.zeros(array.rows)
             for r, cut in emitter.outputs.get((item.index, c), {}).items():
                 extra[o_size[:, r] > 0, r] = _splits(array, cut.content, ov.o_slot)
-            reals.append(extra)
+                tail[r] = _tail(array, cut.content, emitter.make.junk(r)) if cut.content else 0.0
+            reals += [extra, tail]
             n_a.append(sum(e.op == opcodes.ACQ_A for e in found))
             n_o.append((o_size > 0).sum(axis=0))
         return _Load(ints, reals, np.array(n_a), np.array(n_o))
@@ -163,6 +164,19 @@ def _splits(array: Array, messages: Sequence[Message], slot: int) -> list[float]
             ends = list(accumulate(shape.words for shape, _ in message))[:-1]
             known[id(message)] = start * sum(1 for end in ends if end * WORD % slot)
     return [known[id(message)] for message in messages]
+
+
+def _tail(array: Array, messages: Sequence[Message], junk: int) -> float:
+    """Cycles of the last output message behind its data, with which the item is complete (``release_at_end``)."""
+    keys, slot = array.device.keys(), array.overlay.o_slot // WORD
+    message = messages[-1]
+    ends = list(accumulate(shape.words for shape, _ in message))
+    data = ends[max(i for i, (_, base) in enumerate(message) if base != junk)]
+    whole, part = divmod(data, slot)
+    own = rates_of(array).o_slot
+    until = whole * own + (part / keys["flow.o.words_per_cycle"] + keys["dma.core_bd_start_cycles"] if part else 0.0)
+    behind = sum(keys["dma.memtile_bd_start_cycles"] for end in ends[:-1] if end >= data and end % slot)
+    return ends[-1] // slot * own - until + behind
 
 
 def _items(plan: Plan, emitter: Emitter, index: Sequence[int]) -> Numbers:
