@@ -70,7 +70,7 @@ def test_replayed_cycles_are_close_to_emulated_ones(graph):
         ranks.append(rank_correlation(np.array(guess), np.array(truth)) if len(set(truth)) > 2 else 1.0)
     assert len(errors) >= 20
     print(f"median error {np.median(errors):.4f}, mean {np.mean(errors):.4f}, rank {np.mean(ranks):.3f}")
-    assert np.median(errors) < 0.002 and np.mean(errors) < 0.01 and np.mean(ranks) > 0.98
+    assert np.median(errors) < 0.0002 and np.max(errors) < 0.01 and np.min(ranks) > 0.99
 
 
 def test_the_replay_counts_the_commands_of_the_program():
@@ -123,14 +123,18 @@ def test_events_are_the_opcodes_of_the_walk(name):
     assert seen > 50
 
 
+MACHINE = [4, 4, 36, 8, 29, 512, 8192, 50, 0, 1, 2, 3]
+
+
 @pytest.mark.parametrize(
     "ints, reals, message",
     [
         ([], [], "values are wanted"),
-        ([4, 4, 36, 8, 29, 512, 8192, 0], [1.0] * 13, "a size of 0"),
-        ([4, 4, 36, 8, 29, 512, 8192, 50, 1, 0, 37], [1.0] * 13, "activations of no ring"),
-        ([4, 4, 36, 8, 29, 512, 8192, 50, -1], [1.0] * 13, "a count of -1"),
-        ([4, 4, 36, 8, 29, 512, 8192, 50, 0, 0, 3], [1.0] * 13, "3 channels"),
+        ([*MACHINE[:7], 0], [1.0] * 16, "a size of 0"),
+        ([*MACHINE[:8], 0, 1, 2, 4], [1.0] * 16, "weights of no column"),
+        ([*MACHINE, 1, 0, 37], [1.0] * 16, "activations of no ring"),
+        ([*MACHINE, -1], [1.0] * 16, "a count of -1"),
+        ([*MACHINE, 0, 0, 3], [1.0] * 16, "3 channels"),
     ],
 )
 def test_the_native_replay_names_what_is_wrong(ints, reals, message):

@@ -12,6 +12,7 @@ using namespace tvm_aie;
 namespace {
 
 constexpr int64_t kCols = 1, kRows = 1;
+const int64_t kOne[] = {1}, kZero[] = {0};
 
 ReplayMachine Small() {
   ReplayMachine m{};
@@ -29,7 +30,10 @@ ReplayMachine Small() {
   m.push_idle = 1000;
   m.push_queued = 100;
   m.bd_write = 50;
-  m.ddr_words = m.load_words = 1;
+  static const double one = 1;
+  m.load_words = one;
+  m.ddr_words = &one;
+  m.w_column = kZero;
   return m;
 }
 
@@ -62,8 +66,6 @@ struct Item {
     load.columns.push_back(column);
   }
 };
-
-const int64_t kOne[] = {1}, kZero[] = {0};
 
 // Everything pushed at once: opcodes at 1050 and 10 cycles long, then messages of 10 cycles, kernels of 100.
 void TestOneItem() {

@@ -54,8 +54,13 @@ ReplayMachine Machine(Cursor<int64_t>* ints, Cursor<double>* reals) {
     if (*field < 1 || *field > kMost) TVM_FFI_THROW(ValueError) << "replay: a size of " << *field;
   }
   for (double* field : {&m.a_slot, &m.o_slot, &m.w_slot, &m.load_slot, &m.lock_word, &m.opcode, &m.push_idle,
-                        &m.push_queued, &m.bd_write, &m.ddr_words, &m.load_words, &m.load_task, &m.load_first}) {
+                        &m.push_queued, &m.bd_write, &m.load_words, &m.load_task, &m.load_first}) {
     *field = reals->Next();
+  }
+  m.ddr_words = reals->Take(m.cols);
+  m.w_column = ints->Take(m.rows);
+  for (int64_t r = 0; r < m.rows; ++r) {
+    if (m.w_column[r] < 0 || m.w_column[r] >= m.cols) TVM_FFI_THROW(ValueError) << "replay: weights of no column";
   }
   return m;
 }

@@ -105,11 +105,13 @@ def _machine(plan: Plan) -> tuple[Numbers, Numbers]:
     array, ov, device, keys = plan.array, plan.array.overlay, plan.array.device, plan.array.device.keys()
     rates, memtile = rates_of(array), (ov.memtile_w_slot, ov.memtile_w_slots)
     ints: Numbers = [array.cols, array.rows, ov.a_slots, ov.o_slots, ov.w_slots, ov.w_slot, *memtile]
-    word = 1 + keys["dma.memtile_bd_start_cycles"]
-    reals: Numbers = [rates.a_slot, rates.o_slot, rates.w * ov.w_slot, rates.loadw * ov.memtile_w_slot + word - 1, word]
-    reals += [rates.opcode, device.push_idle_cycles, device.push_queued_cycles, device.bd_write_cycles]
-    ddr = keys[f"ddr.bytes_per_cycle_{array.cols}"] / WORD
-    reals += [ddr or array.cols * array.rows, 1 / rates.load, rates.load_task, keys["shim.mm2s_first_cycles"]]
+    ints.append([array.w_home(r)[0] for r in range(array.rows)])
+    start = keys["dma.memtile_bd_start_cycles"]
+    load = rates.loadw * ov.memtile_w_slot + start
+    reals: Numbers = [rates.a_slot, rates.o_slot, rates.w * ov.w_slot, load, 1 + start, rates.opcode]
+    reals += [device.push_idle_cycles, device.push_queued_cycles, device.bd_write_cycles]
+    reals += [1 / rates.load, rates.load_task, keys["shim.mm2s_first_cycles"]]
+    reals += [keys[f"ddr.bytes_per_cycle_{n + 1}"] / WORD or array.cols * array.rows for n in range(array.cols)]
     return ints, reals
 
 
