@@ -250,9 +250,11 @@ def main() -> None:
         if layer.name not in args.layers:
             continue
         start = time.process_time()
-        result = compare(layer, device, range(args.seeds), known.setdefault(layer.name, {}))
-        if path:
-            path.write_text(json.dumps(known))
+        try:
+            result = compare(layer, device, range(args.seeds), known.setdefault(layer.name, {}))
+        finally:
+            if path:
+                path.write_text(json.dumps(known))
         verdict = "yes" if result.holds else "NO" if result.is_case else "no case"
         print(
             f"{result.layer:26}{result.schedules:6}{result.emulated:9}{result.good:4}{result.random:8.1f}"

@@ -97,9 +97,8 @@ class Session:
         key = space.key
         if key not in self.quick:
             self.quick[key] = self._quick_look(space)
-            self._rows[key] = {}
-            self._matrices[key] = np.zeros((0, len(NAMES)))
-        have = self._rows[key]
+        self._matrices.setdefault(key, np.zeros((0, len(NAMES))))
+        have = self._rows.setdefault(key, {})
         known = self.measured.get(key, {})
         likely = np.argsort(self.quick[key], kind="stable")[: min(COUNTED, self.likely + 2 * len(known))]
         wanted = [*(int(i) for i in likely), space.index[space.default], *(space.index[p] for p in known)]
