@@ -140,13 +140,15 @@ def test_kernels_in_their_array_form_are_freestanding(folder, tmp_path):
 def by_the_book(io: dict, value: np.ndarray) -> np.ndarray:
     """docs/program.md section 5, element by element."""
     c, h, w = io["chw"]
-    out = np.zeros(h * w * io["physical_channels"], np.uint8)
+    line = -(-w // io["fold"])
+    out = np.zeros(h * line * io["physical_channels"], np.uint8)
     image = value.reshape(c, h, w).view(np.uint8)
     for ch in range(c):
-        to = ch if io["channel_map"] is None else io["channel_map"][ch]
         for y in range(h):
             for x in range(w):
-                at = y * io["physical_channels"] * w + to // 8 * w * 8 + x * 8 + to % 8
+                place = x % io["fold"] * c + ch
+                to = place if io["channel_map"] is None else io["channel_map"][place]
+                at = y * io["physical_channels"] * line + to // 8 * line * 8 + x // io["fold"] * 8 + to % 8
                 out[at] = image[ch, y, x] ^ (128 if io["dtype"] == "uint8" else 0)
     return out
 
@@ -156,12 +158,22 @@ def by_the_book(io: dict, value: np.ndarray) -> np.ndarray:
 def test_packing(folder, dtype, cmap):
     host = load_host(folder)
     io = {"chw": [5, 3, 4], "physical_channels": 16, "channel_map": cmap, "dtype": dtype, "shape": [1, 5, 3, 4]}
+    io["fold"] = 1
     value = np.random.default_rng(0).integers(0, 256, (1, 5, 3, 4), dtype=np.uint8).view(dtype)
     packed = host.pack(io, value)
     np.testing.assert_array_equal(packed, by_the_book(io, value))
     np.testing.assert_array_equal(host.unpack(io, packed), value)
     with pytest.raises(SystemExit, match="wanted"):
         host.pack(io, value.astype(np.float32))
+
+
+@pytest.mark.parametrize("cmap", [None, [9, 0, 3, 15, 2, 7]])
+def test_packing_of_folded_pixels(folder, cmap):
+    host = load_host(folder)
+    io = {"chw": [2, 3, 7], "physical_channels": 16, "channel_map": cmap, "dtype": "uint8", "shape": [1, 2, 3, 7]}
+    io["fold"] = 3
+    value = np.random.default_rng(0).integers(0, 256, (1, 2, 3, 7), dtype=np.uint8)
+    np.testing.assert_array_equal(host.pack(io, value), by_the_book(io, value))
 
 
 class SimulatedXrt(ModuleType):

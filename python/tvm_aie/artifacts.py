@@ -52,8 +52,7 @@ def sample(program: Program) -> Sample:
     inputs = []
     for io in program.io:
         if io.kind == 0:
-            shape = (1, io.channels * io.height * io.width) if io.flat else (1, io.channels, io.height, io.width)
-            data = rng.integers(0, 256, shape, dtype=np.uint8)
+            data = rng.integers(0, 256, io.host_shape, dtype=np.uint8)
             inputs.append(data if io.uint8 else data.view(np.int8))
     return Sample(inputs, run_program(program.to_bytes(), inputs).outputs)
 

@@ -24,6 +24,7 @@ from tvm_aie.plan.graph import Conv, LayerGraph
 from tvm_aie.plan.physical import PhysicalGraph, assign_channels
 from tvm_aie.plan.pitch import pitched
 from tvm_aie.plan.siblings import Groups, sibling_groups
+from tvm_aie.plan.space_to_depth import space_to_depth
 from tvm_aie.schedule.cover import DENSE, INT4, INT16, LIST, VARIANTS
 from tvm_aie.schedule.division import best_divisions, best_switches
 from tvm_aie.schedule.geometry import IDEAL_OVERLAYS, Geometry, Overlay
@@ -61,6 +62,7 @@ class Moves:
     ``refine``: of nearly equal tilings the one that the recurrence over messages finds fastest (``cost.refine``);
     ``pitch``: images are enlarged so that output messages are whole slots, alike in all columns (``plan.pitch``);
     ``narrow``: small images are left to half of the columns where commands bound them (``memory.partition``).
+    ``space_to_depth``: pixels of a network's input become channels where that fills blocks (``plan.space_to_depth``).
     ``always``: pools and siblings without asking the estimate.
     """
 
@@ -78,6 +80,7 @@ class Moves:
     refine: bool = True
     pitch: bool = True
     narrow: bool = True
+    space_to_depth: bool = True
     always: bool = False
 
 
@@ -136,6 +139,8 @@ def prepare(
     graph.verify()
     # residual adds and per-channel constants run in the epilogue of the convolution before them
     fused = fuse(graph, decisions.unfused) if decisions.moves.tails else graph
+    if decisions.moves.space_to_depth:
+        fused = space_to_depth(fused)
     fused.verify()
     # pools run inside convolutions and siblings share an item where that is faster by estimate; channels have places
     # in blocks of 8, weights are mmul tiles, each tensor has a home, and each item fits its cores

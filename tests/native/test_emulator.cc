@@ -414,6 +414,9 @@ void TestRejections() {
       {"flow.a.words_per_cycle is out of range", [](Builder& b) { b.device["flow.a.words_per_cycle"] = 0; }},
       {"IO row 0: the tensor does not fit", [](Builder& b) { b.io.push_back({0, 0, 1, 8, 999, 999, 8, 0, 0, 0, 0, 0}); }},
       {"IO row 0: the channel map ends early", [](Builder& b) { b.io.push_back({0, 0, 1, 8, 1, 1, 8, 0, 0, 0, 0, 0}); }},
+      {"IO row 0: fold 9", [](Builder& b) { b.io.push_back({0, 0, 1, 8, 1, 1, 8, 0, 0, 0, 0, 9}); }},
+      {"IO row 0: only an input image", [](Builder& b) { b.io.push_back({1, 0, 1, 1, 1, 1, 8, 0, 0, 0, 0, 2}); }},
+      {"IO row 0: only an input image", [](Builder& b) { b.io.push_back({0, 0, 1, 1, 1, 1, 8, 0, 0, 0, 1, 2}); }},
   };
   for (const Rejection& r : cases) {
     Copy c(16);

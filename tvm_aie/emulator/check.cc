@@ -97,7 +97,7 @@ void Machine::CheckOutputs() const {
   const int32_t space = static_cast<int32_t>(memory_.size()) + kDdrOutput;
   for (size_t i = 0; i < program_.outputs.size(); ++i) {
     const IoTensor& io = program_.outputs[i];
-    const int64_t begin = io.ddr_offset / 4 * 4, end = io.ddr_offset + io.h * io.w * io.c_physical * io.elem;
+    const int64_t begin = io.ddr_offset / 4 * 4, end = io.ddr_offset + io.DdrBytes();
     for (int64_t a = begin; a < end; a += 4) {
       if (!shadow_->Written(space, a)) {
         Fault("read of never-written memory: output ", i, " was never written at byte ", a - io.ddr_offset);

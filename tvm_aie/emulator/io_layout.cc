@@ -9,12 +9,12 @@ namespace {
 // Calls `copy(byte of the user's tensor, byte of the DDR tensor)` for every element.
 template <typename Copy>
 void ForEach(const IoTensor& io, Copy copy) {
-  const int64_t row = io.w * io.c_physical;
-  for (int64_t c = 0; c < io.c; ++c) {
-    const int64_t to = io.map[static_cast<size_t>(c)];
+  const int64_t pixels = io.Pixels(), row = pixels * io.c_physical;
+  for (int64_t i = 0; i < io.c * io.fold; ++i) {
+    const int64_t to = io.map[static_cast<size_t>(i)], c = i % io.c, first = i / io.c;
     for (int64_t y = 0; y < io.h; ++y) {
-      const int64_t user = (c * io.h + y) * io.w, ddr = y * row + to / 8 * io.w * 8 + to % 8;
-      for (int64_t x = 0; x < io.w; ++x) copy((user + x) * io.elem, (ddr + x * 8) * io.elem);
+      const int64_t user = (c * io.h + y) * io.w, ddr = y * row + to / 8 * pixels * 8 + to % 8;
+      for (int64_t x = first; x < io.w; x += io.fold) copy((user + x) * io.elem, (ddr + x / io.fold * 8) * io.elem);
     }
   }
 }
@@ -22,7 +22,7 @@ void ForEach(const IoTensor& io, Copy copy) {
 }  // namespace
 
 void PackTensor(const IoTensor& io, const uint8_t* user, uint8_t* ddr) {
-  std::memset(ddr, 0, static_cast<size_t>(io.h * io.w * io.c_physical * io.elem));
+  std::memset(ddr, 0, static_cast<size_t>(io.DdrBytes()));
   if (io.elem == 2) return ForEach(io, [&](int64_t from, int64_t to) { std::memcpy(ddr + to, user + from, 2); });
   ForEach(io, [&](int64_t from, int64_t to) { ddr[to] = user[from] ^ io.flip; });
 }

@@ -25,15 +25,17 @@ void LoadIo(const Container& file, Program& p) {
     io.elem = type == 2 ? 2 : 1;
     if (io.elem == 2 && io.flip != 0) ProgramFail("IO row ", i, ": an xor mask on int16");
     io.flat = Bounded(t.At(i, 10), 0, 1, "IO", i, "flat flag") != 0;
-    const __int128 bytes = static_cast<__int128>(io.h) * io.c_physical * io.w * io.elem;
+    io.fold = std::max<int64_t>(1, Bounded(t.At(i, 11), 0, 8, "IO", i, "fold"));
+    if (io.fold > 1 && (io.is_output || io.flat)) ProgramFail("IO row ", i, ": only an input image can be folded");
+    const __int128 bytes = static_cast<__int128>(io.h) * io.c_physical * io.Pixels() * io.elem;
     const int64_t limit = p.ddr_bytes[io.is_output ? kDdrOutput : kDdrInput];
     if (io.ddr_offset < 0 || io.ddr_offset > limit || bytes > limit - io.ddr_offset) {
       ProgramFail("IO row ", i, ": the tensor does not fit into its DDR argument of ", Grouped(limit), " bytes");
     }
     const int64_t first = Bounded(t.At(i, 8), 0, map.rows(), "IO", i, "first map entry");
-    if (io.c > map.rows() - first) ProgramFail("IO row ", i, ": the channel map ends early");
+    if (io.c * io.fold > map.rows() - first) ProgramFail("IO row ", i, ": the channel map ends early");
     std::vector<bool> seen(static_cast<size_t>(io.c_physical), false);
-    for (int64_t c = 0; c < io.c; ++c) {
+    for (int64_t c = 0; c < io.c * io.fold; ++c) {
       const int32_t to = Bounded(map.At(first + c, 0), 0, io.c_physical - 1, "IO_MAP", first + c, "physical channel");
       if (seen[static_cast<size_t>(to)]) ProgramFail("IO_MAP row ", first + c, ": physical channel ", to, " twice");
       seen[static_cast<size_t>(to)] = true;

@@ -139,14 +139,15 @@ class Emitter:
                     ProgramIO(
                         kind,
                         self.homes[view.storage].offset,
-                        t.channels,
+                        t.channels // io.fold,
                         t.height,
-                        t.width,
+                        io.shape[3] if io.fold > 1 else t.width,
                         storage.blocks * 8,
                         cmap,
                         io.dtype == "uint8",
                         len(io.shape) == 2,
                         storage.elem,
+                        io.fold,
                     )
                 )
         return tuple(out)

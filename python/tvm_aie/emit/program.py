@@ -196,7 +196,11 @@ Command = WriteBd | Push | Wait | Mark
 
 @dataclass(frozen=True)
 class ProgramIO:
-    """A network input or output in DDR: NCHW of one image, physical channels, uint8, int8 or int16 on the host."""
+    """A network input or output in DDR: NCHW of one image, physical channels, uint8, int8 or int16 on the host.
+
+    ``fold``: pixels of a line that are one pixel in DDR; ``channel_map`` has the channels of the first of them, then of
+    the second, and so on.
+    """
 
     kind: int  # 0 input, 1 output
     offset: int
@@ -208,6 +212,13 @@ class ProgramIO:
     uint8: bool
     flat: bool
     elem: int = 1  # bytes per element; 2: int16
+    fold: int = 1
+
+    @property
+    def host_shape(self) -> tuple[int, ...]:
+        """Shape of one image on the host."""
+        chw = (self.channels, self.height, self.width)
+        return (1, self.channels * self.height * self.width) if self.flat else (1, *chw)
 
 
 @dataclass(frozen=True)
@@ -258,7 +269,7 @@ class Program:
                     len(io_map),
                     2 if io.elem == 2 else int(io.uint8),
                     int(io.flat),
-                    0,
+                    io.fold if io.fold > 1 else 0,
                 ]
             )
             io_map.extend([[c] for c in io.channel_map])

@@ -96,8 +96,12 @@ class _Reader:
     def _io(self) -> tuple[ProgramIO, ...]:
         maps = [row[0] for row in self._rows(17, 1)]
         out = []
-        for kind, offset, _, c, h, w, physical, _, first, elem, flat, _ in self._rows(16, 12):
-            out.append(ProgramIO(kind, offset, c, h, w, physical, tuple(maps[first : first + c]), elem == 1, flat == 1))
+        for kind, offset, _, c, h, w, physical, _, first, elem, flat, fold in self._rows(16, 12):
+            cmap = tuple(maps[first : first + c * max(1, fold)])
+            size = 2 if elem == 2 else 1
+            out.append(
+                ProgramIO(kind, offset, c, h, w, physical, cmap, elem == 1, flat == 1, size, max(1, fold))
+            )
         return tuple(out)
 
 

@@ -69,6 +69,20 @@ class Tail:
 
 
 @dataclass(frozen=True)
+class TrueWindow:
+    """What a convolution multiplies per output in the network, where ``plan.space_to_depth`` gave it another window."""
+
+    channels: int
+    height: int
+    width: int
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one output element."""
+        return self.channels * self.height * self.width
+
+
+@dataclass(frozen=True)
 class Conv:
     """conv2d / dense. ``out = requant((sum(x*w) << acc_shift) + bias)``.
 
@@ -91,6 +105,7 @@ class Conv:
     tail: Tail | None = None  # these three are set by plan.fuse
     pool_before: Pool | None = None  # ``input`` is the pool's; the window is 1x1
     pool_after: Pool | None = None  # ``output`` is the pool's
+    true_window: TrueWindow | None = None  # set by plan.space_to_depth
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -195,11 +210,15 @@ Layer = Union[Conv, Add, Pool, Concat, Permute, Upsample]
 
 @dataclass(frozen=True)
 class GraphIO:
-    """A network input or output as the host sees it: NCHW shape, int8, int16 or uint8 (zero point 128: xor 0x80)."""
+    """A network input or output as the host sees it: NCHW shape, int8, int16 or uint8 (zero point 128: xor 0x80).
+
+    ``fold``: pixels of a line that are one pixel of the tensor (``plan.space_to_depth``; inputs only).
+    """
 
     tensor: str
     shape: tuple[int, ...]
     dtype: str  # "int8" | "uint8" | "int16"
+    fold: int = 1
 
 
 @dataclass(frozen=True)

@@ -133,6 +133,15 @@ def to_host(array: Array, dtype: str) -> Array:
     return np.ascontiguousarray(array).view(np.uint8) ^ np.uint8(0x80) if dtype == "uint8" else array
 
 
+def folded(image: Array, fold: int) -> Array:
+    """``fold`` pixels of a line as one: (C, H, W) to (fold * C, H, ceil(W / fold)), zeros beyond the border."""
+    if fold == 1:
+        return image
+    c, h, w = image.shape
+    whole = np.pad(image, ((0, 0), (0, 0), (0, -w % fold))).reshape(c, h, -1, fold)
+    return whole.transpose(3, 0, 1, 2).reshape(fold * c, h, -1)
+
+
 def evaluate_image(graph: LayerGraph, images: Mapping[str, Array]) -> dict[str, Array]:
     """All tensors of one image: int8 (C, H, W) by tensor name."""
     values = dict(images)
@@ -155,7 +164,8 @@ def evaluate(graph: LayerGraph, inputs: Mapping[str, Array]) -> dict[str, Array]
         images = {}
         for io in graph.inputs:
             t = graph.tensors[io.tensor]
-            images[io.tensor] = to_array(inputs[io.tensor][n], io.dtype).reshape(t.channels, t.height, t.width)
+            image = to_array(inputs[io.tensor][n], io.dtype)
+            images[io.tensor] = folded(image, io.fold).reshape(t.channels, t.height, t.width)
         values = evaluate_image(graph, images)
         for io in graph.outputs:
             results[io.tensor].append(values[io.tensor])

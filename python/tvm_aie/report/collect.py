@@ -97,14 +97,19 @@ def conv_work(physical: PhysicalGraph, conv: Conv, cover: Cover | None = None) -
     pieces = int(cover.blocks.sum()), int(cover.taps.sum()), int(low.sum())
     index_bytes = ob * BLOCK * 4 + 2 * (ob + 1) + 2 * sum(pieces)
     occupied = pairs > 0
+    macs = int(pairs[live].sum()) * taps * pixels
+    planned, int4 = int((pairs * (kept + low)).sum()) * pixels, int((pairs * low).sum()) * pixels
+    if window := conv.true_window:  # one input block, as wide as the folded image has channels
+        macs = int(pairs[live].sum()) // conv.weight.shape[1] * window.macs * pixels
+        planned, int4 = min(planned, macs), min(int4, macs)
     return ConvWork(
         blocks=int(occupied.sum()),
         live_blocks=int(live.sum()),
-        dense_macs=int(pairs.sum()) * taps * pixels,
-        macs=int(pairs[live].sum()) * taps * pixels,
-        planned_macs=int((pairs * (kept + low)).sum()) * pixels,
-        int4_macs=int((pairs * low).sum()) * pixels,
-        dense_bytes=int(conv.weight.size) + 4 * conv.weight.shape[0],
+        dense_macs=conv.weight.shape[0] * window.macs * pixels if window else int(pairs.sum()) * taps * pixels,
+        macs=macs,
+        planned_macs=planned,
+        int4_macs=int4,
+        dense_bytes=conv.weight.shape[0] * (4 + (window.macs if window else int(conv.weight[0].size))),
         packed_bytes=(2 * (pieces[0] * taps + pieces[1]) + pieces[2]) * BLOCK * BLOCK // 2 + index_bytes,
     )
 

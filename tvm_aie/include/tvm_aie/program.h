@@ -101,7 +101,11 @@ struct IoTensor {
   int64_t elem = 1;            // bytes per element: 1, or 2 for int16
   uint8_t flip = 0;            // xor mask, 0 or 0x80
   bool is_unsigned = false, flat = false;
-  std::vector<int32_t> map;    // physical channel of each logical channel
+  int64_t fold = 1;            // pixels of a line that are one pixel in DDR
+  std::vector<int32_t> map;    // physical channel of each logical channel, of each pixel of a fold in turn
+
+  int64_t Pixels() const { return (w + fold - 1) / fold; }                       // of a line in DDR
+  int64_t DdrBytes() const { return h * Pixels() * c_physical * elem; }
 };
 
 struct KernelCost {            // fixed point

@@ -23,24 +23,30 @@ TIMEOUT_MS = 10_000
 
 
 def channel_map(tensor: dict[str, Any]) -> list[int]:
-    """Physical channel of each logical channel."""
-    channels = tensor["chw"][0]
+    """Physical channel of each logical channel, of each of the pixels that are folded into one."""
+    channels = tensor["chw"][0] * tensor["fold"]
     found = tensor["channel_map"]
     return list(range(channels)) if found is None else [int(c) for c in found]
 
 
 def pack(tensor: dict[str, Any], value: npt.NDArray[Any]) -> Bytes:
-    """One NCHW image as the array reads it: [row][block of 8 channels][pixel][8], int8."""
+    """One NCHW image as the array reads it: [row][block of 8 channels][pixel][8], int8.
+
+    ``fold`` pixels of a line are one: the channels of the first, then those of the second, and so on.
+    """
     c, h, w = tensor["chw"]
+    fold = tensor["fold"]
     blocks = tensor["physical_channels"] // 8
     if value.size != c * h * w or value.dtype != np.dtype(tensor["dtype"]):
         raise SystemExit(f"input is {value.dtype}{list(value.shape)}, wanted {tensor['dtype']}{tensor['shape']}")
     image = np.ascontiguousarray(value).view(np.uint8).reshape(c, h, w)
     if tensor["dtype"] == "uint8":
         image = image ^ np.uint8(128)
-    out = np.zeros((blocks * 8, h, w), np.uint8)
-    out[channel_map(tensor)] = image
-    return np.ascontiguousarray(out.reshape(blocks, 8, h, w).transpose(2, 0, 3, 1)).reshape(-1)
+    line = -(-w // fold)
+    parts = np.pad(image, ((0, 0), (0, 0), (0, line * fold - w))).reshape(c, h, line, fold).transpose(3, 0, 1, 2)
+    out = np.zeros((blocks * 8, h, line), np.uint8)
+    out[channel_map(tensor)] = parts.reshape(fold * c, h, line)
+    return np.ascontiguousarray(out.reshape(blocks, 8, h, line).transpose(2, 0, 3, 1)).reshape(-1)
 
 
 def unpack(tensor: dict[str, Any], data: Bytes) -> npt.NDArray[Any]:

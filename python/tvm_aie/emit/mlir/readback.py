@@ -310,21 +310,23 @@ def _task(overlay: _Overlay, op: ir.SequenceItem) -> tuple[Task, bool] | None:
 
 
 def _io_to_json(io: ProgramIO) -> dict[str, Any]:
-    identity = io.channel_map == tuple(range(io.channels))
+    identity = io.channel_map == tuple(range(io.channels * io.fold))
     return {
         "kind": "input" if io.kind == 0 else "output",
         "offset": io.offset,
-        "shape": [1, io.channels * io.height * io.width] if io.flat else [1, io.channels, io.height, io.width],
+        "shape": list(io.host_shape),
         "chw": [io.channels, io.height, io.width],
         "physical_channels": io.c_physical,
         "channel_map": None if identity else list(io.channel_map),
         "dtype": "uint8" if io.uint8 else "int8",
         "flat": io.flat,
+        "fold": io.fold,
     }
 
 
 def _io_from_json(io: Mapping[str, Any]) -> ProgramIO:
     c, h, w = io["chw"]
-    cmap = tuple(io["channel_map"]) if io["channel_map"] is not None else tuple(range(c))
-    kind = 0 if io["kind"] == "input" else 1
-    return ProgramIO(kind, io["offset"], c, h, w, io["physical_channels"], cmap, io["dtype"] == "uint8", io["flat"])
+    fold = io["fold"]
+    cmap = tuple(io["channel_map"]) if io["channel_map"] is not None else tuple(range(c * fold))
+    kind, unsigned = 0 if io["kind"] == "input" else 1, io["dtype"] == "uint8"
+    return ProgramIO(kind, io["offset"], c, h, w, io["physical_channels"], cmap, unsigned, io["flat"], fold=fold)
