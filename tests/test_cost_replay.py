@@ -135,6 +135,9 @@ MACHINE = [4, 4, 36, 8, 29, 512, 8192, 50, 0, 1, 2, 3]
         ([*MACHINE, 1, 0, 37], [1.0] * 16, "activations of no ring"),
         ([*MACHINE, -1], [1.0] * 16, "a count of -1"),
         ([*MACHINE, 0, 0, 3], [1.0] * 16, "3 channels"),
+        (MACHINE, [1.0] * 15 + [0.0], "DDR without words"),
+        ([*MACHINE, 0, 0, 24, 1, 5, -2, 0], [1.0] * 16, "channel 0 loads what it cannot"),
+        ([*MACHINE, 0, 0, 24, 1, 4, -3, 0], [1.0] * 16, "channel 0 loads what it cannot"),
     ],
 )
 def test_the_native_replay_names_what_is_wrong(ints, reals, message):

@@ -1,12 +1,11 @@
 // The recurrence of tvm_aie/replay.h.
 #include "tvm_aie/replay.h"
 
+#include "cost/first_loads.h"
+
 #include <algorithm>
-#include <deque>
-#include <initializer_list>
 #include <limits>
 #include <map>
-#include <set>
 
 namespace tvm_aie {
 namespace {
@@ -67,125 +66,6 @@ struct Column {
 struct Weights {
   std::vector<int64_t> upto;     // slots up to the end of each message
   std::vector<double> ends, loaded;  // by core slot, by memtile slot
-};
-
-// DDR while the first item's operands are loaded: equal shares for all flows, as in the emulator. A weight stream stops
-// when its rings are full, since nothing computes yet.
-class FirstLoads {
- public:
-  explicit FirstLoads(const ReplayMachine& machine)
-      : m_(machine),
-        rings_(static_cast<double>(m_.memtile_slots * m_.memtile_slot_bytes + m_.w_slots * m_.w_slot_bytes) / 4) {}
-
-  void Push(int64_t channel, int64_t kind, int64_t words, double t) {
-    if (kind == ReplayTask::kWeights) {
-      streams_[words] = t + m_.load_task + m_.load_first;
-    } else if (kind == ReplayTask::kFirstLoad) {
-      queues_[channel].push_back({t, static_cast<double>(words), channel - m_.cols * (1 + m_.rows)});
-    }
-  }
-
-  // When what each channel loads is there. Call it when all has been pushed.
-  std::map<int64_t, double> Finish() {
-    std::map<int64_t, double> ends;
-    std::map<int64_t, Task> running, streams;
-    double t = 0, shared = 0;
-    for (auto& [channel, queue] : queues_) Next(channel, 0, true, &running);
-    for (const auto& [row, start] : streams_) streams[row] = {start, rings_, m_.w_column[row]};
-    while (!running.empty()) {
-      double next = kNever;
-      const double share = Share(t, {&running, &streams}, &next);
-      shared += (next - t) * share;
-      for (auto* tasks : {&running, &streams}) {
-        for (auto& [key, task] : *tasks) {
-          if (task.start <= t) task.words -= (next - t) * share;
-        }
-      }
-      t = next;
-      curve_.push_back({t, shared});
-      std::erase_if(streams, [](const auto& entry) { return entry.second.words < 1e-6; });
-      for (auto it = running.begin(); it != running.end();) {
-        const int64_t channel = it->first;
-        const bool done = it->second.start < t && it->second.words < 1e-6;
-        ++it;
-        if (done) {
-          ends[channel] = t;
-          Next(channel, t, false, &running);
-        }
-      }
-    }
-    return ends;
-  }
-
-  // The earliest time by which the weight stream of a row can have brought so many words.
-  double Brought(int64_t row, double words) const {
-    const auto found = streams_.find(row);
-    const double start = found == streams_.end() ? 0.0 : found->second;
-    const double wanted = words + Interpolated(start, false);
-    return std::max(start, Interpolated(wanted, true));
-  }
-
- private:
-  struct Task {
-    double start, words;
-    int64_t column;
-  };
-
-  // Words per cycle of each flow from `t` on, and until when that holds.
-  double Share(double t, std::initializer_list<const std::map<int64_t, Task>*> flows, double* until) const {
-    int64_t count = 0;
-    std::set<int64_t> columns;
-    for (const auto* tasks : flows) {
-      for (const auto& [key, task] : *tasks) {
-        if (task.start > t) {
-          *until = std::min(*until, task.start);
-        } else {
-          ++count;
-          columns.insert(task.column);
-        }
-      }
-    }
-    if (count == 0) return 0;
-    const double share = std::min(m_.load_words, m_.ddr_words[columns.size() - 1] / static_cast<double>(count));
-    for (const auto* tasks : flows) {
-      for (const auto& [key, task] : *tasks) {
-        if (task.start <= t) *until = std::min(*until, t + task.words / share);
-      }
-    }
-    return share;
-  }
-
-  // The share of a flow up to a time, or, inverse, the time by which a flow has that share. Beyond the last first load
-  // the weight streams have DDR for themselves.
-  double Interpolated(double at, bool inverse) const {
-    double x0 = 0, y0 = 0;
-    for (const auto& [time, share] : curve_) {
-      const double x = inverse ? share : time, y = inverse ? time : share;
-      if (x >= at) return x > x0 ? y0 + (y - y0) * (at - x0) / (x - x0) : y;
-      x0 = x;
-      y0 = y;
-    }
-    const double cycles_per_word = m_.load_slot * 4 / static_cast<double>(m_.memtile_slot_bytes);
-    return y0 + (at - x0) * (inverse ? cycles_per_word : 1 / cycles_per_word);
-  }
-
-  void Next(int64_t channel, double t, bool first, std::map<int64_t, Task>* running) {
-    auto& queue = queues_[channel];
-    if (queue.empty()) {
-      running->erase(channel);
-      return;
-    }
-    Task task = queue.front();
-    queue.pop_front();
-    task.start = std::max(task.start, t) + m_.load_task + (first ? m_.load_first : 0.0);
-    (*running)[channel] = task;
-  }
-
-  const ReplayMachine& m_;
-  const double rings_;                            // words that the rings of a weight stream hold
-  std::map<int64_t, double> streams_;             // start by row
-  std::map<int64_t, std::deque<Task>> queues_;
-  std::vector<std::pair<double, double>> curve_;  // time, words that a flow has had until then, had it run always
 };
 
 class Run {
