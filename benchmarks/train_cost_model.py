@@ -147,7 +147,7 @@ def judge(title: str, rows: Sequence[Evaluation]) -> None:
     print(f"{title}: {len(rows)} layers not trained on: rank {np.mean(ranks):.3f} mean, {np.median(ranks):.3f} median,"
           f" {np.min(ranks):.3f} worst; {np.mean(np.array(ranks) >= 0.95):.0%} at least 0.95")  # fmt: skip
     print(f"  predicted best: {np.mean(losses):.4f} mean, {np.max(losses):.3f} worst loss; {near:.0%} within 3 %")
-    print(f"  mean absolute error {np.mean([r.error for r in rows]):.3f}")
+    print(f"  mean absolute error {np.mean([r.error for r in rows]):.5f}")
     print(f"  estimate alone: rank {np.mean(base):.3f} mean, {np.median(base):.3f} median; "
           f"{np.mean(base_losses):.4f} mean loss, {base_near:.0%} within 3 %")  # fmt: skip
 

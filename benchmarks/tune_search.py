@@ -21,7 +21,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from unittest import mock
 
@@ -29,11 +29,15 @@ import numpy as np
 from tvm.s_tir import meta_schedule as ms
 
 from tvm_aie.cost.features import stream_bound
+from tvm_aie.cost.learned import Floats
 from tvm_aie.device import Device, load_device
 from tvm_aie.errors import TvmAieError
 from tvm_aie.pipeline import compile_graph
 from tvm_aie.plan.graph import Conv, GraphIO, LayerGraph, Requant, Tensor
+from tvm_aie.schedule.tiling import Tiling
+from tvm_aie.searches import Workload
 from tvm_aie.tune import bench, tuner
+from tvm_aie.tune.search import feature_rows
 from tvm_aie.tune.space import Space, Values, space_of
 
 SLACK, FACTOR = 1.02, 20.0
@@ -143,10 +147,25 @@ class _Met(Exception):
     """The search has measured a schedule within 2 % of the best."""
 
 
-def search_trials(table: Enumerated, device: Device, seed: int, limit: int) -> int:
+@dataclass
+class Looks:
+    """What no seed changes, looked up by every search of a layer: quick estimates and features of its points."""
+
+    quick: dict[str, Floats] = field(default_factory=dict)
+    rows: dict[int, Floats] = field(default_factory=dict)  # by the tiling's id; the space keeps them all
+
+    def vectors(self, work: Workload, tilings: Sequence[Tiling], device: Device) -> list[Floats]:
+        """Features of some tilings."""
+        for tiling in tilings:
+            if id(tiling) not in self.rows:
+                (self.rows[id(tiling)],) = feature_rows(work, [tiling], device)
+        return [self.rows[id(tiling)] for tiling in tilings]
+
+
+def search_trials(table: Enumerated, device: Device, seed: int, limit: int, looks: Looks | None = None) -> int:
     """Trials of the tuner until a schedule within 2 % of the best is measured; ``limit`` + 1 when none is.
 
-    A time that the enumeration left out is emulated when the search asks for it.
+    A schedule that the enumeration left out is a failed trial.
     """
     trials = 0
 
@@ -168,6 +187,8 @@ def search_trials(table: Enumerated, device: Device, seed: int, limit: int) -> i
         stack.enter_context(mock.patch.object(bench, "build", lambda *a: repr(look_up(*a)).encode()))
         stack.enter_context(mock.patch.object(bench, "run", lambda data: float(data)))
         tuning = tuner.Tuning(device, (), database, options, watch)
+        looks = looks or Looks()
+        tuning.session.vectors, tuning.session.quick = looks.vectors, looks.quick
         tuning.add_space(table.space, 1)
         try:
             tuning.search()
@@ -208,7 +229,8 @@ def compare(layer: Layer, device: Device, seeds: Sequence[int], known: dict[str,
     """Enumerate and search."""
     table = enumerate_layer(layer, device, known)
     limit = min(len(table.cycles), max(8, int(table.random_trials / 2)))
-    trials = tuple(search_trials(table, device, seed, limit) for seed in seeds)
+    looks = Looks()
+    trials = tuple(search_trials(table, device, seed, limit, looks) for seed in seeds)
     loss = table.cycles[table.space.default] / table.best - 1
     return Comparison(layer.name, len(table.cycles), table.emulated, table.good, table.random_trials, trials, loss)
 
@@ -228,9 +250,11 @@ def main() -> None:
         if layer.name not in args.layers:
             continue
         start = time.process_time()
-        result = compare(layer, device, range(args.seeds), known.setdefault(layer.name, {}))
-        if path:
-            path.write_text(json.dumps(known))
+        try:
+            result = compare(layer, device, range(args.seeds), known.setdefault(layer.name, {}))
+        finally:
+            if path:
+                path.write_text(json.dumps(known))
         verdict = "yes" if result.holds else "NO" if result.is_case else "no case"
         print(
             f"{result.layer:26}{result.schedules:6}{result.emulated:9}{result.good:4}{result.random:8.1f}"

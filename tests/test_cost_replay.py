@@ -19,7 +19,7 @@ from tvm_aie import _native
 from tvm_aie.cost.analytic import item_terms
 from tvm_aie.cost.features import NAMES, feature_vector
 from tvm_aie.cost.item_load import events, walk
-from tvm_aie.cost.learned import LearnedModel, rank_correlation
+from tvm_aie.cost.learned import LearnedModel, rank_correlation, rounded
 from tvm_aie.cost.repeated import calls, chooser, measured_items, prepared, span_of
 from tvm_aie.cost.replay import MOST_STEPS, replay
 from tvm_aie.device import load_device
@@ -70,7 +70,7 @@ def test_replayed_cycles_are_close_to_emulated_ones(graph):
         ranks.append(rank_correlation(np.array(guess), np.array(truth)) if len(set(truth)) > 2 else 1.0)
     assert len(errors) >= 20
     print(f"median error {np.median(errors):.4f}, mean {np.mean(errors):.4f}, rank {np.mean(ranks):.3f}")
-    assert np.median(errors) < 0.002 and np.mean(errors) < 0.01 and np.mean(ranks) > 0.98
+    assert np.median(errors) < 0.0002 and np.max(errors) < 0.01 and np.min(ranks) > 0.99
 
 
 def test_the_replay_counts_the_commands_of_the_program():
@@ -123,14 +123,21 @@ def test_events_are_the_opcodes_of_the_walk(name):
     assert seen > 50
 
 
+MACHINE = [4, 4, 36, 8, 29, 512, 8192, 50, 0, 1, 2, 3]
+
+
 @pytest.mark.parametrize(
     "ints, reals, message",
     [
         ([], [], "values are wanted"),
-        ([4, 4, 36, 8, 29, 512, 8192, 0], [1.0] * 13, "a size of 0"),
-        ([4, 4, 36, 8, 29, 512, 8192, 50, 1, 0, 37], [1.0] * 13, "activations of no ring"),
-        ([4, 4, 36, 8, 29, 512, 8192, 50, -1], [1.0] * 13, "a count of -1"),
-        ([4, 4, 36, 8, 29, 512, 8192, 50, 0, 0, 3], [1.0] * 13, "3 channels"),
+        ([*MACHINE[:7], 0], [1.0] * 16, "a size of 0"),
+        ([*MACHINE[:8], 0, 1, 2, 4], [1.0] * 16, "weights of no column"),
+        ([*MACHINE, 1, 0, 37], [1.0] * 16, "activations of no ring"),
+        ([*MACHINE, -1], [1.0] * 16, "a count of -1"),
+        ([*MACHINE, 0, 0, 3], [1.0] * 16, "3 channels"),
+        (MACHINE, [1.0] * 15 + [0.0], "DDR without words"),
+        ([*MACHINE, 0, 0, 24, 1, 5, -2, 0], [1.0] * 16, "channel 0 loads what it cannot"),
+        ([*MACHINE, 0, 0, 24, 1, 4, -3, 0], [1.0] * 16, "channel 0 loads what it cannot"),
     ],
 )
 def test_the_native_replay_names_what_is_wrong(ints, reals, message):
@@ -158,30 +165,58 @@ def test_training_is_reproducible(tmp_path):
     assert LearnedModel.load(tmp_path / "a.json.gz").trained_on == sum(len(r.points) for r in kept)
 
 
+def ranked(model, work, space, rng):
+    """(rank, loss of the predicted best) of the model over random schedules of a layer; None where there are few."""
+    tilings = [t for t in map(space.points.get, space.order) if calls(t) <= 150]
+    if len(tilings) < 14:
+        return None
+    chosen = [tilings[i] for i in rng.permutation(len(tilings))[:14]]
+    try:
+        truth = np.array([bench.emulate(work, t, NPU1) for t in chosen])
+    except InfeasibleError:  # no repetitions of it fit
+        return None
+    guess = model.predict(work, chosen, NPU1)
+    return rank_correlation(rounded(guess), rounded(truth)), truth[int(np.argmin(guess))] / truth.min() - 1
+
+
+def judge_ranks(found, least):
+    ranks, losses = np.array(found).T
+    print(f"rank {np.round(ranks, 3)}, mean {np.mean(ranks):.3f}; loss of the predicted best {np.round(losses, 3)}")
+    assert len(ranks) >= least and np.min(ranks) >= 0.95 and np.max(losses) <= 0.03
+
+
 @pytest.mark.slow
 def test_ranks_over_whole_spaces_of_layers_that_the_shipped_model_was_not_trained_on():
-    """Random schedules of held-out layers of ResNet-50, dense and sparse: the shipped model has seen none of them."""
+    """Random schedules of held-out layers of ResNet-50, dense and sparse: each of them, not their mean."""
     from tuning_nets import resnet50
 
     held_out = benchmark_module("train_cost_model").held_out
     rng, model = np.random.default_rng(5), LearnedModel.pretrained(NPU1)
-    ranks, losses = [], []
+    found = []
     for density, count in ((0.5, 4), (1.0, 4)):
         works = [work for work, _ in network_of(resnet50(density), NPU1)[0].distinct().values()]
         left = count
         for work in (portable(works[i]) for i in rng.permutation(len(works))):
             space = space_of(work, NPU1)
-            tilings = [t for t in map(space.points.get, space.order) if calls(t) <= 150]
-            if len(tilings) < 14 or not left or not held_out(space.key):
-                continue
-            left -= 1
-            chosen = [tilings[i] for i in rng.permutation(len(tilings))[:14]]
-            truth = np.array([bench.emulate(work, t, NPU1) for t in chosen])
-            guess = model.predict(work, chosen, NPU1)
-            ranks.append(rank_correlation(guess, truth))
-            losses.append(truth[int(np.argmin(guess))] / truth.min() - 1)
-    print(f"rank {np.round(ranks, 3)}, mean {np.mean(ranks):.3f}; loss of the predicted best {np.round(losses, 3)}")
-    assert len(ranks) >= 4 and np.mean(ranks) >= 0.95 and np.max(losses) <= 0.03
+            if left and held_out(space.key) and (row := ranked(model, work, space, rng)):
+                found.append(row)
+                left -= 1
+    judge_ranks(found, 4)
+
+
+@pytest.mark.slow
+def test_ranks_of_held_out_layers_of_six_networks():
+    training = benchmark_module("train_cost_model")
+    rng, model = np.random.default_rng(7), LearnedModel.pretrained(NPU1)
+    shapes, found = training.shapes(), []
+    for shape in (shapes[i] for i in rng.permutation(len(shapes))):
+        work = training.workload_of(shape, NPU1)
+        if work is None or len(found) == 12:
+            continue
+        space = space_of(work, NPU1)
+        if training.held_out(space.key) and (row := ranked(model, work, space, rng)):
+            found.append(row)
+    judge_ranks(found, 12)
 
 
 def benchmark_module(name):

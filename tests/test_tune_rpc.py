@@ -73,17 +73,20 @@ def test_a_killed_server_loses_no_result(fleet, tmp_path):
     tracker, servers = fleet
     with pytest.raises(InputError, match="knows no server with key 'other'"):
         remote.RemoteFleet("127.0.0.1", tracker.port, "other")
-    seen = []
+    seen, killed = [], []
 
     def kill_one(progress):
+        if not progress.layer:  # a plan of the network, or what is prepared
+            return
         seen.append(progress)
-        if progress.layer and len(seen) == 6:
+        if len(seen) == 6:
             for pid in children(servers[0]):
                 os.kill(pid, signal.SIGKILL)
+                killed.append(pid)
 
     options = TuneOptions(trials=24, seed=3, workers=0, rpc=("127.0.0.1", tracker.port, KEY), network_trials=4)
     result = tune_graphs([small_graph()], load_device("npu1"), tmp_path / "rpc", options, kill_one)
-    assert len(seen) > 6
+    assert len(seen) > 6 and killed
     trials = [p for p in result.history if p.layer]
     assert len(trials) >= 20 and all(p.cycles < float("inf") for p in trials)
     # every record holds what this process measures for the same schedule

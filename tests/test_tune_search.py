@@ -52,12 +52,16 @@ def test_budget_progress_and_weights(tmp_path):
 
 
 def test_an_interrupt_loses_nothing_and_is_resumed(tmp_path):
+    told = []
+
     def stop(progress):
+        told.append(progress.doing)
         if progress.layer and progress.trial == 9:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         tune_graphs([small_graph()], NPU1, tmp_path, OPTIONS, stop)
+    assert told[0] == "compiling small untuned" and any(text.startswith("schedules of layer 1 of 3") for text in told)
     measured = []
     again = tune_graphs([small_graph()], NPU1, tmp_path, OPTIONS, measured.append)
     assert min(p.trial for p in measured if p.layer) == 10

@@ -12,6 +12,7 @@ using namespace tvm_aie;
 namespace {
 
 constexpr int64_t kCols = 1, kRows = 1;
+const int64_t kOne[] = {1}, kZero[] = {0};
 
 ReplayMachine Small() {
   ReplayMachine m{};
@@ -29,7 +30,10 @@ ReplayMachine Small() {
   m.push_idle = 1000;
   m.push_queued = 100;
   m.bd_write = 50;
-  m.ddr_words = m.load_words = 1;
+  static const double one = 1;
+  m.load_words = one;
+  m.ddr_words = &one;
+  m.w_column = kZero;
   return m;
 }
 
@@ -54,7 +58,7 @@ struct Item {
     column.events.push_back({ReplayEvent::kEnd, 1});
     column.kernel = kernel.data();
     column.o_size = sizes.data();
-    column.a_extra = column.o_extra = extra.data();
+    column.a_extra = column.o_extra = column.o_tail = extra.data();
     column.kernels = column.outputs = column.inputs = calls;
     load.messages = 1;
     load.a_slots = 1;
@@ -62,8 +66,6 @@ struct Item {
     load.columns.push_back(column);
   }
 };
-
-const int64_t kOne[] = {1}, kZero[] = {0};
 
 // Everything pushed at once: opcodes at 1050 and 10 cycles long, then messages of 10 cycles, kernels of 100.
 void TestOneItem() {
@@ -129,7 +131,8 @@ void TestMonotone(std::mt19937& rng, int rounds) {
         for (double& cycles : item.kernel) cycles += 50.0 * pass;
         item.load.columns[0].kernel = item.kernel.data();
         item.load.columns[0].o_size = item.sizes.data();
-        item.load.columns[0].a_extra = item.load.columns[0].o_extra = item.extra.data();
+        ReplayColumn& column = item.load.columns[0];
+        column.a_extra = column.o_extra = column.o_tail = item.extra.data();
         item.load.w_size = &item.weights;
         loads.push_back(item.load);
       }

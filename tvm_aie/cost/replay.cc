@@ -1,8 +1,9 @@
 // The recurrence of tvm_aie/replay.h.
 #include "tvm_aie/replay.h"
 
+#include "cost/first_loads.h"
+
 #include <algorithm>
-#include <deque>
 #include <limits>
 #include <map>
 
@@ -40,7 +41,6 @@ struct OutputMessage {
   double ready;
   int64_t slots;
   double extra;
-  bool junk;  // aligns the ring; no task waits for it
 };
 
 struct Outputs {
@@ -49,7 +49,7 @@ struct Outputs {
   size_t sent = 0;
   double t = 0;
   std::vector<double> slot_ends;
-  std::vector<double> ends;      // of messages that are no junk
+  std::vector<double> ends;      // of messages, junk that aligns the ring included
   std::vector<int64_t> upto;     // messages of all items before item i
 };
 
@@ -66,102 +66,6 @@ struct Column {
 struct Weights {
   std::vector<int64_t> upto;     // slots up to the end of each message
   std::vector<double> ends, loaded;  // by core slot, by memtile slot
-};
-
-// DDR while the first item's operands are loaded: equal shares for all flows, as in the emulator. The weight streams do
-// not end before that.
-class FirstLoads {
- public:
-  explicit FirstLoads(const ReplayMachine& machine) : m_(machine) {}
-
-  void Push(int64_t channel, int64_t kind, int64_t words, double t) {
-    if (kind == ReplayTask::kWeights) {
-      streams_[words] = t + m_.load_task + m_.load_first;
-    } else if (kind == ReplayTask::kFirstLoad) {
-      queues_[channel].push_back({t, static_cast<double>(words)});
-    }
-  }
-
-  // When what each channel loads is there. Call it when all has been pushed.
-  std::map<int64_t, double> Finish() {
-    std::map<int64_t, double> ends;
-    std::map<int64_t, Task> running;
-    double t = 0, shared = 0;
-    for (auto& [channel, queue] : queues_) Next(channel, 0, true, &running);
-    while (!running.empty()) {
-      double flows = 0, next = kNever;
-      for (const auto& [row, start] : streams_) {
-        flows += start <= t;
-        if (start > t) next = std::min(next, start);
-      }
-      for (const auto& [channel, task] : running) {
-        flows += task.start <= t;
-        if (task.start > t) next = std::min(next, task.start);
-      }
-      const double share = flows > 0 ? std::min(m_.load_words, m_.ddr_words / flows) : 0;
-      for (const auto& [channel, task] : running) {
-        if (task.start <= t) next = std::min(next, t + task.words / share);
-      }
-      shared += (next - t) * share;
-      for (auto& [channel, task] : running) {
-        if (task.start <= t) task.words -= (next - t) * share;
-      }
-      t = next;
-      curve_.push_back({t, shared});
-      for (auto it = running.begin(); it != running.end();) {
-        const int64_t channel = it->first;
-        const bool done = it->second.start < t && it->second.words < 1e-6;
-        ++it;
-        if (done) {
-          ends[channel] = t;
-          Next(channel, t, false, &running);
-        }
-      }
-    }
-    return ends;
-  }
-
-  // The earliest time by which the weight stream of a row can have brought so many words.
-  double Brought(int64_t row, double words) const {
-    const auto found = streams_.find(row);
-    const double start = found == streams_.end() ? 0.0 : found->second;
-    const double wanted = words + Interpolated(start, false);
-    return std::max(start, Interpolated(wanted, true));
-  }
-
- private:
-  struct Task {
-    double start, words;
-  };
-
-  // The share of a flow up to a time, or, inverse, the time by which a flow has that share; its end beyond that.
-  double Interpolated(double at, bool inverse) const {
-    double x0 = 0, y0 = 0;
-    for (const auto& [time, share] : curve_) {
-      const double x = inverse ? share : time, y = inverse ? time : share;
-      if (x >= at) return x > x0 ? y0 + (y - y0) * (at - x0) / (x - x0) : y;
-      x0 = x;
-      y0 = y;
-    }
-    return y0;
-  }
-
-  void Next(int64_t channel, double t, bool first, std::map<int64_t, Task>* running) {
-    auto& queue = queues_[channel];
-    if (queue.empty()) {
-      running->erase(channel);
-      return;
-    }
-    Task task = queue.front();
-    queue.pop_front();
-    task.start = std::max(task.start, t) + m_.load_task + (first ? m_.load_first : 0.0);
-    (*running)[channel] = task;
-  }
-
-  const ReplayMachine& m_;
-  std::map<int64_t, double> streams_;             // start by row
-  std::map<int64_t, std::deque<Task>> queues_;
-  std::vector<std::pair<double, double>> curve_;  // time, words that a flow has had until then, had it run always
 };
 
 class Run {
@@ -247,19 +151,37 @@ class Run {
   void Prepare(int64_t c) {
     Column& column = columns_[static_cast<size_t>(c)];
     int64_t messages = 0;
-    std::vector<int64_t> sent(static_cast<size_t>(m_.rows), 0);
+    std::vector<int64_t> sent(static_cast<size_t>(m_.rows), 0), slots(static_cast<size_t>(m_.rows), 0);
     for (int64_t r = 0; r < m_.rows; ++r) cores_[CoreAt(c, r)].kernel_end.assign(items_.size(), 0.0);
     for (const ReplayItem& item : items_) {
       const ReplayColumn& load = LoadOf(item).columns[static_cast<size_t>(c)];
       column.first.push_back(messages);
       messages += 1 + load.inputs;
       for (int64_t r = 0; r < m_.rows; ++r) {
-        outputs_[CoreAt(c, r)].upto.push_back(sent[static_cast<size_t>(r)]);
-        for (int64_t k = 0; k < load.outputs; ++k) sent[static_cast<size_t>(r)] += load.o_size[k * m_.rows + r] > 0;
+        const auto at = static_cast<size_t>(r);
+        outputs_[CoreAt(c, r)].upto.push_back(sent[at]);
+        const int64_t skip = Skip(load, r, slots[at]);
+        slots[at] += skip;
+        sent[at] += skip > 0;
+        for (int64_t k = 0; k < load.outputs; ++k) {
+          sent[at] += load.o_size[k * m_.rows + r] > 0;
+          slots[at] += load.o_size[k * m_.rows + r];
+        }
       }
     }
     column.first.push_back(messages);
     for (int64_t r = 0; r < m_.rows; ++r) outputs_[CoreAt(c, r)].upto.push_back(sent[static_cast<size_t>(r)]);
+  }
+
+  // Slots by which a core row aligns its ring when an item begins with the ring at `slots`.
+  int64_t Skip(const ReplayColumn& load, int64_t r, int64_t slots) const {
+    const bool aligned = std::any_of(load.events.begin(), load.events.end(),
+                                     [](const ReplayEvent& event) { return event.op == ReplayEvent::kSkipO; });
+    for (int64_t k = 0; aligned && k < load.outputs; ++k) {
+      const int64_t size = load.o_size[k * m_.rows + r];
+      if (size > 0) return (size - slots % size) % size;
+    }
+    return 0;
   }
 
   void Advance() {
@@ -488,7 +410,7 @@ class Run {
         const int64_t skip = slots > 0 ? (slots - core.o_acquired % slots) % slots : 0;
         if (skip > 0) t = std::max(t, Drained(out, core.o_acquired + skip - m_.o_slots));
         if (t == kNever || skip == 0) return t;
-        out.messages.push_back({t, skip, 0.0, true});
+        out.messages.push_back({t, skip, 0.0});
         core.o_acquired += skip;
         return t;
       }
@@ -504,7 +426,7 @@ class Run {
             static_cast<size_t>(weights_[static_cast<size_t>(r)].upto[static_cast<size_t>(core.w_messages - 1)]), t);
         return t;
       case ReplayEvent::kRelO:
-        if (slots > 0) out.messages.push_back({t, slots, column.o_extra[core.output * m_.rows + r], false});
+        if (slots > 0) out.messages.push_back({t, slots, column.o_extra[core.output * m_.rows + r]});
         ++core.output;
         return t;
       default:
@@ -521,24 +443,24 @@ class Run {
     Outputs& out = outputs_[at];
     if (out.sent >= out.messages.size()) return false;
     const OutputMessage& message = out.messages[out.sent];
-    double pushed = 0;
-    if (!message.junk) pushed = At(out.gate.pushed, static_cast<int64_t>(out.ends.size()));
+    const double pushed = At(out.gate.pushed, static_cast<int64_t>(out.ends.size()));
     if (pushed == kNever) return false;
     out.t = std::max({out.t, message.ready, pushed});
     for (int64_t k = 0; k < message.slots; ++k) out.slot_ends.push_back(out.t += m_.o_slot);
     out.t += message.extra;
-    if (!message.junk) out.ends.push_back(out.t);
+    out.ends.push_back(out.t);
     ++out.sent;
     return true;
   }
 
-  // When all outputs of an item in a column are there.
+  // When all outputs of an item in a column are there; what follows the data of the last ones does not matter.
   double Done(int64_t c, int64_t item) const {
+    const double* tail = LoadOf(item).columns[static_cast<size_t>(c)].o_tail;
     double t = 0;
     for (int64_t r = 0; r < m_.rows; ++r) {
       const Outputs& out = outputs_[CoreAt(c, r)];
       const int64_t upto = out.upto[static_cast<size_t>(item + 1)];
-      if (upto > out.upto[static_cast<size_t>(item)]) t = std::max(t, At(out.ends, upto - 1));
+      if (upto > out.upto[static_cast<size_t>(item)]) t = std::max(t, At(out.ends, upto - 1) - tail[r]);
     }
     return t;
   }

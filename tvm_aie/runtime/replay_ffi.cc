@@ -54,8 +54,16 @@ ReplayMachine Machine(Cursor<int64_t>* ints, Cursor<double>* reals) {
     if (*field < 1 || *field > kMost) TVM_FFI_THROW(ValueError) << "replay: a size of " << *field;
   }
   for (double* field : {&m.a_slot, &m.o_slot, &m.w_slot, &m.load_slot, &m.lock_word, &m.opcode, &m.push_idle,
-                        &m.push_queued, &m.bd_write, &m.ddr_words, &m.load_words, &m.load_task, &m.load_first}) {
+                        &m.push_queued, &m.bd_write, &m.load_words, &m.load_task, &m.load_first}) {
     *field = reals->Next();
+  }
+  m.ddr_words = reals->Take(m.cols);
+  for (int64_t c = 0; c < m.cols; ++c) {
+    if (!(m.ddr_words[c] > 0 && m.load_words > 0)) TVM_FFI_THROW(ValueError) << "replay: DDR without words";
+  }
+  m.w_column = ints->Take(m.rows);
+  for (int64_t r = 0; r < m.rows; ++r) {
+    if (m.w_column[r] < 0 || m.w_column[r] >= m.cols) TVM_FFI_THROW(ValueError) << "replay: weights of no column";
   }
   return m;
 }
@@ -86,6 +94,7 @@ ReplayColumn Column(const ReplayMachine& m, int64_t messages, Cursor<int64_t>* i
   column.kernel = reals->Take(column.kernels * m.rows);
   column.a_extra = reals->Take(column.inputs);
   column.o_extra = reals->Take(column.outputs * m.rows);
+  column.o_tail = reals->Take(m.rows);
   return column;
 }
 
@@ -121,12 +130,19 @@ ffi::Tensor ReplayFfi(const ffi::Tensor& int_tensor, const ffi::Tensor& real_ten
     if (static_cast<int64_t>(tasks.size()) < machine.cols * (2 + machine.rows)) {
       TVM_FFI_THROW(ValueError) << "replay: " << tasks.size() << " channels";
     }
-    for (auto& channel : tasks) {
-      channel.resize(static_cast<size_t>(ints.Count(kMost)));
-      for (ReplayTask& task : channel) {
+    const int64_t loading = machine.cols * (1 + machine.rows);
+    for (size_t i = 0; i < tasks.size(); ++i) {
+      tasks[i].resize(static_cast<size_t>(ints.Count(kMost)));
+      const auto number = static_cast<int64_t>(i);
+      const bool loads_first = number >= loading && number < loading + machine.cols;
+      for (ReplayTask& task : tasks[i]) {
         task.upto = ints.Count(kMost);
         task.kind = ints.Next();
         task.item = ints.Next();
+        if ((task.kind == ReplayTask::kFirstLoad && !loads_first) ||
+            (task.kind == ReplayTask::kWeights && task.upto >= machine.rows)) {
+          TVM_FFI_THROW(ValueError) << "replay: channel " << number << " loads what it cannot";
+        }
       }
     }
     std::vector<ReplayCommand> commands(static_cast<size_t>(ints.Count(kMost)));

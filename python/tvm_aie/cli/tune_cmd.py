@@ -103,14 +103,16 @@ class _Lines:
 
     def __init__(self, quiet: bool) -> None:
         self._console = None if quiet else make_console(stderr=True)
-        self._last = time.perf_counter()
+        self._last = -LINE_SECONDS
 
     def __call__(self, trial: Trial) -> None:
         now = time.perf_counter()
         if self._console is None or now - self._last < LINE_SECONDS:
             return
         self._last = now
-        if trial.layer:
+        if trial.doing:
+            text = trial.doing
+        elif trial.layer:
             best = f"best {trial.best_cycles:,.0f} cycles, default {trial.default_cycles:,.0f}"
             text = f"trial {trial.trial} of {trial.trials}: {trial.layer}: {best} [emulated, layer alone]"
         else:

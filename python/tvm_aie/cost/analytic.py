@@ -100,11 +100,11 @@ def item_terms(work: Workload, tiling: Tiling, device: Device, walk: bool = True
     if w_depth < 2 and w_messages > 1:
         steady = max(steady, w + compute)
     body = steady + serial
-    # the activation stream runs ahead of the core by what the ring holds
-    a_list = [replace(t, lead=a_depth / a_messages) for t in tasks.a_list]
-    ahead = tiling.body < AHEAD_BELOW
-    walked = steady_cycles(a_list, tasks.o_lists, columns, body, ahead, device) if walk else max(body, control)
-    estimate = max(walked, control if len(tasks.a_list) < tasks.a_tasks else 0.0)
+    estimate = max(body, control)
+    if walk:  # the activation stream runs ahead of the core by what the ring holds
+        a_list = [replace(t, lead=a_depth / a_messages) for t in tasks.a_list]
+        estimate = steady_cycles(a_list, tasks.o_lists, columns, body, tiling.body < AHEAD_BELOW, device)
+        estimate = max(estimate, control if len(tasks.a_list) < tasks.a_tasks else 0.0)
     return ItemTerms(
         a, w, ddr, o, compute, control, idle, a_messages, o_messages, w_messages, a_depth, o_depth, w_depth, serial,
         body, tasks, estimate,

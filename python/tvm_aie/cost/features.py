@@ -129,4 +129,4 @@ def _shape(work: Workload, t: Tiling) -> tuple[float, ...]:
 
 def stream_bound(work: Workload, tiling: Tiling, device: Device) -> float:
     """Cycles below which this tiling cannot be: the words of its busiest activation, weight or output stream."""
-    return item_terms(work, tiling, device).stream
+    return item_terms(work, tiling, device, walk=False).stream

@@ -9,20 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tvm_aie.cost.conv_calls import conv_calls, pool_stage
 from tvm_aie.emit import opcodes
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.weights import PackedConv
 from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.physical import ArrayLayer
-from tvm_aie.schedule.cover import Cover, listed_groups, trips, walk_cover
+from tvm_aie.schedule.cover import Cover, walk_cover
 from tvm_aie.schedule.geometry import Geometry, KernelId
 from tvm_aie.schedule.load import HEADER_BYTES, header_bytes
+from tvm_aie.schedule.order import PASSES_INSIDE
 from tvm_aie.schedule.terms import KernelTerms, terms_from_keys
 from tvm_aie.schedule.tiling import Tiling
 
@@ -309,7 +311,7 @@ def item_load(
         walks.append(kinds[key])
     steps, index = _aligned(walks)
     calls = _block_calls(item.geometry, tiling, packed) if tiling.per_block else load
-    sizes = load.bytes(array.overlay.w_slot, len(packed.bias) if packed is not None else 1)
+    sizes = load.bytes(array.overlay.w_slot)
     blocks = load.blocks
     shape = (len(steps), array.cols, array.rows)
     kernel, o_slots, a_move = np.zeros(shape), np.zeros(shape, np.int64), np.zeros(shape[:2])
@@ -371,34 +373,45 @@ def _aligned(walks: Sequence[Sequence[Step]]) -> tuple[list[Step], list[Ints]]:
 
 @dataclass(frozen=True)
 class Messages:
-    """What weight messages hold, arrays (rows, messages) in stream order, or (calls, rows) of kernel calls.
+    """What weight messages hold, arrays (rows, messages, ...) in stream order, or (calls, rows, ...) of kernel calls.
 
-    ``blocks``: output blocks; ``pairs``: whole 8x8 blocks, ``full`` of them in full rows; ``taps``, ``lows``: listed
-    int8 taps and pairs of int4 taps; ``segments``: output blocks and kinds of list in use. ``dense``: full rows are
-    walked without look-ups. ``window``: kh, kw.
+    ``blocks``: output blocks; ``pairs``: whole 8x8 blocks, ``full`` of them in full rows, which are walked without
+    look-ups; ``lists``: output blocks and kinds of list in use; ``last``: whether it has the last input blocks. By tap
+    row besides: ``taps``, ``lows``: listed int8 taps and pairs of int4 taps; ``segments``: output blocks and kinds of
+    list with entries. ``window``: kh, kw; ``stages``: biases of an output, 2 where a constant is added behind.
     """
 
     window: tuple[int, int]
+    stages: int
     blocks: Ints
     pairs: Ints
     full: Ints
+    lists: Ints
+    last: Ints
     taps: Ints
     lows: Ints
     segments: Ints
 
+    @staticmethod
+    def of(geo: Geometry, packed: PackedConv, found: Sequence[Sequence[Ints]]) -> Messages:
+        """From the fields of ``_message``, rows by messages."""
+        parts = np.array(found, np.int64)
+        by_row = np.split(parts[:, :, 5:], 3, axis=2)
+        return Messages((geo.kh, geo.kw), len(packed.bias), *(parts[:, :, k] for k in range(5)), *by_row)
+
     def at(self, messages: Ints) -> Messages:
         """The messages that calls hold."""
-        parts = (self.blocks, self.pairs, self.full, self.taps, self.lows, self.segments)
-        return Messages(self.window, *(p[:, messages].T for p in parts))
+        parts = (self.blocks, self.pairs, self.full, self.lists, self.last, self.taps, self.lows, self.segments)
+        return Messages(self.window, self.stages, *(np.swapaxes(p[:, messages], 0, 1) for p in parts))
 
-    def bytes(self, slot: int, stages: int) -> Ints:
+    def bytes(self, slot: int) -> Ints:
         """Bytes of each message, whole slots (``emit.weights.message``)."""
         out = np.zeros(self.blocks.shape, np.int64)
         for i in np.ndindex(out.shape):
-            n, pairs, taps, lows = (int(p[i]) for p in (self.blocks, self.pairs, self.taps, self.lows))
+            n, pairs, taps, lows = (int(p[i].sum()) for p in (self.blocks, self.pairs, self.taps, self.lows))
             header = HEADER_BYTES
             if n and self.window != CHANNELWISE:
-                header = header_bytes(n, pairs, stages, n * self.window[0] if taps + lows else 0, taps + 2 * lows)
+                header = header_bytes(n, pairs, self.stages, n * self.window[0] if taps + lows else 0, taps + 2 * lows)
             tiles = pairs * self.window[0] * self.window[1] + taps + lows
             out[i] = -(-(header + 64 * tiles) // slot) * slot
         return out
@@ -411,22 +424,25 @@ def weight_messages(geo: Geometry, tiling: Tiling, packed: PackedConv | None) ->
     """The weight messages of an item."""
     if packed is None:
         blocks = np.array([[last - first] for first, last in tiling.block_rows], np.int64)
-        return Messages(CHANNELWISE, blocks, *(np.zeros_like(blocks) for _ in range(5)))
+        none = np.zeros_like(blocks)
+        return Messages(CHANNELWISE, 1, blocks, none, none, none, none, *[none[:, :, None]] * 3)
     cover = tiling.cover or walk_cover(packed.live, geo.kh, geo.kw)
     steps = tiling.n_x * max(n for _, n in tiling.bands) if tiling.weights_per_band else 1
     in_blocks = cover.blocks.shape[1]
     cols = [0, in_blocks] if tiling.diagonal else [min(k * tiling.ckb, in_blocks) for k in range(tiling.n_ck + 1)]
-    found = []
+    found: list[list[Ints]] = []
     for first, last in tiling.block_rows:
-        row = []
+        passes = []
         for p in range(tiling.n_pass):
             begin, end = (min(first + k * tiling.nob, last) for k in (p, p + 1))
-            row += [_message(cover, begin, end, lo, hi) for lo, hi in pairwise(cols)] * steps
-        found.append(row)
-    parts = np.array(found, np.int64)  # (rows, messages, fields)
+            passes.append([_message(cover, begin, end, lo, hi) for lo, hi in pairwise(cols)])
+        if tiling.order == PASSES_INSIDE:  # as in ``emit.weights.conv_messages``
+            passes = [list(chain.from_iterable(passes))]
+        found.append([message for one in passes for message in one * steps])
+    out = Messages.of(geo, packed, found)
     if tiling.a_resident and tiling.n_ck > 1:  # messages hold fewer blocks than the activations: no row is full
-        parts[:, :, 2] = 0
-    return Messages((geo.kh, geo.kw), *(parts[:, :, k] for k in range(6)))
+        return replace(out, full=np.zeros_like(out.full))
+    return out
 
 
 def _block_calls(geo: Geometry, tiling: Tiling, packed: PackedConv | None) -> Messages:
@@ -435,9 +451,9 @@ def _block_calls(geo: Geometry, tiling: Tiling, packed: PackedConv | None) -> Me
     cover = tiling.cover or walk_cover(packed.live, geo.kh, geo.kw)
     steps = tiling.n_x * max(n for _, n in tiling.bands)
     cols = [min(k * tiling.ckb, cover.blocks.shape[1]) for k in range(tiling.n_ck + 1)]
-    found = []
+    found: list[list[Ints]] = []
     for first, last in tiling.block_rows:
-        row = []
+        row: list[Ints] = []
         for p in range(tiling.n_pass):
             begin, end = (min(first + k * tiling.nob, last) for k in (p, p + 1))
             chunks = []
@@ -448,23 +464,25 @@ def _block_calls(geo: Geometry, tiling: Tiling, packed: PackedConv | None) -> Me
                 chunks.append(_message(cover, *one, *cols[-2:]))
             row += chunks * steps
         found.append(row)
-    parts = np.array(found, np.int64)
-    if tiling.a_resident:  # as in ``weight_messages``
-        parts[:, :, 2] = 0
-    return Messages((geo.kh, geo.kw), *(parts[:, :, k] for k in range(6)))
+    out = Messages.of(geo, packed, found)
+    return replace(out, full=np.zeros_like(out.full)) if tiling.a_resident else out  # as in ``weight_messages``
 
 
-def _message(cover: Cover, begin: int, end: int, lo: int, hi: int) -> tuple[int, ...]:
-    """Fields of ``Messages`` for output blocks [begin, end) and input blocks [lo, hi)."""
+def _message(cover: Cover, begin: int, end: int, lo: int, hi: int) -> Ints:
+    """Fields of ``Messages`` for output blocks [begin, end) and input blocks [lo, hi); those by tap row at the end."""
     whole = cover.blocks[begin:end, lo:hi]
-    full = int(whole[whole.all(axis=1)].sum()) if cover.dense else 0
+    full = whole[whole.all(axis=1)].sum() if cover.dense else 0
+    out = np.zeros(5 + 3 * cover.taps.shape[2], np.int64)
+    out[:3] = end - begin, whole.sum(), full
+    out[4] = hi == cover.blocks.shape[1]
     if not cover.listed:
-        return end - begin, int(whole.sum()), full, 0, 0, 0
+        return out
     taps = cover.taps[begin:end, lo:hi].sum(axis=(1, 3))  # (blocks, kh)
     low = cover.low[begin:end, lo:hi].sum(axis=(1, 3))
     taps, low = taps + low % 2, low // 2
-    used = int(taps.any(axis=1).sum() + low.any(axis=1).sum())
-    return end - begin, int(whole.sum()), full, int(taps.sum()), int(low.sum()), used
+    out[3] = taps.any(axis=1).sum() + low.any(axis=1).sum()
+    out[5:] = np.concatenate([taps.sum(axis=0), low.sum(axis=0), (taps > 0).sum(axis=0) + (low > 0).sum(axis=0)])
+    return out
 
 
 def _pieces(array: Array, item: WorkItem, tiling: Tiling) -> list[float]:
@@ -496,10 +514,11 @@ def kernel_cycles(array: Array, item: WorkItem, tiling: Tiling, column: int, ban
         terms = terms_from_keys(device.keys())
         terms = terms.wide() if geo.in_elem == 2 else terms
         if device.core_ideal:
-            low = held.lows * (2 * terms.macs_per_cycle / terms.macs_per_cycle_int4)
-            macs = taps * geo.conv_px(tiling.width) * BLOCK_MACS * (held.pairs * geo.kw + (held.taps + low) / geo.kh)
+            low = held.lows.sum(axis=2) * (2 * terms.macs_per_cycle / terms.macs_per_cycle_int4)
+            listed = (held.taps.sum(axis=2) + low) / geo.kh
+            macs = taps * geo.conv_px(tiling.width) * BLOCK_MACS * (held.pairs * geo.kw + listed)
             return np.asarray(np.ceil(macs / terms.macs_per_cycle), np.float64)
-        return _conv_cycles(terms, geo, tiling, band, taps, held)
+        return _conv_cycles(terms, geo, tiling, band, y, held)
     if device.core_ideal:
         return np.zeros(held.blocks.shape)
     return _channelwise(array, geo, band, taps, held.blocks)
@@ -518,28 +537,13 @@ def _taps_of_bands(geo: Geometry, y: Ints, band: int) -> Ints:
     return np.asarray(prefix[y + band] - prefix[y], np.int64)
 
 
-def _conv_cycles(terms: KernelTerms, geo: Geometry, tiling: Tiling, band: int, taps: Ints, held: Messages) -> Floats:
-    """The convolution kernel's formula (docs/device-keys.md); border bands by the mean number of their taps."""
-    per_row = -(-geo.conv_px(tiling.width) // 4)
-    rows = geo.conv_rows(band)
-    full, rest = divmod(rows * per_row, 8)
-    chunks = full + (rest > 0)
-    inside = taps / (rows * geo.kh)
-    trip = trips(terms, full, rest, terms.ii_per_acc)
-    looked_up = (held.pairs - held.full) * chunks + held.full * (rest > 0)
-    cycles = held.blocks * (chunks * terms.a) + looked_up * terms.gamma
-    cycles = cycles + held.pairs * (inside * geo.taps * trip)
-    last = listed_groups(rest)
-    listed = held.taps * trips(terms, full, last, terms.ii_per_acc)
-    listed = listed + held.lows * trips(terms, full, last, terms.int4_per_acc)
-    cycles = cycles + inside * listed + chunks * ((held.taps + held.lows) * terms.entry + held.segments * terms.segment)
-    if geo.residual:
-        cycles = cycles + held.blocks * band * (terms.add_a + 2 * per_row * terms.add_ii)
+def _conv_cycles(terms: KernelTerms, geo: Geometry, tiling: Tiling, band: int, y: Ints, held: Messages) -> Floats:
+    """The convolution kernel's formula (docs/device-keys.md), that of a pool in its call included."""
+    cycles = conv_calls(terms, geo, tiling.width, y, band, held)
     if geo.pool is not None:
-        per_line, per_vector = terms.avg_pool if geo.pool.average else terms.max_pool
-        each = per_line + -(-tiling.width // 4) * geo.pool.kh * geo.pool.kw * per_vector
-        cycles = cycles + (tiling.ckb if geo.pool.before else held.blocks) * band * each
-    return np.asarray(np.where(held.blocks > 0, np.ceil(cycles + terms.call), 0.0), np.float64)
+        blocks = tiling.ckb if geo.pool.before else held.blocks * held.last
+        cycles = cycles + blocks * pool_stage(terms, geo, tiling.width, y, band)
+    return np.asarray(np.ceil(np.where(held.blocks > 0, cycles, 0.0) + terms.call), np.float64)
 
 
 def _channelwise(array: Array, geo: Geometry, band: int, taps: Ints, blocks: Ints) -> Floats:

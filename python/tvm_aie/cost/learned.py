@@ -152,7 +152,7 @@ def evaluate(model: LearnedModel, samples: Sequence[Sample]) -> list[Evaluation]
         predicted, estimate = model.predict_features(x), np.exp(x[:, _ESTIMATE])
         losses = [float(truth[int(np.argmin(p))] / truth.min() - 1) for p in (predicted, estimate)]
         error = float(np.mean(np.abs(predicted / truth - 1)))
-        rank, base = (rank_correlation(_rounded(p), _rounded(truth)) for p in (predicted, estimate))
+        rank, base = (rank_correlation(rounded(p), rounded(truth)) for p in (predicted, estimate))
         out.append(Evaluation(group, len(mine), rank, losses[0], error, base, losses[1]))
     return out
 
@@ -180,7 +180,7 @@ def rank_correlation(a: Floats, b: Floats) -> float:
     return float(np.corrcoef(ra, rb)[0, 1])
 
 
-def _rounded(cycles: Floats) -> Floats:
+def rounded(cycles: Floats) -> Floats:
     """Logarithms to 0.1 %: what is closer than that is a tie."""
     rounded: Floats = np.round(np.log(cycles) / TIE)
     return rounded

@@ -105,11 +105,13 @@ def _machine(plan: Plan) -> tuple[Numbers, Numbers]:
     array, ov, device, keys = plan.array, plan.array.overlay, plan.array.device, plan.array.device.keys()
     rates, memtile = rates_of(array), (ov.memtile_w_slot, ov.memtile_w_slots)
     ints: Numbers = [array.cols, array.rows, ov.a_slots, ov.o_slots, ov.w_slots, ov.w_slot, *memtile]
-    word = 1 + keys["dma.memtile_bd_start_cycles"]
-    reals: Numbers = [rates.a_slot, rates.o_slot, rates.w * ov.w_slot, rates.loadw * ov.memtile_w_slot, word]
-    reals += [rates.opcode, device.push_idle_cycles, device.push_queued_cycles, device.bd_write_cycles]
-    ddr = keys[f"ddr.bytes_per_cycle_{array.cols}"] / WORD
-    reals += [ddr or array.cols * array.rows, 1 / rates.load, rates.load_task, keys["shim.mm2s_first_cycles"]]
+    ints.append([array.w_home(r)[0] for r in range(array.rows)])
+    start = keys["dma.memtile_bd_start_cycles"]
+    load = rates.loadw * ov.memtile_w_slot + start
+    reals: Numbers = [rates.a_slot, rates.o_slot, rates.w * ov.w_slot, load, 1 + start, rates.opcode]
+    reals += [device.push_idle_cycles, device.push_queued_cycles, device.bd_write_cycles]
+    reals += [1 / rates.load, rates.load_task, keys["shim.mm2s_first_cycles"]]
+    reals += [keys[f"ddr.bytes_per_cycle_{n + 1}"] / WORD or array.cols * array.rows for n in range(array.cols)]
     return ints, reals
 
 
@@ -127,7 +129,7 @@ class _Load:
         """What an item puts on the machine."""
         array, ov = plan.array, plan.array.overlay
         messages = weight_messages(item.geometry, tiling, packed)
-        slots = messages.bytes(ov.w_slot, len(packed.bias) if packed is not None else 1) // ov.w_slot
+        slots = messages.bytes(ov.w_slot) // ov.w_slot
         most = int(messages.blocks.max(initial=0))
         sizes = np.array([tiling.o_slots_of(b, ov.o_slot) for b in range(most + 1)], np.int64)
         ints: Numbers = [slots.shape[1], tiling.a_slots, slots]
@@ -145,10 +147,11 @@ class _Load:
             if calls:
                 reals.append(kernel_cycles(array, item, tiling, c, bands, messages.at(held)))
             reals.append(_splits(array, emitter.inputs[item.index, c].content, ov.a_slot))
-            extra = np.zeros(o_size.shape)
+            extra, tail = np.zeros(o_size.shape), np.zeros(array.rows)
             for r, cut in emitter.outputs.get((item.index, c), {}).items():
                 extra[o_size[:, r] > 0, r] = _splits(array, cut.content, ov.o_slot)
-            reals.append(extra)
+                tail[r] = _tail(array, cut.content, emitter.make.junk(r)) if cut.content else 0.0
+            reals += [extra, tail]
             n_a.append(sum(e.op == opcodes.ACQ_A for e in found))
             n_o.append((o_size > 0).sum(axis=0))
         return _Load(ints, reals, np.array(n_a), np.array(n_o))
@@ -163,6 +166,19 @@ def _splits(array: Array, messages: Sequence[Message], slot: int) -> list[float]
             ends = list(accumulate(shape.words for shape, _ in message))[:-1]
             known[id(message)] = start * sum(1 for end in ends if end * WORD % slot)
     return [known[id(message)] for message in messages]
+
+
+def _tail(array: Array, messages: Sequence[Message], junk: int) -> float:
+    """Cycles of the last output message behind its data, with which the item is complete (``release_at_end``)."""
+    keys, slot = array.device.keys(), array.overlay.o_slot // WORD
+    message = messages[-1]
+    ends = list(accumulate(shape.words for shape, _ in message))
+    data = ends[max(i for i, (_, base) in enumerate(message) if base != junk)]
+    whole, part = divmod(data, slot)
+    own = rates_of(array).o_slot
+    until = whole * own + (part / keys["flow.o.words_per_cycle"] + keys["dma.core_bd_start_cycles"] if part else 0.0)
+    behind = sum(keys["dma.memtile_bd_start_cycles"] for end in ends[:-1] if end >= data and end % slot)
+    return ends[-1] // slot * own - until + behind
 
 
 def _items(plan: Plan, emitter: Emitter, index: Sequence[int]) -> Numbers:
@@ -190,7 +206,7 @@ def _tasks(plan: Plan, emitter: Emitter, commands: CommandBuilder, loads: Sequen
     followed = len(numbers) - plan.array.cols
     for channel in commands.work:
         numbers.setdefault(channel, len(numbers))
-    ends = _Ends(plan, loads)
+    ends = _Ends(plan, emitter, loads)
     out: Numbers = [len(numbers)]
     for channel, number in numbers.items():
         works = commands.work.get(channel, ())
@@ -229,15 +245,22 @@ def _stream(commands: CommandBuilder, numbers: dict[Channel, int]) -> Iterator[t
 
 
 class _Ends:
-    """How many messages of its channel there are up to the end of a task."""
+    """How many messages of its channel there are up to the end of a task.
 
-    def __init__(self, plan: Plan, loads: Sequence[_Load]) -> None:
+    What realigns a ring of outputs before an item is a message too: its task holds the channel until the item begins.
+    """
+
+    def __init__(self, plan: Plan, emitter: Emitter, loads: Sequence[_Load]) -> None:
         self.cols, self.rows = plan.array.cols, plan.array.rows
         self.inside = [t.order == PASSES_INSIDE for t in plan.tilings]
         self.n_a = np.array([load.n_a for load in loads], np.int64)  # (items, columns)
         self.n_o = np.array([load.n_o for load in loads], np.int64)  # (items, columns, rows)
         self.before_a = np.concatenate([np.zeros((1, self.cols), np.int64), np.cumsum(self.n_a + 1, axis=0)])
-        self.before_o = np.concatenate([np.zeros_like(self.n_o[:1]), np.cumsum(self.n_o, axis=0)])
+        self.junk = np.zeros_like(self.n_o)
+        for (item, c), cuts in emitter.outputs.items():
+            for r, cut in cuts.items():
+                self.junk[item, c, r] = bool(cut.tasks) and cut.tasks[0].last < 0
+        self.before_o = np.concatenate([np.zeros_like(self.n_o[:1]), np.cumsum(self.n_o + self.junk, axis=0)])
 
     def of(self, number: int, work: Work) -> tuple[int, int, int]:
         """``ReplayTask``."""
@@ -250,4 +273,5 @@ class _Ends:
         c, r = divmod(number - self.cols, self.rows)
         own = int(self.n_o[item, c, r])
         n = own if self.inside[item] else int(self.n_o[item, c].max())
-        return int(self.before_o[item, c, r]) + min(own, round(share * n)), _PLAIN, work.item
+        before = int(self.before_o[item, c, r] + (share > 0 and self.junk[item, c, r]))
+        return before + min(own, round(share * n)), _PLAIN, work.item

@@ -118,7 +118,7 @@ def _inputs(
         data = geo.max_rows_in(height) * geo.in_blocks * geo.line_px(geo.w_out) * 8
         return [(0, 0)], {0: _Pieces(1 + edges, _fillers(size - data, FILLER_BYTES))}, 1.0
     conv = geo.kernel == KernelId.CONV
-    same = conv and not geo.residual and tiling.order != PASSES_INSIDE
+    same = conv and not (geo.residual or tiling.diagonal) and tiling.order != PASSES_INSIDE
     inside = conv and tiling.order == PASSES_INSIDE
     passes = 1 if same or inside else tiling.n_pass
     per_pass = tiling.n_x * n_b * tiling.n_ck
@@ -137,6 +137,8 @@ def _inputs(
             address += p * tiling.nob * 13
         for ck in range(tiling.n_ck):
             block = min((ck if conv else p) * tiling.ckb, geo.in_blocks - tiling.ckb)
+            if tiling.diagonal:  # those of each core row's output blocks of the pass
+                block = p * tiling.nob
             kind = 4 * y_kind + x_kind + (1000 * active_rows(tiling, p) if geo.residual else 0)
             pieces[kind] = _Pieces((1 + extra + geo.residual) * (1 if conv else geo.n_inputs), fill)
             notes.append((kind, address + block * line))

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
-from itertools import islice
 from math import inf
 from typing import Any
 
@@ -97,6 +96,7 @@ MARGIN = 1.0
 LAST_TASK_CYCLES = 6000.0
 
 
+_Wanted = tuple[Position, int, Channel]  # when, place of the channel, channel
 _Content = tuple[Any, ...]  # fields of a descriptor without its tile and number: tuples compare faster than ``Bd``
 
 
@@ -109,6 +109,27 @@ class _Pool:
     content: dict[int, _Content] = field(default_factory=dict)
     members: list[Channel] = field(default_factory=list)
     changes: int = 0  # tasks pushed or retired
+    refused: list[tuple[_Wanted, Position]] = field(default_factory=list)  # ahead of their turn; with their starts
+    asked: tuple[int, Position] = (0, (0, 0.0))  # ``changes`` and limit at which they were refused
+
+    def refuse(self, wanted: _Wanted, start: Position, limit: Position) -> None:
+        """A task does not fit while only what ends by ``limit`` is waited for."""
+        self.refused.append((wanted, start))
+        self.asked = self.changes, limit
+
+    def holds_back(self, frontier: Position, limit: Position, wanted: list[_Wanted]) -> bool:
+        """Give what may fit by now, or has its turn, back to the heap ``wanted``; whether anything is left.
+
+        What was refused in this very state would be refused again, unless its turn has come.
+        """
+        same = self.asked == (self.changes, limit)
+        kept = [(entry, start) for entry, start in self.refused if start > frontier] if same else []
+        if len(kept) < len(self.refused):
+            for entry, start in self.refused:
+                if not same or start <= frontier:
+                    heappush(wanted, entry)
+            self.refused = kept
+        return bool(kept)
 
 
 class CommandBuilder:
@@ -133,7 +154,6 @@ class CommandBuilder:
         self._flights: dict[Channel, deque[_Flight]] = {}
         self._pools: dict[tuple[int, range], _Pool] = {}
         self._pool_of: dict[Channel, _Pool] = {}
-        self._refused: dict[Channel, tuple[int, Position]] = {}  # state of the pool and limit at which it was
         self._taken = {(b.tile, b.bd_id) for b in reserved}
         self._marked = -1
 
@@ -160,23 +180,26 @@ class CommandBuilder:
         starts = [(tasks[0].start, i, channel) for i, (channel, tasks) in enumerate(self._work.items())]
         heapify(wanted)
         heapify(starts)
-        while wanted and self._clock.now < limit:
+        asked: list[_Pool] = []  # pools with tasks that were refused
+        while (wanted or asked) and self._clock.now < limit:
             frontier = starts[0][0]
-            blocked = []
+            upto = min(frontier, self._clock.complete())
+            asked = [pool for pool in asked if pool.holds_back(frontier, upto, wanted)]
             while True:
                 entry = heappop(wanted)
                 _, i, channel = entry
-                work = self._work[channel][self._next[channel]]
+                pool, work = self._pool_of[channel], self._work[channel][self._next[channel]]
                 ahead = work.start > frontier
-                upto = min(frontier, self._clock.complete())
-                if self._fits(work, upto, ahead):
+                if self._has_room(pool, work, upto, ahead):
                     break
                 if not ahead:
                     upto = frontier
-                    if self._fits(work, upto, ahead):
+                    if self._has_room(pool, work, upto, ahead):
                         break
                     raise ProgramError(f"item {frontier[0]}: {len(work.chain)} descriptors are not to be had")
-                blocked.append(entry)
+                if not pool.refused:
+                    asked.append(pool)
+                pool.refuse(entry, work.start, upto)
             self._push(work, upto)
             at = self._next[channel] = self._next[channel] + 1
             if at < len(self._work[channel]):
@@ -186,9 +209,7 @@ class CommandBuilder:
             while starts and self._is_pushed(starts[0]):
                 heappop(starts)
             self._clock.pushed(starts[0][0][0] if starts else len(self._clock.body))
-            for entry in blocked:
-                heappush(wanted, entry)
-        return not wanted
+        return not (wanted or asked)
 
     @property
     def work(self) -> Mapping[Channel, Sequence[Work]]:
@@ -211,42 +232,42 @@ class CommandBuilder:
         at = self._next[channel]
         return at >= len(self._work[channel]) or self._work[channel][at].start > start
 
-    def _fits(self, work: Work, limit: Position, ahead: bool) -> bool:
-        """Whether the task can be pushed after waiting only for tasks that end by ``limit``."""
-        pool = self._pool_of[work.channel]
-        # A task that was refused is asked for again after every push; most of those were in other pools.
-        state = (pool.changes, limit)
-        if ahead and self._refused.get(work.channel) == state:
-            return False
-        found = self._has_room(pool, work, limit, ahead)
-        if ahead and not found:
-            self._refused[work.channel] = state
-        return found
-
     def _has_room(self, pool: _Pool, work: Work, limit: Position, ahead: bool) -> bool:
-        busy = sum(1 for f in self._flights[work.channel] if f.end > limit)
-        if busy >= self.array.device.queue_depth:
+        """Whether the task can be pushed after waiting only for tasks that end by ``limit``."""
+        left = self.array.device.queue_depth
+        for f in self._flights[work.channel]:
+            left -= f.end > limit
+        if left <= 0:
             return False
-        held = [(f.end, len(f.bds)) for m in pool.members for f in self._flights[m]]
-        if sum(n for end, n in held if end > limit) + len(work.chain) > pool.size:
-            return False
-        return not ahead or self._leaves_room(pool, work, held)
+        left = pool.size - len(work.chain)
+        for member in pool.members:
+            for f in self._flights[member]:
+                if f.end > limit:
+                    left -= len(f.bds)
+        return left >= 0 and (not ahead or self._leaves_room(pool, work))
 
-    def _leaves_room(self, pool: _Pool, work: Work, held: list[tuple[Position, int]]) -> bool:
+    def _leaves_room(self, pool: _Pool, work: Work) -> bool:
         """Whether the tasks that come before the ends of those in flight will fit the pool when it is their turn."""
+        held = [(f.end, len(f.bds)) for m in pool.members for f in self._flights[m]]
         held.append((work.end, len(work.chain)))
         horizon = max(held)[0]
         coming: list[tuple[Position, Position, int]] = []
         for member in pool.members:
-            first = self._next[member] + (member == work.channel)
-            for task in islice(self._work[member], first, None):
+            tasks = self._work[member]
+            for at in range(self._next[member] + (member == work.channel), len(tasks)):
+                task = tasks[at]
                 if task.start >= horizon:
                     break
                 coming.append((task.start, task.end, len(task.chain)))
+        heapify(held)
+        left = pool.size - sum(n for _, n in held)
         for start, end, n in sorted(coming):
-            if sum(m for e, m in held if e > start) + n > pool.size:
+            while held and held[0][0] <= start:
+                left += heappop(held)[1]
+            left -= n
+            if left < 0:
                 return False
-            held.append((end, n))
+            heappush(held, (end, n))
         return True
 
     def _push(self, work: Work, limit: Position) -> None:
@@ -268,7 +289,8 @@ class CommandBuilder:
         for template in reversed(work.chain):
             following = self._write(tile, pool, template, following)
             ids.append(following)
-        self._clock.push(sum(1 for f in flights if f.end > self._clock.complete()) == 0)
+        complete = self._clock.complete()
+        self._clock.push(all(f.end <= complete for f in flights))
         flights.append(_Flight(work.end, self._next[work.channel] + 1, tuple(ids)))
         pool.changes += 1
         self.commands.append(Push(Task(tile, direction, ch, following, work.repeat), work.item))

@@ -64,7 +64,7 @@ class Session:
     vectors: Vectors = feature_rows
     likely: int = LIKELY
     measured: dict[str, dict[Values, float]] = field(default_factory=dict)  # inf: the trial failed
-    _quick: dict[str, Floats] = field(default_factory=dict)  # of every point
+    quick: dict[str, Floats] = field(default_factory=dict)  # quick estimates of every point, once they are wanted
     _rows: dict[str, dict[int, int]] = field(default_factory=dict)  # place of a point -> row of its features
     _matrices: dict[str, Floats] = field(default_factory=dict)
     _base: dict[str, Floats] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class Session:
             rows = self._rows[space.key]
             known = [(rows[space.index[p]], c) for p, c in self.measured.get(space.key, {}).items()
                      if np.isfinite(c) and space.index[p] in rows]  # fmt: skip
-            scores = self._quick[space.key] * UNLIKELY
+            scores = self.quick[space.key] * UNLIKELY
             scores[list(rows)] = base * np.exp(_correction(matrix, base, known))
             self._scores[space.key] = np.maximum(scores, physical_bound(space.work, self.device))
         return self._scores[space.key]
@@ -95,13 +95,12 @@ class Session:
     def _features(self, space: Space) -> Floats:
         """Features of the likely points of a space: the quick estimate says which, and the measured ones."""
         key = space.key
-        if key not in self._quick:
-            self._quick[key] = self._quick_look(space)
-            self._rows[key] = {}
-            self._matrices[key] = np.zeros((0, len(NAMES)))
-        have = self._rows[key]
+        if key not in self.quick:
+            self.quick[key] = self._quick_look(space)
+        self._matrices.setdefault(key, np.zeros((0, len(NAMES))))
+        have = self._rows.setdefault(key, {})
         known = self.measured.get(key, {})
-        likely = np.argsort(self._quick[key], kind="stable")[: min(COUNTED, self.likely + 2 * len(known))]
+        likely = np.argsort(self.quick[key], kind="stable")[: min(COUNTED, self.likely + 2 * len(known))]
         wanted = [*(int(i) for i in likely), space.index[space.default], *(space.index[p] for p in known)]
         new = [i for i in dict.fromkeys(wanted) if i not in have]
         if new:

@@ -48,7 +48,10 @@ _ATTEMPTS = 4  # times that MetaSchedule is started
 
 @dataclass(frozen=True)
 class Progress:
-    """One trial, or one emulated network (``layer`` empty). Cycles are emulated; inf: the trial failed."""
+    """One trial; or one emulated network (``layer`` empty); or what is being prepared (``doing``), without cycles.
+
+    Cycles are emulated; inf: the trial failed.
+    """
 
     trial: int
     trials: int
@@ -56,6 +59,13 @@ class Progress:
     cycles: float
     best_cycles: float
     default_cycles: float
+    doing: str = ""
+
+
+def preparing(text: str) -> Progress:
+    """Progress without a trial."""
+    nothing = float("inf")
+    return Progress(0, 0, "", nothing, nothing, nothing, text)
 
 
 @dataclass(frozen=True)
@@ -181,12 +191,14 @@ def _planned(
     graph: LayerGraph, device: Device, database: Any, options: TuneOptions, report: Report, workers: Workers
 ) -> _Planned:
     """Settle the decisions for the whole network, or take the recorded ones."""
+    report(preparing(f"compiling {graph.name} untuned"))
     knobs = plan.plan_knobs(graph, device)
     net, _ = network.network_of(graph, device, plan.plan_of(knobs, {}))
     untuned = network.cycles_of(compile_rehearsed(graph, device))
     places = plan.stored_plan(database, net.digest, device, knobs)
     if places is None:
         budget = sum(len(knob.values) for knob in knobs) if options.plan_trials is None else options.plan_trials
+        report(preparing(f"{graph.name}: at most {budget} emulations for what concerns the whole network"))
 
         def told(used: int, best: float) -> None:
             report(Progress(used, 0, "", best, best, untuned))
@@ -229,7 +241,9 @@ class Tuning:
         self.tasks: list[str] = []
         self.running: list[str] = []  # those that are searched now
         for planned in plans:
-            for key, (work, count) in planned.network.distinct().items():
+            distinct = planned.network.distinct()
+            for n, (key, (work, count)) in enumerate(distinct.items(), 1):
+                report(preparing(f"schedules of layer {n} of {len(distinct)}: {work.layer}"))
                 self.add_space(self.spaces.get(key) or space_of(work, device), count)
         self.session.likely = max(FEWEST_LIKELY, min(LIKELY, options.trials // (2 * max(1, len(self.tasks)))))
         self._recall()

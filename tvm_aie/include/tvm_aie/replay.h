@@ -19,8 +19,10 @@ struct ReplayMachine {
   double load_slot;                         // cycles in which DDR fills a slot of a memtile's weight ring
   double lock_word, opcode;                 // cycles of a descriptor of the barrier, of an opcode
   double push_idle, push_queued, bd_write;  // cycles of commands
-  double ddr_words, load_words;             // words per cycle that DDR has for all flows, and one flow at most
+  double load_words;                        // words per cycle of one flow from DDR at most
   double load_task, load_first;             // cycles of a task of a shim, and on top of its first
+  const double* ddr_words;                  // [cols]: words per cycle that DDR has for flows of 1, 2, ... columns
+  const int64_t* w_column;                  // [rows]: column through which a row's weights come
 };
 
 // What the cores of a column do with an opcode message, loops unrolled: opcodes as in docs/program.md section 2.
@@ -37,6 +39,7 @@ struct ReplayColumn {
   const int64_t* o_size;   // [outputs][rows]: slots of each output message; 0: this row has none
   const double* a_extra;   // [inputs]: cycles of an activation message on top of its slots
   const double* o_extra;   // [outputs][rows]
+  const double* o_tail;    // [rows]: cycles of what follows the data in the last output message
   int64_t kernels, outputs, inputs;
 };
 
