@@ -1,5 +1,7 @@
 """Plans compared by emulation (``rehearse``): the fastest division of core memory, never a slower one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from tvm_aie.device import load_device
 from tvm_aie.emit.overlay import Array, core_map
 from tvm_aie.pipeline import Decisions, Moves, compile_graph, prepare
 from tvm_aie.plan.reference import evaluate
-from tvm_aie.rehearse import compile_rehearsed, judge
+from tvm_aie.rehearse import command_cycles, compile_rehearsed, judge, settle
 from tvm_aie.runtime.emulator import RunOptions, run_program
 from tvm_aie.schedule.geometry import CORE_MEMORY, DIVISIONS
 
@@ -33,6 +35,18 @@ def division(compiled):
     m = compiled.program.cores[0]
     sizes = [(o.a_slots, o.w_slots, o.acc_bytes) for o in DIVISIONS]
     return sizes.index((m.a_slots, m.w_slots, m.acc_bytes))
+
+
+def emulations(monkeypatch):
+    """A list that grows with each emulation."""
+    runs = []
+
+    def counted(*args):
+        runs.append(1)
+        return run_program(*args)
+
+    monkeypatch.setattr(rehearse, "run_program", counted)
+    return runs
 
 
 NETWORKS = {
@@ -70,26 +84,78 @@ def test_where_commands_are_free_the_estimate_decides():
 
 
 def test_small_networks_and_given_divisions_are_not_rehearsed(monkeypatch):
-    monkeypatch.setattr(rehearse, "run_program", lambda *_: pytest.fail("emulated"))
+    runs = emulations(monkeypatch)
     small, large = chain((8, 7, 7), (16,), 3, 1.0), NETWORKS["sums bound it"][0]
     for graph, decisions in (
         (small, Decisions()),
         (large, Decisions(overlay=DIVISIONS[0])),
         (large, Decisions(moves=Moves(divisions=False))),
     ):
+        runs.clear()
         compiled = compile_rehearsed(graph, "npu1", decisions)
-        assert division(compiled) == 0
+        assert division(compiled) == 0 and len(runs) == 1, "its own plan alone"
         assert compiled.program.to_bytes() == compile_graph(graph, "npu1").program.to_bytes()
 
 
+def block(b, x, channels, k=1):
+    return b.add(b.conv(b.conv(x, channels, k), b.tensors[x].channels, 1), x)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_networks_are_never_slower_for_it(seed):
+    rng = np.random.default_rng(seed)
+    b = GraphBuilder((int(rng.choice([3, 16, 64])), int(rng.choice([14, 28, 31])), 28), seed=seed, density=0.5)
+    x = b.conv("x", int(rng.choice([32, 64])), 3, int(rng.choice([1, 2])))
+    for _ in range(3):
+        x = block(b, x, int(rng.choice([32, 96, 128])), int(rng.choice([1, 3])))
+    graph = b.graph(x)
+    compiled = compile_rehearsed(graph, "npu1")
+    assert cycles(compiled) <= cycles(compile_graph(graph, "npu1"))
+    x = rng.integers(-128, 128, graph.inputs[0].shape).astype(np.int8)
+    result = run_program(compiled.program.to_bytes(), [x], RunOptions(check=True))
+    expected = evaluate(graph, {"x": x})[graph.outputs[0].tensor]
+    np.testing.assert_array_equal(result.outputs[0].reshape(-1), expected.reshape(-1))
+
+
+def commanded():
+    """Many small layers with residual adds: commands take most of its time."""
+    b = GraphBuilder((3, 28, 28))
+    x = b.conv("x", 32, 3, 2)
+    for _ in range(8):
+        x = block(b, x, 16)
+    return b.graph(x)
+
+
+def test_where_commands_matter_adds_and_the_input_are_tried_apart(monkeypatch):
+    made = []
+    whole = rehearse.prepare
+
+    def noted(graph, device, decisions, **given):
+        made.append(decisions)
+        return whole(graph, device, decisions, **given)
+
+    monkeypatch.setattr(rehearse, "prepare", noted)
+    monkeypatch.setattr(rehearse, "MUCH", 0.4)
+    prepared, settled = settle(commanded(), "npu1")
+    assert command_cycles(prepared.plan) > rehearse.MUCH * judge(NPU1)(prepared.plan)
+    assert len(made) == 3 and len(made[1].unfused) == 8 and not made[2].moves.space_to_depth
+    times = [judge(NPU1)(whole(commanded(), "npu1", d).plan) for d in made]
+    assert judge(NPU1)(prepared.plan) == min(times)
+    again = whole(commanded(), "npu1", settled)
+    assert judge(NPU1)(again.plan) == min(times), "the decisions lead to the plan"
+
+
+def test_a_division_that_does_not_fit_is_left_out(monkeypatch):
+    huge = replace(DIVISIONS[1], a_slots=60)
+    monkeypatch.setattr("tvm_aie.pipeline.DIVISIONS", (DIVISIONS[0], huge, DIVISIONS[2]))
+    graph = NETWORKS["sums bound it"][0]
+    assert division(compile_rehearsed(graph, "npu1")) == 2
+    monkeypatch.setattr("tvm_aie.pipeline.DIVISIONS", (DIVISIONS[0], huge))
+    assert division(compile_rehearsed(graph, "npu1")) == 0
+
+
 def test_each_plan_is_emulated_once(monkeypatch):
-    runs = []
-
-    def counted(*args):
-        runs.append(1)
-        return run_program(*args)
-
-    monkeypatch.setattr(rehearse, "run_program", counted)
+    runs = emulations(monkeypatch)
     plan = prepare(NETWORKS["sums bound it"][0], "npu1").plan
     cost = judge(NPU1)
     assert cost(plan) == cost(plan) > 0 and len(runs) == 1

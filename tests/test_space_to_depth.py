@@ -12,10 +12,10 @@ from tvm_aie.device import load_device
 from tvm_aie.emit.program_read import read_program
 from tvm_aie.errors import ProgramError
 from tvm_aie.pipeline import Moves, compile_graph
-from tvm_aie.plan.graph import Conv, GraphIO
+from tvm_aie.plan.graph import Conv
 from tvm_aie.plan.reference import evaluate, folded
 from tvm_aie.plan.space_to_depth import space_to_depth
-from tvm_aie.report.collect import build_report
+from tvm_aie.report.collect import build_report, conv_work, layer_plans
 from tvm_aie.runtime.emulator import RunOptions, run_program
 
 APART = Moves(space_to_depth=False)
@@ -82,6 +82,41 @@ def test_the_folded_graph_computes_the_same(channels, width, k, stride, pads, se
     assert sorted(conv.weight[conv.weight != 0]) == sorted(before.weight[before.weight != 0])
 
 
+def test_strides_that_differ_and_two_windows_on_one_input():
+    b = GraphBuilder((3, 17, 33))
+    tall = b.conv("x", 8, 5, 2, pads=(2, 2, 2, 2))
+    wide = b.conv("x", 8, 3, 2, pads=(1, 1, 1, 1))
+    graph = b.graph(b.concat(tall, wide))
+    layers = tuple(dataclasses.replace(n, stride=(1, 2)) for n in graph.layers[:2])
+    tensors = dict(graph.tensors)
+    for name in (tall, wide, graph.layers[2].output):
+        tensors[name] = dataclasses.replace(tensors[name], height=17)
+    out = dataclasses.replace(graph.outputs[0], shape=(1, 16, 17, 17))
+    graph = dataclasses.replace(graph, layers=(*layers, graph.layers[2]), tensors=tensors, outputs=(out,))
+    compiled, _ = check(graph)
+    assert compiled.program.io[0].fold == 2 and [n.stride for n in compiled.graph.layers[:2]] == [(1, 2)] * 2
+    assert all(n.stride == (1, 1) for n in compiled.physical.layers)
+
+
+def test_an_input_that_is_a_residual_too_is_left_alone():
+    b = GraphBuilder((3, 16, 16))
+    y = b.upsample(b.conv("x", 3, 3, 2), (4, 4))
+    graph = b.graph(b.add(b.conv(y, 3, 3, 2), "x"))
+    compiled, _ = check(graph)
+    assert any(getattr(n, "tail", None) and n.tail.residual == "x" for n in compiled.physical.layers), "it is fused"
+    assert compiled.program.io[0].fold == 1
+
+
+def test_a_batch():
+    b = GraphBuilder((3, 9, 31))
+    graph = as_uint8(b.graph(b.conv("x", 16, 3, 2)))
+    def many(io):
+        return dataclasses.replace(io, shape=(3, *io.shape[1:]))
+
+    graph = dataclasses.replace(graph, inputs=(many(graph.inputs[0]),), outputs=(many(graph.outputs[0]),))
+    check(graph)
+
+
 @pytest.mark.parametrize("device", ["npu1", "aie2/wbs-2x2"])
 @pytest.mark.parametrize(
     ("shape", "k", "stride", "pads", "fold"),
@@ -127,11 +162,36 @@ def test_the_report_counts_the_networks_macs():
     assert rows[0].sparsity.dense_weight_bytes == rows[1].sparsity.dense_weight_bytes
 
 
+@pytest.mark.parametrize("taps", ["all", "centre", "some"])
+@pytest.mark.parametrize("device", ["npu1", "wbs-2x2"])
+def test_planned_macs_are_the_networks(device, taps):
+    """With taps listed or blocks walked: what the plan keeps, counted tap by tap of the network's window."""
+    b = GraphBuilder((3, 33, 33))
+    graph = b.graph(b.conv("x", 24, 7, 2, pads=(3, 3, 3, 3)))
+    keep = np.ones((3, 7, 7), np.bool_)
+    if taps == "centre":
+        keep[:] = np.arange(7) == 3
+    elif taps == "some":
+        keep = np.random.default_rng(0).random((3, 7, 7)) < 0.3
+    weight = (graph.layers[0].weight.reshape(3, 8, 3, 7, 7) * keep[:, None, None]).reshape(24, 3, 7, 7)
+    graph = dataclasses.replace(graph, layers=(dataclasses.replace(graph.layers[0], weight=weight.astype(np.int8)),))
+    for compiled, exact in zip(check(graph, device), (True, False), strict=True):
+        (conv,) = compiled.physical.layers
+        cover = layer_plans(compiled)[conv.name][1]
+        work = conv_work(compiled.physical, conv, cover)
+        walked, live = cover.blocks[:, 0], np.abs(weight).reshape(3, 8, 3, 49).any(axis=(1, 2))
+        per_block = np.where(walked, 49, live.sum(axis=1)) * 8 * 3 * 17 * 17
+        assert work.macs == work.dense_macs == 24 * 3 * 49 * 17 * 17
+        assert work.planned_macs == per_block.sum() or not exact
+        assert work.int4_macs <= work.planned_macs <= work.macs
+
+
 def test_what_is_left_alone():
-    def fold(make, shape=(3, 32, 32), **io):
+    def fold(make, shape=(3, 32, 32), io=()):
         b = GraphBuilder(shape)
-        graph = b.graph(make(b))
-        graph = dataclasses.replace(graph, inputs=tuple(dataclasses.replace(i, **io) for i in graph.inputs))
+        made = make(b)
+        graph = b.graph(made) if isinstance(made, str) else made
+        graph = dataclasses.replace(graph, inputs=tuple(dataclasses.replace(i, **dict(io)) for i in graph.inputs))
         out = space_to_depth(graph)
         return max(i.fold for i in out.inputs), out
 
@@ -142,9 +202,11 @@ def test_what_is_left_alone():
         "one tap": lambda b: b.conv("x", 8, 1, 2),
         "dilation": lambda b: b.conv("x", 8, 3, 2, dilation=2, pads=(2, 2, 2, 2)),
         "groups": lambda b: b.conv("x", 3, 3, 2, groups=3),
+        "an output": lambda b: b.graph("x", b.conv("x", 8, 3, 2)),
         "another reader": lambda b: b.concat(b.conv("x", 8, 3, 2), b.pool("x", 2, 2, pads=(0, 0, 0, 0))),
     }
     shapes = {"stride 3 and eight channels": (8, 33, 33)}
+    assert fold(lambda b: b.conv("x", 8, 3, 2), io={"shape": (1, 3072)})[0] == 1, "flat on the host"
     for why, make in unchanged.items():
         found, graph = fold(make, shapes.get(why, (3, 32, 32)))
         assert found == 1 and all(x.true_window is None for x in graph.layers if isinstance(x, Conv)), why
@@ -158,7 +220,3 @@ def test_a_program_that_folds_an_output_is_refused():
     data = dataclasses.replace(program, io=io).to_bytes()
     with pytest.raises(ProgramError, match="only an input image can be folded"):
         run_program(data, [image(graph)], RunOptions())
-
-
-def test_default_io_is_not_folded():
-    assert GraphIO("x", (1, 3, 8, 8), "int8").fold == 1

@@ -358,7 +358,7 @@ def _schedule(
         planner = _Planner(device, overlay or DIVISIONS[0], fused, moves, shared)
         plan = _narrowed(_best([planner]), planner)
         # A network that takes less than its launch is not worth the search.
-        if overlay is not None or judge is None or not moves.divisions or plan.cycles < device.launch_cycles:
+        if overlay is not None or judge is None or not moves.divisions or judge(plan) < device.launch_cycles:
             return plan
         return _rehearsed(plan, [_Planner(device, place, fused, moves, shared) for place in DIVISIONS[1:]], judge)
     if overlay is not None:
@@ -380,17 +380,14 @@ def _rehearsed(plan: Plan, planners: Sequence[_Planner], judge: Judge) -> Plan:
     """``plan``, or the best plan of the planner whose first plan is faster than it and than the others'."""
     firsts = []
     for planner in planners:
-        try:
-            firsts.append((next(_plans(planner, first=True)), planner))
-        except InfeasibleError:
-            continue
+        with suppress(InfeasibleError):
+            firsts.append((_narrowed(next(_plans(planner, first=True)), planner), planner))
     if not firsts:
         return plan
     first, planner = min(firsts, key=lambda made: judge(made[0]))
     if judge(first) >= judge(plan):
         return plan
-    other = _best([planner])
-    return min(first, other, _narrowed(other, planner), key=judge)
+    return min(first, _narrowed(_best([planner]), planner), key=judge)
 
 
 def _rings(device: Device, fused: LayerGraph, moves: Moves, shared: _Shared, first: Plan) -> list[_Planner]:

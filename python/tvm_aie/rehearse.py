@@ -1,21 +1,32 @@
 """Whole plans compared by emulation, where commands cost time.
 
 The estimate follows the emulator closely while cores or streams bound a network. Where the command processor does, it
-approximates which pushes find their channel idle, and may prefer the slower of two plans. A timed emulation without
-data takes a tenth of the time of making a plan, so the few plans that differ for the whole network are emulated: the
-divisions of core memory (``schedule.geometry.DIVISIONS``), pools and siblings together or apart, depth-first runs,
-small images on half of the columns.
+approximates which pushes find their channel idle, and may prefer the slower of two plans. So a few plans that differ
+for the whole network are emulated, timed and without data:
+* the best plan of the default division of core memory, and the first of each other one
+  (``schedule.geometry.DIVISIONS``); which of a division's plans is best (pools, siblings, depth-first runs) is left to
+  the estimate;
+* where commands are much of a network's work: residual adds as items of their own, since as part of a convolution they
+  take a message for each pass and band; and the input as it is, where ``plan.space_to_depth`` changes it.
+
+An emulation takes a tenth of the time of making a plan; making them takes two to four times as long as the estimate
+alone.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from math import inf
 
 from tvm_aie.device import Device, load_device
 from tvm_aie.errors import TvmAieError
-from tvm_aie.pipeline import UNTUNED, Compiled, Decisions, Judge, Plan, emitted, finish, prepare
+from tvm_aie.narrow import costs
+from tvm_aie.pipeline import UNTUNED, Compiled, Decisions, Judge, Plan, Prepared, emitted, finish, prepare
+from tvm_aie.plan.fuse import fused_adds
 from tvm_aie.plan.graph import LayerGraph
 from tvm_aie.runtime.emulator import RunOptions, run_program
+from tvm_aie.searches import base_overlay
 
 
 def judge(device: Device, chains: bool = True) -> Judge | None:
@@ -41,5 +52,36 @@ def _emulated(plan: Plan, chains: bool) -> float:
 
 def compile_rehearsed(graph: LayerGraph, device: Device | str, decisions: Decisions = UNTUNED) -> Compiled:
     """As ``pipeline.compile_graph``, but plans are compared by emulation where commands cost time."""
+    return finish(settle(graph, device, decisions)[0])
+
+
+def settle(graph: LayerGraph, device: Device | str, decisions: Decisions = UNTUNED) -> tuple[Prepared, Decisions]:
+    """The plan that is fastest when emulated, and the decisions that lead to it without emulation."""
     dev = load_device(device) if isinstance(device, str) else device
-    return finish(prepare(graph, dev, decisions, judge=judge(dev, decisions.moves.chains)))
+    cost = judge(dev, decisions.moves.chains)
+    best = prepare(graph, dev, decisions, judge=cost)
+    if cost is None:
+        return best, decisions
+    settled = replace(decisions, overlay=base_overlay(best.plan.array.overlay))
+    if command_cycles(best.plan) > MUCH * cost(best.plan):
+        for other in _alternatives(graph, best.plan, settled):
+            made = prepare(graph, dev, other)
+            if cost(made.plan) < cost(best.plan):
+                best, settled = made, other
+    return best, settled
+
+
+def _alternatives(graph: LayerGraph, plan: Plan, decisions: Decisions) -> Iterator[Decisions]:
+    adds = frozenset[str]().union(*fused_adds(graph)) if decisions.moves.tails else frozenset()
+    if adds - decisions.unfused:
+        yield replace(decisions, unfused=decisions.unfused | adds)
+    if any(io.fold > 1 for io in plan.physical.graph.inputs):
+        yield replace(decisions, moves=replace(decisions.moves, space_to_depth=False))
+
+
+MUCH = 0.6  # of a network's cycles: what commands alone would take
+
+
+def command_cycles(plan: Plan) -> float:
+    """Cycles of the command processor (estimated)."""
+    return sum(control for _, control in costs(*plan.stages))

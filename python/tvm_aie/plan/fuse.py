@@ -46,6 +46,16 @@ def fuse(graph: LayerGraph, keep: Collection[str] = ()) -> LayerGraph:
     return replace(graph, layers=tuple(_fuse_residuals(graph, layers, keep)))
 
 
+def fused_adds(graph: LayerGraph) -> list[frozenset[str]]:
+    """Names of the adds that ``fuse`` fuses, those behind equal convolutions together, in order of appearance."""
+    kinds: dict[tuple[object, ...], set[str]] = {}
+    for layer in fuse(graph).layers:
+        if isinstance(layer, Conv) and layer.tail is not None and layer.tail.residual:
+            out = graph.tensors[layer.output]
+            kinds.setdefault((layer.weight.shape, layer.stride, out.height, out.width), set()).add(layer.tail.name)
+    return [frozenset(names) for names in kinds.values()]
+
+
 def pool_pairs(graph: LayerGraph) -> tuple[PoolPair, ...]:
     """Pools that could run inside a convolution: each pool and each convolution in one pair at most."""
     uses = _uses(graph, list(graph.layers))

@@ -54,8 +54,11 @@ def _tiles(conv: Conv, channels: int) -> int:
 
 
 def _fold(readers: Sequence[Layer], tensor: Tensor) -> int:
-    """Pixels that become one: the number with the fewest weight tiles, the smaller of equals; 1: none."""
-    convs = [layer for layer in readers if isinstance(layer, Conv)]
+    """Pixels that become one: the number with the fewest weight tiles, the smaller of equals; 1: none.
+
+    All readers are convolutions through whose window alone the tensor comes: a residual is read pixel by pixel.
+    """
+    convs = [c for c in readers if isinstance(c, Conv) and c.inputs.count(tensor.name) == 1 and c.input == tensor.name]
     if not convs or len(convs) != len(readers):
         return 1
     best, least = 1, sum(_tiles(c, tensor.channels) for c in convs)
@@ -70,9 +73,7 @@ def _fold(readers: Sequence[Layer], tensor: Tensor) -> int:
 
 def fold_conv(conv: Conv, tensor: Tensor, fold: int) -> Conv | None:
     """``conv`` reading ``tensor`` folded by ``fold`` pixels; None where it cannot."""
-    if conv.groups != 1 or conv.dilation[1] != 1 or conv.stride[1] % fold or conv.pool_before is not None:
-        return None
-    if conv.tail is not None and conv.tail.residual == conv.input:
+    if conv.groups != 1 or conv.dilation[1] != 1 or conv.stride[1] % fold:
         return None
     (_, cin, kh, kw), (top, left, bottom, _) = conv.weight.shape, conv.pads
     before, step = -(-left // fold), conv.stride[1] // fold

@@ -13,7 +13,7 @@ from tvm_aie.cost import lower_bound
 from tvm_aie.device import Device
 from tvm_aie.emit.program import FlowClass, Push, TileKind, Wait, WriteBd
 from tvm_aie.pipeline import Compiled
-from tvm_aie.plan.graph import Conv, conv_shapes
+from tvm_aie.plan.graph import Conv, TrueWindow, conv_shapes
 from tvm_aie.plan.physical import BLOCK, PhysicalGraph, physical_weight
 from tvm_aie.report.layers import LayerCounters, layer_rows, slices
 from tvm_aie.report.model import (
@@ -97,21 +97,39 @@ def conv_work(physical: PhysicalGraph, conv: Conv, cover: Cover | None = None) -
     pieces = int(cover.blocks.sum()), int(cover.taps.sum()), int(low.sum())
     index_bytes = ob * BLOCK * 4 + 2 * (ob + 1) + 2 * sum(pieces)
     occupied = pairs > 0
+    per_output = conv.true_window.macs if conv.true_window else int(conv.weight[0].size)
     macs = int(pairs[live].sum()) * taps * pixels
     planned, int4 = int((pairs * (kept + low)).sum()) * pixels, int((pairs * low).sum()) * pixels
-    if window := conv.true_window:  # one input block, as wide as the folded image has channels
-        macs = int(pairs[live].sum()) // conv.weight.shape[1] * window.macs * pixels
-        planned, int4 = min(planned, macs), min(int4, macs)
+    if conv.true_window:
+        outs = pairs.sum(axis=1) // conv.weight.shape[1]
+        macs, planned, int4 = (n * pixels for n in _true_macs(conv, conv.true_window, weight, outs, cover, live))
     return ConvWork(
         blocks=int(occupied.sum()),
         live_blocks=int(live.sum()),
-        dense_macs=conv.weight.shape[0] * window.macs * pixels if window else int(pairs.sum()) * taps * pixels,
+        dense_macs=conv.weight.shape[0] * per_output * pixels if conv.true_window else int(pairs.sum()) * taps * pixels,
         macs=macs,
         planned_macs=planned,
         int4_macs=int4,
-        dense_bytes=conv.weight.shape[0] * (4 + (window.macs if window else int(conv.weight[0].size))),
+        dense_bytes=conv.weight.shape[0] * (4 + per_output),
         packed_bytes=(2 * (pieces[0] * taps + pieces[1]) + pieces[2]) * BLOCK * BLOCK // 2 + index_bytes,
     )
+
+
+def _true_macs(
+    conv: Conv, window: TrueWindow, weight: np.ndarray, outs: np.ndarray, cover: Cover, live: np.ndarray
+) -> tuple[int, int, int]:
+    """(live, planned, int4) MACs per pixel of a convolution whose window ``plan.space_to_depth`` changed.
+
+    Its one input block holds several pixels, so a listed tap is as many of the network's as have a weight in the output
+    block. ``weight``: physical; ``outs``: channels of each output block.
+    """
+    kh, kw = weight.shape[2:]
+    parts = weight[:, : conv.weight.shape[1]].reshape(len(outs), BLOCK, -1, window.channels, kh, kw)
+    taps = parts.any(axis=(1, 3)).sum(axis=1)  # of the network's, in each tap of each output block
+    whole = np.where((cover.blocks & live)[:, 0], window.height * window.width, 0)
+    listed, low = ((kind[:, 0] * taps).sum(axis=(1, 2)) for kind in (cover.taps, cover.low))
+    planned, int4 = (int((outs * n).sum()) * window.channels for n in (whole + listed + low, low))
+    return int(outs[live[:, 0]].sum()) * window.macs, planned, int4
 
 
 def machine_of(device: Device) -> Machine:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from tvm_aie.device import Device
 from tvm_aie.errors import TvmAieError
-from tvm_aie.pipeline import Compiled
+from tvm_aie.pipeline import Compiled, Decisions, Prepared, finish
 from tvm_aie.plan.graph import LayerGraph
-from tvm_aie.rehearse import compile_rehearsed
+from tvm_aie.rehearse import compile_rehearsed, settle
 
 if TYPE_CHECKING:
     from tvm_aie.tune.network import Choice, Network
@@ -36,9 +36,10 @@ def compile_with_records(graph: LayerGraph, device: Device, database: Any = None
         return compile_rehearsed(graph, device)
     from tvm_aie.tune.network import compile_with, cycles_of
 
-    untuned = compile_rehearsed(graph, device)
+    settled = settle(graph, device)
+    untuned = finish(settled[0])
     try:
-        network, spaces, choice = recorded(graph, device, database)
+        network, spaces, choice = recorded(graph, device, database, settled)
         if choice is None:
             _log.info("aie2: no tuning record for %s on %s", graph.name, device.name)
             return untuned
@@ -53,13 +54,18 @@ def compile_with_records(graph: LayerGraph, device: Device, database: Any = None
     return tuned if cycles < base else untuned
 
 
-def recorded(graph: LayerGraph, device: Device, database: Any) -> tuple[Network, dict[str, Space], Choice | None]:
-    """The network under its recorded plan, its spaces, and the recorded choice; None when there is no record."""
+def recorded(
+    graph: LayerGraph, device: Device, database: Any, settled: tuple[Prepared, Decisions] | None = None
+) -> tuple[Network, dict[str, Space], Choice | None]:
+    """The network under its recorded plan, its spaces, and the recorded choice; None when there is no record.
+
+    ``settled``: what the compiler does untuned, if known (``rehearse.settle``).
+    """
     from tvm_aie.tune.network import layer_choice, network_of, stored_choice
     from tvm_aie.tune.plan import plan_knobs, plan_of, stored_plan
     from tvm_aie.tune.space import space_of
 
-    knobs = plan_knobs(graph, device)
+    knobs = plan_knobs(graph, device, settled)
     network, _ = network_of(graph, device, plan_of(knobs, {}))
     places = stored_plan(database, network.digest, device, knobs)
     if places:

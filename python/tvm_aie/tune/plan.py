@@ -18,10 +18,11 @@ from tvm.s_tir import meta_schedule as ms
 
 from tvm_aie.device import Device
 from tvm_aie.errors import TvmAieError
-from tvm_aie.pipeline import Decisions, finish, prepare
-from tvm_aie.plan.fuse import fuse
-from tvm_aie.plan.graph import Conv, LayerGraph
+from tvm_aie.pipeline import Decisions, Prepared, finish, prepare
+from tvm_aie.plan.fuse import fused_adds
+from tvm_aie.plan.graph import LayerGraph
 from tvm_aie.plan.physical import PhysicalGraph
+from tvm_aie.rehearse import settle
 from tvm_aie.runtime.emulator import RunOptions, run_program
 from tvm_aie.schedule.geometry import DIVISIONS, IDEAL_OVERLAYS, Overlay
 from tvm_aie.tune.records import by_key, seconds_of, warn
@@ -30,9 +31,11 @@ from tvm_aie.tune.stub import stub_module, trace_of, values_of
 
 PlanChoice = dict[str, int]  # knob -> place of its value; a knob that is not named keeps its first value
 
-# Divisions of 62 KiB of core memory, by what they favour. The first is the compiler's default.
+# Divisions of 62 KiB of core memory, by what they favour. The first three are the compiler's choice (``rehearse``).
 OVERLAYS: dict[str, Overlay] = {
-    "default": Overlay(),
+    "default": DIVISIONS[0],
+    "sums, weights": DIVISIONS[1],
+    "sums+, weights": DIVISIONS[2],
     "inputs": Overlay(a_slots=40, w_slots=16),
     "weights": Overlay(a_slots=28, w_slots=40),
     "weights+": Overlay(a_slots=20, w_slots=56),
@@ -41,8 +44,6 @@ OVERLAYS: dict[str, Overlay] = {
     "coarse outputs": Overlay(o_slot=448, o_slots=14),
     "sums": Overlay(a_slots=32, acc_bytes=8192),
     "fine inputs": Overlay(a_slot=512, a_slots=60, w_slots=36),
-    "sums, weights": DIVISIONS[1],
-    "sums+, weights": DIVISIONS[2],
 }
 
 
@@ -55,15 +56,28 @@ class PlanKnob:
     apply: Callable[[Decisions, int], Decisions]
 
 
-def plan_knobs(graph: LayerGraph, device: Device) -> tuple[PlanKnob, ...]:
+def plan_knobs(
+    graph: LayerGraph, device: Device, settled: tuple[Prepared, Decisions] | None = None
+) -> tuple[PlanKnob, ...]:
     """The knobs of a network: ``buffering``, ``fusion`` per kind of convolution that an add follows, each move
-    that the compiler makes in it by estimate (``pipeline.Moves``), and ``narrow`` where commands cost time."""
-    overlays = IDEAL_OVERLAYS if device.core_ideal else tuple(OVERLAYS.values())
-    names = tuple(f"ideal {i}" for i in range(len(overlays))) if device.core_ideal else tuple(OVERLAYS)
-    knobs = [PlanKnob("buffering", names, lambda plan, place: replace(plan, overlay=overlays[place]))]
-    for index, adds in enumerate(_fused_adds(graph)):
-        knobs.append(PlanKnob(f"fusion{index}", ("fused", "separate"), _separator(adds)))
-    plan = prepare(graph, device).plan
+    that the compiler makes in it (``pipeline.Moves``), and ``narrow`` where commands cost time.
+
+    The first value of each is what the compiler does untuned: ``settled``, if known (``rehearse.settle``).
+    """
+    prepared, untuned = settled or settle(graph, device)
+    plan = prepared.plan
+    given = {f"ideal {i}": o for i, o in enumerate(IDEAL_OVERLAYS)} if device.core_ideal else OVERLAYS
+    others = {name: overlay for name, overlay in given.items() if overlay != untuned.overlay}
+    overlays = (untuned.overlay, *others.values())
+    base = untuned.moves, untuned.unfused
+
+    def buffered(plan: Decisions, place: int) -> Decisions:  # the first knob: the others change what it begins with
+        return replace(plan, overlay=overlays[place], moves=base[0], unfused=base[1])
+
+    knobs = [PlanKnob("buffering", ("as compiled", *others), buffered)]
+    for index, adds in enumerate(fused_adds(graph)):
+        values = ("separate", "fused") if adds <= untuned.unfused else ("fused", "separate")
+        knobs.append(PlanKnob(f"fusion{index}", values, _other(adds)))
     used = {
         "pools": bool(plan.pools),
         "siblings": any(len(item.members) > 1 for item in plan.placement.items),
@@ -92,18 +106,9 @@ def _without(move: str) -> Callable[[Decisions, int], Decisions]:
     return lambda plan, place: replace(plan, moves=replace(plan.moves, **{move: False})) if place else plan
 
 
-def _separator(adds: frozenset[str]) -> Callable[[Decisions, int], Decisions]:
-    return lambda plan, place: replace(plan, unfused=plan.unfused | adds) if place else plan
-
-
-def _fused_adds(graph: LayerGraph) -> list[frozenset[str]]:
-    """Names of the adds that would be fused, those behind equal convolutions together, in order of appearance."""
-    kinds: dict[tuple[object, ...], set[str]] = {}
-    for layer in fuse(graph).layers:
-        if isinstance(layer, Conv) and layer.tail is not None and layer.tail.residual:
-            out = graph.tensors[layer.output]
-            kinds.setdefault((layer.weight.shape, layer.stride, out.height, out.width), set()).add(layer.tail.name)
-    return [frozenset(names) for names in kinds.values()]
+def _other(adds: frozenset[str]) -> Callable[[Decisions, int], Decisions]:
+    """Fused adds separate, separate ones fused."""
+    return lambda plan, place: replace(plan, unfused=plan.unfused ^ adds) if place else plan
 
 
 def plan_of(knobs: tuple[PlanKnob, ...], choice: Mapping[str, int]) -> Decisions:
@@ -121,13 +126,14 @@ def choose_plan(
     report: Callable[[int, float], None] = lambda n, best: None,
     evaluate: Evaluate | None = None,
     width: int = 1,
+    knobs: tuple[PlanKnob, ...] | None = None,
 ) -> tuple[PlanChoice, float, int]:
-    """(best choice, its emulated cycles, networks emulated) by coordinate descent over the knobs.
+    """(best choice, its emulated cycles, networks emulated) by coordinate descent over the knobs (the network's).
 
     ``evaluate``: cycles of the network under some plans, ``width`` at a time; the outcome does not depend on it: what
     was tried beside an improvement is tried again on top of it.
     """
-    knobs = plan_knobs(graph, device)
+    knobs = knobs or plan_knobs(graph, device)
     best_choice: PlanChoice = {}
     evaluate = evaluate or (lambda plans: [plan_cycles(graph, device, plan) for plan in plans])
     (best,) = evaluate([plan_of(knobs, {})])

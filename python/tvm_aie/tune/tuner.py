@@ -22,9 +22,9 @@ from tvm.s_tir import meta_schedule as ms
 from tvm_aie.cost.learned import LearnedModel
 from tvm_aie.device import Device
 from tvm_aie.errors import InputError, TvmAieError
-from tvm_aie.pipeline import Decisions
+from tvm_aie.pipeline import Decisions, finish
 from tvm_aie.plan.graph import LayerGraph
-from tvm_aie.rehearse import compile_rehearsed
+from tvm_aie.rehearse import settle
 from tvm_aie.tune import bench, network, plan, records
 from tvm_aie.tune.measure import EmulatorBuilder, EmulatorRunner, Workers
 from tvm_aie.tune.network import Network, Selection
@@ -192,9 +192,10 @@ def _planned(
 ) -> _Planned:
     """Settle the decisions for the whole network, or take the recorded ones."""
     report(preparing(f"compiling {graph.name} untuned"))
-    knobs = plan.plan_knobs(graph, device)
+    settled = settle(graph, device)
+    knobs = plan.plan_knobs(graph, device, settled)
     net, _ = network.network_of(graph, device, plan.plan_of(knobs, {}))
-    untuned = network.cycles_of(compile_rehearsed(graph, device))
+    untuned = network.cycles_of(finish(settled[0]))
     places = plan.stored_plan(database, net.digest, device, knobs)
     if places is None:
         budget = sum(len(knob.values) for knob in knobs) if options.plan_trials is None else options.plan_trials
@@ -206,7 +207,7 @@ def _planned(
         def evaluate(plans: Sequence[Decisions]) -> list[float]:
             return workers.map(plan.plan_cycles, [(graph, device, p) for p in plans])
 
-        places, cycles, _ = plan.choose_plan(graph, device, budget, told, evaluate, max(1, workers.count))
+        places, cycles, _ = plan.choose_plan(graph, device, budget, told, evaluate, max(1, workers.count), knobs)
         plan.commit_plan(database, net.digest, device, knobs, places, cycles, records.target_of(device))
     if places:
         net, _ = network.network_of(graph, device, plan.plan_of(knobs, places))
