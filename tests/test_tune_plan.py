@@ -91,7 +91,8 @@ def test_a_plan_is_a_record(tmp_path):
     again = load_records(tmp_path)
     assert stored_plan(again, network.digest, NPU1, knobs) == {"buffering": 2}
     found, _, choice = recorded(graph, NPU1, again)
-    assert choice == {} and all(work.overlay == OVERLAYS["weights"] for _, work in found.items)
+    wanted = OVERLAYS[knobs[0].values[2]]
+    assert choice == {} and all(work.overlay == wanted for _, work in found.items) and wanted != OVERLAYS["default"]
     other = network_of(small_graph(), NPU1)[0]
     assert stored_plan(again, other.digest, NPU1, plan_knobs(small_graph(), NPU1)) is None
 
