@@ -56,7 +56,10 @@ def compile_rehearsed(graph: LayerGraph, device: Device | str, decisions: Decisi
 
 
 def settle(graph: LayerGraph, device: Device | str, decisions: Decisions = UNTUNED) -> tuple[Prepared, Decisions]:
-    """The plan that is fastest when emulated, and the decisions that lead to it without emulation."""
+    """The plan that is fastest when emulated, and the decisions under which it was made.
+
+    Under these ``pipeline.prepare`` takes the best plan by estimate, which need not be the same.
+    """
     dev = load_device(device) if isinstance(device, str) else device
     cost = judge(dev, decisions.moves.chains)
     best = prepare(graph, dev, decisions, judge=cost)

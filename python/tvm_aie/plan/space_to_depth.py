@@ -31,14 +31,11 @@ def space_to_depth(graph: LayerGraph) -> LayerGraph:
     for io in graph.inputs:
         readers = [layer for layer in graph.layers if io.tensor in layer.inputs]
         tensor = tensors[io.tensor]
-        fold = 0 if io.tensor in outputs or len(io.shape) != 4 or tensor.bits != 8 else _fold(readers, tensor)
+        plain = io.tensor in outputs or len(io.shape) != 4 or tensor.bits != 8
+        fold, folded = (1, []) if plain else _fold(readers, tensor)
         if fold > 1:
             tensors[io.tensor] = _folded_tensor(tensor, fold)
-            for layer in readers:
-                assert isinstance(layer, Conv)
-                folded = fold_conv(layer, tensor, fold)
-                assert folded is not None
-                layers[layer.name] = folded
+            layers |= {conv.name: conv for conv in folded}
         inputs.append(replace(io, fold=fold) if fold > 1 else io)
     return replace(graph, tensors=tensors, layers=tuple(layers[x.name] for x in graph.layers), inputs=tuple(inputs))
 
@@ -53,21 +50,21 @@ def _tiles(conv: Conv, channels: int) -> int:
     return blocks_for(channels) * int(kh) * int(kw)
 
 
-def _fold(readers: Sequence[Layer], tensor: Tensor) -> int:
-    """Pixels that become one: the number with the fewest weight tiles, the smaller of equals; 1: none.
+def _fold(readers: Sequence[Layer], tensor: Tensor) -> tuple[int, list[Conv]]:
+    """Pixels that become one, and the readers then: the fewest weight tiles, the smaller of equals; 1: none.
 
     All readers are convolutions through whose window alone the tensor comes: a residual is read pixel by pixel.
     """
     convs = [c for c in readers if isinstance(c, Conv) and c.inputs.count(tensor.name) == 1 and c.input == tensor.name]
     if not convs or len(convs) != len(readers):
-        return 1
-    best, least = 1, sum(_tiles(c, tensor.channels) for c in convs)
+        return 1, []
+    best, least = (1, convs), sum(_tiles(c, tensor.channels) for c in convs)
     for fold in range(2, BLOCK // tensor.channels + 1):
         folded = [fold_conv(c, tensor, fold) for c in convs]
         made = [c for c in folded if c is not None]
         tiles: int = sum(_tiles(c, tensor.channels * fold) for c in made)
         if len(made) == len(convs) and tiles < least:
-            best, least = fold, tiles
+            best, least = (fold, made), tiles
     return best
 
 
