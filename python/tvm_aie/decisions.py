@@ -12,7 +12,8 @@ class Moves:
     """Which moves the schedule may make.
 
     ``tails``: adds and constants in a convolution's epilogue (``plan.fuse``); ``pools``: pools in a convolution's call
-    (``plan.fuse``); ``siblings``: convolutions of one input share an item (``plan.siblings``); ``splits``: rows of an
+    (``plan.fuse``); ``siblings``: convolutions of one input share an item (``plan.siblings``);
+    ``unite``: those that a concat joins are one convolution, whatever their windows (``plan.unite``); ``splits``: rows of an
     image are packed into columns so that few reads are far (``memory.partition``); ``spread``: channels of a global
     pool over the columns (``memory.placement``); ``runs``: layers depth-first where what lies between them does not fit
     (``memory.depth_first``); ``chains``: messages and items share descriptors and tasks (``emit.transfers``,
@@ -30,6 +31,7 @@ class Moves:
     tails: bool = True
     pools: bool = True
     siblings: bool = True
+    unite: bool = True
     splits: bool = True
     spread: bool = True
     runs: bool = True
