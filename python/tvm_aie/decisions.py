@@ -12,8 +12,7 @@ class Moves:
     """Which moves the schedule may make.
 
     ``tails``: adds and constants in a convolution's epilogue (``plan.fuse``); ``pools``: pools in a convolution's call
-    (``plan.fuse``); ``siblings``: convolutions of one input share an item (``plan.siblings``);
-    ``unite``: those that a concat joins are one convolution, whatever their windows (``plan.unite``); ``splits``: rows of an
+    (``plan.fuse``); ``siblings``: convolutions of one input share an item (``plan.siblings``); ``splits``: rows of an
     image are packed into columns so that few reads are far (``memory.partition``); ``spread``: channels of a global
     pool over the columns (``memory.placement``); ``runs``: layers depth-first where what lies between them does not fit
     (``memory.depth_first``); ``chains``: messages and items share descriptors and tasks (``emit.transfers``,
@@ -24,14 +23,14 @@ class Moves:
     ``refine``: of nearly equal tilings the one that the recurrence over messages finds fastest (``cost.refine``);
     ``pitch``: images are enlarged so that output messages are whole slots, alike in all columns (``plan.pitch``);
     ``narrow``: small images are left to half of the columns where commands bound them (``memory.partition``);
-    ``space_to_depth``: pixels of a network's input become channels where that fills blocks (``plan.space_to_depth``).
+    ``space_to_depth``: pixels of a network's input become channels where that fills blocks (``plan.space_to_depth``);
+    ``unite``: convolutions of one input that a concat joins are one, whatever their windows (``plan.unite``).
     ``always``: pools and siblings without asking the estimate.
     """
 
     tails: bool = True
     pools: bool = True
     siblings: bool = True
-    unite: bool = True
     splits: bool = True
     spread: bool = True
     runs: bool = True
@@ -44,6 +43,7 @@ class Moves:
     pitch: bool = True
     narrow: bool = True
     space_to_depth: bool = True
+    unite: bool = True
     always: bool = False
 
 

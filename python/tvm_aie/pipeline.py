@@ -96,7 +96,8 @@ def prepare(
     fused = fuse(graph, decisions.unfused) if decisions.moves.tails else graph
     if decisions.moves.space_to_depth:
         fused = space_to_depth(fused)
-    fused = unite(fused) if decisions.moves.unite else common_accumulators(fused)
+    # siblings share an item; where commands cost time, those of different windows are one convolution
+    fused = unite(fused) if decisions.moves.unite and not dev.core_ideal else common_accumulators(fused)
     fused.verify()
     # pools run inside convolutions and siblings share an item where that is faster by estimate; channels have places
     # in blocks of 8, weights are mmul tiles, each tensor has a home, and each item fits its cores

@@ -84,8 +84,10 @@ class TrueWindow:
 
 @dataclass(frozen=True)
 class Part:
-    """A convolution of the network inside one that ``plan.unite`` made: its output channels, next to each other, and the
-    part (top, left, height, width) of the window that is its own."""
+    """A convolution of the network inside one that ``plan.unite`` made.
+
+    Its output channels lie next to each other; ``top`` .. ``width`` say which part of the window is its own.
+    """
 
     name: str
     channels: int

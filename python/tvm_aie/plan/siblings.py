@@ -4,10 +4,10 @@
     conv b: x -> q       becomes        output blocks of p, q, r one after the other,
     conv c: x -> r                      each written to its own tensor
 
-Condition: same input, window, stride, padding and dilation, the same clip and accumulator (parameters of the kernel
-call; the shift may differ, weight messages have it for each output block) and no second stage. Effect: the input moves once instead of once per convolution, and small convolutions share
-one start and one end. The item runs where the first of them did, so the other outputs live longer: the schedule
-decides by estimate (``pipeline``).
+Condition: same input, window, stride, padding and dilation, the same clip and last bit of the accumulator (parameters
+of the kernel call; the shift may differ, weight messages have it for each output block) and no second stage. Effect:
+the input moves once instead of once per convolution, and small convolutions share one start and one end. The item runs
+where the first of them did, so the other outputs live longer: the schedule decides by estimate (``pipeline``).
 """
 
 from __future__ import annotations

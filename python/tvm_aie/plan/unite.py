@@ -26,7 +26,7 @@ from tvm_aie.plan.physical import BLOCK, assign_channels, whole_blocks
 
 JOIN = " + "
 INT32_MAX = 2**31 - 1
-MOST_ACC_SHIFT = 16  # 30 is the kernel's limit, with a leaky multiplier of 9 bits 21 (``tvm_aie/kernels/kernel_call.cc``)
+MOST_ACC_SHIFT = 16  # the kernel's limit is 30, and 21 with a leaky multiplier (tvm_aie/kernels/kernel_call.cc)
 
 
 def unite(graph: LayerGraph) -> LayerGraph:
@@ -106,7 +106,7 @@ def _candidates(graph: LayerGraph) -> dict[str, tuple[Conv, Hashable]]:
     """Convolutions that may be united with others of an equal key, by output."""
     readers = Counter(n for layer in graph.layers for n in layer.inputs)
     readers.update(io.tensor for io in graph.outputs)
-    found = {}
+    found: dict[str, tuple[Conv, Hashable]] = {}
     for conv in graph.layers:
         if not isinstance(conv, Conv) or _has_stages(conv) or conv.groups != 1 or conv.true_window:
             continue
@@ -163,7 +163,7 @@ def united_conv(convs: Sequence[Conv], graph: LayerGraph) -> Conv | None:
         output=JOIN.join(c.output for c in convs),
         weight=np.concatenate(weights),
         bias=np.concatenate([c.bias for c in convs]),
-        pads=(*before, *after),
+        pads=(before[0], before[1], after[0], after[1]),
         shifts=tuple(c.requant.shift - first.requant.shift for c in convs for _ in range(len(c.weight))),
         parts=tuple(parts),
     )
