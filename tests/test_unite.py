@@ -19,7 +19,7 @@ from tvm_aie.plan.unite import common_accumulators, unite
 from tvm_aie.report.collect import conv_work
 from tvm_aie.runtime.emulator import RunOptions, run_program
 
-APART = Moves(unite=False)
+UNITED, APART = Moves(), Moves(unite=False)
 
 
 def inputs(graph, seed=0):
@@ -35,7 +35,7 @@ def same_values(one, other, seed=0):
         np.testing.assert_array_equal(before[io.tensor], after[io.tensor], err_msg=io.tensor)
 
 
-def run(graph, device, moves=Moves(), seed=0):
+def run(graph, device, moves=UNITED, seed=0):
     """Compile and run in check mode; outputs equal numpy's on the graph as it was written."""
     compiled = compile_graph(graph, device, moves=moves)
     x = inputs(graph, seed)
@@ -51,7 +51,7 @@ def convs(graph):
 
 
 def fire(pixels, channels=(16, 24), windows=((1, 1), (3, 3)), density=1.0, spare=0, **options):
-    """A fire module: convolutions of one tensor with different windows, joined; ``options``: of ``GraphBuilder.conv``."""
+    """A fire module: convolutions of one tensor with different windows, joined; ``options``: of the convolutions."""
     b = GraphBuilder((5, pixels, pixels), density=density)
     x = b.conv("x", 24, 1)
     b.density = density
@@ -219,7 +219,7 @@ def test_macs_are_those_of_the_network():
     for density in (1.0, 0.5):
         graph = fire(9, (16, 24, 8), ((1, 1), (3, 3), (1, 5)), density)
         works = {}
-        for moves in (Moves(), APART):
+        for moves in (UNITED, APART):
             compiled = compile_graph(graph, "npu1", moves=moves)
             found = [conv_work(compiled.physical, c) for c in compiled.physical.layers if isinstance(c, Conv)]
             works[moves.unite] = [sum(getattr(w, f) for w in found) for f in ("dense_macs", "macs", "dense_bytes")]
