@@ -291,7 +291,8 @@ def _plans(planner: _Planner, first: bool = False) -> Iterator[Plan]:
         except InfeasibleError as error:
             failures.append(error)
 
-    pairs = pool_pairs(planner.fused) if planner.moves.pools else ()
+    scales = planner.moves.scales and not planner.device.core_ideal  # which would do their MACs for nothing
+    pairs = pool_pairs(planner.fused, scales) if planner.moves.pools else ()
     together = list(attempt(pairs, lambda _: True))
     yield from together
     alone = not (planner.moves.pools or planner.moves.siblings or planner.moves.runs)  # there is no other plan

@@ -14,7 +14,7 @@ const KernelTable* FindKernels(const char* name);
 
 // Kernels that the design's programs call, a bit per KernelId; the makefile of the design sets it.
 #ifndef TVM_AIE_USED_KERNELS
-#define TVM_AIE_USED_KERNELS 0x3e
+#define TVM_AIE_USED_KERNELS 0x7e
 #endif
 constexpr unsigned kUsedKernels = TVM_AIE_USED_KERNELS;
 
@@ -24,16 +24,19 @@ void Add(const AddArgs& args);
 void MaxPool(const PoolArgs& args);
 void AvgPool(const PoolArgs& args);
 void Upsample(const UpsampleArgs& args);
+void Scale(const ScaleArgs& args);
 struct ArrayKernels {
   static void conv(const ConvArgs& args) { Conv(args); }
   static void add(const AddArgs& args) { Add(args); }
   static void max_pool(const PoolArgs& args) { MaxPool(args); }
   static void avg_pool(const PoolArgs& args) { AvgPool(args); }
   static void upsample(const UpsampleArgs& args) { Upsample(args); }
+  static void scale(const ScaleArgs& args) { Scale(args); }
 };
 inline ArrayKernels BestKernels() { return {}; }
 inline void AttachScratch(ConvArgs*) {}
 inline void AttachScratch(AddArgs*) {}
+inline void AttachScratch(ScaleArgs*) {}
 
 #else
 
@@ -45,6 +48,7 @@ const KernelTable& BestKernels();
 // Points the scratch fields of `args` to work space of this thread, large enough for every implementation.
 void AttachScratch(ConvArgs* args);
 void AttachScratch(AddArgs* args);
+void AttachScratch(ScaleArgs* args);
 
 #endif
 

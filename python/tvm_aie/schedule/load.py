@@ -14,16 +14,19 @@ from tvm_aie.schedule.terms import KernelTerms
 
 HEADER_BYTES = 64
 TILE_BYTES = 64
+SCALE_BYTES = 40  # of an input block: 8 terms of 32 bits, 8 factors of 8
 REFERENCE = (8, 32)  # rows and pixels of the call by which core rows are compared
 BlockRows = tuple[tuple[int, int], ...]
 
 
-def header_bytes(n_ocb: int, nnz: int, biases: int = 1, segments: int = 0, entries: int = 0) -> int:
+def header_bytes(n_ocb: int, nnz: int, biases: int = 1, segments: int = 0, entries: int = 0, scaled: int = 0) -> int:
     """Bytes of a weight message before its tiles: fixed part, biases, shifts, row_ptr, columns, lists; in 64s.
 
-    ``segments``: n_ocb * kh of a message with lists, else 0; ``entries``: listed addresses, two per pair.
+    ``segments``: n_ocb * kh of a message with lists, else 0; ``entries``: listed addresses, two per pair;
+    ``scaled``: input blocks with a factor and a term per channel.
     """
     lists = 4 * (segments + 1) + 2 * entries if entries else 0
+    lists += SCALE_BYTES * scaled
     return ceil_div(HEADER_BYTES + 32 * n_ocb * biases + 2 * (2 * n_ocb + 1) + 2 * nnz + lists, 64) * 64
 
 
@@ -113,11 +116,13 @@ class Load:
         """Upper bounds for messages of ``nob`` output and ``ckb`` input blocks, in whole slots of ``slot`` bytes."""
         cols = np.minimum(np.arange(n_ck + 1) * ckb, self.cover.blocks.shape[1])
         message = total = header = 0
+        scaled = ckb if self.geo.pool is not None and self.geo.pool.scale else 0
         for start, end in block_rows:
             edges = np.minimum(np.arange(start, end + nob, nob), end) if end > start else np.array([start, start])
             at = np.ix_(edges, cols)
             blocks = np.diff(np.diff(self._blocks[at], axis=0), axis=1)
             sizes = blocks * (self.geo.taps * TILE_BYTES + 2) + (HEADER_BYTES + 36 * np.diff(edges)[:, None] + 66)
+            sizes = sizes + scaled * SCALE_BYTES
             if self.cover.listed:
                 taps, low = (np.diff(np.diff(p[at], axis=0), axis=1) for p in (self._taps, self._low))
                 segments = np.diff(edges)[:, None] * self.geo.kh
@@ -129,7 +134,7 @@ class Load:
                 header = max(header, int(heads.max()))
             slots = -(-sizes // slot) * slot
             message, total = max(message, int(slots.max())), max(total, int(slots.sum()))
-        return WeightBytes(message, total, header or header_bytes(nob, nob * ckb, 2))
+        return WeightBytes(message, total, header or header_bytes(nob, nob * ckb, 2, scaled=scaled))
 
 
 def _prefix(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

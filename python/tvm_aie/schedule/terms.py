@@ -41,6 +41,12 @@ class KernelTerms:
     o_rate: float
     o_link: float
 
+    def stage(self, average: bool, scale: bool) -> tuple[float, float]:
+        """Cycles per line, and per vector and tap, of a pool inside a call; a scale is charged as ADD's loop."""
+        if scale:
+            return self.add_a, self.add_ii
+        return self.avg_pool if average else self.max_pool
+
     def wide(self) -> KernelTerms:
         """The terms of a convolution with int16 activations."""
         return replace(self, macs_per_cycle=self.macs_per_cycle_int16, ii_per_acc=self.int16_per_acc)

@@ -430,7 +430,7 @@ def build_tiling(
             t_c += steps * most * band * (terms.add_a + 2 * ceil_div(width, 4) * terms.add_ii)
         if geo.pool:
             lines = steps * band * (n_pass * geo.in_blocks if geo.pool.before else most)
-            per_line, per_vector = terms.avg_pool if geo.pool.average else terms.max_pool
+            per_line, per_vector = terms.stage(geo.pool.average, geo.pool.scale)
             t_c += lines * (per_line + ceil_div(width, 4) * geo.pool.kh * geo.pool.kw * per_vector)
     pipe = PipelineLoad(
         n_pass * steps,
