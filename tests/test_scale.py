@@ -55,7 +55,7 @@ def test_norm_in_front(pixels, cin, cout):
 
 
 def test_dense_block():
-    """A DenseNet block: each layer normalises all that came before; maps have holes (12 channels are added each time)."""
+    """A DenseNet block: each layer normalises all that came before; maps have holes (12 channels come each time)."""
     b = GraphBuilder((3, 14, 14))
     x = b.conv("x", 20, 3)
     for _ in range(3):
@@ -102,9 +102,8 @@ def test_scale_is_the_convolution(seed):
     rng = np.random.default_rng(seed)
     b = GraphBuilder((3, 4, 5), seed)
     source = b.tensors["x"]
-    layer = next(
-        c for c in fuse(b.graph(norm(b, "x", int(rng.integers(0, 4))) if rng.integers(0, 2) else b.constant("x"))).layers
-    )
+    made = norm(b, "x", int(rng.integers(0, 4))) if rng.integers(0, 2) else b.constant("x")
+    layer = next(iter(fuse(b.graph(made)).layers))
     scale = scale_of(layer)
     assert isinstance(layer, Conv) and scale is not None
     x = rng.integers(-128, 128, (1, source.channels, 4, 5)).astype(np.int8)
