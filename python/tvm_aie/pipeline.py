@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from math import inf
 
 from tvm_aie.cost.estimate import Estimate, estimate
@@ -102,16 +103,20 @@ def prepare(
     return Prepared(graph, dev, plan, decisions.moves.chains)
 
 
-def finish(prepared: Prepared, chooser: Chooser | None = None, estimated: bool = True) -> Compiled:
+def finish(
+    prepared: Prepared, chooser: Chooser | None = None, estimated: bool = True, program: Program | None = None
+) -> Compiled:
     """Take the tilings that ``chooser`` wants and emit the program. Raises as ``compile_graph``.
 
     ``estimated``: estimate the chosen tilings; False leaves the estimate of the default ones, for trials.
+    ``program``: what was already ``emitted`` for the plan as it is, without ``chooser``.
     """
     dev, plan = prepared.device, prepared.plan
     if chooser is not None:
-        plan = _chosen(plan, chooser, estimated)
-    # descriptors, locks, opcode and weight streams, commands
-    program = emitted(plan, prepared.chains)
+        plan, program = _chosen(plan, chooser, estimated), None
+    # descriptors, locks, opcode and weight streams, commands; then what a report needs
+    program = program or emitted(plan, prepared.chains)
+    program = replace(program, meta=json.dumps(describe(plan, dev)))
     # every hardware limit of the device file is satisfied
     program.verify(dev)
     return Compiled(prepared.graph, plan.physical, plan.placement, plan.tilings, program, dev, plan.estimate)
@@ -127,8 +132,8 @@ def scheduled(prepared: Prepared, chooser: Chooser) -> tuple[Plan, Emitter]:
 
 
 def emitted(plan: Plan, chains: bool = True) -> Program:
-    """The program of a plan, not verified. Raises ``InfeasibleError`` when what it needs does not fit."""
-    return _emitter(plan, chains).emit(describe(plan, plan.array.device))
+    """The program of a plan, not verified and not described. Raises ``InfeasibleError`` when it does not fit."""
+    return _emitter(plan, chains).emit({})
 
 
 def _emitter(plan: Plan, chains: bool) -> Emitter:
@@ -157,10 +162,7 @@ def _chosen(plan: Plan, chooser: Chooser, estimated: bool) -> Plan:
             "superkernel of the chosen tilings", needed, device.program_budget_bytes, "bytes of program memory",
             ("fewer variants of the convolution",),
         )  # fmt: skip
-    chosen = replace(plan, tilings=tuple(out))
-    if not estimated:
-        return chosen
-    return replace(chosen, estimate=estimate(plan.array, plan.physical, plan.placement, out, plan.packed))
+    return replace(plan, tilings=tuple(out), known=None if estimated else plan.estimate)
 
 
 @dataclass(frozen=True)
@@ -174,8 +176,13 @@ class Plan:
     placement: Placement
     layout: MemtileMap
     tilings: tuple[Tiling, ...]
-    estimate: Estimate
     divisions: tuple[Overlay, ...] = ()  # between which items switch; none: one division serves all
+    known: Estimate | None = None  # in place of ``estimate``'s own
+
+    @cached_property
+    def estimate(self) -> Estimate:
+        """Estimated time; made when it is asked for, since plans that are emulated may need none."""
+        return self.known or estimate(self.array, self.physical, self.placement, self.tilings, self.packed)
 
     @property
     def stages(self) -> tuple[Array, PhysicalGraph, Placement, tuple[Tiling, ...]]:
@@ -266,8 +273,7 @@ class _Planner:
         moves = replace(self.moves, runs=runs and self.moves.runs)
         array, placement, layout = _place(array, physical, groups, moves, narrow)
         tilings = _tile(array, physical, packed, placement, self.searches)
-        times = estimate(array, physical, placement, tilings, packed)
-        return Plan(pools, array, physical, packed, placement, layout, tuple(tilings), times, self.divisions)
+        return Plan(pools, array, physical, packed, placement, layout, tuple(tilings), self.divisions)
 
     def likewise(self, plan: Plan, narrow: frozenset[int] = frozenset()) -> Plan:
         """The plan with the pools, siblings and runs of another. Raises ``InfeasibleError``."""
@@ -447,7 +453,7 @@ def _refined(plan: Plan, shared: _Shared) -> Plan:
     needed = superkernel_bytes(plan.array.device, plan.placement, plan.physical, used_variants(tilings))
     if times.total >= plan.cycles or needed > plan.array.device.program_budget_bytes:
         return plan
-    return replace(plan, tilings=tilings, estimate=times)
+    return replace(plan, tilings=tilings, known=times)
 
 
 MOST_DIVISIONS = 4  # that get a placement and an estimate
