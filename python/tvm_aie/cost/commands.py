@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tvm_aie.emit.counting import PROLOGUE, count
+from tvm_aie.emit.messages import Operand, input_messages, output_messages
 from tvm_aie.emit.overlay import Array
-from tvm_aie.emit.transfers import UNROLL_A, UNROLL_O, Message, Operand, input_messages, output_messages, tasks_of
+from tvm_aie.emit.transfers import UNROLL_A, UNROLL_O, Message, tasks_of
 from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.schedule.tiling import Tiling

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from tvm_aie.emit.messages import Operand, input_messages, output_messages
 from tvm_aie.emit.overlay import Array
-from tvm_aie.emit.transfers import UNROLL_A, UNROLL_O, DmaTask, Operand, input_messages, output_messages, tasks_of
+from tvm_aie.emit.transfers import UNROLL_A, UNROLL_O, DmaTask, tasks_of
 from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.physical import Storage
 from tvm_aie.schedule.tiling import Tiling
