@@ -15,6 +15,7 @@ from tvm_aie.decisions import UNTUNED as UNTUNED
 from tvm_aie.decisions import Decisions as Decisions
 from tvm_aie.decisions import Moves as Moves
 from tvm_aie.device import Device, load_device
+from tvm_aie.emit.counting import Known
 from tvm_aie.emit.emitter import Emitter
 from tvm_aie.emit.memtile import MemtileMap, memtile_map, opcode_bytes_estimate
 from tvm_aie.emit.overlay import Array, grow_weight_rings
@@ -213,6 +214,7 @@ class _Shared:
 
     graphs: dict[tuple[PoolPair, ...], tuple[PhysicalGraph, dict[str, PackedConv]]] = field(default_factory=dict)
     grids: dict[tuple[Key, int], tuple[Grid, ...] | None] = field(default_factory=dict)
+    counted: Known = field(default_factory=dict)
     given: Chooser | None = None  # see ``prepare``
     blocks: bool = True  # see ``Moves``
     narrow: frozenset[int] | None = None  # see ``Decisions``
@@ -233,7 +235,7 @@ class _Planner:
         """``divisions``: between which items may switch; ``overlay`` is one of them then."""
         self.device, self.overlay, self.fused, self.moves = device, overlay, fused, moves
         self.divisions = divisions
-        self.searches = Searches(shared.grids, shared.given, divisions, moves.blocks)
+        self.searches = Searches(shared.grids, shared.given, divisions, moves.blocks, shared.counted)
         self.graphs, self.narrow = shared.graphs, shared.narrow
         self.made: dict[tuple[object, ...], Plan] = {}
 

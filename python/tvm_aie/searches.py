@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from tvm_aie.emit.counting import ItemCounter
+from tvm_aie.emit.counting import ItemCounter, Known
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.weights import PackedConv, item_weights
 from tvm_aie.memory.placement import WorkItem
@@ -53,8 +53,14 @@ class Workload:
 Chooser = Callable[[Workload], Tiling | None]
 
 
-def workload(array: Array, item: WorkItem, physical: PhysicalGraph, packed: dict[str, PackedConv]) -> Workload:
-    """What the tiling of an item depends on."""
+def workload(
+    array: Array,
+    item: WorkItem,
+    physical: PhysicalGraph,
+    packed: dict[str, PackedConv],
+    counted: Known | None = None,
+) -> Workload:
+    """What the tiling of an item depends on. ``counted``: see ``ItemCounter``."""
     weights = item_weights(item, physical, packed)
     blocks = weights.blocks if weights else None
     return Workload(
@@ -67,7 +73,7 @@ def workload(array: Array, item: WorkItem, physical: PhysicalGraph, packed: dict
         blocks.live if blocks else None,
         None if blocks is None or blocks.plain else blocks,
         base_overlay(array.overlay),
-        None if array.device.core_ideal else ItemCounter(array, item, physical.storages),
+        None if array.device.core_ideal else ItemCounter(array, item, physical.storages, counted),
     )
 
 
@@ -91,6 +97,7 @@ class Searches:
     given: Chooser | None = None
     divisions: tuple[Overlay, ...] = ()  # if any: items may switch between them, the first is for items without a grid
     blocks: bool = True  # see ``KernelTerms.single_blocks``
+    counted: Known = field(default_factory=dict)  # commands, likewise of all divisions together
     tilings: dict[Key, Tiling] = field(default_factory=dict)
     best: dict[Key, float] = field(default_factory=dict)
     leasts: dict[Key, tuple[float, Overlay | None]] = field(default_factory=dict)  # over ``divisions``
@@ -106,7 +113,7 @@ class Searches:
         """The best tiling of an item. Raises ``InfeasibleError`` when none fits."""
         key = _key(item, physical, variants)
         if key not in self.tilings:
-            work = workload(array, item, physical, packed)
+            work = workload(array, item, physical, packed, self.counted)
             found = self.given(work) if self.given else None
             if found is None and (grids := self._grids(key, array, work, variants)):
                 found = self._chosen(key, grids) if self.divisions else choose(grids, array.overlay)
@@ -120,7 +127,7 @@ class Searches:
         """Estimated cycles of the best tiling. Raises ``InfeasibleError`` when none fits."""
         key = _key(item, physical, VARIANTS)
         if key not in self.best:
-            work = workload(array, item, physical, packed)
+            work = workload(array, item, physical, packed, self.counted)
             grids = self._grids(key, array, work, VARIANTS)
             if grids and self.divisions:
                 self.best[key] = self._least(key, grids)[0]
@@ -133,7 +140,7 @@ class Searches:
         self, array: Array, item: WorkItem, physical: PhysicalGraph, packed: dict[str, PackedConv]
     ) -> list[Tiling]:
         """Other tilings of an item than the best, of nearly equal cycles."""
-        work = workload(array, item, physical, packed)
+        work = workload(array, item, physical, packed, self.counted)
         grids = self._grids(_key(item, physical, VARIANTS), array, work, VARIANTS)
         if not grids:
             return []
