@@ -33,6 +33,7 @@ from tvm_aie.plan.pitch import pitched
 from tvm_aie.plan.siblings import Groups, sibling_groups
 from tvm_aie.plan.space_to_depth import space_to_depth
 from tvm_aie.schedule.cover import DENSE, INT4, LIST, VARIANTS
+from tvm_aie.schedule.cuts import Share
 from tvm_aie.schedule.division import NEARLY, best_divisions, best_switches
 from tvm_aie.schedule.geometry import DIVISIONS, IDEAL_OVERLAYS, Geometry, Overlay
 from tvm_aie.schedule.grid import Grid
@@ -215,6 +216,7 @@ class _Shared:
     graphs: dict[tuple[PoolPair, ...], tuple[PhysicalGraph, dict[str, PackedConv]]] = field(default_factory=dict)
     grids: dict[tuple[Key, int], tuple[Grid, ...] | None] = field(default_factory=dict)
     counted: Known = field(default_factory=dict)
+    shares: dict[Key, list[Share]] = field(default_factory=dict)
     given: Chooser | None = None  # see ``prepare``
     blocks: bool = True  # see ``Moves``
     narrow: frozenset[int] | None = None  # see ``Decisions``
@@ -235,7 +237,8 @@ class _Planner:
         """``divisions``: between which items may switch; ``overlay`` is one of them then."""
         self.device, self.overlay, self.fused, self.moves = device, overlay, fused, moves
         self.divisions = divisions
-        self.searches = Searches(shared.grids, shared.given, divisions, moves.blocks, shared.counted)
+        kept = shared.counted, shared.shares
+        self.searches = Searches(shared.grids, shared.given, divisions, moves.blocks, *kept)
         self.graphs, self.narrow = shared.graphs, shared.narrow
         self.made: dict[tuple[object, ...], Plan] = {}
 

@@ -11,11 +11,12 @@ from tvm_aie.emit.weights import PackedConv, item_weights
 from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.schedule.cover import VARIANTS, Blocks, Mask
+from tvm_aie.schedule.cuts import Share
 from tvm_aie.schedule.division import choose_of, least_of
 from tvm_aie.schedule.geometry import DEFAULT_OVERLAY, Geometry, Overlay
 from tvm_aie.schedule.grid import Grid, choose, grids, least, shortlist
 from tvm_aie.schedule.terms import KernelTerms, terms_from_keys
-from tvm_aie.schedule.tiling import Counter, Tiling, search
+from tvm_aie.schedule.tiling import Counter, Tiling, search, shares_of
 
 JOIN = " + "
 
@@ -98,6 +99,7 @@ class Searches:
     divisions: tuple[Overlay, ...] = ()  # if any: items may switch between them, the first is for items without a grid
     blocks: bool = True  # see ``KernelTerms.single_blocks``
     counted: Known = field(default_factory=dict)  # commands, likewise of all divisions together
+    shares: dict[Key, list[Share]] = field(default_factory=dict)  # likewise
     tilings: dict[Key, Tiling] = field(default_factory=dict)
     best: dict[Key, float] = field(default_factory=dict)
     leasts: dict[Key, tuple[float, Overlay | None]] = field(default_factory=dict)  # over ``divisions``
@@ -117,7 +119,7 @@ class Searches:
             found = self.given(work) if self.given else None
             if found is None and (grids := self._grids(key, array, work, variants)):
                 found = self._chosen(key, grids) if self.divisions else choose(grids, array.overlay)
-            found = found or _searched(array, work, variants, self.blocks)
+            found = found or self._searched(key, array, work, variants)
             if self.divisions and found.division is None:
                 found = replace(found, division=work.overlay)
             self.tilings[key] = found
@@ -133,7 +135,7 @@ class Searches:
                 self.best[key] = self._least(key, grids)[0]
             else:
                 found = least(grids, array.overlay) if grids else None
-                self.best[key] = found or _searched(array, work, VARIANTS, self.blocks).cycles
+                self.best[key] = found or self._searched(key, array, work, VARIANTS).cycles
         return self.best[key]
 
     def others(
@@ -146,6 +148,17 @@ class Searches:
             return []
         found = shortlist(grids, self.divisions or (array.overlay,), MOST_TRIED, NEARLY)[1:]
         return [replace(t, division=ov if self.divisions else None) for t, ov in found]
+
+    def _searched(self, key: Key, array: Array, work: Workload, variants: frozenset[str]) -> Tiling:
+        """By walking the candidates."""
+        terms = _terms(array, self.blocks)
+        shape = work.geometry, work.live, work.rows, work.n_rows
+        if work.counter is None:
+            return search(*shape, array.overlay, terms, work.in_place, work.blocks, variants)
+        if work.live is not None and key not in self.shares:
+            self.shares[key] = list(shares_of(*shape, terms, work.in_place, work.blocks, variants))
+        cut = work.in_place, work.blocks, variants, work.counter, self.shares.get(key)
+        return search(*shape, array.overlay, terms, *cut)
 
     def _least(self, key: Key, grids: tuple[Grid, ...]) -> tuple[float, Overlay | None]:
         if key not in self.leasts:
@@ -176,8 +189,3 @@ def _key(item: WorkItem, physical: PhysicalGraph, variants: frozenset[str]) -> K
 def _terms(array: Array, blocks: bool) -> KernelTerms:
     terms = terms_from_keys(array.device.keys())
     return terms if blocks else replace(terms, single_blocks=False)
-
-
-def _searched(array: Array, work: Workload, variants: frozenset[str], blocks: bool) -> Tiling:
-    shape = work.geometry, work.live, work.rows, work.n_rows, array.overlay, _terms(array, blocks)
-    return search(*shape, work.in_place, work.blocks, variants, work.counter)
