@@ -70,7 +70,7 @@ def compile_rehearsed(graph: LayerGraph, device: Device | str, decisions: Decisi
     dev = load_device(device) if isinstance(device, str) else device
     cost = judge(dev, decisions.moves.chains)
     prepared, _ = _settled(graph, dev, decisions, cost)
-    return finish(prepared, program=cost and cost.program(prepared.plan))
+    return finish(prepared, program=cost.program(prepared.plan) if cost else None)
 
 
 def settle(graph: LayerGraph, device: Device | str, decisions: Decisions = UNTUNED) -> tuple[Prepared, Decisions]:

@@ -157,8 +157,9 @@ class Searches:
             return search(*shape, array.overlay, terms, work.in_place, work.blocks, variants)
         if work.live is not None and key not in self.shares:
             self.shares[key] = list(shares_of(*shape, terms, work.in_place, work.blocks, variants))
-        cut = work.in_place, work.blocks, variants, work.counter, self.shares.get(key)
-        return search(*shape, array.overlay, terms, *cut)
+        return search(
+            *shape, array.overlay, terms, work.in_place, work.blocks, variants, work.counter, self.shares.get(key)
+        )
 
     def _least(self, key: Key, grids: tuple[Grid, ...]) -> tuple[float, Overlay | None]:
         if key not in self.leasts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -39,6 +39,8 @@ def count(tasks: Sequence[DmaTask], more: int = 0) -> Counts:
     return Counts(descriptors, repeated + max(between, once / CHAIN))
 
 
+# One descriptor, of a task that is joined with others.
+LEAST_SENT, LEAST_RECEIVED = count((), PROLOGUE + 1), Counts(1, 0)
 # What was counted, by all that it depends on: of an item's inputs or outputs, then of a tiling.
 Known = dict[tuple[object, ...], dict[tuple[object, ...], Counts]]
 
@@ -83,28 +85,35 @@ class ItemCounter:
     @property
     def least(self) -> float:
         """No tiling costs less: one descriptor on every channel."""
-        return len(self.columns) * (self._a_cycles(count((), PROLOGUE + 1)) + self.array.rows * self._o_cycles(1, 0))
+        return self._all(LEAST_SENT, LEAST_RECEIVED)
 
-    def cycles(self, t: Tiling) -> float:
-        """Of all columns; many tilings share what they send or what they receive."""
+    def cycles(self, t: Tiling, enough: Callable[[float], bool] = lambda _: False) -> float:
+        """Of all columns; many tilings share what they send or what they receive.
+
+        ``enough``: whether a lower bound will do in place of the cycles.
+        """
         if not self.columns:
             return 0.0
-        column = self.column
+        column, conv = self.column, self.item.geometry.kernel == KernelId.CONV
         pixels = (t.bands[column], t.width, t.n_x, t.n_pass, t.order)
         own = (t.nob, t.block_rows) if self.item.geometry.residual or t.diagonal else ()
-        key = (*pixels, t.ckb, t.a_slots, t.a_resident, t.line, t.diagonal, own)
-        sent = self._sent.get(key)
-        if sent is None:
-            messages = input_messages(self.array, self.item, t, self.operands, column)
-            # Opcodes fill one slot; a message of several slots begins at a multiple of its length.
-            prologue = PROLOGUE + (t.a_slots > 1)
-            sent = self._sent[key] = count(tasks_of(messages, self.array.device, UNROLL_A), prologue)
-        chunk = 0 if self.item.geometry.kernel == KernelId.CONV else t.ckb
-        key = (*pixels, t.nob, chunk, t.o_slots, t.block_rows[0], t.per_block)
-        received = self._received.get(key)
-        if received is None:
+        sent = (*pixels, t.ckb, t.a_slots, t.a_resident, t.line, t.diagonal, own)
+        received = (*pixels, t.nob, 0 if conv else t.ckb, t.o_slots, t.block_rows[0], t.per_block)
+        bound = self._all(self._sent.get(sent, LEAST_SENT), self._received.get(received, LEAST_RECEIVED))
+        if received not in self._received and not enough(bound):
             messages = output_messages(self.array, self.item, t, self.outputs, column, 0, NOWHERE, JUNK)
-            received = self._received[key] = count(tasks_of(messages, self.array.device, UNROLL_O))
+            self._received[received] = count(tasks_of(messages, self.array.device, UNROLL_O))
+            bound = self._all(self._sent.get(sent, LEAST_SENT), self._received[received])
+        if sent in self._sent or received not in self._received or enough(bound):
+            return bound
+        messages = input_messages(self.array, self.item, t, self.operands, column)
+        # Opcodes fill one slot; a message of several slots begins at a multiple of its length.
+        prologue = PROLOGUE + (t.a_slots > 1)
+        self._sent[sent] = count(tasks_of(messages, self.array.device, UNROLL_A), prologue)
+        return self._all(self._sent[sent], self._received[received])
+
+    def _all(self, sent: Counts, received: Counts) -> float:
+        """Of all columns and core rows."""
         outputs = self._o_cycles(received.descriptors, received.pushes)
         return len(self.columns) * (self._a_cycles(sent) + self.array.rows * outputs)
 

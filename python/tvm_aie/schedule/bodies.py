@@ -69,7 +69,7 @@ def bodies(share: Share, cuts: Sequence[Cut], ov: Overlay) -> list[float]:
             known[key] = band, n_b, geo.max_rows_in(band) * geo.line_px(cut.width) * geo.in_px, piece
         table.append(known[key])
     band, n_b, source = np.array([t[:3] for t in table], np.int64).T
-    piece = np.array([t[3] for t in table])
+    pieces = np.array([t[3] for t in table])
     nob, ckb, n_ck, width, n_x, _, flag = np.array([c[:7] for c in cuts], np.int64).T
     message, total = np.array([(c.weights.message, c.weights.total) for c in cuts], np.int64).T
     resident = flag > 0
@@ -81,22 +81,20 @@ def bodies(share: Share, cuts: Sequence[Cut], ov: Overlay) -> list[float]:
     o = np.array(_ring_shares(ov.o_slots), np.int64)[-(-(nob * band * width * geo.out_px) // ov.o_slot)]
     sent = sum(-(-(last - first) // nob) for first, last in share.block_rows) * o
     outputs = n_pass * steps
-    return pipeline_columns(
-        PipelineColumns(
-            outputs=outputs,
-            n_ck=n_ck,
-            a_slots=a,
-            o_slots=o,
-            resident=resident,
-            compute=compute_cycles(geo, terms, most, piece, n_pass, steps, n_ck, width, band),
-            output_slots=steps * sent,
-            largest_weights=message,
-            weights=total * np.where(n_ck > 1, steps, 1),
-            weight_messages=np.where(n_ck > 1, outputs * n_ck, n_pass),
-            n_pass=n_pass,
-            last_share=(most - (n_pass - 1) * nob) / max(most, 1),
-            aligned=True,
-        ),
-        ov,
-        terms,
-    ).tolist()
+    load = PipelineColumns(
+        outputs=outputs,
+        n_ck=n_ck,
+        a_slots=a,
+        o_slots=o,
+        resident=resident,
+        compute=compute_cycles(geo, terms, most, pieces, n_pass, steps, n_ck, width, band),
+        output_slots=steps * sent,
+        largest_weights=message,
+        weights=total * np.where(n_ck > 1, steps, 1),
+        weight_messages=np.where(n_ck > 1, outputs * n_ck, n_pass),
+        n_pass=n_pass,
+        last_share=(most - (n_pass - 1) * nob) / max(most, 1),
+        aligned=True,
+    )
+    found: list[float] = pipeline_columns(load, ov, terms).tolist()
+    return found

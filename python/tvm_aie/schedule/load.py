@@ -131,7 +131,7 @@ class Load:
 
         def held(prefix: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
             part = prefix[:, cols]
-            return np.diff(part[last] - part[first], axis=1)
+            return np.asarray(np.diff(part[last] - part[first], axis=1))
 
         blocks = held(self._blocks)
         sizes = blocks * (self.geo.taps * TILE_BYTES + 2) + (HEADER_BYTES + 34 * count + 66)

@@ -82,8 +82,8 @@ class Counter(Protocol):
     def least(self) -> float:
         """A lower bound."""
 
-    def cycles(self, t: Tiling) -> float:
-        """Of one tiling."""
+    def cycles(self, t: Tiling, enough: Callable[[float], bool] = ...) -> float:
+        """Of one tiling; or a lower bound that is ``enough``."""
 
 
 def search(
@@ -111,9 +111,8 @@ def search(
     if counter is None:
         found = tilings(*shape)
     elif geo.kernel == KernelId.CONV and terms.push > 0 and not terms.ideal:
-        if shares is None:
-            shares = shares_of(geo, live, rows, n_rows, terms, in_place, blocks, variants)
-        found = _counted(_cheapest(shares, overlay), counter)
+        known = shares or shares_of(geo, live, rows, n_rows, terms, in_place, blocks, variants)
+        found = _counted(_cheapest(known, overlay), counter)
     else:
         ordered = sorted(tilings(*shape), key=lambda t: t.body)
         found = _counted(((t.body, t.plan, partial(_same, t)) for t in ordered), counter)
@@ -152,12 +151,17 @@ def _counted(candidates: Iterable[Candidate], counter: Counter) -> Iterator[Tili
             continue
         counted[plan] += 1
         tiling = make()
-        cycles = combined(body, counter.cycles(tiling))
-        best[plan] = cycles if known is None else min(cycles, known)
-        yield replace(tiling, cycles=cycles)
+        cycles = combined(body, counter.cycles(tiling, partial(_no_better, body, known)))
+        if known is None or cycles < known:
+            best[plan] = cycles
+            yield replace(tiling, cycles=cycles)
 
 
 MOST_COUNTED = 200
+
+
+def _no_better(body: float, known: float | None, control: float) -> bool:
+    return known is not None and combined(body, control) >= known
 
 
 def _same(tiling: Tiling) -> Tiling:
