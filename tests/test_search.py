@@ -227,10 +227,10 @@ def test_weight_bytes_message_by_message(seed, out_blocks, in_blocks, parts):
                 runs = n * k
                 single = min(w, runs)
                 lists = 4 * (runs + 1) + 2 * (t + w) if t + w else 0
-                bytes_ = HEADER_BYTES + 34 * n + 66 + blocks * (k * k * 64 + 2)
+                bytes_ = HEADER_BYTES + 36 * n + 66 + blocks * (k * k * 64 + 2)
                 bytes_ += (t + single) * 64 + (w - single) * 32 + lists
                 row.append(ceil_div(bytes_, slot) * slot)
-                headers.append(HEADER_BYTES + 66 * n + 66 + 2 * blocks + lists)
+                headers.append(HEADER_BYTES + 68 * n + 66 + 2 * blocks + lists)
         messages += row
         totals.append(sum(row))
     found = Load(cover, geo, TERMS).bytes(block_rows, nob, ckb, n_ck, slot)

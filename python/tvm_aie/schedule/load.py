@@ -19,12 +19,12 @@ BlockRows = tuple[tuple[int, int], ...]
 
 
 def header_bytes(n_ocb: int, nnz: int, biases: int = 1, segments: int = 0, entries: int = 0) -> int:
-    """Bytes of a weight message before its tiles: fixed part, biases, row_ptr, columns, lists; a multiple of 64.
+    """Bytes of a weight message before its tiles: fixed part, biases, shifts, row_ptr, columns, lists; in 64s.
 
     ``segments``: n_ocb * kh of a message with lists, else 0; ``entries``: listed addresses, two per pair.
     """
     lists = 4 * (segments + 1) + 2 * entries if entries else 0
-    return ceil_div(HEADER_BYTES + 32 * n_ocb * biases + 2 * (n_ocb + 1) + 2 * nnz + lists, 64) * 64
+    return ceil_div(HEADER_BYTES + 32 * n_ocb * biases + 2 * (2 * n_ocb + 1) + 2 * nnz + lists, 64) * 64
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class Load:
             return np.asarray(np.diff(part[last] - part[first], axis=1))
 
         blocks = held(self._blocks)
-        sizes = blocks * (self.geo.taps * TILE_BYTES + 2) + (HEADER_BYTES + 34 * count + 66)
+        sizes = blocks * (self.geo.taps * TILE_BYTES + 2) + (HEADER_BYTES + 36 * count + 66)
         header = 0
         if self.cover.listed:
             taps, low = held(self._taps), held(self._low)
@@ -143,7 +143,7 @@ class Load:
             single = np.minimum(low, segments)
             lists = np.where(taps + low > 0, 4 * (segments + 1) + 2 * (taps + low), 0)
             sizes = sizes + (taps + single) * TILE_BYTES + (low - single) * (TILE_BYTES // 2) + lists
-            header = int((HEADER_BYTES + 66 * count + 66 + 2 * blocks + lists).max())
+            header = int((HEADER_BYTES + 68 * count + 66 + 2 * blocks + lists).max())
         slots = -(-sizes // slot) * slot
         total = np.add.reduceat(slots.sum(axis=1), begins)
         return WeightBytes(int(slots.max()), int(total.max()), header or header_bytes(nob, nob * ckb, 2))
