@@ -29,11 +29,12 @@ from tvm_aie.rehearse import compile_rehearsed, settle
 from tvm_aie.schedule import tiling as tilings_of
 from tvm_aie.schedule.bodies import bodies
 from tvm_aie.schedule.control import combined
-from tvm_aie.schedule.cover import Blocks, Cover
+from tvm_aie.schedule.cover import VARIANTS, Blocks, Cover
 from tvm_aie.schedule.geometry import DIVISIONS, Geometry, KernelId, ceil_div
 from tvm_aie.schedule.load import HEADER_BYTES, Load, header_bytes
 from tvm_aie.schedule.terms import terms_from_keys
 from tvm_aie.schedule.tiling import search, shares_of, tilings
+from tvm_aie.searches import Searches, workload
 
 NPU1 = load_device("npu1")
 TERMS = terms_from_keys(NPU1.keys())
@@ -137,6 +138,26 @@ def branches(pixels=28):
         x = b.add(b.conv(b.conv(x, 40, 3), 32, 1), x)
     x = b.concat(b.conv(x, 24, 1), b.conv(b.conv(x, 16, 1), 32, 3), b.conv(x, 40, 1))
     return b.graph(b.conv(x, 64, 3, 2))
+
+
+def test_shares_are_of_the_same_weights():
+    """Plans with other pools may deal a layer's channels otherwise: what was cut for one plan is not the other's."""
+    plan = prepare(NETWORKS["weights bound it"][0], "npu1").plan
+    array, physical, placement, _ = plan.stages
+    item = next(i for i in placement.items if i.geometry.kernel == KernelId.CONV and i.geometry.in_blocks >= 8)
+    searches = Searches({})
+    first = workload(array, item, physical, plan.packed)
+    assert first.live is not None and first.blocks is None
+    others = [replace(first, live=live) for live in (np.roll(first.live, 1, 0), np.ones_like(first.live))]
+    key = ("the same", first.geometry, first.rows, first.in_place, VARIANTS)
+    for work in (first, *others, first):
+        found = searches._searched(key, array, work, VARIANTS)
+        shape = work.geometry, work.live, work.rows, work.n_rows, array.overlay, TERMS, work.in_place
+        alone = search(*shape, counter=work.counter)
+        assert found == alone and np.array_equal(found.cover.blocks, work.live)
+    kept = searches.shares[key][1]
+    searches._searched(key, array, first, VARIANTS)
+    assert searches.shares[key][1] is kept
 
 
 def neighbours(item, storages):

@@ -34,12 +34,11 @@ from tvm_aie.plan.siblings import Groups, sibling_groups
 from tvm_aie.plan.space_to_depth import space_to_depth
 from tvm_aie.plan.unite import common_accumulators, unite
 from tvm_aie.schedule.cover import DENSE, INT4, LIST, VARIANTS
-from tvm_aie.schedule.cuts import Share
 from tvm_aie.schedule.division import NEARLY, best_divisions, best_switches
 from tvm_aie.schedule.geometry import DIVISIONS, IDEAL_OVERLAYS, Geometry, Overlay
 from tvm_aie.schedule.grid import Grid
 from tvm_aie.schedule.tiling import Tiling
-from tvm_aie.searches import JOIN, Chooser, Key, Searches, group_name, item_name, workload
+from tvm_aie.searches import JOIN, Chooser, Key, Searches, Shares, group_name, item_name, workload
 
 
 @dataclass(frozen=True)
@@ -219,7 +218,7 @@ class _Shared:
     graphs: dict[tuple[PoolPair, ...], tuple[PhysicalGraph, dict[str, PackedConv]]] = field(default_factory=dict)
     grids: dict[tuple[Key, int], tuple[Grid, ...] | None] = field(default_factory=dict)
     counted: Known = field(default_factory=dict)
-    shares: dict[Key, list[Share]] = field(default_factory=dict)
+    shares: Shares = field(default_factory=dict)
     given: Chooser | None = None  # see ``prepare``
     blocks: bool = True  # see ``Moves``
     narrow: frozenset[int] | None = None  # see ``Decisions``

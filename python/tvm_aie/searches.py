@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from tvm_aie.emit.counting import ItemCounter, Known
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.weights import PackedConv, item_weights
@@ -87,6 +89,7 @@ NEARLY = 1.15  # times the best
 
 
 Key = tuple[str, Geometry, tuple[int, ...], bool, frozenset[str]]
+Shares = dict[Key, tuple[Workload, list[Share]]]  # with the workload that they were made for
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ class Searches:
     divisions: tuple[Overlay, ...] = ()  # if any: items may switch between them, the first is for items without a grid
     blocks: bool = True  # see ``KernelTerms.single_blocks``
     counted: Known = field(default_factory=dict)  # commands, likewise of all divisions together
-    shares: dict[Key, list[Share]] = field(default_factory=dict)  # likewise
+    shares: Shares = field(default_factory=dict)  # likewise
     tilings: dict[Key, Tiling] = field(default_factory=dict)
     best: dict[Key, float] = field(default_factory=dict)
     leasts: dict[Key, tuple[float, Overlay | None]] = field(default_factory=dict)  # over ``divisions``
@@ -154,11 +157,13 @@ class Searches:
         shape = work.geometry, work.live, work.rows, work.n_rows
         if work.counter is None:
             return search(*shape, array.overlay, terms, work.in_place, work.blocks, variants)
-        if work.live is not None and key not in self.shares:
-            self.shares[key] = list(shares_of(*shape, terms, work.in_place, work.blocks, variants))
-        return search(
-            *shape, array.overlay, terms, work.in_place, work.blocks, variants, work.counter, self.shares.get(key)
-        )
+        shares = None
+        if work.live is not None:
+            first, shares = self.shares.get(key, (work, None))
+            if shares is None or not _weigh_alike(first, work):
+                shares = list(shares_of(*shape, terms, work.in_place, work.blocks, variants))
+                self.shares[key] = work, shares
+        return search(*shape, array.overlay, terms, work.in_place, work.blocks, variants, work.counter, shares)
 
     def _least(self, key: Key, grids: tuple[Grid, ...]) -> tuple[float, Overlay | None]:
         if key not in self.leasts:
@@ -184,6 +189,14 @@ class Searches:
 def _key(item: WorkItem, physical: PhysicalGraph, variants: frozenset[str]) -> Key:
     rows = tuple(max(0, b - a) for a, b in item.out_rows)
     return item_name(item, physical), item.geometry, rows, item.in_place, variants
+
+
+def _weigh_alike(a: Workload, b: Workload) -> bool:
+    """Their weights have the same live taps: another plan may deal a layer's channels otherwise."""
+    if a.blocks is None or b.blocks is None:
+        live = a.live is not None and b.live is not None and np.array_equal(a.live, b.live)
+        return a.blocks is b.blocks and live
+    return np.array_equal(a.blocks.taps, b.blocks.taps) and np.array_equal(a.blocks.narrow, b.blocks.narrow)
 
 
 def _terms(array: Array, blocks: bool) -> KernelTerms:
