@@ -11,7 +11,7 @@ class KernelTerms:
     """Cycles, words per cycle and MACs per cycle; ``ideal``: a kernel costs its MACs and nothing else.
 
     ``single_blocks``: the last input chunk may be computed and sent output block by output block
-    (``schedule.tiling.sends_blocks``). ``o_link``: words per cycle that the output flows of one column share; infinite
+    (``schedule.cuts.sends_blocks``). ``o_link``: words per cycle that the output flows of one column share; infinite
     where each has its own.
     """
 
