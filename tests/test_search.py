@@ -47,7 +47,7 @@ def times(geo, live, rows, overlay, in_place, blocks=None):
     return found, [t.body for t in tilings(geo, live, rows, 3, overlay, TERMS, in_place, blocks)]
 
 
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 @given(problems(), st.sampled_from(DIVISIONS), st.sampled_from([None, 0, 1]))
 def test_times_of_many_cuts_are_those_of_each(problem, overlay, seed):
     geo, live, rows, in_place, _ = problem
@@ -89,7 +89,7 @@ class Priced:
         return float(first + rest)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(problems())
 def test_what_is_not_counted_could_not_win(problem):
     geo, live, rows, in_place, _ = problem
