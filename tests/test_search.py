@@ -12,29 +12,32 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphs import resnet50
+from graphs import GraphBuilder, resnet50
 from mixed_nets import MixedBuilder
 from test_division import problems
 from test_program_equality import mixed
 from test_rehearse import NETWORKS
-from tvm_aie import rehearse
+from tvm_aie import pipeline, rehearse
 from tvm_aie.cost.commands import costs_of, message_commands
 from tvm_aie.device import load_device
 from tvm_aie.emit.counting import JUNK, NOWHERE, PROLOGUE, ItemCounter, count
 from tvm_aie.emit.messages import Operand, input_messages, output_messages
 from tvm_aie.emit.transfers import UNROLL_A, UNROLL_O, tasks_of
+from tvm_aie.emit.weights import item_weights
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.pipeline import finish, prepare
+from tvm_aie.plan.reference import evaluate
 from tvm_aie.rehearse import compile_rehearsed, settle
+from tvm_aie.runtime.emulator import RunOptions, run_program
 from tvm_aie.schedule import tiling as tilings_of
 from tvm_aie.schedule.bodies import bodies
 from tvm_aie.schedule.control import combined
-from tvm_aie.schedule.cover import VARIANTS, Blocks, Cover
+from tvm_aie.schedule.cover import Blocks, Cover
 from tvm_aie.schedule.geometry import DIVISIONS, Geometry, KernelId, ceil_div
 from tvm_aie.schedule.load import HEADER_BYTES, Load, header_bytes
 from tvm_aie.schedule.terms import terms_from_keys
 from tvm_aie.schedule.tiling import search, shares_of, tilings
-from tvm_aie.searches import Searches, workload
+from tvm_aie.searches import Searches, item_name
 
 NPU1 = load_device("npu1")
 TERMS = terms_from_keys(NPU1.keys())
@@ -140,24 +143,57 @@ def branches(pixels=28):
     return b.graph(b.conv(x, 64, 3, 2))
 
 
-def test_shares_are_of_the_same_weights():
-    """Plans with other pools may deal a layer's channels otherwise: what was cut for one plan is not the other's."""
+def dealt_anew(seed, pixels, channels, density, window, device):
+    """Two siblings, one with a pool behind it: inside its convolution the pool leaves the other alone, dealt anew."""
+    b = GraphBuilder((16, pixels, pixels), seed)
+    x = b.conv("x", 32, 1)
+    b.density = density
+    pooled, other = (b.conv(x, c, channels[2]) for c in channels[:2])
+    pooled = b.pool(pooled, 5, window[0])
+    return b.graph(b.conv(other, 32, window[1]), b.conv(pooled, 16, 1)), device, seed
+
+
+DEALT_ANEW = (
+    dealt_anew(7, 28, (64, 128, 3), 0.6, (1, 1), "npu1"),
+    dealt_anew(82, 20, (128, 32, 3), 0.4, (2, 3), "npu1"),
+    dealt_anew(145, 14, (32, 128, 1), 0.2, (1, 3), "wbs-8x8"),
+)
+
+
+@pytest.mark.parametrize(("graph", "device", "seed"), DEALT_ANEW)
+def test_tilings_are_of_the_same_weights(graph, device, seed, monkeypatch):
+    """Plans with other pools may deal a layer's channels otherwise: what was found for one plan is not the other's."""
+    covered = set()
+
+    def checked(array, physical, packed, placement, searches):
+        found = tile(array, physical, packed, placement, searches)
+        for item, tiling in zip(placement.items, found, strict=True):
+            if weights := item_weights(item, physical, packed):
+                tiling.cover.verify(weights.blocks)
+                covered.add((item_name(item, physical), weights.blocks.digest))
+        return found
+
+    tile = pipeline._tile
+    monkeypatch.setattr(pipeline, "_tile", checked)
+    compiled = pipeline.compile_graph(graph, device)
+    assert len(covered) > len({name for name, _ in covered})  # a layer of one name had different weights
+    x = np.random.default_rng(seed).integers(-128, 128, graph.inputs[0].shape).astype(np.int8)
+    result = run_program(compiled.program.to_bytes(), [x], RunOptions(check=True))
+    expected = evaluate(graph, {"x": x})
+    for io, got in zip(graph.outputs, result.outputs, strict=True):
+        np.testing.assert_array_equal(got.reshape(-1), expected[io.tensor].reshape(-1), err_msg=io.tensor)
+
+
+def test_shares_are_kept():
+    """For every division of core memory, and found again."""
     plan = prepare(NETWORKS["weights bound it"][0], "npu1").plan
     array, physical, placement, _ = plan.stages
     item = next(i for i in placement.items if i.geometry.kernel == KernelId.CONV and i.geometry.in_blocks >= 8)
-    searches = Searches({})
-    first = workload(array, item, physical, plan.packed)
-    assert first.live is not None and first.blocks is None
-    others = [replace(first, live=live) for live in (np.roll(first.live, 1, 0), np.ones_like(first.live))]
-    key = ("the same", first.geometry, first.rows, first.in_place, VARIANTS)
-    for work in (first, *others, first):
-        found = searches._searched(key, array, work, VARIANTS)
-        shape = work.geometry, work.live, work.rows, work.n_rows, array.overlay, TERMS, work.in_place
-        alone = search(*shape, counter=work.counter)
-        assert found == alone and np.array_equal(found.cover.blocks, work.live)
-    kept = searches.shares[key][1]
-    searches._searched(key, array, first, VARIANTS)
-    assert searches.shares[key][1] is kept
+    one = Searches({})
+    others = Searches({}, shares=one.shares)
+    first = one.tiling(array, item, physical, plan.packed)
+    (kept,) = one.shares.values()
+    assert others.tiling(array, item, physical, plan.packed) == first and next(iter(one.shares.values())) is kept
 
 
 def neighbours(item, storages):

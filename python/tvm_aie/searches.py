@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from tvm_aie.emit.counting import ItemCounter, Known
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.weights import PackedConv, item_weights
 from tvm_aie.memory.placement import WorkItem
+from tvm_aie.plan.graph import Conv
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.plan.unite import JOIN as JOIN
 from tvm_aie.schedule.cover import VARIANTS, Blocks, Mask
@@ -88,8 +87,10 @@ MOST_TRIED = 5  # tilings of an item
 NEARLY = 1.15  # times the best
 
 
-Key = tuple[str, Geometry, tuple[int, ...], bool, frozenset[str]]
-Shares = dict[Key, tuple[Workload, list[Share]]]  # with the workload that they were made for
+# The last: digests of the weights' live taps. Another plan may deal the channels of a layer of that name otherwise, and
+# a tiling has a cover, which says where the live blocks are.
+Key = tuple[str, Geometry, tuple[int, ...], bool, frozenset[str], tuple[bytes, ...]]
+Shares = dict[Key, list[Share]]
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ class Searches:
         variants: frozenset[str] = VARIANTS,
     ) -> Tiling:
         """The best tiling of an item. Raises ``InfeasibleError`` when none fits."""
-        key = _key(item, physical, variants)
+        key = _key(item, physical, packed, variants)
         if key not in self.tilings:
             work = workload(array, item, physical, packed, self.counted)
             found = self.given(work) if self.given else None
@@ -129,7 +130,7 @@ class Searches:
 
     def cycles(self, array: Array, item: WorkItem, physical: PhysicalGraph, packed: dict[str, PackedConv]) -> float:
         """Estimated cycles of the best tiling. Raises ``InfeasibleError`` when none fits."""
-        key = _key(item, physical, VARIANTS)
+        key = _key(item, physical, packed, VARIANTS)
         if key not in self.best:
             work = workload(array, item, physical, packed, self.counted)
             grids = self._grids(key, array, work, VARIANTS)
@@ -145,7 +146,7 @@ class Searches:
     ) -> list[Tiling]:
         """Other tilings of an item than the best, of nearly equal cycles."""
         work = workload(array, item, physical, packed, self.counted)
-        grids = self._grids(_key(item, physical, VARIANTS), array, work, VARIANTS)
+        grids = self._grids(_key(item, physical, packed, VARIANTS), array, work, VARIANTS)
         if not grids:
             return []
         found = shortlist(grids, self.divisions or (array.overlay,), MOST_TRIED, NEARLY)[1:]
@@ -159,10 +160,9 @@ class Searches:
             return search(*shape, array.overlay, terms, work.in_place, work.blocks, variants)
         shares = None
         if work.live is not None:
-            first, shares = self.shares.get(key, (work, None))
-            if shares is None or not _weigh_alike(first, work):
-                shares = list(shares_of(*shape, terms, work.in_place, work.blocks, variants))
-                self.shares[key] = work, shares
+            if key not in self.shares:
+                self.shares[key] = list(shares_of(*shape, terms, work.in_place, work.blocks, variants))
+            shares = self.shares[key]
         return search(*shape, array.overlay, terms, work.in_place, work.blocks, variants, work.counter, shares)
 
     def _least(self, key: Key, grids: tuple[Grid, ...]) -> tuple[float, Overlay | None]:
@@ -186,17 +186,11 @@ class Searches:
         return self.grids[key, w_slot]
 
 
-def _key(item: WorkItem, physical: PhysicalGraph, variants: frozenset[str]) -> Key:
+def _key(item: WorkItem, physical: PhysicalGraph, packed: dict[str, PackedConv], variants: frozenset[str]) -> Key:
     rows = tuple(max(0, b - a) for a, b in item.out_rows)
-    return item_name(item, physical), item.geometry, rows, item.in_place, variants
-
-
-def _weigh_alike(a: Workload, b: Workload) -> bool:
-    """Their weights have the same live taps: another plan may deal a layer's channels otherwise."""
-    if a.blocks is None or b.blocks is None:
-        live = a.live is not None and b.live is not None and np.array_equal(a.live, b.live)
-        return a.blocks is b.blocks and live
-    return np.array_equal(a.blocks.taps, b.blocks.taps) and np.array_equal(a.blocks.narrow, b.blocks.narrow)
+    layers = [physical.layers[m] for m in item.members]
+    weights = tuple(packed[layer.name].blocks.digest for layer in layers if isinstance(layer, Conv))
+    return item_name(item, physical), item.geometry, rows, item.in_place, variants, weights
 
 
 def _terms(array: Array, blocks: bool) -> KernelTerms:

@@ -16,6 +16,7 @@ search (``schedule.tiling``) estimates each with all its transfers and takes the
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -59,6 +60,12 @@ class Blocks:
     def live(self) -> Mask:
         """Gamma: (out blocks, in blocks)."""
         return np.asarray(self.taps.any(axis=(2, 3)))
+
+    @cached_property
+    def digest(self) -> bytes:
+        """Fingerprint of what is live and narrow, and where."""
+        bits = np.packbits(np.stack([self.taps, self.narrow]))
+        return hashlib.sha256(repr(self.taps.shape).encode() + bits.tobytes()).digest()
 
     @property
     def plain(self) -> bool:
