@@ -187,3 +187,19 @@ def test_an_int16_pool_stays_on_the_cpu_with_its_reason(tmp_path):
     (pool,) = [o for o in report.ops if "max_pool" in o.kind]
     assert not pool.on_array and "int16" in pool.reason
     assert {o.name for o in report.ops if o.on_array} == {"conv0", "conv1"}
+
+
+@pytest.mark.parametrize("device", ["npu1", "wbs-3x2"])
+@pytest.mark.parametrize("kind", ["scale", "scaled", "pool in front", "pool behind"])
+def test_stages_inside_a_call_are_int8(kind, device):
+    """A pool or a scale shares no call with a convolution that reads or writes int16, nor with its int16 input."""
+    b = WideBuilder((16, 9, 9), 5, wide=())
+    if kind == "pool behind":
+        x = b.pool(b.wide_conv(b.wide_conv("x", 16, wide_out=True), 24, 3), 2, 2, (0, 0, 0, 0))
+    elif kind == "pool in front":
+        x = b.wide_conv(b.wide_conv(b.pool("x", 3, 1), 24, 1, wide_out=True), 8, 1)
+    else:
+        factor = b.wide_conv(b.conv("x", 16, 3), 16, 1, groups=16, wide_out=kind == "scale")
+        x = b.wide_conv(b.wide_conv(factor, 24, 1, wide_out=kind == "scaled"), 8, 1)
+    compiled, _ = check(b.graph(x), device)
+    assert not any(item.geometry.pool for item in compiled.placement.items)

@@ -10,6 +10,7 @@ from tvm_aie import rehearse
 from tvm_aie.device import load_device
 from tvm_aie.emit.overlay import Array, core_map
 from tvm_aie.pipeline import Decisions, Moves, compile_graph, prepare
+from tvm_aie.plan.graph import Conv
 from tvm_aie.plan.reference import evaluate
 from tvm_aie.rehearse import command_cycles, compile_rehearsed, judge, settle
 from tvm_aie.runtime.emulator import RunOptions, run_program
@@ -170,3 +171,16 @@ def test_a_plan_that_cannot_be_emitted_costs_infinitely_much(monkeypatch):
 
     monkeypatch.setattr(rehearse, "emitted", fails)
     assert judge(NPU1)(plan) == float("inf")
+
+
+def test_names_decide_nothing():
+    """A layer whose name looks like that of several (``plan.unite`` makes such names) is weighed as any other."""
+    b = GraphBuilder((16, 28, 28), 13)
+    x = b.conv("x", 32, 1)
+    ends = [b.conv(b.conv(x, 64, 3), 16, 1)]
+    ends += [b.conv(b.pool(b.conv(x, cout, 1), 5, 2), 16, 1) for cout in (64, 32)]
+    graph = b.graph(*ends)
+    layers = (replace(n, name=f"{n.name} + z") if isinstance(n, Conv) else n for n in graph.layers)
+    plans = [prepare(g, "npu1").plan for g in (graph, replace(graph, layers=tuple(layers)))]
+    stages = [(p.placement.items, p.tilings) for p in plans]
+    assert stages[0] == stages[1]

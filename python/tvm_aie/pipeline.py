@@ -38,7 +38,7 @@ from tvm_aie.schedule.division import NEARLY, best_divisions, best_switches
 from tvm_aie.schedule.geometry import DIVISIONS, IDEAL_OVERLAYS, Geometry, Overlay
 from tvm_aie.schedule.grid import Grid
 from tvm_aie.schedule.tiling import Tiling
-from tvm_aie.searches import JOIN, Chooser, Key, Searches, Shares, group_name, item_name, workload
+from tvm_aie.searches import Chooser, Key, Searches, Shares, group_name, item_name, workload
 
 
 @dataclass(frozen=True)
@@ -198,6 +198,13 @@ class Plan:
         """Estimated."""
         return self.estimate.total
 
+    def members(self) -> dict[str, tuple[str, ...]]:
+        """Names of the layers that an item executes, by its name."""
+        layers = self.physical.layers
+        return {
+            item_name(item, self.physical): tuple(layers[m].name for m in item.members) for item in self.placement.items
+        }
+
     def costs(self) -> dict[str, float]:
         """Estimated cycles by item name."""
         out: dict[str, float] = {}
@@ -316,7 +323,8 @@ def _plans(planner: _Planner, first: bool = False) -> Iterator[Plan]:
     yield from apart
     if together and apart:
         single, joint = apart[0].costs(), together[0].costs()
-        gain = {n: sum(single.get(m, inf) for m in n.split(JOIN)) - cost for n, cost in joint.items()}
+        members = together[0].members()
+        gain = {n: sum(single.get(m, inf) for m in members[n]) - cost for n, cost in joint.items()}
         kept = tuple(p for p in pairs if gain.get(p.conv, inf) + single.get(p.pool, 0.0) > 0)
         yield from attempt(kept, lambda name: gain.get(name, 0.0) > 0)
     elif not together and not apart:

@@ -11,7 +11,7 @@ from tvm_aie.emit.weights import PackedConv, item_weights
 from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.graph import Conv
 from tvm_aie.plan.physical import PhysicalGraph
-from tvm_aie.plan.unite import JOIN as JOIN
+from tvm_aie.plan.unite import JOIN
 from tvm_aie.schedule.cover import VARIANTS, Blocks, Mask
 from tvm_aie.schedule.cuts import Share
 from tvm_aie.schedule.division import choose_of, least_of

@@ -69,21 +69,27 @@ def pool_pairs(graph: LayerGraph, scales: bool = False) -> tuple[PoolPair, ...]:
     made = {layer.output: layer for layer in graph.layers}
     taken: set[str] = set()
     pairs = []
+
+    def narrow(*layers: Layer) -> bool:
+        """The kernels of a call with a stage inside know int8 alone."""
+        return all(graph.tensors[n].bits == 8 for layer in layers for n in (*layer.inputs, layer.output))
+
     for layer in graph.layers:
         if isinstance(layer, Pool):
             conv = made.get(layer.input)
             if isinstance(conv, Conv) and _takes_pool(conv) and not layer.divisors and uses[layer.input] == 1:
-                if layer.dilation == (1, 1) and conv.name not in taken and not _pointwise_stride(conv):
+                plain = layer.dilation == (1, 1) and not _pointwise_stride(conv)
+                if plain and conv.name not in taken and narrow(conv, layer):
                     pairs.append(PoolPair(conv.name, layer.name, False))
                     taken |= {conv.name, layer.name}
         elif isinstance(layer, Conv) and layer.weight.shape[2:] == (1, 1) and _takes_pool(layer):
             pool = made.get(layer.input)
             front = isinstance(pool, Pool) and pool.dilation == (1, 1)
             if scales and isinstance(pool, Conv) and layer.groups == 1 and not layer.shifts:
-                front = graph.tensors[pool.input].bits == 8 and scale_of(pool) is not None
+                front = scale_of(pool) is not None
             if pool is not None and front and uses[layer.input] == 1:
                 plain = layer.stride == (1, 1) and not any(layer.pads)
-                if plain and pool.name not in taken:
+                if plain and pool.name not in taken and narrow(pool, layer):
                     pairs.append(PoolPair(layer.name, pool.name, True))
                     taken |= {layer.name, pool.name}
     return tuple(pairs)
