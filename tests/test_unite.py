@@ -197,6 +197,18 @@ def test_accumulators_in_common():
     run(graph, "npu1")
 
 
+def test_accumulators_in_common_where_shifts_allow_it():
+    """The kernel rounds 40 bits at most: a shift of 36 cannot grow by 5, one of 35 can."""
+    for shift, left in ((36, 2), (35, 1)):
+        b = GraphBuilder((8, 9, 9))
+        parts = [b.conv("x", 8, 1, acc_shift=0), b.conv("x", 8, 3, acc_shift=5)]
+        b.layers[0] = dataclasses.replace(b.layers[0], requant=Requant(shift, 0, 127))
+        graph = b.graph(b.concat(*parts))
+        assert len(convs(unite(graph))) == left
+        same_values(graph, unite(graph))
+        run(graph, "npu1")
+
+
 @pytest.mark.parametrize("device", ["npu1", "wbs-3x2"])
 def test_siblings_with_shifts_of_their_own(device):
     """Outputs that go different ways: one item, three places of rounding, one of them reached from another's bits."""

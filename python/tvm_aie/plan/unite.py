@@ -27,6 +27,7 @@ from tvm_aie.plan.physical import BLOCK, assign_channels, whole_blocks
 JOIN = " + "
 INT32_MAX = 2**31 - 1
 MOST_ACC_SHIFT = 16  # the kernel's limit is 30, and 21 with a leaky multiplier (tvm_aie/kernels/kernel_call.cc)
+MOST_SHIFT = 40  # of a rounding, likewise
 
 
 def unite(graph: LayerGraph) -> LayerGraph:
@@ -48,7 +49,7 @@ def rounding(conv: Conv) -> Hashable:
 
 
 def common_accumulators(graph: LayerGraph) -> LayerGraph:
-    """Convolutions of one input have their accumulators' last bit in common where biases allow it.
+    """Convolutions of one input have their accumulators' last bit in common where biases and shifts allow it.
 
     ``((sum << k) + bias) >> shift`` is ``((sum << k + d) + (bias << d)) >> shift + d``, rounding included.
     """
@@ -62,7 +63,8 @@ def common_accumulators(graph: LayerGraph) -> LayerGraph:
         for conv in convs:
             d = last - conv.acc_shift
             bias = conv.bias << d
-            if d and last <= MOST_ACC_SHIFT and int(np.abs(bias).max(initial=0)) <= INT32_MAX:
+            fits = last <= MOST_ACC_SHIFT and conv.requant.shift + d <= MOST_SHIFT
+            if d and fits and int(np.abs(bias).max(initial=0)) <= INT32_MAX:
                 requant = replace(conv.requant, shift=conv.requant.shift + d)
                 changed[conv.name] = replace(conv, acc_shift=last, bias=bias, requant=requant)
     return replace(graph, layers=tuple(changed.get(layer.name, layer) for layer in graph.layers))
