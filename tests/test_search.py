@@ -24,7 +24,7 @@ from tvm_aie.emit.counting import JUNK, NOWHERE, PROLOGUE, ItemCounter, count
 from tvm_aie.emit.messages import Operand, input_messages, output_messages
 from tvm_aie.emit.transfers import UNROLL_A, UNROLL_O, tasks_of
 from tvm_aie.emit.weights import item_weights
-from tvm_aie.errors import InfeasibleError
+from tvm_aie.errors import InfeasibleError, ProgramError
 from tvm_aie.pipeline import finish, prepare
 from tvm_aie.plan.reference import evaluate
 from tvm_aie.rehearse import compile_rehearsed, settle
@@ -182,6 +182,22 @@ def test_tilings_are_of_the_same_weights(graph, device, seed, monkeypatch):
     expected = evaluate(graph, {"x": x})
     for io, got in zip(graph.outputs, result.outputs, strict=True):
         np.testing.assert_array_equal(got.reshape(-1), expected[io.tensor].reshape(-1), err_msg=io.tensor)
+
+
+def test_what_a_cover_leaves_out_is_an_error():
+    """A tiling that was found for fewer live blocks, as ``prepare``'s chooser may hand in."""
+    graph = NETWORKS["weights bound it"][0]
+    prepared = prepare(graph, "npu1")
+
+    def stale(work):
+        if work.live is None:
+            return None
+        less = replace(work, live=work.live & ~np.eye(*work.live.shape, dtype=np.bool_), blocks=None)
+        shape = less.geometry, less.live, less.rows, less.n_rows, less.overlay, TERMS, less.in_place
+        return search(*shape, counter=less.counter)
+
+    with pytest.raises(ProgramError, match="layer conv.* is in no piece"):
+        finish(prepared, stale)
 
 
 def test_shares_are_kept():

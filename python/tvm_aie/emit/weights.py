@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,6 +103,25 @@ def item_weights(item: WorkItem, graph: PhysicalGraph, packed: Mapping[str, Pack
     own = [layer.requant.shift for m in item.members if isinstance(layer := graph.layers[m], Conv)]
     shift = np.concatenate([p.shift + np.int16(s - own[0]) for p, s in zip(parts, own, strict=True)])
     return PackedConv(tiles, Blocks.of(tiles), np.concatenate([p.bias for p in parts], axis=1), shift)
+
+
+def verify_covers(
+    items: Sequence[WorkItem], tilings: Sequence[Tiling], graph: PhysicalGraph, packed: Mapping[str, PackedConv]
+) -> None:
+    """Raise ``ProgramError`` unless every live tap of every convolution is in one piece of its tiling's cover.
+
+    What a cover leaves out is neither stored nor multiplied: a tiling found for other weights of the same shape would
+    compute something else without a complaint.
+    """
+    for item, tiling in zip(items, tilings, strict=True):
+        layers = [layer for m in item.members if isinstance(layer := graph.layers[m], Conv)]
+        if layers and tiling.cover is not None:
+            blocks = [packed[layer.name].blocks for layer in layers]
+            whole = Blocks(np.concatenate([b.taps for b in blocks]), np.concatenate([b.narrow for b in blocks]))
+            try:
+                tiling.cover.verify(whole)
+            except ProgramError as error:
+                raise ProgramError(f"layer {layers[0].name}: {error}") from None
 
 
 def conv_messages(
