@@ -196,7 +196,7 @@ def test_what_a_cover_leaves_out_is_an_error():
         shape = less.geometry, less.live, less.rows, less.n_rows, less.overlay, TERMS, less.in_place
         return search(*shape, counter=less.counter)
 
-    with pytest.raises(ProgramError, match="layer conv.* is in no piece"):
+    with pytest.raises(ProgramError, match=r"layer conv.* is in no piece"):
         finish(prepared, stale)
 
 
