@@ -30,7 +30,7 @@ from tvm_aie.plan.physical import PhysicalGraph, assign_channels
 from tvm_aie.plan.pitch import pitched
 from tvm_aie.plan.siblings import Groups, sibling_groups
 from tvm_aie.plan.space_to_depth import space_to_depth
-from tvm_aie.schedule.cover import DENSE, INT4, LIST, VARIANTS
+from tvm_aie.schedule.cover import DENSE, INT4, KEEP, LIST, VARIANTS
 from tvm_aie.schedule.division import NEARLY, best_divisions, best_switches
 from tvm_aie.schedule.geometry import DIVISIONS, IDEAL_OVERLAYS, Geometry, Overlay
 from tvm_aie.schedule.grid import Grid
@@ -208,6 +208,7 @@ class _Shared:
     grids: dict[tuple[Key, int], tuple[Grid, ...] | None] = field(default_factory=dict)
     given: Chooser | None = None  # see ``prepare``
     blocks: bool = True  # see ``Moves``
+    keep: bool = True
     narrow: frozenset[int] | None = None  # see ``Decisions``
 
 
@@ -226,7 +227,7 @@ class _Planner:
         """``divisions``: between which items may switch; ``overlay`` is one of them then."""
         self.device, self.overlay, self.fused, self.moves = device, overlay, fused, moves
         self.divisions = divisions
-        self.searches = Searches(shared.grids, shared.given, divisions, moves.blocks)
+        self.searches = Searches(shared.grids, shared.given, divisions, moves.blocks, moves.keep)
         self.graphs, self.narrow = shared.graphs, shared.narrow
         self.made: dict[tuple[object, ...], Plan] = {}
 
@@ -353,7 +354,7 @@ def _schedule(
 ) -> Plan:
     """The best plan, by estimate or by ``judge``, over the divisions of core memory; the first failure if none fits."""
     overlay, moves = decisions.overlay, decisions.moves
-    shared = _Shared(given=given, blocks=moves.blocks, narrow=decisions.narrow)
+    shared = _Shared(given=given, blocks=moves.blocks, keep=moves.keep, narrow=decisions.narrow)
     if not device.core_ideal:
         planner = _Planner(device, overlay or DIVISIONS[0], fused, moves, shared)
         plan = _narrowed(_best([planner]), planner)
@@ -441,7 +442,7 @@ def _refined(plan: Plan, shared: _Shared) -> Plan:
     """The plan with other tilings of nearly equal cycles where the recurrence finds them faster."""
     # Of many divisions those that some item uses: the others were not best for any.
     used = tuple(dict.fromkeys(t.division for t in plan.tilings if t.division))
-    searches = Searches(shared.grids, divisions=used, blocks=shared.blocks)
+    searches = Searches(shared.grids, divisions=used, blocks=shared.blocks, keep=shared.keep)
     others = partial(searches.others, plan.array, physical=plan.physical, packed=plan.packed)
     tilings, times = refine(plan.array, plan.physical, plan.placement, plan.tilings, plan.packed, others)
     needed = superkernel_bytes(plan.array.device, plan.placement, plan.physical, used_variants(tilings))
@@ -479,7 +480,7 @@ def _ranked(planners: Sequence[_Planner]) -> list[tuple[float, _Planner]]:
 def _tiled_cycles(plan: Plan, shared: _Shared, overlay: Overlay) -> float:
     """Sum of the estimates of the best tilings of a plan's items under another division; infinite if one has none."""
     array = replace(plan.array, overlay=overlay)
-    searches = Searches(shared.grids, blocks=shared.blocks)
+    searches = Searches(shared.grids, blocks=shared.blocks, keep=shared.keep)
     try:
         return sum(searches.cycles(array, item, plan.physical, plan.packed) for item in plan.placement.items)
     except InfeasibleError:
@@ -518,7 +519,7 @@ def _tile(
     if fits(used_variants(tilings)):
         return tilings
     sets = ((LIST, INT4), (DENSE, LIST), (LIST,), (DENSE,), ())
-    allowed = [s for s in map(frozenset, sets) if fits(s)]
+    allowed = [s for cover in sets for s in (frozenset(cover), frozenset((*cover, KEEP))) if fits(s)]
     largest = [s for s in allowed if not any(s < other for other in allowed)] or [frozenset()]
     options = [tiled(s) for s in largest]
     return min(options, key=lambda ts: sum(t.cycles for t in ts))
@@ -550,6 +551,7 @@ def describe(plan: Plan, device: Device) -> dict[str, object]:
         }
         if tiling.cover is not None:
             variants = tiling.cover.variants | item_kernels(item) - {entry["op"]}
+            variants |= {KEEP} if tiling.kept else set()
             entry |= {"plan": tiling.plan, "variants": sorted(variants)}
         if has_tail(item, physical):
             entry["tail"] = True

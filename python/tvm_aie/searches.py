@@ -91,6 +91,7 @@ class Searches:
     given: Chooser | None = None
     divisions: tuple[Overlay, ...] = ()  # if any: items may switch between them, the first is for items without a grid
     blocks: bool = True  # see ``KernelTerms.single_blocks``
+    keep: bool = True  # see ``KernelTerms.keeps``
     tilings: dict[Key, Tiling] = field(default_factory=dict)
     best: dict[Key, float] = field(default_factory=dict)
     leasts: dict[Key, tuple[float, Overlay | None]] = field(default_factory=dict)  # over ``divisions``
@@ -110,7 +111,7 @@ class Searches:
             found = self.given(work) if self.given else None
             if found is None and (grids := self._grids(key, array, work, variants)):
                 found = self._chosen(key, grids) if self.divisions else choose(grids, array.overlay)
-            found = found or _searched(array, work, variants, self.blocks)
+            found = found or _searched(array, work, variants, self._terms(array))
             if self.divisions and found.division is None:
                 found = replace(found, division=work.overlay)
             self.tilings[key] = found
@@ -126,7 +127,7 @@ class Searches:
                 self.best[key] = self._least(key, grids)[0]
             else:
                 found = least(grids, array.overlay) if grids else None
-                self.best[key] = found or _searched(array, work, VARIANTS, self.blocks).cycles
+                self.best[key] = found or _searched(array, work, VARIANTS, self._terms(array)).cycles
         return self.best[key]
 
     def others(
@@ -156,9 +157,13 @@ class Searches:
             return None
         if (key, w_slot) not in self.grids:
             shape = work.geometry, work.live, work.rows, work.n_rows
-            terms = _terms(array, self.blocks)
+            terms = self._terms(array)
             self.grids[key, w_slot] = grids(*shape, terms, work.in_place, work.blocks, variants, w_slot)
         return self.grids[key, w_slot]
+
+    def _terms(self, array: Array) -> KernelTerms:
+        terms = terms_from_keys(array.device.keys())
+        return replace(terms, single_blocks=terms.single_blocks and self.blocks, keeps=self.keep)
 
 
 def _key(item: WorkItem, physical: PhysicalGraph, variants: frozenset[str]) -> Key:
@@ -166,11 +171,6 @@ def _key(item: WorkItem, physical: PhysicalGraph, variants: frozenset[str]) -> K
     return item_name(item, physical), item.geometry, rows, item.in_place, variants
 
 
-def _terms(array: Array, blocks: bool) -> KernelTerms:
-    terms = terms_from_keys(array.device.keys())
-    return terms if blocks else replace(terms, single_blocks=False)
-
-
-def _searched(array: Array, work: Workload, variants: frozenset[str], blocks: bool) -> Tiling:
-    shape = work.geometry, work.live, work.rows, work.n_rows, array.overlay, _terms(array, blocks)
+def _searched(array: Array, work: Workload, variants: frozenset[str], terms: KernelTerms) -> Tiling:
+    shape = work.geometry, work.live, work.rows, work.n_rows, array.overlay, terms
     return search(*shape, work.in_place, work.blocks, variants, work.counter)

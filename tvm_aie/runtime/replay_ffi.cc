@@ -103,6 +103,7 @@ ReplayLoad Load(const ReplayMachine& m, Cursor<int64_t>* ints, Cursor<double>* r
   load.messages = ints->Count(kMost);
   load.a_slots = ints->Next();
   if (load.a_slots < 1 || load.a_slots > m.a_slots) TVM_FFI_THROW(ValueError) << "replay: activations of no ring";
+  load.kept = ints->Count(kMost);
   load.w_size = ints->Take(m.rows * load.messages);
   for (int64_t i = 0; i < m.rows * load.messages; ++i) {
     if (load.w_size[i] < 1 || load.w_size[i] > m.w_slots) TVM_FFI_THROW(ValueError) << "replay: weights of no ring";

@@ -94,7 +94,8 @@ def rates_of(array: Array) -> Rates:
 class Step:
     """One kernel call with the lock operations around it; ``band`` and ``weights``: loop value, message index.
 
-    ``block``: of the weight message the output block that is computed; -1: all.
+    ``block``: of the weight message the output block that is computed; -1: all. ``keeps``: no call but a copy of the
+    activation message, of one slot, into ACC.
     """
 
     band: int
@@ -107,13 +108,14 @@ class Step:
     releases_o: bool
     opcodes: int
     block: int = -1
+    keeps: bool = False
 
 
 @dataclass(frozen=True)
 class ItemLoad:
     """Arrays: ``kernel`` (steps, columns, rows), ``a_move`` (steps, columns) in cycles, without filler.
 
-    ``w_bytes`` (rows, messages); ``a_slots``: of each activation message,
+    ``w_bytes`` (rows, messages); ``a_slots``: of each activation message but the first ``kept``, which have one,
     ``a_counts``: messages per column. ``o_slots``: of the largest output message, ``o_sizes`` (messages, columns,
     rows): slots of each. ``aligned``: ring positions are multiples of a message. ``control``: cycles of the commands
     for its messages, on busy and on idle channels. ``divided``: with the item's own division of core memory, to which
@@ -132,6 +134,7 @@ class ItemLoad:
     aligned: bool
     control: tuple[float, float]
     divided: tuple[Array, Rates] | None = None
+    kept: int = 0
 
 
 @dataclass(frozen=True)
@@ -249,9 +252,9 @@ def walk(words: Sequence[int], blocks: Sequence[int] = ()) -> list[Step]:
                 got = dict.fromkeys(got, False)
             after[gave[op]] = True
             held = held and op != opcodes.REL_O
-        elif op == opcodes.KERNEL:
+        elif op in (opcodes.KERNEL, opcodes.KEEP):
             close()
-            open_step = opened(done.band, done.block)
+            open_step = replace(opened(done.band, done.block), keeps=op == opcodes.KEEP)
             got = dict.fromkeys(got, False)
     close()
     return steps
@@ -261,7 +264,7 @@ def walk(words: Sequence[int], blocks: Sequence[int] = ()) -> list[Step]:
 class Event:
     """An opcode of a core that takes or gives something: ``op`` as in ``emit.opcodes``; ``before``: opcodes up to it.
 
-    ``band``: loop value of a kernel call; ``weights``: the message that it reads.
+    ``band``: loop value of a kernel call; ``weights``: the message that it reads; ``op`` KEEP: a copy into ACC.
     """
 
     op: int
@@ -323,14 +326,17 @@ def item_load(
         if item.out_rows[c][1] <= item.out_rows[c][0]:
             continue
         at = [walks[c][k] for k in index[c][mine]]
-        w = np.array([s.weights for s in at], np.int64)
+        w = np.array([max(s.weights, 0) for s in at], np.int64)  # a copy has none
         bands = np.array([s.band for s in at], np.int64)
         blocks_at = np.array([max(s.block, 0) for s in at], np.int64)
         called = w * tiling.nob + blocks_at if tiling.per_block else w
         kernel[mine, c] = kernel_cycles(array, item, tiling, c, bands, calls.at(called))
+        copies = np.array([s.keeps for s in at], np.bool_)
+        kernel[mine, c] = np.where(copies[:, None], copy_call(array), kernel[mine, c])
         kernel[mine, c] += np.array([s.opcodes for s in at])[:, None] * rates.opcode
         o_slots[mine, c] = sizes_o[np.where(blocks_at[:, None] < blocks[:, w].T, blocks[:, w].T, 0)]
-        a_move[mine, c] = tiling.a_slots * rates.a_slot + (pieces[c] - 1) * rates.piece
+        a_move[mine, c] = np.where(copies, 1, tiling.a_slots) * rates.a_slot
+        a_move[mine, c] += np.where(copies, 0, (pieces[c] - 1) * rates.piece)
     head = opcodes.HEADER_WORDS + (opcodes.DIVIDE_WORDS if tiling.division else 0)
     heights = [b - a for a, b in item.out_rows]
     sends = np.array([s.releases_o for s in steps], np.bool_)
@@ -347,6 +353,7 @@ def item_load(
         tiling.aligned,
         control,
         (array, rates) if tiling.division else None,
+        tiling.kept,
     )
 
 
@@ -361,6 +368,8 @@ def _aligned(walks: Sequence[Sequence[Step]]) -> tuple[list[Step], list[Ints]]:
         if not starts or starts[0] != 0:
             starts = [0, *starts]
         sections.append([range(a, b) for a, b in zip(starts, [*starts[1:], len(steps)], strict=True)])
+    most = max(len(parts) for parts in sections)  # copies of the input come before all weights
+    sections = [[range(0)] * (most - len(parts)) + parts for parts in sections]
     common: list[Step] = []
     index: list[list[int]] = [[] for _ in walks]
     for parts in zip(*sections, strict=True):
@@ -495,7 +504,7 @@ def _pieces(array: Array, item: WorkItem, tiling: Tiling) -> list[float]:
         for b in range(max(n_b, 1)):
             y = first + min(b * band, max(0, last - first - band))
             lo, hi = geo.rows_in(y, max(band, 1))
-            for place in item.inputs if not geo.residual else item.inputs[:1]:
+            for place in item.inputs if not geo.residual else () if tiling.kept else item.inputs[:1]:
                 owners = [(a, z) for a, z in place.rows if lo * geo.row_step < z and a <= (hi - 1) * geo.row_step]
                 total += max(1, len(owners) if place.resident else 1)
             total += geo.residual
@@ -522,6 +531,15 @@ def kernel_cycles(array: Array, item: WorkItem, tiling: Tiling, column: int, ban
     if device.core_ideal:
         return np.zeros(held.blocks.shape)
     return _channelwise(array, geo, band, taps, held.blocks)
+
+
+def copy_call(array: Array) -> float:
+    """Cycles of a copy of one A slot into ACC (KEEP): UPSAMPLE by 1x1 over one line."""
+    keys, vectors = array.device.keys(), -(-array.overlay.a_slot // 32)
+    if array.device.core_ideal:
+        return 0.0
+    call, a, ii = (keys[f"kernel.upsample.{name}"] for name in ("call", "a", "ii"))
+    return float(np.ceil(call + a + vectors * ii))
 
 
 def _taps_of_bands(geo: Geometry, y: Ints, band: int) -> Ints:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tvm_aie import _native
-from tvm_aie.cost.item_load import WORD, events, kernel_cycles, rates_of, weight_messages
+from tvm_aie.cost.item_load import WORD, copy_call, events, kernel_cycles, rates_of, weight_messages
 from tvm_aie.cost.repeated import calls, chooser, measured_items, prepared, span_of
 from tvm_aie.device import Device
 from tvm_aie.emit import opcodes
@@ -123,6 +123,7 @@ class _Load:
     reals: Numbers
     n_a: Ints
     n_o: Ints
+    kept: int  # of the activation messages so many are slots of one transfer (``Tiling.kept``)
 
     @staticmethod
     def of(plan: Plan, emitter: Emitter, item: WorkItem, tiling: Tiling, packed: PackedConv | None) -> _Load:
@@ -132,7 +133,7 @@ class _Load:
         slots = messages.bytes(ov.w_slot) // ov.w_slot
         most = int(messages.blocks.max(initial=0))
         sizes = np.array([tiling.o_slots_of(b, ov.o_slot) for b in range(most + 1)], np.int64)
-        ints: Numbers = [slots.shape[1], tiling.a_slots, slots]
+        ints: Numbers = [slots.shape[1], tiling.a_slots, tiling.kept, slots]
         reals: Numbers = []
         n_a, n_o = [], []
         for c in range(array.cols):
@@ -143,10 +144,13 @@ class _Load:
             held = np.array([e.weights for e in calls], np.int64)
             bands = np.array([e.band for e in calls], np.int64)
             o_size = sizes[messages.blocks[:, sent].T]
-            ints += [len(found), [(e.op, e.before) for e in found], o_size]
+            copies = sum(e.op == opcodes.KEEP for e in found)  # before all calls
+            ops = [opcodes.KERNEL if e.op == opcodes.KEEP else e.op for e in found]
+            ints += [len(found), [(op, e.before) for op, e in zip(ops, found, strict=True)], o_size]
+            reals.append(np.full((copies, array.rows), copy_call(array)))
             if calls:
                 reals.append(kernel_cycles(array, item, tiling, c, bands, messages.at(held)))
-            reals.append(_splits(array, emitter.inputs[item.index, c].content, ov.a_slot))
+            reals.append([0.0] * max(copies - 1, 0) + _splits(array, emitter.inputs[item.index, c].content, ov.a_slot))
             extra, tail = np.zeros(o_size.shape), np.zeros(array.rows)
             for r, cut in emitter.outputs.get((item.index, c), {}).items():
                 extra[o_size[:, r] > 0, r] = _splits(array, cut.content, ov.o_slot)
@@ -154,7 +158,7 @@ class _Load:
             reals += [extra, tail]
             n_a.append(sum(e.op == opcodes.ACQ_A for e in found))
             n_o.append((o_size > 0).sum(axis=0))
-        return _Load(ints, reals, np.array(n_a), np.array(n_o))
+        return _Load(ints, reals, np.array(n_a), np.array(n_o), tiling.kept)
 
 
 def _splits(array: Array, messages: Sequence[Message], slot: int) -> list[float]:
@@ -254,6 +258,7 @@ class _Ends:
         self.cols, self.rows = plan.array.cols, plan.array.rows
         self.inside = [t.order == PASSES_INSIDE for t in plan.tilings]
         self.n_a = np.array([load.n_a for load in loads], np.int64)  # (items, columns)
+        self.kept = [load.kept for load in loads]
         self.n_o = np.array([load.n_o for load in loads], np.int64)  # (items, columns, rows)
         self.before_a = np.concatenate([np.zeros((1, self.cols), np.int64), np.cumsum(self.n_a + 1, axis=0)])
         self.junk = np.zeros_like(self.n_o)
@@ -268,7 +273,9 @@ class _Ends:
         if number < self.cols:
             before = int(self.before_a[item, number])
             if item < len(self.n_a):  # else: the message that ends the program, which is not followed
-                before += 1 + round(max(share, 0.0) * int(self.n_a[item, number]))
+                more = max(self.kept[item] - 1, 0)  # slots of the first transfer beside its first
+                sent = round(max(share, 0.0) * (int(self.n_a[item, number]) - more))
+                before += 1 + sent + (more if sent else 0)
             return before, _PLAIN, work.item
         c, r = divmod(number - self.cols, self.rows)
         own = int(self.n_o[item, c, r])

@@ -104,6 +104,7 @@ class InstructionBudget:
     maxpool: int
     avgpool: int
     upsample: int
+    keep: int
 
     def total(self, kernels: frozenset[str] | set[str]) -> int:
         """Bytes of a superkernel that links ``kernels``."""

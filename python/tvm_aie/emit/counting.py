@@ -60,7 +60,7 @@ class ItemCounter:
         column = self.columns[(len(self.columns) - 1) // 2]
         pixels = (t.bands[column], t.width, t.n_x, t.n_pass)
         own = t.nob if self.item.geometry.residual or t.diagonal else 0
-        sent = (*pixels, t.ckb, t.a_slots, t.a_resident, t.line, t.diagonal, own)
+        sent = (*pixels, t.ckb, t.a_slots, t.a_resident, t.kept, t.line, t.diagonal, own)
         if sent not in self._known:
             messages = input_messages(self.array, self.item, t, self.operands, column)
             # Opcodes fill one slot; a message of several slots begins at a multiple of its length.

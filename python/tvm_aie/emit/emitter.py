@@ -222,8 +222,9 @@ class Emitter:
                 prologue = self._prologue(item.index, c, words, 1, False)
             elif tiling.aligned:  # behind the prologue every message finds its place
                 cut = self._input_cut(item, tiling, c, None)
-                prologue = self._prologue(item.index, c, words, tiling.a_slots, cut.tasks[0].repeat == 1)
-                column.a_pos += cut.messages * tiling.a_slots
+                ride = cut.tasks[0].repeat == 1
+                prologue = self._prologue(item.index, c, words, tiling.a_slots, ride, tiling.kept)
+                column.a_pos += tiling.kept + (cut.messages - (tiling.kept > 0)) * tiling.a_slots
             else:
                 prologue = self._prologue(item.index, c, words, 1, False)
                 cut = self._input_cut(item, tiling, c, column.a_pos)
@@ -285,10 +286,13 @@ class Emitter:
 
     # ------------------------------------------------------------------ prologue and barriers
 
-    def _prologue(self, item: int, c: int, words: Sequence[int], a_slots: int, ride: bool) -> Prologue:
+    def _prologue(
+        self, item: int, c: int, words: Sequence[int], a_slots: int, ride: bool, kept: int = 0
+    ) -> Prologue:
         """The opcode message of ``item`` and the barrier; the ring's position behind it is a multiple of ``a_slots``.
 
-        ``ride``: the first activation message may acquire the barrier's last lock.
+        ``ride``: the first activation message may acquire the barrier's last lock. ``kept``: slots between it and the
+        messages of ``a_slots``.
         """
         make = self.makes[item - 1] if item else self.make  # the message goes into the ring of the item before
         column, ov = self.columns[c], make.array.overlay
@@ -298,7 +302,7 @@ class Emitter:
                 f"opcode message of item {item}", n_words * 4, ov.ops_bytes, "bytes", ("a larger OPS area",)
             )
         locks = self._barrier(item, c)
-        address, ring = self.mt.opcode_base + column.opcode_offset, (column.a_pos, a_slots)
+        address, ring = self.mt.opcode_base + column.opcode_offset, (column.a_pos + kept, a_slots)
         if item:
             out = make.prologue(c, n_words, address, locks, ring, ride)
         else:  # the opcodes themselves are still being loaded

@@ -178,7 +178,11 @@ class ItemTasks:
         messages, after = input_messages(self.array, item, tiling, operands, c), 0
         if position is not None:
             junk = partial(filler, self.array, c)
-            messages, after = place_in_ring(messages, position, ov.a_slots, ov.a_slot, junk)
+            # What is kept leaves the ring slot by slot: it may be longer than the ring, and lie across its end.
+            head, rest = (messages[:1], messages[1:]) if tiling.kept else ([], messages)
+            start = (position + tiling.kept) % ov.a_slots
+            rest, after = place_in_ring(rest, start, ov.a_slots, ov.a_slot, junk)
+            messages = [*head, *rest]
         tasks = tasks_of(messages, self.array.device, UNROLL_A if self.chains else -1)
         return Cut(tuple(messages), after, tuple(tasks))
 

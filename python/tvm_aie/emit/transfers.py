@@ -275,6 +275,10 @@ def input_messages(
         pieces = _rows_pieces(array, item, operand, column, lo, hi, 0, 0, geo.in_blocks, line)
         return [_fill(array, column, pieces, tiling.a_slots * array.overlay.a_slot)]
     one_pass: list[Message] = []
+    if tiling.kept:
+        lo, hi = geo.rows_in(first, last - first)
+        pieces = _rows_pieces(array, item, operands[0], column, lo, hi, 0, 0, geo.in_blocks, line)
+        one_pass.append(_fill(array, column, pieces, tiling.kept * array.overlay.a_slot))
     same_passes = conv and not (geo.residual or tiling.diagonal)
     passes = 1 if same_passes else tiling.n_pass
     for p, x, b in steps(tiling, passes, n_b):
@@ -288,7 +292,7 @@ def input_messages(
                 block, blocks = p * tiling.nob, tiling.nob
                 groups = len(tiling.block_rows), tiling.block_rows[0][1]
             parts: list[Piece] = []
-            for operand in operands[:1] if geo.residual else operands:
+            for operand in () if tiling.kept else operands[:1] if geo.residual else operands:
                 parts += _rows_pieces(array, item, operand, column, lo, hi, x0, block, blocks, line, groups)
             if geo.residual:
                 parts += _residual_pieces(array, operands[1], tiling, column, p, y, band, x0)

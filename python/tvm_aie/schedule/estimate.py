@@ -12,6 +12,7 @@ by a fourth (the weight stream). In steady state its period is that of the slowe
     one input slot    calls * (a + c)            + o      the ring holds one message: no double buffering (but filler)
     blocks one by one a + (outputs - 1) * (compute or what the ring does not take of an output) + the last one
     last pass          passes - 1 of max(input, compute) + max(input, what the last pass computes) + o
+    input kept        + its slots, each sent or copied, and the copy of the last one
     one output slot   a + outputs * (n * c + o)           likewise; with both, the two waits of a message overlap
     weight ring       + messages * what of two messages exceeds the ring: that part cannot be sent ahead
     weight stream     bytes / rate, less what the rings hold from before
@@ -25,7 +26,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tvm_aie.schedule.geometry import Overlay
-from tvm_aie.schedule.terms import KernelTerms
+from tvm_aie.schedule.terms import KernelTerms, copy_cycles
 
 WORD = 4
 
@@ -37,6 +38,7 @@ class PipelineLoad:
     ``n_ck``: calls per output message; ``output_slots``: slots that all rows of a column send.
     ``blocks``: output messages per pass and piece, sent while the last call goes on; 0: one, after it.
     ``passes``: over the output blocks, and the share of the compute cycles that the last of them has.
+    ``kept``: A slots that are copied into ACC before the messages; then these have what else there is.
     ``weights``: bytes of the largest message and of the whole stream of a row; ``weight_messages``: their number.
     """
 
@@ -52,6 +54,7 @@ class PipelineLoad:
     aligned: bool
     blocks: int = 0
     passes: tuple[int, float] = (1, 1.0)
+    kept: int = 0
 
 
 def pipeline_cycles(load: PipelineLoad, ov: Overlay, terms: KernelTerms) -> float:
@@ -94,6 +97,8 @@ def pipeline_cycles(load: PipelineLoad, ov: Overlay, terms: KernelTerms) -> floa
     ring = ov.w_slot * ov.w_slots
     if load.weight_messages > 1:
         body += (load.weight_messages - 1) * max(0, 2 * largest - ring) / WORD / terms.w_rate
+    if load.kept:
+        body += load.kept * max(slot, copy_cycles(terms, ov.a_slot)) + copy_cycles(terms, ov.a_slot)
     body = max(body, total / WORD / terms.w_rate)
     # Aligned: the opcode message is padded until the ring position divides into messages, half a message on average.
     return body + (1 + ((load.a_slots - 1) / 2 if load.aligned else 0)) * slot

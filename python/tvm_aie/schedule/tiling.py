@@ -17,7 +17,7 @@ import numpy as np
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.plan.shares import split_even
 from tvm_aie.schedule.control import combined, control_cycles
-from tvm_aie.schedule.cover import INT4, LIST, VARIANTS, Blocks, Cover, Mask, candidates, piece_costs
+from tvm_aie.schedule.cover import INT4, KEEP, LIST, VARIANTS, Blocks, Cover, Mask, candidates, piece_costs
 from tvm_aie.schedule.estimate import PipelineLoad, pipeline_cycles
 from tvm_aie.schedule.geometry import Geometry, KernelId, Overlay, ceil_div, ring_share
 from tvm_aie.schedule.load import Load, RowLoad, WeightBytes, header_bytes
@@ -53,6 +53,7 @@ class Tiling:
     out_px: int = 8  # bytes of 8 channels of an output pixel
     diagonal: bool = False  # a message has the input blocks of one pass: those of the output blocks of all core rows
     order: int = 0  # of the loops, see ``schedule.order``
+    kept: int = 0  # A slots of the column's whole input, which lies in ACC for all passes; messages have a residual alone
     per_block: bool = False  # each output block of the last input chunk is computed and sent by itself
     division: Overlay | None = None  # of core memory while the item runs; None: the network's
 
@@ -217,6 +218,8 @@ def _conv_candidates(
     diagonal = terms.push > 0 and is_diagonal(geo, what, n_rows)
     for load, block_rows, own in conv_loads(geo, what, rows, n_rows, terms, variants):
         yield from _shared_candidates(geo, load, block_rows, rows, ov, own, in_place)
+        if terms.keeps and geo.residual and KEEP in variants:
+            yield from _kept_candidates(geo, load, block_rows, rows, ov, own, in_place)
         if diagonal:
             yield from _diagonal_candidates(geo, load, block_rows, rows, ov, own, in_place)
 
@@ -256,6 +259,41 @@ def _diagonal_candidates(
             bands = band_counts(rows, band, in_place)
             shape = block_rows, load, work, rows, bands, nob, ckb, 1, width, n_x, weights, ov, terms, False
             yield replace(build_tiling(geo, *shape), diagonal=True)
+
+
+def kept_bytes(geo: Geometry, rows: tuple[int, ...]) -> int:
+    """Bytes of a column's whole input; ``rows``: output rows of each column."""
+    return geo.max_rows_in(max(rows)) * geo.in_blocks * geo.line_px(geo.w_out) * geo.in_px
+
+
+def _kept_candidates(
+    geo: Geometry,
+    load: Load,
+    block_rows: tuple[tuple[int, int], ...],
+    rows: tuple[int, ...],
+    ov: Overlay,
+    terms: KernelTerms,
+    in_place: bool,
+) -> Iterator[Tiling]:
+    """Tilings of a convolution with a residual that keep the column's whole input in ACC (``Tiling.kept``)."""
+    kept = ceil_div(kept_bytes(geo, rows), ov.a_slot)
+    if geo.pool or kept * ov.a_slot > ov.acc_bytes:
+        return
+    if load.cover.listed and _last_listed_pixel(geo, geo.in_blocks, geo.w_out) > MAX_LISTED_PIXEL:
+        return
+    work = load.row(block_rows)
+    most = block_rows[0][1] - block_rows[0][0]
+    for nob in (n for n in range(most - 1, 0, -1) if most % n == 0 and geo.out_blocks % n == 0):
+        weights = load.bytes(block_rows, nob, geo.in_blocks, 1, ov.w_slot)
+        if weights.header > ov.hdr_bytes or weights.message > ov.w_slot * ov.w_slots:
+            continue
+        for height in sorted({ceil_div(max(rows), n) for n in range(1, max(rows) + 1)}, reverse=True):
+            bands = band_counts(rows, height, in_place)
+            band = max(b for b, _ in bands)
+            residual = band * len(block_rows) * nob * geo.w_out * 8
+            if residual <= ov.a_slot * ov.a_slots and nob * band * geo.w_out * geo.out_px <= ov.o_slot * ov.o_slots:
+                shape = block_rows, load, work, rows, bands, nob, geo.in_blocks, 1, geo.w_out, 1, weights, ov, terms
+                yield build_tiling(geo, *shape, False, kept)
 
 
 def conv_loads(
@@ -402,6 +440,7 @@ def build_tiling(
     ov: Overlay,
     terms: KernelTerms,
     resident: bool,
+    kept: int = 0,
 ) -> Tiling:
     """One candidate with its estimate; arguments as named there."""
     a_blocks = geo.in_blocks if resident else ckb
@@ -409,7 +448,7 @@ def build_tiling(
     band, n_b = max(b for b, _ in bands), max(n for _, n in bands)
     n_rows = len(block_rows)
     aligned = terms.push > 0
-    a = ceil_div(input_bytes(geo, a_blocks, n_rows * nob, width, band), ov.a_slot)
+    a = ceil_div(input_bytes(geo, 0 if kept else a_blocks, n_rows * nob, width, band), ov.a_slot)
     single = sends_blocks(geo, n_ck, terms, load.cover.listed)
     o = ceil_div((1 if single else nob) * band * width * geo.out_px, ov.o_slot)
     if aligned:
@@ -445,10 +484,11 @@ def build_tiling(
         aligned,
         nob if single else 0,
         (n_pass, (most - (n_pass - 1) * nob) / max(most, 1)),
+        kept,
     )
     body = pipeline_cycles(pipe, ov, terms)
     line = 0
-    if aligned and not (resident or geo.px_step > 1 or geo.pool_before):
+    if aligned and not (resident or kept or geo.px_step > 1 or geo.pool_before):
         line = exact_line(geo, a * ov.a_slot, a_blocks, width, band, n_rows * nob)
     control = control_cycles(
         geo,
@@ -467,7 +507,7 @@ def build_tiling(
     cycles = combined(body, control)
     cut = block_rows, nob, n_pass, width, n_x, bands, ckb, n_ck, a, o
     chosen = resident, aligned, line, load.cover.name, load.cover
-    return Tiling(*cut, cycles, body, *chosen, out_px=geo.out_px, per_block=single)
+    return Tiling(*cut, cycles, body, *chosen, out_px=geo.out_px, kept=kept, per_block=single)
 
 
 def _output_slots(

@@ -46,6 +46,7 @@ struct ReplayColumn {
 // What an item puts on the machine; one may serve several items.
 struct ReplayLoad {
   int64_t messages, a_slots;  // weight messages of a row; slots of an activation message
+  int64_t kept = 0;           // of the first so many activation messages, which KEEP copies: one slot each
   const int64_t* w_size;      // [rows][messages]: slots
   std::vector<ReplayColumn> columns;
 };

@@ -1,0 +1,73 @@
+"""The input of a convolution with a residual kept in ACC (``Tiling.kept``): same outputs, same cycles as estimated."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from graphs import GraphBuilder
+from tvm_aie.decisions import Moves
+from tvm_aie.device import load_device
+from tvm_aie.errors import InfeasibleError
+from tvm_aie.pipeline import compile_graph
+from tvm_aie.plan.reference import evaluate
+from tvm_aie.runtime.emulator import RunOptions, run_program
+from tvm_aie.schedule.geometry import DIVISIONS, KernelId
+from tvm_aie.schedule.terms import terms_from_keys
+from tvm_aie.schedule.tiling import Tiling, tilings
+
+SIZES = (1, 7, 8, 9, 31, 33)
+
+
+def block(size: int, density: float = 1.0, channels: int = 96, k: int = 1, width: int | None = None):
+    """A bottleneck's end: two convolutions of the input, the second with the input's size and added to it."""
+    b = GraphBuilder((channels, size, width or size), size, density)
+    y = b.conv(b.conv("x", 40, 1), channels, k, lo=-128)
+    return b.graph(b.add(y, "x"))
+
+
+def kept_tilings(work, device) -> list[Tiling]:
+    """All tilings of a workload that keep its input."""
+    shape = work.geometry, work.live, work.rows, work.n_rows, work.overlay, terms_from_keys(device.keys())
+    return [t for t in tilings(*shape, work.in_place, work.blocks) if t.kept]
+
+
+def kept(device, pick=0, seen=None):
+    """A chooser that keeps the input wherever that is possible. ``pick``: which of the tilings; a fraction of them."""
+
+    def choose(work):
+        if work.geometry.kernel != KernelId.CONV or not work.geometry.residual:
+            return None
+        found = kept_tilings(work, device)
+        if seen is not None:
+            seen.extend(found)
+        return found[int(pick * (len(found) - 1))] if found else None
+
+    return choose
+
+
+def check(compiled, graph, seed=0):
+    """Outputs equal the reference with all checks on; returns the run."""
+    rng = np.random.default_rng(seed)
+    x = rng.integers(-128, 128, graph.inputs[0].shape, np.int8)
+    run = run_program(bytes(compiled.program.to_bytes()), [x], RunOptions(check=True))
+    want = evaluate(graph, {"x": x})
+    for out, io in zip(run.outputs, graph.outputs, strict=True):
+        np.testing.assert_array_equal(out, want[io.tensor])
+    return run
+
+
+@pytest.mark.parametrize("density", [1.0, 0.5])
+@pytest.mark.parametrize("size", SIZES)
+def test_outputs_are_the_same_on_npu1(size, density):
+    device = load_device("npu1")
+    tried = 0
+    for overlay, pick in ((DIVISIONS[2], 0.0), (DIVISIONS[1], 1.0), (DIVISIONS[2], 0.4)):
+        for k in (1, 3):
+            graph = block(size, density, k=k, width=min(size, 16))
+            compiled = compile_graph(graph, device, overlay, kept(device, pick))
+            check(compiled, graph, size)
+            tried += any(t.kept for t in compiled.tilings)
+    assert tried or size > 9
