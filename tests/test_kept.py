@@ -8,23 +8,21 @@ import numpy as np
 import pytest
 
 from graphs import GraphBuilder
-from tvm_aie.decisions import Moves
 from tvm_aie.device import load_device
-from tvm_aie.errors import InfeasibleError
 from tvm_aie.pipeline import compile_graph
 from tvm_aie.plan.reference import evaluate
 from tvm_aie.runtime.emulator import RunOptions, run_program
-from tvm_aie.schedule.geometry import DIVISIONS, KernelId
+from tvm_aie.schedule.geometry import DIVISIONS, KernelId, divided
 from tvm_aie.schedule.terms import terms_from_keys
 from tvm_aie.schedule.tiling import Tiling, tilings
 
 SIZES = (1, 7, 8, 9, 31, 33)
 
 
-def block(size: int, density: float = 1.0, channels: int = 96, k: int = 1, width: int | None = None):
+def block(size: int, density: float = 1.0, channels: int = 96, k: int = 1, width: int | None = None, mid: int = 40):
     """A bottleneck's end: two convolutions of the input, the second with the input's size and added to it."""
     b = GraphBuilder((channels, size, width or size), size, density)
-    y = b.conv(b.conv("x", 40, 1), channels, k, lo=-128)
+    y = b.conv(b.conv("x", mid, 1), channels, k, lo=-128)
     return b.graph(b.add(y, "x"))
 
 
@@ -63,11 +61,53 @@ def check(compiled, graph, seed=0):
 @pytest.mark.parametrize("size", SIZES)
 def test_outputs_are_the_same_on_npu1(size, density):
     device = load_device("npu1")
-    tried = 0
     for overlay, pick in ((DIVISIONS[2], 0.0), (DIVISIONS[1], 1.0), (DIVISIONS[2], 0.4)):
         for k in (1, 3):
             graph = block(size, density, k=k, width=min(size, 16))
             compiled = compile_graph(graph, device, overlay, kept(device, pick))
+            assert any(t.kept for t in compiled.tilings)
             check(compiled, graph, size)
-            tried += any(t.kept for t in compiled.tilings)
-    assert tried or size > 9
+
+
+@pytest.mark.parametrize("mesh", ["wbs-3x2", "wbs-8x8"])
+@pytest.mark.parametrize("size", SIZES)
+def test_outputs_are_the_same_on_idealised_machines(size, mesh):
+    device = load_device(mesh)
+    for pick, density, k in ((0.0, 1.0, 1), (0.6, 0.5, 3), (1.0, 0.5, 1)):
+        graph = block(size, density, 264, k, min(size, 9))
+        # one division, or the item's own among many
+        for overlay in (divided(256, 36, 128, 36, 24576), None):
+            compiled = compile_graph(graph, device, overlay, kept(device, pick) if overlay else None)
+            assert overlay is None or any(t.kept for t in compiled.tilings)
+            check(compiled, graph, size)
+
+
+def test_columns_without_rows_take_part():
+    """A column that has no rows gets no copies, but the weights all the same."""
+    device = load_device("wbs-2x4")
+    graph = block(3, 1.0, 136, width=8)
+    compiled = compile_graph(graph, device, divided(256, 36, 128, 36, 24576), kept(device))
+    item = next(i for i in compiled.placement.items if i.geometry.residual)
+    assert any(b <= a for a, b in item.out_rows) and any(t.kept for t in compiled.tilings)
+    check(compiled, graph)
+
+
+def test_an_input_longer_than_the_ring_is_kept():
+    """The ring need not hold it: slots are copied as they arrive."""
+    device = load_device("wbs-2x2")
+    graph = block(12, 1.0, 256, width=12, mid=128)
+    overlay = divided(256, 20, 128, 36, 28672)
+    compiled = compile_graph(graph, device, overlay, kept(device))
+    assert max(t.kept for t in compiled.tilings) > overlay.a_slots
+    check(compiled, graph)
+
+
+def test_the_whole_input_and_no_more_fits_acc():
+    device = load_device("npu1")
+    for acc, found in ((5 * 1024, True), (5 * 1024 - 64, False)):
+        seen: list[Tiling] = []
+        overlay = replace(DIVISIONS[2], acc_bytes=acc)
+        graph = block(16, channels=96, width=32)  # 4 rows, 5 blocks, 32 pixels: 5 KB
+        compile_graph(graph, device, overlay, kept(device, seen=seen))
+        assert bool(seen) == found
+        assert all(t.kept == 5 and t.n_pass > 1 and t.n_ck == 1 and t.n_x == 1 for t in seen)

@@ -286,9 +286,7 @@ class Emitter:
 
     # ------------------------------------------------------------------ prologue and barriers
 
-    def _prologue(
-        self, item: int, c: int, words: Sequence[int], a_slots: int, ride: bool, kept: int = 0
-    ) -> Prologue:
+    def _prologue(self, item: int, c: int, words: Sequence[int], a_slots: int, ride: bool, kept: int = 0) -> Prologue:
         """The opcode message of ``item`` and the barrier; the ring's position behind it is a multiple of ``a_slots``.
 
         ``ride``: the first activation message may acquire the barrier's last lock. ``kept``: slots between it and the

@@ -179,7 +179,8 @@ def kernel_params(
         out = [*window, geo.pad_top, h_in, l_band, l_ck, tiling.n_ck, *tail]
         if layer.tail is not None:
             q, kind = layer.tail.requant, 1 if layer.tail.residual else 2
-            out += [kind, int(tiling.kept > 0), layer.tail.x_shift, layer.tail.res_shift, q.shift, q.lo, q.hi, q.negative_mul]
+            out += [kind, int(tiling.kept > 0), layer.tail.x_shift, layer.tail.res_shift]
+            out += [q.shift, q.lo, q.hi, q.negative_mul]
         if geo.pool is not None:
             line_px = geo.w_in if geo.pool.before else geo.conv_px(tiling.width)
             out += _stage_params(geo.pool, layer, line_px, l_x)

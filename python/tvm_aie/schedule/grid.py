@@ -86,7 +86,8 @@ class Grid:
         w_slot: int,
         keeps: bool = False,
     ) -> None:
-        """``keeps``: the input may lie in ACC. ``rows``: output rows of each column; ``w_slot``: of every division to come. Arguments as ``search``."""
+        """``rows``: output rows of each column; ``w_slot``: of every division to come; ``keeps``: the input may lie in
+        ACC. Arguments as ``search``."""
         self.geo, self.load, self.block_rows, self.rows, self.terms = geo, load, block_rows, rows, terms
         self.in_place, self.w_slot = in_place, w_slot
         self.keeps = keeps and terms.keeps and geo.residual and not geo.pool
@@ -124,8 +125,7 @@ class Grid:
     def _bound(self, c: Candidates) -> Floats:
         """Cycles that no division of core memory can beat."""
         t = self.terms
-        sent = np.where(c.resident > 0, 1, c.outputs * c.n_ck) * c.a_bytes + c.kept
-        sent = sent / t.a_rate
+        sent = (np.where(c.resident > 0, 1, c.outputs * c.n_ck) * c.a_bytes + c.kept) / t.a_rate
         out = c.outputs * np.where(c.single > 0, c.nob, 1) * c.o_bytes / t.o_rate
         return np.maximum(c.compute, np.maximum(np.maximum(sent, out), c.weights / t.w_rate) / WORD)
 
@@ -250,6 +250,7 @@ def _candidates(grid: Grid) -> Candidates:
     at = np.arange(len(piece)) // max(n_cuts, 1)
     resident = ((at >= n_pieces) & (at < kept_from)).astype(np.int64)
     kept = np.where(at >= kept_from, kept_bytes(geo, grid.rows), 0)
+    held = np.where(kept > 0, 0, np.where(resident > 0, geo.in_blocks, ckb))  # input blocks of a message
     residual = band * len(grid.block_rows) * nob * width * 8 if geo.residual else 0
     acc = np.where(n_ck > 1, nob * conv_rows * -(-conv_px // 4) * 128, 0)
     if geo.pool is not None:
@@ -261,7 +262,7 @@ def _candidates(grid: Grid) -> Candidates:
         ckb, n_ck, nob, -(-(last - first) // nob), width, n_x, band, n_b, resident, kept,
         single.astype(np.int64),
         compute=n_x * n_b * conv_rows * conv_px * macs / terms.macs_per_cycle,
-        a_bytes=np.where(kept > 0, 0, rows_in * np.where(resident > 0, geo.in_blocks, ckb) * line * geo.in_px) + residual,
+        a_bytes=rows_in * held * line * geo.in_px + residual,
         o_bytes=np.where(single, 1, nob) * band * width * geo.out_px,
         o_block=band * width * geo.out_px,
         acc_bytes=acc,

@@ -12,8 +12,8 @@ class KernelTerms:
     """Cycles, words per cycle and MACs per cycle; ``ideal``: a kernel costs its MACs and nothing else.
 
     ``single_blocks``: the last input chunk may be computed and sent output block by output block
-    (``schedule.tiling.sends_blocks``); ``keeps``: the input may lie in ACC (``Tiling.kept``). ``o_link``: words per cycle that the output flows of one column share; infinite
-    where each has its own.
+    (``schedule.tiling.sends_blocks``); ``keeps``: the input may lie in ACC (``Tiling.kept``). ``o_link``: words per
+    cycle that the output flows of one column share; infinite where each has its own.
     """
 
     ideal: bool

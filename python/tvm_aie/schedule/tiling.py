@@ -53,7 +53,7 @@ class Tiling:
     out_px: int = 8  # bytes of 8 channels of an output pixel
     diagonal: bool = False  # a message has the input blocks of one pass: those of the output blocks of all core rows
     order: int = 0  # of the loops, see ``schedule.order``
-    kept: int = 0  # A slots of the column's whole input, which lies in ACC for all passes; messages have a residual alone
+    kept: int = 0  # A slots of the column's whole input where it lies in ACC for all passes: messages have a residual
     per_block: bool = False  # each output block of the last input chunk is computed and sent by itself
     division: Overlay | None = None  # of core memory while the item runs; None: the network's
 
