@@ -62,7 +62,7 @@ struct Bench {
     return p;
   }
 
-  static Words Ops(const Words& keep = {1, kInputSlots, 3, 1, 13, 4, 1, 2}, Words params = Params()) {
+  static Words Ops(const Words& keep = {1, kInputSlots, 3, 1, 13, 128, 4, 1, 2}, Words params = Params()) {
     Words ops = keep;
     const Words loops = {1, kPasses, 5, 1, kH / kBand, 3, 1, 7, 9, 1, static_cast<int32_t>(params.size())};
     ops.insert(ops.end(), loops.begin(), loops.end());
@@ -189,14 +189,16 @@ void TestFaults() {
   const auto with = [](size_t at, int32_t value) {
     Words p = Bench::Params();
     p[at] = value;
-    return Bench::Ops({1, kInputSlots, 3, 1, 13, 4, 1, 2}, p);
+    return Bench::Ops({1, kInputSlots, 3, 1, 13, 128, 4, 1, 2}, p);
   };
   auto bench = [] { return Bench(); };
-  Expect(bench(), Bench::Ops({13}), "KEEP: no activation message is held");
-  Expect(bench(), Bench::Ops({1, 3, 3, 1, 13, 4, 1, 2, 3, 1, 4, 1}), "CONV: needs 448 input bytes, KEEP has put 384 into ACC");
+  Expect(bench(), Bench::Ops({13, 64}), "KEEP: no activation message is held");
+  Expect(bench(), Bench::Ops({1, 3, 3, 1, 13, 128, 4, 1, 2, 3, 1, 4, 1}), "CONV: needs 448 input bytes, KEEP has put 384 into ACC");
   Expect(bench(), Bench::Ops({3, 4, 4, 4}), "CONV: needs 336 input bytes, KEEP has put 0 into ACC");
-  Expect(bench(), Bench::Ops({3, 4, 13, 13, 4, 4}), "KEEP: 512 and 512 bytes exceed ACC of 576");
-  Expect(bench(), Bench::Ops({3, 5, 13, 4, 5}), "KEEP: 0 and 640 bytes exceed ACC of 576");
+  Expect(bench(), Bench::Ops({3, 4, 13, 512, 13, 512, 4, 4}), "KEEP: 512 and 512 bytes exceed ACC of 576");
+  Expect(bench(), Bench::Ops({3, 5, 13, 640, 4, 5}), "KEEP: bytes 640 not in 1..576");
+  Expect(bench(), Bench::Ops({3, 1, 13, 129, 4, 1}), "KEEP: needs 129 input bytes, the message holds 128");
+  Expect(bench(), Bench::Ops({3, 1, 13, 0, 4, 1}), "KEEP: bytes 0 not in 1..576");
   Bench small;
   small.c.acc_bytes = 500;
   Expect(std::move(small), Bench::Ops(), "KEEP: 384 and 128 bytes exceed ACC of 500");
@@ -206,6 +208,16 @@ void TestFaults() {
   Expect(bench(), with(9, 4), "CONV: needs 160 input bytes, the message holds 128");
   Expect(bench(), with(1, 9), "CONV: needs 576 input bytes, KEEP has put 512 into ACC");
   Expect(bench(), with(16, 2), "CONV: ACC holds the input that KEEP has put there");
+}
+
+// Pieces need not be whole slots: the last one is copied as far as it goes.
+void TestPieces() {
+  Bench b;
+  CHECK(b.Run(Bench::Ops()) == StepKind::kHalt, "fault: %s", b.fault.c_str());
+  const std::vector<uint8_t> whole(b.mem.get() + b.c.o_base, b.mem.get() + b.c.o_base + 320);
+  b.c.acc_bytes = 448;
+  CHECK(b.Run(Bench::Ops({1, 3, 3, 1, 13, 128, 4, 1, 2, 3, 1, 13, 64, 4, 1})) == StepKind::kHalt, "fault: %s", b.fault.c_str());
+  CHECK(std::equal(whole.begin(), whole.end(), b.mem.get() + b.c.o_base), "outputs differ");
 }
 
 // DIVIDE and the end of a message drop what is kept.
@@ -251,6 +263,7 @@ void TestMutations() {
 
 int main() {
   TestValues();
+  TestPieces();
   TestFaults();
   TestDropped();
   TestMutations();

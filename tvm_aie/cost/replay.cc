@@ -198,7 +198,10 @@ class Run {
 
   // ------------------------------------------------------------------ activations
 
-  static int64_t InputSlots(const ReplayLoad& load, int64_t message) { return message < load.kept ? 1 : load.a_slots; }
+  static int64_t InputSlots(const ReplayLoad& load, int64_t c, int64_t message) {
+    const ReplayColumn& column = load.columns[static_cast<size_t>(c)];
+    return column.a_size != nullptr && message >= 0 ? column.a_size[message] : load.a_slots;
+  }
 
   // When a slot of the column's A rings is free in all core rows.
   double Freed(int64_t c, int64_t slot) const {
@@ -320,7 +323,7 @@ class Run {
     if (pushed == kNever) return false;
     double t = std::max(column->t, pushed);
     if (column->message == 1) t = std::max(t, column->open[at]);
-    const int64_t slots = InputSlots(load, column->message - 1);
+    const int64_t slots = InputSlots(load, c, column->message - 1);
     t = Slots(c, column->slots, slots, t);
     if (t == kNever) return false;
     Sent(column, slots, t + load.columns[static_cast<size_t>(c)].a_extra[column->message - 1]);
@@ -423,7 +426,7 @@ class Run {
         core.kernel_end[static_cast<size_t>(core.item)] = t;
         return t;
       case ReplayEvent::kRelA:
-        core.a_freed.insert(core.a_freed.end(), static_cast<size_t>(InputSlots(load, core.input - 1)), t);
+        core.a_freed.insert(core.a_freed.end(), static_cast<size_t>(InputSlots(load, c, core.input - 1)), t);
         return t;
       case ReplayEvent::kRelW:
         core.w_freed.resize(

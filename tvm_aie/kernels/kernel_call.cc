@@ -632,15 +632,14 @@ bool RunUpsample(const Call& c) {
 
 }  // namespace
 
-bool KeepInput(const SuperkernelState& state, const CoreConfig& config, uint8_t* mem, bool functional,
+bool KeepInput(const SuperkernelState& state, const CoreConfig& config, uint8_t* mem, int32_t bytes, bool functional,
                KernelCall* call, FaultText* fault) {
-  const Wide bytes = static_cast<Wide>(state.a_held) * config.a_slot;
 #ifndef TVM_AIE_ON_ARRAY
   const Call c{state, config, mem, nullptr, 0, functional, call, fault, "KEEP"};
   if (state.a_held == 0) return c.Fail("no activation message is held");
-  if (!CheckInput(c, bytes)) return false;
-  if (state.kept + bytes > static_cast<Wide>(config.acc_bytes)) {
-    return c.Fail("%u and %lld bytes exceed ACC of %u", state.kept, static_cast<long long>(bytes), config.acc_bytes);
+  if (!c.Range("bytes", bytes, 1, config.acc_bytes) || !CheckInput(c, bytes)) return false;
+  if (Wide{state.kept} + bytes > static_cast<Wide>(config.acc_bytes)) {
+    return c.Fail("%u and %d bytes exceed ACC of %u", state.kept, bytes, config.acc_bytes);
   }
   c.Write(Wide{config.acc_base} + state.kept, bytes);
   // A copy is the loop of UPSAMPLE by 1 x 1 over one line.

@@ -203,7 +203,7 @@ class Machine {
   int32_t Op(uint32_t i) const { return Word(UWide{c_.ops_base} + UWide{i} * 4); }
 
   Step Execute() {
-    static constexpr uint32_t kWords[] = {1, 2, 1, 2, 2, 1, 1, 1, 1, 3, 1, 2, 9, 1};
+    static constexpr uint32_t kWords[] = {1, 2, 1, 2, 2, 1, 1, 1, 1, 3, 1, 2, 9, 2};
     if (!kTrusted && s_.pc >= s_.n_words) return Fault("opcode message ends without END");
     int32_t op = Op(s_.pc);
     if (!kTrusted && (op < 0 || op > kKeep)) {
@@ -234,7 +234,7 @@ class Machine {
       case kKernelOp: return Kernel(at);
       case kSkipO: return SkipO();
       case kDivide: return Divide();
-      default: return Keep();
+      default: return Keep(operand);
     }
   }
 
@@ -415,11 +415,11 @@ class Machine {
 
   // The A ring's slots are filled in order: what stays in one would hold up those behind it. So an input that is read
   // again and again moves to ACC, piece by piece, and the ring carries on.
-  Step Keep() {
+  Step Keep(int32_t bytes) {
     Step step = Control(StepKind::kKernel, 1);
     FaultText fault;
-    if (!kernels::KeepInput(s_, c_, mem_, functional_, &step.call, &fault)) return Fault(fault);
-    s_.kept += s_.a_held * c_.a_slot;
+    if (!kernels::KeepInput(s_, c_, mem_, bytes, functional_, &step.call, &fault)) return Fault(fault);
+    s_.kept += static_cast<uint32_t>(bytes);
     return step;
   }
 

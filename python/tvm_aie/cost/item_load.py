@@ -115,11 +115,11 @@ class Step:
 class ItemLoad:
     """Arrays: ``kernel`` (steps, columns, rows), ``a_move`` (steps, columns) in cycles, without filler.
 
-    ``w_bytes`` (rows, messages); ``a_slots``: of each activation message but the first ``kept``, which have one,
+    ``w_bytes`` (rows, messages); ``a_slots``: of an activation message; ``a_sizes`` (messages, columns): of each;
     ``a_counts``: messages per column. ``o_slots``: of the largest output message, ``o_sizes`` (messages, columns,
     rows): slots of each. ``aligned``: ring positions are multiples of a message. ``control``: cycles of the commands
     for its messages, on busy and on idle channels. ``divided``: with the item's own division of core memory, to which
-    slots refer.
+    slots refer. ``kept``: per column, slots of input before the first message of ``a_slots``.
     """
 
     steps: tuple[Step, ...]
@@ -128,13 +128,14 @@ class ItemLoad:
     w_bytes: Ints
     prologue_words: tuple[int, ...]
     a_slots: int
+    a_sizes: Ints
     a_counts: tuple[int, ...]
     o_slots: int
     o_sizes: Ints
     aligned: bool
     control: tuple[float, float]
     divided: tuple[Array, Rates] | None = None
-    kept: int = 0
+    kept: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -347,14 +348,26 @@ def item_load(
         sizes,
         tuple(head + len(w) for w in words),
         tiling.a_slots,
+        _a_sizes(steps, index, tiling.a_slots, heights),
         tuple(sum(1 for s in walks[c] if s.acquires_a) if heights[c] > 0 else 0 for c in columns),
         tiling.o_slots,
         o_slots[sends],
         tiling.aligned,
         control,
         (array, rates) if tiling.division else None,
-        tiling.kept,
+        tuple(
+            tiling.kept.slots(item.geometry, b, h) if tiling.kept and h > 0 else 0
+            for b, h in zip(tiling.bands, heights, strict=True)
+        ),
     )
+
+
+def _a_sizes(steps: Sequence[Step], index: Sequence[Ints], a_slots: int, heights: Sequence[int]) -> Ints:
+    """A slots of the activation messages that the common steps take, in each column (``ItemLoad.a_sizes``)."""
+    at = [k for k, step in enumerate(steps) if step.acquires_a]
+    sizes = np.array([1 if steps[k].keeps else a_slots for k in at], np.int64)
+    takes = [(index[c][at] >= 0) & (heights[c] > 0) for c in range(len(index))]
+    return np.stack([np.where(t, sizes, 0) for t in takes], axis=1)
 
 
 def _aligned(walks: Sequence[Sequence[Step]]) -> tuple[list[Step], list[Ints]]:

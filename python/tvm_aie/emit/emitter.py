@@ -223,14 +223,16 @@ class Emitter:
             elif tiling.aligned:  # behind the prologue every message finds its place
                 cut = self._input_cut(item, tiling, c, None)
                 ride = cut.tasks[0].repeat == 1
-                prologue = self._prologue(item.index, c, words, tiling.a_slots, ride, tiling.kept)
-                column.a_pos += tiling.kept + (cut.messages - (tiling.kept > 0)) * tiling.a_slots
+                slots = cut.slots(self.array.overlay.a_slot)
+                prologue = self._prologue(item.index, c, words, tiling.a_slots, ride, slots[0] if tiling.kept else 0)
+                column.a_pos += sum(slots)
             else:
                 prologue = self._prologue(item.index, c, words, 1, False)
                 cut = self._input_cut(item, tiling, c, column.a_pos)
                 column.a_pos = cut.after
                 if self.divided:
-                    self.rings.take_inputs(item.index, c, cut.slots(self.makes[item.index].array.overlay.a_slot))
+                    slots = cut.slots(self.makes[item.index].array.overlay.a_slot)
+                    self.rings.take_inputs(item.index, c, slots, cut.spans)
             self.inputs[item.index, c] = cut
             for work in self.make.input_works(c, item.index, prologue, cut):
                 self._queue(work)

@@ -25,6 +25,8 @@ from tvm_aie.emit.transfers import (
     Shape,
     filler,
     input_messages,
+    input_spans,
+    kept_pieces,
     output_messages,
     output_spans,
     place_in_ring,
@@ -46,6 +48,7 @@ class Cut:
     content: tuple[Message, ...]
     after: int
     tasks: tuple[DmaTask, ...]
+    spans: tuple[tuple[float, float], ...] = ()  # of activation messages: begin and end in shares of the item
 
     @property
     def messages(self) -> int:
@@ -178,13 +181,10 @@ class ItemTasks:
         messages, after = input_messages(self.array, item, tiling, operands, c), 0
         if position is not None:
             junk = partial(filler, self.array, c)
-            # What is kept leaves the ring slot by slot: it may be longer than the ring, and lie across its end.
-            head, rest = (messages[:1], messages[1:]) if tiling.kept else ([], messages)
-            start = (position + tiling.kept) % ov.a_slots
-            rest, after = place_in_ring(rest, start, ov.a_slots, ov.a_slot, junk)
-            messages = [*head, *rest]
+            single = kept_pieces(tiling, c)
+            messages, after = place_in_ring(messages, position, ov.a_slots, ov.a_slot, junk, single)
         tasks = tasks_of(messages, self.array.device, UNROLL_A if self.chains else -1)
-        return Cut(tuple(messages), after, tuple(tasks))
+        return Cut(tuple(messages), after, tuple(tasks), tuple(input_spans(tiling, c, len(messages))))
 
     def prologue(
         self, c: int, n_words: int, address: int, locks: Sequence[LockPair], ring: tuple[int, int], ride: bool
@@ -219,7 +219,7 @@ class ItemTasks:
         for k, t in enumerate(cut.tasks):
             if k == 0 and prologue.riding:
                 t = replace(t, chain=(replace(t.chain[0], acquire=prologue.riding), *t.chain[1:]))
-            out.append(_work(channel, at, t, (at, t.first / cut.messages), (at, (t.last + 1) / cut.messages)))
+            out.append(_work(channel, at, t, (at, cut.spans[t.first][0]), (at, cut.spans[t.last][1])))
         return out
 
     # ------------------------------------------------------------------ outputs

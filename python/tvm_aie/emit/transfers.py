@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from math import gcd
@@ -275,16 +275,24 @@ def input_messages(
         pieces = _rows_pieces(array, item, operand, column, lo, hi, 0, 0, geo.in_blocks, line)
         return [_fill(array, column, pieces, tiling.a_slots * array.overlay.a_slot)]
     one_pass: list[Message] = []
-    if tiling.kept:
-        lo, hi = geo.rows_in(first, last - first)
-        pieces = _rows_pieces(array, item, operands[0], column, lo, hi, 0, 0, geo.in_blocks, line)
-        one_pass.append(_fill(array, column, pieces, tiling.kept * array.overlay.a_slot))
+    kept = tiling.kept
+
+    def keep(y: int, height: int) -> None:
+        assert kept is not None
+        pieces = _rows_pieces(array, item, operands[0], column, *geo.rows_in(y, height), 0, 0, geo.in_blocks, line)
+        slots = kept.slots(geo, tiling.bands[column], last - first)
+        one_pass.append(_fill(array, column, pieces, slots * array.overlay.a_slot))
+
+    if kept and not kept.by_band:
+        keep(first, last - first)
     same_passes = conv and not (geo.residual or tiling.diagonal)
     passes = 1 if same_passes else tiling.n_pass
     for p, x, b in steps(tiling, passes, n_b):
         x0 = min(x * tiling.width, geo.w_out - tiling.width)
         y = first + min(b * band, last - first - band)
         lo, hi = geo.rows_in(y, band)
+        if kept and kept.by_band and p == 0:
+            keep(y, band)
         for ck in range(tiling.n_ck):
             block = min((ck if conv else p) * tiling.ckb, geo.in_blocks - tiling.ckb)
             blocks, groups = tiling.ckb, (1, 0)
@@ -292,7 +300,7 @@ def input_messages(
                 block, blocks = p * tiling.nob, tiling.nob
                 groups = len(tiling.block_rows), tiling.block_rows[0][1]
             parts: list[Piece] = []
-            for operand in () if tiling.kept else operands[:1] if geo.residual else operands:
+            for operand in () if kept else operands[:1] if geo.residual else operands:
                 parts += _rows_pieces(array, item, operand, column, lo, hi, x0, block, blocks, line, groups)
             if geo.residual:
                 parts += _residual_pieces(array, operands[1], tiling, column, p, y, band, x0)
@@ -300,6 +308,30 @@ def input_messages(
     if same_passes and tiling.order != PASSES_INSIDE:
         return one_pass * tiling.n_pass
     return one_pass
+
+
+def kept_pieces(tiling: Tiling, column: int) -> range:
+    """Which of a column's activation messages bring the input that is kept in ACC (``Tiling.kept``)."""
+    if tiling.kept is None:
+        return range(0)
+    return range(0, 2 * tiling.kept.pieces(tiling.bands[column]), 2)
+
+
+def input_spans(tiling: Tiling, column: int, n: int) -> list[tuple[float, float]]:
+    """Begin and end of the ``n`` activation messages of a column, in shares of the item.
+
+    A piece of an input that is kept and the message behind it share the span of one output message.
+    """
+    pieces = kept_pieces(tiling, column)
+    steps = n - len(pieces)
+    out: list[tuple[float, float]] = []
+    for k in range(steps):
+        begin, end = k / steps, (k + 1) / steps
+        if k < len(pieces):
+            out.append((begin, (begin + end) / 2))
+            begin = (begin + end) / 2
+        out.append((begin, end))
+    return out
 
 
 def _rows_pieces(
@@ -446,16 +478,22 @@ def pad_end(shape: Shape, words: int, limits: BdLimits) -> Shape | None:
 
 
 def place_in_ring(
-    messages: Sequence[Message], position: int, slots: int, slot: int, junk: Callable[[int], Message]
+    messages: Sequence[Message],
+    position: int,
+    slots: int,
+    slot: int,
+    junk: Callable[[int], Message],
+    single: Container[int] = (),
 ) -> tuple[list[Message], int]:
     """Messages whole in a ring of ``slots`` slots of ``slot`` bytes, from ``position`` on; and the position after them.
 
-    One that does not fit before the ring's end is preceded by ``junk(words)`` up to there.
+    One that does not fit before the ring's end is preceded by ``junk(words)`` up to there. ``single``: numbers of
+    messages that leave the ring slot by slot: they may be longer than the ring, and lie across its end.
     """
     out = []
-    for message in messages:
+    for k, message in enumerate(messages):
         size = sum(shape.words for shape, _ in message) * 4 // slot
-        if position + size > slots:
+        if position + size > slots and k not in single:
             message = (*junk((slots - position) * slot // 4), *message)
             position = 0
         out.append(message)
