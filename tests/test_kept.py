@@ -71,7 +71,7 @@ def test_outputs_are_the_same_on_npu1(size, by_band):
             compiled = compile_graph(graph, device, overlay, kept(device, pick, by_band=by_band))
             used |= {t.kept.by_band for t in compiled.tilings if t.kept}
             check(compiled, graph, size)
-    assert by_band in used or size == 1  # one row has no bands
+    assert by_band in used or size in (1, 33)  # one row has no bands, and 9, 8, 8 and 8 are no rows of one band
 
 
 @pytest.mark.parametrize("by_band", [False, True])
