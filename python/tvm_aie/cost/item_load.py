@@ -26,7 +26,7 @@ from tvm_aie.schedule.geometry import Geometry, KernelId
 from tvm_aie.schedule.load import HEADER_BYTES, header_bytes
 from tvm_aie.schedule.order import PASSES_INSIDE
 from tvm_aie.schedule.terms import KernelTerms, terms_from_keys
-from tvm_aie.schedule.tiling import Tiling
+from tvm_aie.schedule.tiling import Tiling, kept_slots
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -355,10 +355,7 @@ def item_load(
         tiling.aligned,
         control,
         (array, rates) if tiling.division else None,
-        tuple(
-            tiling.kept.slots(item.geometry, b, h) if tiling.kept and h > 0 else 0
-            for b, h in zip(tiling.bands, heights, strict=True)
-        ),
+        tuple(kept_slots(tiling, item.geometry, h) for h in heights),
     )
 
 

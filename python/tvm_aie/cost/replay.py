@@ -26,7 +26,7 @@ from tvm_aie.emit.commands import EPSILON, Channel, CommandBuilder, Work
 from tvm_aie.emit.emitter import Emitter, opcodes_column, weights_row
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.program import Dir, Push, Wait, WriteBd
-from tvm_aie.emit.transfers import Message, kept_pieces
+from tvm_aie.emit.transfers import Message
 from tvm_aie.emit.weights import PackedConv, item_weights
 from tvm_aie.errors import TvmAieError
 from tvm_aie.memory.placement import WorkItem
@@ -145,7 +145,7 @@ class _Load:
             bands = np.array([e.band for e in calls], np.int64)
             o_size = sizes[messages.blocks[:, sent].T]
             content = emitter.inputs[item.index, c].content
-            ends, sizes_a = _taken(content, kept_pieces(tiling, c), tiling.a_slots, ov.a_slot)
+            ends, sizes_a = _taken(content, int(tiling.kept > 0), tiling.a_slots, ov.a_slot)
             sent_a[c] = ends
             ops = [opcodes.KERNEL if e.op == opcodes.KEEP else e.op for e in found]
             ints += [len(found), [(op, e.before) for op, e in zip(ops, found, strict=True)], o_size]
@@ -167,8 +167,8 @@ class _Load:
         return _Load(ints, reals, np.array(n_a), np.array(n_o), sent_a)
 
 
-def _taken(messages: Sequence[Message], single: range, a_slots: int, slot: int) -> tuple[Ints, list[int]]:
-    """The activation messages as a core takes them: of those in ``single`` each slot by itself.
+def _taken(messages: Sequence[Message], single: int, a_slots: int, slot: int) -> tuple[Ints, list[int]]:
+    """The activation messages as a core takes them: of the first ``single`` each slot by itself.
 
     How many they are up to the end of each message, and the slots of each.
     """
@@ -176,7 +176,7 @@ def _taken(messages: Sequence[Message], single: range, a_slots: int, slot: int) 
     ends = []
     for k, message in enumerate(messages):
         slots = sum(shape.words for shape, _ in message) * WORD // slot
-        sizes += [1] * slots if k in single else [a_slots]
+        sizes += [1] * slots if k < single else [a_slots]
         ends.append(len(sizes))
     return np.array(ends, np.int64), sizes
 

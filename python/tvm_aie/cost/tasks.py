@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from tvm_aie.schedule.geometry import Geometry, KernelId, Overlay
 from tvm_aie.schedule.order import PASSES_INSIDE, steps
-from tvm_aie.schedule.tiling import Tiling, active_rows
+from tvm_aie.schedule.tiling import Tiling, active_rows, kept_bytes
 from tvm_aie.searches import Workload
 
 REPEAT_MAX, WRAP_MAX, MAX_CHAIN = 256, 64, 10  # as on AIE2; ``emit.transfers.MAX_CHAIN``
@@ -128,13 +128,11 @@ def _inputs(
     line = geo.w_in * 8
     top, bottom = column == 0, column + 1 == len(work.rows)
     fill = _fillers(size - _message_bytes(work, tiling, band), FILLER_BYTES)
-    kept = tiling.kept
-    if kept:
-        edges = top + bottom if geo.kh > 1 else 0
-        rest = -kept.piece_bytes(geo, tiling.bands[column], height) % kept.slot
-        pieces[KEPT] = _Pieces(3 - edges if geo.kh > 1 else 1, _fillers(rest, FILLER_BYTES))
-        if not kept.by_band:
-            notes.append((KEPT, 0))
+    kept = tiling.kept > 0
+    if kept:  # the whole input goes first
+        edges = top + bottom if geo.kh > 1 else 2
+        notes.append((KEPT, 0))
+        pieces[KEPT] = _Pieces(3 - edges, _fillers(-kept_bytes(geo, height) % tiling.kept, FILLER_BYTES))
     for p, x, b in steps(tiling, passes, n_b):
         y = min(b * band, height - band)
         x0 = min(x * tiling.width, geo.w_out - tiling.width)
@@ -142,8 +140,6 @@ def _inputs(
         x_kind = (x == 0) + 2 * (x == tiling.n_x - 1) if geo.kw > 1 and tiling.n_x > 1 else 0
         address = y * geo.sy * geo.row_step * line * geo.in_blocks + x0 * geo.sx * geo.px_step * 8
         if kept:
-            if kept.by_band and p == 0:
-                notes.append((KEPT, address))
             y_kind = x_kind = extra = 0
             address = y * geo.w_out * 8 * geo.out_blocks
         if geo.residual:
@@ -158,7 +154,7 @@ def _inputs(
             notes.append((kind, address + block * line))
         if len(notes) >= MOST:
             break
-    total = per_pass * (tiling.n_pass if same else passes) + (kept.pieces(tiling.bands[column]) if kept else 0)
+    total = per_pass * (tiling.n_pass if same else passes) + kept
     if same and len(notes) == per_pass:
         notes = notes * max(1, min(tiling.n_pass, -(-MOST // per_pass)))
     return notes, pieces, max(1.0, total / len(notes))

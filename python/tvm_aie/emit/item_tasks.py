@@ -26,7 +26,6 @@ from tvm_aie.emit.transfers import (
     filler,
     input_messages,
     input_spans,
-    kept_pieces,
     output_messages,
     output_spans,
     place_in_ring,
@@ -181,10 +180,10 @@ class ItemTasks:
         messages, after = input_messages(self.array, item, tiling, operands, c), 0
         if position is not None:
             junk = partial(filler, self.array, c)
-            single = kept_pieces(tiling, c)
+            single = range(int(tiling.kept > 0))
             messages, after = place_in_ring(messages, position, ov.a_slots, ov.a_slot, junk, single)
         tasks = tasks_of(messages, self.array.device, UNROLL_A if self.chains else -1)
-        return Cut(tuple(messages), after, tuple(tasks), tuple(input_spans(tiling, c, len(messages))))
+        return Cut(tuple(messages), after, tuple(tasks), input_spans(tiling, len(messages)))
 
     def prologue(
         self, c: int, n_words: int, address: int, locks: Sequence[LockPair], ring: tuple[int, int], ride: bool

@@ -13,7 +13,7 @@ from tvm_aie.plan.graph import Add, Conv, Pool
 from tvm_aie.plan.physical import ArrayLayer
 from tvm_aie.schedule.geometry import KernelId, PoolStage
 from tvm_aie.schedule.order import LOOPS, PASSES_INSIDE
-from tvm_aie.schedule.tiling import Tiling
+from tvm_aie.schedule.tiling import Tiling, kept_bytes
 
 OP_MAGIC = 0x0A1E0001
 END, LOOP, NEXT, ACQ_A, REL_A, ACQ_W, REL_W, ACQ_O, REL_O, KERNEL, HALT, SKIP_O, DIVIDE, KEEP = range(14)
@@ -81,8 +81,7 @@ def item_opcodes(item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int)
     if tiling.a_resident:
         w.op(ACQ_A, tiling.a_slots)
     if tiling.kept:
-        _kept_passes(w, item, layer, tiling, column)
-        return w.words
+        _keep(w, kept_bytes(item.geometry, last - first), tiling.kept)
     counts = {"pass": tiling.n_pass, "x": tiling.n_x, "band": n_b}
     levels: dict[str, int] = {}
     # the input of a piece serves all passes when these are inside
@@ -111,35 +110,11 @@ def item_opcodes(item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int)
     return w.words
 
 
-def _kept_passes(w: _Writer, item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int) -> None:
-    """The passes of an item whose input lies in ACC; the first one apart where it brings it there, band by band."""
-    assert tiling.kept is not None
-    by_band, n_b = tiling.kept.by_band, tiling.bands[column][1]
-    if not by_band:
-        _keep(w, item, tiling, column)
-    for first, count in ((True, 1), (False, tiling.n_pass - 1)) if by_band else ((False, tiling.n_pass),):
-        l_pass = w.open(count)
-        w.op(ACQ_W)
-        w.skip(tiling)
-        l_band = w.open(n_b)
-        if first:
-            _keep(w, item, tiling, column)
-        _piece(w, item, layer, tiling, column, (-1, l_band), False)
-        w.op(REL_O)
-        w.close(l_band)
-        w.op(REL_W)
-        w.close(l_pass)
-    w.op(END)
-
-
-def _keep(w: _Writer, item: WorkItem, tiling: Tiling, column: int) -> None:
-    """A piece of the input moves from the A ring to ACC, slot by slot as it arrives."""
-    assert tiling.kept is not None
-    first, last = item.out_rows[column]
-    size = tiling.kept.piece_bytes(item.geometry, tiling.bands[column], last - first)
-    whole, rest = divmod(size, tiling.kept.slot)
+def _keep(w: _Writer, size: int, slot: int) -> None:
+    """``size`` bytes of input move from the A ring to ACC, slot by slot as they arrive."""
+    whole, rest = divmod(size, slot)
     level = w.open(whole) if whole else -1
-    for length in [tiling.kept.slot] * (whole > 0) + [rest] * (rest > 0):
+    for length in [slot] * (whole > 0) + [rest] * (rest > 0):
         w.op(ACQ_A, 1)
         w.op(KEEP, length)
         w.op(REL_A, 1)
@@ -207,7 +182,7 @@ def kernel_params(
         out = [*window, geo.pad_top, h_in, l_band, l_ck, tiling.n_ck, *tail]
         if layer.tail is not None:
             q, kind = layer.tail.requant, 1 if layer.tail.residual else 2
-            out += [kind, int(tiling.kept is not None), layer.tail.x_shift, layer.tail.res_shift]
+            out += [kind, int(tiling.kept > 0), layer.tail.x_shift, layer.tail.res_shift]
             out += [q.shift, q.lo, q.hi, q.negative_mul]
         if geo.pool is not None:
             line_px = geo.w_in if geo.pool.before else geo.conv_px(tiling.width)

@@ -14,7 +14,7 @@ from tvm_aie.memory.placement import InputPlace, WorkItem
 from tvm_aie.plan.physical import Storage
 from tvm_aie.schedule.geometry import KernelId
 from tvm_aie.schedule.order import PASSES_INSIDE, steps
-from tvm_aie.schedule.tiling import Tiling, active_rows
+from tvm_aie.schedule.tiling import Tiling, active_rows, kept_slots
 
 Dims = tuple[tuple[int, int], ...]
 Pads = tuple[tuple[int, int], ...]
@@ -275,24 +275,19 @@ def input_messages(
         pieces = _rows_pieces(array, item, operand, column, lo, hi, 0, 0, geo.in_blocks, line)
         return [_fill(array, column, pieces, tiling.a_slots * array.overlay.a_slot)]
     one_pass: list[Message] = []
-    kept = tiling.kept
-
-    def keep(y: int, height: int) -> None:
-        assert kept is not None
-        pieces = _rows_pieces(array, item, operands[0], column, *geo.rows_in(y, height), 0, 0, geo.in_blocks, line)
-        slots = kept.slots(geo, tiling.bands[column], last - first)
+    kept = tiling.kept > 0
+    if kept:
+        pieces = _rows_pieces(
+            array, item, operands[0], column, *geo.rows_in(first, last - first), 0, 0, geo.in_blocks, line
+        )
+        slots = kept_slots(tiling, geo, last - first)
         one_pass.append(_fill(array, column, pieces, slots * array.overlay.a_slot))
-
-    if kept and not kept.by_band:
-        keep(first, last - first)
     same_passes = conv and not (geo.residual or tiling.diagonal)
     passes = 1 if same_passes else tiling.n_pass
     for p, x, b in steps(tiling, passes, n_b):
         x0 = min(x * tiling.width, geo.w_out - tiling.width)
         y = first + min(b * band, last - first - band)
         lo, hi = geo.rows_in(y, band)
-        if kept and kept.by_band and p == 0:
-            keep(y, band)
         for ck in range(tiling.n_ck):
             block = min((ck if conv else p) * tiling.ckb, geo.in_blocks - tiling.ckb)
             blocks, groups = tiling.ckb, (1, 0)
@@ -310,28 +305,17 @@ def input_messages(
     return one_pass
 
 
-def kept_pieces(tiling: Tiling, column: int) -> range:
-    """Which of a column's activation messages bring the input that is kept in ACC (``Tiling.kept``)."""
-    if tiling.kept is None:
-        return range(0)
-    return range(0, 2 * tiling.kept.pieces(tiling.bands[column]), 2)
-
-
-def input_spans(tiling: Tiling, column: int, n: int) -> list[tuple[float, float]]:
+def input_spans(tiling: Tiling, n: int) -> tuple[tuple[float, float], ...]:
     """Begin and end of the ``n`` activation messages of a column, in shares of the item.
 
-    A piece of an input that is kept and the message behind it share the span of one output message.
+    The input that is kept in ACC and the message behind it share the span of one output message.
     """
-    pieces = kept_pieces(tiling, column)
-    steps = n - len(pieces)
-    out: list[tuple[float, float]] = []
-    for k in range(steps):
-        begin, end = k / steps, (k + 1) / steps
-        if k < len(pieces):
-            out.append((begin, (begin + end) / 2))
-            begin = (begin + end) / 2
-        out.append((begin, end))
-    return out
+    steps = n - (tiling.kept > 0)
+    out = [(k / steps, (k + 1) / steps) for k in range(steps)]
+    if tiling.kept:
+        begin, end = out[0]
+        out[:1] = [(begin, (begin + end) / 2), ((begin + end) / 2, end)]
+    return tuple(out)
 
 
 def _rows_pieces(

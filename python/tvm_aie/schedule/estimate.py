@@ -12,8 +12,7 @@ by a fourth (the weight stream). In steady state its period is that of the slowe
     one input slot    calls * (a + c)            + o      the ring holds one message: no double buffering (but filler)
     blocks one by one a + (outputs - 1) * (compute or what the ring does not take of an output) + the last one
     last pass          passes - 1 of max(input, compute) + max(input, what the last pass computes) + o
-    input kept        + its slots, each sent or copied, and the copy of the last one; band by band: + those of the
-                      first, or what of all cannot be sent while the first pass computes, and all copies
+    input kept        + its slots, each sent or copied, and the copy of the last one
     one output slot   a + outputs * (n * c + o)           likewise; with both, the two waits of a message overlap
     weight ring       + messages * what of two messages exceeds the ring: that part cannot be sent ahead
     weight stream     bytes / rate, less what the rings hold from before
@@ -39,8 +38,7 @@ class PipelineLoad:
     ``n_ck``: calls per output message; ``output_slots``: slots that all rows of a column send.
     ``blocks``: output messages per pass and piece, sent while the last call goes on; 0: one, after it.
     ``passes``: over the output blocks, and the share of the compute cycles that the last of them has.
-    ``kept``: A slots that are copied into ACC before the messages; or before each of those of the first pass, and how
-    many those are (0: before all).
+    ``kept``: A slots that are copied into ACC before the messages.
     ``weights``: bytes of the largest message and of the whole stream of a row; ``weight_messages``: their number.
     """
 
@@ -56,7 +54,7 @@ class PipelineLoad:
     aligned: bool
     blocks: int = 0
     passes: tuple[int, float] = (1, 1.0)
-    kept: tuple[int, int] = (0, 0)
+    kept: int = 0
 
 
 def pipeline_cycles(load: PipelineLoad, ov: Overlay, terms: KernelTerms) -> float:
@@ -99,20 +97,12 @@ def pipeline_cycles(load: PipelineLoad, ov: Overlay, terms: KernelTerms) -> floa
     ring = ov.w_slot * ov.w_slots
     if load.weight_messages > 1:
         body += (load.weight_messages - 1) * max(0, 2 * largest - ring) / WORD / terms.w_rate
-    body += kept_cycles(load.kept, slot, copy_cycles(terms, ov.a_slot), a, max(a, c, o))
+    if load.kept:
+        copy = copy_cycles(terms, ov.a_slot)
+        body += load.kept * max(slot, copy) + copy
     body = max(body, total / WORD / terms.w_rate)
     # Aligned: the opcode message is padded until the ring position divides into messages, half a message on average.
     return body + (1 + ((load.a_slots - 1) / 2 if load.aligned else 0)) * slot
-
-
-def kept_cycles(kept: tuple[int, int], slot: float, copy: float, a: float, call: float) -> float:
-    """What copies into ACC add (``PipelineLoad.kept``). Cycles: of a slot on its way, of its copy, of a message on its
-    way, of a call with its input and output."""
-    slots, bands = kept
-    if not bands:
-        return slots * max(slot, copy) + copy * (slots > 0)
-    sent = slots * slot
-    return max(sent + copy, bands * (sent - (call - a))) + (bands - 1) * slots * copy
 
 
 def slots_with_filler(size: int, ring: int, messages: int) -> float:

@@ -20,17 +20,7 @@ from tvm_aie.schedule.estimate import WORD
 from tvm_aie.schedule.geometry import Geometry, Overlay, ceil_div
 from tvm_aie.schedule.load import BlockRows, Load
 from tvm_aie.schedule.terms import KernelTerms, copy_cycles
-from tvm_aie.schedule.tiling import (
-    Kept,
-    Tiling,
-    band_counts,
-    build_tiling,
-    comes_by_band,
-    conv_loads,
-    kept_bytes,
-    row_bytes,
-    sends_blocks,
-)
+from tvm_aie.schedule.tiling import Tiling, band_counts, build_tiling, conv_loads, kept_bytes, sends_blocks
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -52,7 +42,6 @@ class Candidates:
     n_b: Ints
     resident: Ints  # 0 or 1
     kept: Ints  # bytes of the input where it lies in ACC, else 0
-    piece: Ints  # bytes in which it comes; less than all: band by band
     single: Ints  # 0 or 1: the last input chunk is sent output block by output block
     compute: Floats  # cycles of the slowest core, all calls
     a_bytes: Ints
@@ -130,7 +119,7 @@ class Grid:
         work = self.load.row(self.block_rows)
         return build_tiling(
             self.geo, self.block_rows, self.load, work, self.rows, bands, *cut, weights, ov, self.terms,
-            bool(c["resident"]), Kept(ov.a_slot, c["piece"] < c["kept"]) if c["kept"] else None,
+            bool(c["resident"]), c["kept"] > 0,
         )  # fmt: skip
 
     def _bound(self, c: Candidates) -> Floats:
@@ -181,18 +170,11 @@ class Grid:
         computes = outputs * np.maximum(n * c, o - single)
         waits = a + computes + inside + (outputs - 1) * between + single
         body = np.where(single_o, np.maximum(body, waits), body)
-        body = body + self._kept_cycles(load, ov, slot, a, np.maximum(a, np.maximum(c, o)))
+        copy, kept = copy_cycles(terms, ov.a_slot), -(-load.kept // ov.a_slot)
+        body = body + np.where(kept > 0, kept * max(slot, copy) + copy, 0.0)
         messages, excess = load.weight_messages, 2 * load.w_message - ov.w_slot * ov.w_slots
         body = body + np.where(messages > 1, (messages - 1) * np.maximum(0, excess) / WORD / terms.w_rate, 0.0)
         return np.asarray(np.maximum(body, load.weights / WORD / terms.w_rate) + slot)
-
-    def _kept_cycles(self, load: Candidates, ov: Overlay, slot: float, a: Floats, call: Floats) -> Floats:
-        """``schedule.estimate.kept_cycles``."""
-        copy, slots = copy_cycles(self.terms, ov.a_slot), -(-load.piece // ov.a_slot)
-        sent = slots * slot
-        by_band = np.maximum(sent + copy, load.n_b * (sent - (call - a))) + (load.n_b - 1) * slots * copy
-        whole = slots * max(slot, copy) + copy
-        return np.asarray(np.where(load.kept > 0, np.where(load.piece < load.kept, by_band, whole), 0.0))
 
     def _sent(self, c: Candidates, o_slots: Ints, slot: int) -> Floats:
         """Output slots that the cores of a column send."""
@@ -246,10 +228,6 @@ def _cuts(grid: Grid) -> Iterator[tuple[int, int, int, int, int, int]]:
             yield ckb, n_ck, nob, weights.message, weights.total, weights.header
 
 
-def _by_band(grid: Grid, band: int) -> bool:
-    return comes_by_band(grid.geo, grid.rows, band_counts(grid.rows, band, grid.in_place))
-
-
 def _candidates(grid: Grid) -> Candidates:
     """Every cut of the channels with every cut of the image, and with the whole input resident."""
     geo, terms = grid.geo, grid.terms
@@ -259,12 +237,10 @@ def _candidates(grid: Grid) -> Candidates:
     whole = (geo.w_out, 1, max(grid.rows), 1)
     if not (geo.residual or geo.pool):
         pieces.append(whole)
-    # The whole input in ACC: a further time for all bands of whole lines, and for those that have their own rows.
-    kept_from = by_band_from = len(pieces)
+    # The whole input in ACC: a further time for all bands of whole lines.
+    kept_from = len(pieces)
     if grid.keeps:
-        lines = [piece for piece in pieces if piece[1] == 1]
-        by_band_from += len(lines)
-        pieces += lines + [piece for piece in lines if piece[3] > 1 and _by_band(grid, piece[2])]
+        pieces += [piece for piece in pieces if piece[1] == 1]
     sizes = [(geo.max_rows_in(b), geo.line_px(w), geo.conv_rows(b), geo.conv_px(w)) for w, _, b, _ in pieces]
     piece, cut = np.repeat(np.array(pieces, np.int64), n_cuts, 0), np.tile(cuts, (len(pieces), 1))
     rows_in, line, conv_rows, conv_px = np.repeat(np.array(sizes, np.int64), n_cuts, 0).T
@@ -272,8 +248,7 @@ def _candidates(grid: Grid) -> Candidates:
     ckb, n_ck, nob, message, total, header = cut.T
     at = np.arange(len(piece)) // max(n_cuts, 1)
     resident = ((at >= n_pieces) & (at < kept_from)).astype(np.int64)
-    kept = np.where(at >= kept_from, kept_bytes(geo, grid.rows), 0)
-    comes = np.where(at >= by_band_from, rows_in * row_bytes(geo), kept)
+    kept = np.where(at >= kept_from, kept_bytes(geo, max(grid.rows)), 0)
     held = np.where(kept > 0, 0, np.where(resident > 0, geo.in_blocks, ckb))  # input blocks of a message
     residual = band * len(grid.block_rows) * nob * width * 8 if geo.residual else 0
     acc = np.where(n_ck > 1, nob * conv_rows * -(-conv_px // 4) * 128, 0)
@@ -283,7 +258,7 @@ def _candidates(grid: Grid) -> Candidates:
     first, last = grid.block_rows[0]
     macs = grid.load.row(grid.block_rows).macs(geo.taps, terms)
     return Candidates(
-        ckb, n_ck, nob, -(-(last - first) // nob), width, n_x, band, n_b, resident, kept, comes,
+        ckb, n_ck, nob, -(-(last - first) // nob), width, n_x, band, n_b, resident, kept,
         single.astype(np.int64),
         compute=n_x * n_b * conv_rows * conv_px * macs / terms.macs_per_cycle,
         a_bytes=rows_in * held * line * geo.in_px + residual,
@@ -353,7 +328,7 @@ def shortlist(
     limit = min(least(options, ov) for ov in divisions) * within
     if limit == inf:
         return []
-    found: dict[tuple[int, bool, bool, int, bool, str], tuple[float, int, Grid, Overlay]] = {}
+    found: dict[tuple[int, bool, bool, bool, bool, str], tuple[float, int, Grid, Overlay]] = {}
     for ov in divisions:
         for grid in options:
             end = int(np.searchsorted(grid.bound, limit, "right"))
@@ -363,7 +338,7 @@ def shortlist(
                 if times[k] > limit:
                     break
                 many = ov.a_slots // ceil_div(int(part.a_bytes[k]), ov.a_slot) >= MANY_MESSAGES
-                held = bool(part.resident[k]), int(part.kept[k] > 0) + int(part.piece[k] < part.kept[k])
+                held = bool(part.resident[k]), bool(part.kept[k])
                 kind = int(part.nob[k]), bool(part.n_ck[k] > 1), *held, many, grid.load.cover.name
                 if kind not in found or times[k] < found[kind][0]:
                     found[kind] = float(times[k]), k, grid, ov

@@ -29,35 +29,6 @@ MAX_LISTED_PIXEL = 65535  # addresses of unrolled lists are uint16
 
 
 @dataclass(frozen=True)
-class Kept:
-    """How the input of a convolution comes to lie in ACC: in pieces, through A slots of ``slot`` bytes one by one.
-
-    ``by_band``: a piece has the rows of a band and comes just before that is computed first; else one piece has all
-    rows, and comes before all.
-    """
-
-    slot: int
-    by_band: bool
-
-    def slots(self, geo: Geometry, bands: tuple[int, int], height: int) -> int:
-        """Of a piece, see ``piece_bytes``."""
-        return ceil_div(self.piece_bytes(geo, bands, height), self.slot)
-
-    def piece_bytes(self, geo: Geometry, bands: tuple[int, int], height: int) -> int:
-        """Of a piece of a column with these (rows per band, bands) and so many output rows, without filler."""
-        return geo.max_rows_in(bands[0] if self.by_band else height) * row_bytes(geo)
-
-    def pieces(self, bands: tuple[int, int]) -> int:
-        """Of a column."""
-        return bands[1] if self.by_band else 1
-
-
-def row_bytes(geo: Geometry) -> int:
-    """Of an input row with all channels."""
-    return geo.in_blocks * geo.line_px(geo.w_out) * geo.in_px
-
-
-@dataclass(frozen=True)
 class Tiling:
     """``bands``: per column (rows per band, number of bands); slots are per message; ``cycles`` is estimated."""
 
@@ -82,7 +53,7 @@ class Tiling:
     out_px: int = 8  # bytes of 8 channels of an output pixel
     diagonal: bool = False  # a message has the input blocks of one pass: those of the output blocks of all core rows
     order: int = 0  # of the loops, see ``schedule.order``
-    kept: Kept | None = None  # the input lies in ACC for all passes, messages have a residual alone
+    kept: int = 0  # the input lies in ACC for all passes, brought by A slots of so many bytes; messages have a residual
     per_block: bool = False  # each output block of the last input chunk is computed and sent by itself
     division: Overlay | None = None  # of core memory while the item runs; None: the network's
 
@@ -290,22 +261,14 @@ def _diagonal_candidates(
             yield replace(build_tiling(geo, *shape), diagonal=True)
 
 
-def kept_bytes(geo: Geometry, rows: tuple[int, ...]) -> int:
-    """Bytes of a column's whole input; ``rows``: output rows of each column."""
-    return geo.max_rows_in(max(rows)) * row_bytes(geo)
+def kept_bytes(geo: Geometry, height: int) -> int:
+    """Bytes of the whole input of a column with so many output rows."""
+    return geo.max_rows_in(height) * geo.in_blocks * geo.line_px(geo.w_out) * geo.in_px
 
 
-def kept_slots(tiling: Tiling, geo: Geometry, rows: tuple[int, ...]) -> int:
-    """A slots through which the input goes into ACC, in the column with most; 0 where it does not."""
-    if tiling.kept is None:
-        return 0
-    at = zip(tiling.bands, rows, strict=True)
-    return max(tiling.kept.slots(geo, bands, r) * tiling.kept.pieces(bands) for bands, r in at if r)
-
-
-def comes_by_band(geo: Geometry, rows: tuple[int, ...], bands: tuple[tuple[int, int], ...]) -> bool:
-    """Whether bands have their own input rows: no window reads those of another, none is cut at the image's end."""
-    return geo.kh == 1 and geo.sy == 1 and all(b * n == r for (b, n), r in zip(bands, rows, strict=True))
+def kept_slots(tiling: Tiling, geo: Geometry, height: int) -> int:
+    """A slots through which the input of a column with so many output rows goes into ACC; 0 where it does not."""
+    return ceil_div(kept_bytes(geo, height), tiling.kept) if tiling.kept and height > 0 else 0
 
 
 def _kept_candidates(
@@ -318,7 +281,7 @@ def _kept_candidates(
     in_place: bool,
 ) -> Iterator[Tiling]:
     """Tilings of a convolution with a residual that keep the column's whole input in ACC (``Tiling.kept``)."""
-    if geo.pool or kept_bytes(geo, rows) > ov.acc_bytes:
+    if geo.pool or kept_bytes(geo, max(rows)) > ov.acc_bytes:
         return
     if load.cover.listed and _last_listed_pixel(geo, geo.in_blocks, geo.w_out) > MAX_LISTED_PIXEL:
         return
@@ -334,20 +297,7 @@ def _kept_candidates(
             residual = band * len(block_rows) * nob * geo.w_out * 8
             if residual <= ov.a_slot * ov.a_slots and nob * band * geo.w_out * geo.out_px <= ov.o_slot * ov.o_slots:
                 shape = block_rows, load, work, rows, bands, nob, geo.in_blocks, 1, geo.w_out, 1, weights, ov, terms
-                yield build_tiling(geo, *shape, False, Kept(ov.a_slot, False))
-                if comes_by_band(geo, rows, bands) and _aligned_pieces(geo, rows, bands, residual, ov, terms):
-                    yield build_tiling(geo, *shape, False, Kept(ov.a_slot, True))
-
-
-def _aligned_pieces(
-    geo: Geometry, rows: tuple[int, ...], bands: tuple[tuple[int, int], ...], message: int, ov: Overlay,
-    terms: KernelTerms,
-) -> bool:  # fmt: skip
-    """Whether pieces of the input leave ring positions multiples of the messages (bytes) between which they come."""
-    if terms.push == 0:
-        return True
-    share, kept = ring_share(ceil_div(message, ov.a_slot), ov.a_slots), Kept(ov.a_slot, True)
-    return all(kept.slots(geo, b, r) % share == 0 for b, r in zip(bands, rows, strict=True) if r)
+                yield build_tiling(geo, *shape, False, True)
 
 
 def conv_loads(
@@ -494,7 +444,7 @@ def build_tiling(
     ov: Overlay,
     terms: KernelTerms,
     resident: bool,
-    kept: Kept | None = None,
+    kept: bool = False,
 ) -> Tiling:
     """One candidate with its estimate; arguments as named there."""
     a_blocks = geo.in_blocks if resident else ckb
@@ -538,7 +488,7 @@ def build_tiling(
         aligned,
         nob if single else 0,
         (n_pass, (most - (n_pass - 1) * nob) / max(most, 1)),
-        (kept.slots(geo, (band, n_b), max(rows)), n_b if kept.by_band else 0) if kept else (0, 0),
+        ceil_div(kept_bytes(geo, max(rows)), ov.a_slot) if kept else 0,
     )
     body = pipeline_cycles(pipe, ov, terms)
     line = 0
@@ -561,7 +511,7 @@ def build_tiling(
     cycles = combined(body, control)
     cut = block_rows, nob, n_pass, width, n_x, bands, ckb, n_ck, a, o
     chosen = resident, aligned, line, load.cover.name, load.cover
-    return Tiling(*cut, cycles, body, *chosen, out_px=geo.out_px, kept=kept, per_block=single)
+    return Tiling(*cut, cycles, body, *chosen, out_px=geo.out_px, kept=ov.a_slot if kept else 0, per_block=single)
 
 
 def _output_slots(

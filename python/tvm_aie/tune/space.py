@@ -35,7 +35,7 @@ KNOBS: dict[str, Callable[[Tiling], int]] = {
     "bands": lambda t: max(count for _, count in t.bands),
     "resident_input": lambda t: int(t.a_resident),
     "diagonal": lambda t: int(t.diagonal),
-    "kept_input": lambda t: 1 + t.kept.by_band if t.kept else 0,
+    "kept_input": lambda t: int(t.kept > 0),
     "order": lambda t: t.order,
 }
 _SEEN = {"block_rows", "nob", "n_pass", "width", "n_x", "bands", "ckb", "n_ck", "a_slots", "o_slots", "a_resident",
