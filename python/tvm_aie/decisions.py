@@ -24,7 +24,8 @@ class Moves:
     ``refine``: of nearly equal tilings the one that the recurrence over messages finds fastest (``cost.refine``);
     ``pitch``: images are enlarged so that output messages are whole slots, alike in all columns (``plan.pitch``);
     ``narrow``: small images are left to half of the columns where commands bound them (``memory.partition``);
-    ``space_to_depth``: pixels of a network's input become channels where that fills blocks (``plan.space_to_depth``).
+    ``space_to_depth``: pixels of a network's input become channels where that fills blocks (``plan.space_to_depth``);
+    ``unite``: convolutions of one input that a concat joins are one, whatever their windows (``plan.unite``).
     ``always``: pools and siblings without asking the estimate.
     """
 
@@ -44,6 +45,7 @@ class Moves:
     pitch: bool = True
     narrow: bool = True
     space_to_depth: bool = True
+    unite: bool = True
     always: bool = False
 
 

@@ -30,6 +30,7 @@ from tvm_aie.plan.physical import PhysicalGraph, assign_channels
 from tvm_aie.plan.pitch import pitched
 from tvm_aie.plan.siblings import Groups, sibling_groups
 from tvm_aie.plan.space_to_depth import space_to_depth
+from tvm_aie.plan.unite import common_accumulators, unite
 from tvm_aie.schedule.cover import DENSE, INT4, KEEP, LIST, VARIANTS
 from tvm_aie.schedule.division import NEARLY, best_divisions, best_switches
 from tvm_aie.schedule.geometry import DIVISIONS, IDEAL_OVERLAYS, Geometry, Overlay
@@ -95,6 +96,8 @@ def prepare(
     fused = fuse(graph, decisions.unfused) if decisions.moves.tails else graph
     if decisions.moves.space_to_depth:
         fused = space_to_depth(fused)
+    # siblings share an item; where commands cost time, those of different windows are one convolution
+    fused = unite(fused) if decisions.moves.unite and not dev.core_ideal else common_accumulators(fused)
     fused.verify()
     # pools run inside convolutions and siblings share an item where that is faster by estimate; channels have places
     # in blocks of 8, weights are mmul tiles, each tensor has a home, and each item fits its cores

@@ -114,7 +114,7 @@ struct Bench {
     std::memset(at, 0, kHeader);
     std::memcpy(at, head.data(), head.size() * 4);
     std::memcpy(at + 64, bias.data() + p * 8, 32);
-    const uint16_t lists[] = {0, kIn, 0, 1};  // row_ptr, col
+    const uint16_t lists[] = {0, 0, kIn, 0, 1};  // shift, row_ptr, col
     std::memcpy(at + 96, lists, sizeof(lists));
     std::memcpy(at + kHeader, weights.data() + p * kTiles * 64, kTiles * 64);
   }

@@ -65,6 +65,7 @@ Requant RandomRequant(Rng& rng, bool conv) {
 struct ConvCase {
   ConvArgs args;
   std::vector<uint8_t> a, w, bias, out, acc;
+  std::vector<int16_t> shift;
   std::vector<uint16_t> row_ptr, col;
   bool listed = false;
   std::vector<uint16_t> tap_ptr, tap, pair_ptr, pair;
@@ -120,6 +121,9 @@ void MakeConv(Rng& rng, ConvCase* c) {
   a.first = Uniform(rng, 0, 2) != 0;
   a.last = Uniform(rng, 0, 2) != 0;
   a.requant = RandomRequant(rng, true);
+  if (Uniform(rng, 0, 1)) {
+    for (int o = 0; o < a.n_ocb; ++o) c->shift.push_back(static_cast<int16_t>(Uniform(rng, -3, 4)));
+  }
   a.a_bytes = Uniform(rng, 1, 2);
   a.out_bytes = Uniform(rng, 1, 2);
   if (a.out_bytes == 2) a.requant.lo *= 256, a.requant.hi = a.requant.hi * 256 + 255;
@@ -162,6 +166,7 @@ void Bind(ConvCase* c) {
   a.a = c->a.data();
   a.w_ring = c->w.data();
   a.bias = c->bias.data();
+  if (!c->shift.empty()) a.shift = c->shift.data();
   a.row_ptr = c->row_ptr.data();
   a.col = c->col.data();
   if (c->listed) {
@@ -235,6 +240,8 @@ int64_t RefSum(const ConvCase& c, int ocb, int row, int px, int n) {
 void RefConv(ConvCase* c) {
   const ConvArgs& a = c->args;
   for (int ocb = 0; ocb < a.n_ocb; ++ocb) {
+    Requant q = a.requant;
+    if (!c->shift.empty()) q.out_shift += c->shift[static_cast<size_t>(ocb)];
     for (int row = 0; row < a.band; ++row) {
       size_t line = static_cast<size_t>(ocb) * a.band + row;
       for (int px = 0; px < a.wo; ++px) {
@@ -249,7 +256,7 @@ void RefConv(ConvCase* c) {
           }
           std::memcpy(&bias, &c->bias[static_cast<size_t>(ocb * 8 + n) * 4], 4);
           const size_t at = (line * a.wo + px) * 8 + static_cast<size_t>(n);
-          const int value = RefRequant(sum, bias, a.requant);
+          const int value = RefRequant(sum, bias, q);
           c->out[at * a.out_bytes] = static_cast<uint8_t>(value);
           if (a.out_bytes == 2) c->out[at * 2 + 1] = static_cast<uint8_t>(value >> 8);
         }

@@ -57,6 +57,7 @@ struct Bench {
       std::memcpy(p, &value, 2);
       p += 2;
     };
+    for (int i = 0; i < n_ocb; ++i) put(0);
     for (int i = 0; i <= n_ocb; ++i) put(i * n_cblk);
     for (int i = 0; i < n_ocb * n_cblk; ++i) put(i % n_cblk);
     s.header.hdr_bytes = static_cast<uint32_t>((p - mem.get() - c.hdr_base + 63) / 64 * 64);

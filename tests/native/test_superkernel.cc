@@ -172,7 +172,7 @@ Bytes ToSlots(Bytes b, size_t slot) {
 struct Weights {
   int n_ocb = 0, o_slots = 0, cb0 = 0;
   std::vector<int32_t> bias;
-  std::vector<uint16_t> row_ptr, col;
+  std::vector<uint16_t> shift, row_ptr, col;  // the shift is signed: two's complement
   std::vector<uint16_t> tap_ptr, pair_ptr, tap, pair;
   Bytes tiles;
 };
@@ -180,7 +180,7 @@ struct Weights {
 Bytes WeightMessage(const CoreConfig& c, const Weights& w) {
   Bytes tail(w.bias.size() * 4);
   if (!w.bias.empty()) std::memcpy(tail.data(), w.bias.data(), tail.size());
-  for (const auto* list : {&w.row_ptr, &w.col, &w.tap_ptr, &w.pair_ptr, &w.tap, &w.pair}) {
+  for (const auto* list : {&w.shift, &w.row_ptr, &w.col, &w.tap_ptr, &w.pair_ptr, &w.tap, &w.pair}) {
     for (uint16_t v : *list) Append(&tail, {static_cast<uint8_t>(v & 255), static_cast<uint8_t>(v >> 8)});
   }
   tail.resize((tail.size() + 63) / 64 * 64);
@@ -285,6 +285,7 @@ Weights ConvWeights(std::mt19937& rng, int ck) {
   w.n_ocb = kOutBlocks;
   w.o_slots = ck == kInBlocks / kChunk - 1 ? 2 : 0;
   for (int i = 0; i < kOutBlocks * 8; ++i) w.bias.push_back(i * 1000 - 7000);
+  w.shift = {0, 0xffff};  // 0 and -1
   w.row_ptr = {0, 2, 3};  // block row 1 misses one block
   w.col = {0, 1, static_cast<uint16_t>(ck)};
   if (ck == 1) {  // block row 0: block 0 of Gamma, 3 taps of block 1; block row 1: a tap of block 0, a pair of int4 taps
@@ -300,10 +301,10 @@ Weights ConvWeights(std::mt19937& rng, int ck) {
   return w;
 }
 
-uint8_t RequantConv(int64_t sum, int64_t bias) {
+uint8_t RequantConv(int64_t sum, int64_t bias, int shift) {
   int64_t v = sum * 4 + bias;
   v *= v < 0 ? 26 : 256;
-  int64_t unit = 1 << 17, floor = v >> 17, rest = v - floor * unit;
+  int64_t unit = 1 << shift, floor = v >> shift, rest = v - floor * unit;
   if (rest * 2 > unit || (rest * 2 == unit && (floor & 1) != 0)) ++floor;
   return static_cast<uint8_t>(std::clamp<int64_t>(floor, -120, 120));
 }
@@ -325,7 +326,7 @@ void ExpectConv(const std::vector<Weights>& chunks, Network* net) {
             }
           }
         }
-        net->conv_expected.push_back(RequantConv(sum, chunks[0].bias[static_cast<size_t>(ocb * 8 + n)]));
+        net->conv_expected.push_back(RequantConv(sum, chunks[0].bias[static_cast<size_t>(ocb * 8 + n)], 17 - ocb));
       }
     }
   }
@@ -528,14 +529,15 @@ void TestFaults() {
   with_w(4, 99, "weight message: 99 slots");
   with_w(8, 100, "weight message: header of 100 bytes (HDR holds 512)");
   with_w(20, 200, "CONV: header of 192 bytes is too small for n_ocb 2, nnz 200");
-  with_w(128 + 0, 0x00030001, "CONV: row_ptr runs from 1 to 3, expected 0 to 3");
+  with_w(128 + 4, 0x00030001, "CONV: row_ptr runs from 1 to 3, expected 0 to 3");
+  with_w(128, 0x00000029, "CONV: out_shift with its block's 50 not in -31..40");
   with_w(32, -1, "weight message: -1 listed taps, 0 pairs, flags 0 out of range");
   with_w(40, 8, "weight message: 0 listed taps, 0 pairs, flags 8 out of range");
   const size_t listed = size_t{good.config.w_slot} * static_cast<size_t>(good.weights_slots);  // the second message
   with_w(listed + 32, 5, "CONV: tap_ptr runs from 0 to 4, expected 0 to 5");
-  with_w(listed + 128 + 8 + 14 + 14, Pixel(0, 1, 3) | Pixel(2, 1, 0) << 16, "CONV: listed pixel 14 is not one of tap row 0");
-  with_w(listed + 128 + 8 + 14 + 14 + 8, Pixel(2, 0, 0), "CONV: listed pixel 44 is not one of tap row 1");
-  with_w(128 + 6, 0x00010009, "CONV: column 9 of block row 0 >= n_cblk 2");
+  with_w(listed + 128 + 12 + 14 + 14, Pixel(0, 1, 3) | Pixel(2, 1, 0) << 16, "CONV: listed pixel 14 is not one of tap row 0");
+  with_w(listed + 128 + 12 + 14 + 14 + 8, Pixel(2, 0, 0), "CONV: listed pixel 44 is not one of tap row 1");
+  with_w(128 + 10, 0x00010009, "CONV: column 9 of block row 0 >= n_cblk 2");
 }
 
 // Words of the opcode and weight messages replaced at random: any outcome but a crash.

@@ -33,6 +33,7 @@ struct ConvArgs {
   int wo = 0, band = 0, n_ocb = 0;
   int a_bytes = 1, out_bytes = 1;  // per element: int8 or int16
   const uint8_t* bias = nullptr;   // int32[n_ocb * 8], unaligned
+  const int16_t* shift = nullptr;  // of each output block, added to requant.out_shift; null: 0
   const uint16_t* row_ptr = nullptr;
   const uint16_t* col = nullptr;
   bool dense_rows = false;         // a full row of Gamma is walked without looking its blocks up
@@ -109,6 +110,13 @@ static inline Wide ValidTaps(Wide first, Wide step, Wide n, Wide size, Wide* beg
   if (end > n) end = n;
   *begin = lo;
   return end > lo ? end - lo : 0;
+}
+
+// The rounding of an output block.
+static inline Requant RequantOf(const ConvArgs& args, int ocb) {
+  Requant q = args.requant;
+  q.out_shift += args.shift != nullptr ? args.shift[ocb] : 0;
+  return q;
 }
 
 }  // namespace tvm_aie::kernels

@@ -328,6 +328,7 @@ ConvArgs MakeConvArgs(const Call& c, const Tail& tail, const Window& w, const Ga
   SetWindow(w, &a);
   a.n_ocb = static_cast<int>(c.blocks());
   a.bias = c.mem + c.config.hdr_base + 64 + c.first_block() * 32;
+  a.shift = Pointer(gamma.shift);
   a.row_ptr = Pointer(gamma.row_ptr);
   a.col = Pointer(gamma.col);
   a.a_bytes = static_cast<int>(w.elem);
@@ -437,7 +438,7 @@ bool CheckConv(Call& c, Window* w, Tail* tail, PoolStage* stage, Requant* q, Wid
   if (!kTrusted && c.block >= 0 && c.state.header.n_taps + c.state.header.n_pairs != 0) {
     return c.Fail("single blocks of a message with lists");
   }
-  if (!ReadGamma(c, *w, tail->kind == Tail::kBias ? 2 : 1, gamma) ||
+  if (!ReadGamma(c, *w, tail->kind == Tail::kBias ? 2 : 1, q->out_shift, gamma) ||
       !CheckInput(c, (tail->kept ? 0 : ConvInputBytes(*w, *stage)) + TailBytes(*tail, *w)) ||
       (tail->kept && !CheckKept(c, *w)) || !CheckTiles(c, *w, w_first) ||
       !CheckStage(c, *stage, *w, *n_ck) || !CheckConvResults(c, *w, *ck, *n_ck, ConvOutputBytes(c, *w, *stage))) {
@@ -454,10 +455,12 @@ bool CheckConv(Call& c, Window* w, Tail* tail, PoolStage* stage, Requant* q, Wid
 void TakeBlock(const Call& c, [[maybe_unused]] const Window& w, [[maybe_unused]] SuperkernelState::Header* part,
                Gamma* gamma, [[maybe_unused]] uint32_t* w_first) {
 #ifdef TVM_AIE_ON_ARRAY
+  gamma->shift += c.block;
   gamma->row_ptr += c.block;
 #else
   const auto at = static_cast<size_t>(c.block);
   const uint16_t begin = gamma->row_ptr[at], end = gamma->row_ptr[at + 1];
+  gamma->shift = {gamma->shift[at]};
   gamma->row_ptr = {0, static_cast<uint16_t>(end - begin)};
   gamma->col.assign(gamma->col.begin() + begin, gamma->col.begin() + end);
   part->n_ocb = 1;

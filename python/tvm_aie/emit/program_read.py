@@ -99,9 +99,7 @@ class _Reader:
         for kind, offset, _, c, h, w, physical, _, first, elem, flat, fold in self._rows(16, 12):
             cmap = tuple(maps[first : first + c * max(1, fold)])
             size = 2 if elem == 2 else 1
-            out.append(
-                ProgramIO(kind, offset, c, h, w, physical, cmap, elem == 1, flat == 1, size, max(1, fold))
-            )
+            out.append(ProgramIO(kind, offset, c, h, w, physical, cmap, elem == 1, flat == 1, size, max(1, fold)))
         return tuple(out)
 
 

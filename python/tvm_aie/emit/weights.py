@@ -11,7 +11,7 @@ import numpy.typing as npt
 from tvm_aie.errors import ProgramError
 from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.graph import Conv
-from tvm_aie.plan.physical import BLOCK, PhysicalGraph, View, physical_weight
+from tvm_aie.plan.physical import BLOCK, PhysicalGraph, View, physical_weight, whole_blocks
 from tvm_aie.schedule.cover import Blocks, Cover, Mask, walk_cover
 from tvm_aie.schedule.geometry import Geometry
 from tvm_aie.schedule.load import HEADER_BYTES, header_bytes
@@ -27,13 +27,15 @@ Int8Array = npt.NDArray[np.int8]
 class PackedConv:
     """tiles: int8 (out blocks, in blocks, kh, kw, 8 k, 8 n); blocks: what is live in them; bias: int32.
 
-    bias has a row per stage and out blocks * 8 columns. ``residual``: the second stage adds a tensor; messages then say
+    bias has a row per stage and out blocks * 8 columns; shift: int16 (out blocks,), what each adds to the shift of the
+    convolution's rounding. ``residual``: the second stage adds a tensor; messages then say
     where a core row's share of it begins.
     """
 
     tiles: Int8Array
     blocks: Blocks
     bias: npt.NDArray[np.int32]
+    shift: npt.NDArray[np.int16]
     residual: bool = False
 
     @property
@@ -43,7 +45,10 @@ class PackedConv:
 
 
 def pack_conv(conv: Conv, source: View, target: View) -> PackedConv:
-    """Apply the channel maps and cut the weight into mmul B tiles. Raises ``ProgramError`` if a bias exceeds int32."""
+    """Apply the channel maps and cut the weight into mmul B tiles.
+
+    Raises ``ProgramError`` if a bias exceeds int32 or channels of one block are rounded at different places.
+    """
     weight = physical_weight(conv, source, target)
     ob, ib, kh, kw = weight.shape[0] // BLOCK, weight.shape[1] // BLOCK, *weight.shape[2:]
     tiles = weight.reshape(ob, BLOCK, ib, BLOCK, kh, kw).transpose(0, 2, 4, 5, 3, 1)
@@ -55,7 +60,17 @@ def pack_conv(conv: Conv, source: View, target: View) -> PackedConv:
     if bias.size and (bias.max() > 2**31 - 1 or bias.min() < -(2**31)):
         raise ProgramError(f"layer {conv.name}: bias does not fit 32 bits after alignment to the accumulator")
     tiles = np.ascontiguousarray(tiles)
-    return PackedConv(tiles, Blocks.of(tiles), bias.astype(np.int32), len(conv.inputs) == 2)
+    shift = _block_shifts(conv, target)
+    return PackedConv(tiles, Blocks.of(tiles), bias.astype(np.int32), shift, len(conv.inputs) == 2)
+
+
+def _block_shifts(conv: Conv, target: View) -> npt.NDArray[np.int16]:
+    out = np.zeros(target.blocks, np.int16)
+    if conv.shifts:
+        if not whole_blocks(conv, target):
+            raise ProgramError(f"layer {conv.name}: channels of one block have different shifts")
+        out[np.asarray(target.cmap) // BLOCK] = conv.shifts
+    return out
 
 
 def item_weights(item: WorkItem, graph: PhysicalGraph, packed: Mapping[str, PackedConv]) -> PackedConv | None:
@@ -64,7 +79,10 @@ def item_weights(item: WorkItem, graph: PhysicalGraph, packed: Mapping[str, Pack
     if len(parts) < 2:
         return parts[0] if parts else None
     tiles = np.concatenate([p.tiles for p in parts])
-    return PackedConv(tiles, Blocks.of(tiles), np.concatenate([p.bias for p in parts], axis=1))
+    # The opcodes have the shift of the first member.
+    own = [layer.requant.shift for m in item.members if isinstance(layer := graph.layers[m], Conv)]
+    shift = np.concatenate([p.shift + np.int16(s - own[0]) for p, s in zip(parts, own, strict=True)])
+    return PackedConv(tiles, Blocks.of(tiles), np.concatenate([p.bias for p in parts], axis=1), shift)
 
 
 def conv_messages(
@@ -115,6 +133,7 @@ def _conv_message(
     live = cover.blocks[begin:end, c_lo:c_hi]
     rows, cols = np.nonzero(live)
     extra = packed.bias[:, begin * BLOCK : end * BLOCK].astype("<i4").tobytes()
+    extra += packed.shift[begin:end].astype("<i2").tobytes()
     extra += _pointers(live.sum(axis=1)) + (cols + c_lo - base).astype("<u2").tobytes()
     tiles = packed.tiles[rows + begin, cols + c_lo].tobytes()
     line = tiling.line or geo.line_px(tiling.width)
@@ -180,7 +199,7 @@ def _lists(
 
 @dataclass(frozen=True)
 class Contents:
-    """A weight message without its padding: ``extra`` is bias, row_ptr, columns and lists.
+    """A weight message without its padding: ``extra`` is bias, shifts, row_ptr, columns and lists.
 
     ``share``: first residual block and residual blocks per message (or cb0, 0); ``lists``: taps, pairs and segments.
     """

@@ -75,9 +75,7 @@ class Relation:
     bytes: int
 
 
-def choose_splits(
-    relations: Sequence[Relation], columns: int, narrow: frozenset[int] = frozenset()
-) -> dict[int, int]:
+def choose_splits(relations: Sequence[Relation], columns: int, narrow: frozenset[int] = frozenset()) -> dict[int, int]:
     """A split for each height so that few bytes are read from far: descent over single and pairs of heights, from even.
 
     Heights that stay even are left out. ``narrow``: heights whose split is that.

@@ -57,12 +57,12 @@ def _free(conv: Conv, graph: PhysicalGraph) -> bool:
 
 
 def _live_blocks(conv: Conv, graph: PhysicalGraph) -> Ints:
-    """Live 8x8 blocks of each output block."""
+    """Live 8x8 blocks of each output block; those of convolutions with different windows by their taps."""
     weight = physical_weight(conv, graph.views[conv.input], graph.views[conv.output])
     ob, ib = weight.shape[0] // BLOCK, weight.shape[1] // BLOCK
-    return np.asarray(
-        (weight != 0).any(axis=(2, 3)).reshape(ob, BLOCK, ib, BLOCK).any(axis=(1, 3)).sum(axis=1), np.int64
-    )
+    taps = (weight != 0).reshape(ob, BLOCK, ib, BLOCK, -1).any(axis=(1, 3))
+    live: Ints = (taps if conv.parts else taps.any(axis=2, keepdims=True)).sum(axis=(1, 2), dtype=np.int64)
+    return live
 
 
 def deal(work: Sequence[Ints], rows: int) -> Ints | None:

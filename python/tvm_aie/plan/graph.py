@@ -83,12 +83,27 @@ class TrueWindow:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A convolution of the network inside one that ``plan.unite`` made.
+
+    Its output channels lie next to each other; ``top`` .. ``width`` say which part of the window is its own.
+    """
+
+    name: str
+    channels: int
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
 class Conv:
     """conv2d / dense. ``out = requant((sum(x*w) << acc_shift) + bias)``.
 
     weight: int8 (Cout, Cin/groups, kh, kw); bias: int64 (Cout,), already at the accumulator's LSB after
     ``acc_shift``. pads: top, left, bottom, right. A dense layer on a flattened tensor is a convolution
-    whose kernel is the whole image.
+    whose kernel is the whole image. shifts: of each output channel, added to that of ``requant``; none: 0.
     """
 
     name: str
@@ -106,6 +121,8 @@ class Conv:
     pool_before: Pool | None = None  # ``input`` is the pool's; the window is 1x1
     pool_after: Pool | None = None  # ``output`` is the pool's
     true_window: TrueWindow | None = None  # set by plan.space_to_depth
+    shifts: tuple[int, ...] = ()  # these two are set by plan.unite
+    parts: tuple[Part, ...] = ()
 
     @property
     def inputs(self) -> tuple[str, ...]:

@@ -249,6 +249,13 @@ def _place(
     return views, storages
 
 
+def whole_blocks(conv: Conv, target: View) -> bool:
+    """Whether no block holds output channels that are rounded at different places."""
+    found: dict[int, int] = {}
+    places = zip(target.cmap, conv.shifts, strict=False)  # without shifts: none
+    return all(found.setdefault(channel // BLOCK, shift) == shift for channel, shift in places)
+
+
 def physical_weight(conv: Conv, source: View, target: View) -> np.ndarray:
     """int8 (target.blocks*8, source.blocks*8, kh, kw): the weight with both channel maps applied, groups expanded."""
     cout, cin_group, kh, kw = conv.weight.shape

@@ -6,6 +6,7 @@ Simple on purpose and independent of the schedule. Sums of products run in float
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,10 @@ def _conv(layer: Conv, x: Array) -> Array:
             matrix = layer.weight[rows].reshape(per_group, -1).astype(np.float64)
             out[rows] = (matrix @ columns).reshape(per_group, ho, wo)
     total = (out.astype(np.int64) << layer.acc_shift) + layer.bias[:, None, None]
-    return requantise(total, layer.requant)
+    if not layer.shifts:
+        return requantise(total, layer.requant)
+    channels = (replace(layer.requant, shift=layer.requant.shift + s) for s in layer.shifts)
+    return np.stack([requantise(t, q) for t, q in zip(total, channels, strict=True)])
 
 
 def _add(layer: Add, a: Array, b: Array | None = None) -> Array:

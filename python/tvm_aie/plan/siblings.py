@@ -4,10 +4,10 @@
     conv b: x -> q       becomes        output blocks of p, q, r one after the other,
     conv c: x -> r                      each written to its own tensor
 
-Condition: same input, window, stride, padding and dilation, the same requantisation (it is a parameter of the kernel
-call) and no second stage. Effect: the input moves once instead of once per convolution, and small convolutions share
-one start and one end. The item runs where the first of them did, so the other outputs live longer: the schedule
-decides by estimate (``pipeline``).
+Condition: same input, window, stride, padding and dilation, the same clip and last bit of the accumulator (parameters
+of the kernel call; the shift may differ, weight messages have it for each output block) and no second stage. Effect:
+the input moves once instead of once per convolution, and small convolutions share one start and one end. The item runs
+where the first of them did, so the other outputs live longer: the schedule decides by estimate (``pipeline``).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Hashable
 
 from tvm_aie.plan.graph import Conv
 from tvm_aie.plan.physical import ArrayLayer, PhysicalGraph
+from tvm_aie.plan.unite import rounding
 
 Groups = tuple[tuple[int, ...], ...]  # layer indices; every layer in one group, in order of the first
 
@@ -41,4 +42,4 @@ def _key(index: int, layer: ArrayLayer, graph: PhysicalGraph) -> Hashable:
     window = (layer.weight.shape[2:], layer.stride, layer.pads, layer.dilation)
     target = graph.storages[graph.views[layer.output].storage]
     size = target.height, target.width  # with or without what ``plan.pitch`` adds
-    return (layer.input, window, layer.acc_shift, layer.requant, graph.tensors[layer.output].bits, size)
+    return (layer.input, window, rounding(layer), graph.tensors[layer.output].bits, size)

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from tvm_aie.cost import lower_bound
 from tvm_aie.device import Device
 from tvm_aie.emit.program import FlowClass, Push, TileKind, Wait, WriteBd
 from tvm_aie.pipeline import Compiled
 from tvm_aie.plan.graph import Conv, TrueWindow, conv_shapes
-from tvm_aie.plan.physical import BLOCK, PhysicalGraph, physical_weight
+from tvm_aie.plan.physical import BLOCK, PhysicalGraph, View, physical_weight
 from tvm_aie.report.layers import LayerCounters, layer_rows, slices
 from tvm_aie.report.model import (
     CommandStream,
@@ -92,27 +93,45 @@ def conv_work(physical: PhysicalGraph, conv: Conv, cover: Cover | None = None) -
     _, (height, width), _ = conv_shapes(conv, image.height, image.width)
     pixels = height * width
     cover = cover or walk_cover(live, *weight.shape[2:])
-    kept = cover.taps.sum(axis=(2, 3)) + np.where(cover.blocks & live, taps, 0)
-    low = cover.low.sum(axis=(2, 3))
-    pieces = int(cover.blocks.sum()), int(cover.taps.sum()), int(low.sum())
-    index_bytes = ob * BLOCK * 4 + 2 * (ob + 1) + 2 * sum(pieces)
+    own = own_taps(conv, target)
+    kept = ((cover.taps | (cover.blocks & live)[:, :, None, None]) & own[:, None]).sum(axis=(2, 3))
+    low = (cover.low & own[:, None]).sum(axis=(2, 3))
+    pieces = int(cover.blocks.sum()), int(cover.taps.sum()), int(cover.low.sum())
+    index_bytes = ob * BLOCK * 4 + 2 * (2 * ob + 1) + 2 * sum(pieces)
     occupied = pairs > 0
-    per_output = conv.true_window.macs if conv.true_window else int(conv.weight[0].size)
-    macs = int(pairs[live].sum()) * taps * pixels
+    per_tap = pairs * own.sum(axis=(1, 2))[:, None]  # MACs of a pixel in the network's window
+    dense, macs = int(per_tap.sum()) * pixels, int(per_tap[live].sum()) * pixels
+    weights = sum(p.channels * p.height * p.width for p in conv.parts) * conv.weight.shape[1] or conv.weight.size
     planned, int4 = int((pairs * (kept + low)).sum()) * pixels, int((pairs * low).sum()) * pixels
     if conv.true_window:
         outs = pairs.sum(axis=1) // conv.weight.shape[1]
         macs, planned, int4 = (n * pixels for n in _true_macs(conv, conv.true_window, weight, outs, cover, live))
+        weights = conv.weight.shape[0] * conv.true_window.macs
+        dense = weights * pixels
     return ConvWork(
         blocks=int(occupied.sum()),
         live_blocks=int(live.sum()),
-        dense_macs=conv.weight.shape[0] * per_output * pixels if conv.true_window else int(pairs.sum()) * taps * pixels,
+        dense_macs=dense,
         macs=macs,
         planned_macs=planned,
         int4_macs=int4,
-        dense_bytes=conv.weight.shape[0] * (4 + per_output),
+        dense_bytes=conv.weight.shape[0] * 4 + weights,
         packed_bytes=(2 * (pieces[0] * taps + pieces[1]) + pieces[2]) * BLOCK * BLOCK // 2 + index_bytes,
     )
+
+
+def own_taps(conv: Conv, target: View) -> npt.NDArray[np.bool_]:
+    """(output blocks, kh, kw): taps of the window that the network has; fewer where ``plan.unite`` gave it another."""
+    kh, kw = conv.weight.shape[2:]
+    if not conv.parts:
+        return np.ones((target.blocks, kh, kw), np.bool_)
+    own = np.zeros((target.blocks, kh, kw), np.bool_)
+    begin = 0
+    for p in conv.parts:
+        blocks = np.asarray(target.cmap[begin : begin + p.channels]) // BLOCK
+        own[blocks, p.top : p.top + p.height, p.left : p.left + p.width] = True
+        begin += p.channels
+    return own
 
 
 def _true_macs(

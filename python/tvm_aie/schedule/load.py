@@ -19,12 +19,12 @@ BlockRows = tuple[tuple[int, int], ...]
 
 
 def header_bytes(n_ocb: int, nnz: int, biases: int = 1, segments: int = 0, entries: int = 0) -> int:
-    """Bytes of a weight message before its tiles: fixed part, biases, row_ptr, columns, lists; a multiple of 64.
+    """Bytes of a weight message before its tiles: fixed part, biases, shifts, row_ptr, columns, lists; in 64s.
 
     ``segments``: n_ocb * kh of a message with lists, else 0; ``entries``: listed addresses, two per pair.
     """
     lists = 4 * (segments + 1) + 2 * entries if entries else 0
-    return ceil_div(HEADER_BYTES + 32 * n_ocb * biases + 2 * (n_ocb + 1) + 2 * nnz + lists, 64) * 64
+    return ceil_div(HEADER_BYTES + 32 * n_ocb * biases + 2 * (2 * n_ocb + 1) + 2 * nnz + lists, 64) * 64
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Load:
             edges = np.minimum(np.arange(start, end + nob, nob), end) if end > start else np.array([start, start])
             at = np.ix_(edges, cols)
             blocks = np.diff(np.diff(self._blocks[at], axis=0), axis=1)
-            sizes = blocks * (self.geo.taps * TILE_BYTES + 2) + (HEADER_BYTES + 34 * np.diff(edges)[:, None] + 66)
+            sizes = blocks * (self.geo.taps * TILE_BYTES + 2) + (HEADER_BYTES + 36 * np.diff(edges)[:, None] + 66)
             if self.cover.listed:
                 taps, low = (np.diff(np.diff(p[at], axis=0), axis=1) for p in (self._taps, self._low))
                 segments = np.diff(edges)[:, None] * self.geo.kh
@@ -125,7 +125,7 @@ class Load:
                 single = np.minimum(low, segments)
                 lists = np.where(taps + low > 0, 4 * (segments + 1) + 2 * (taps + low), 0)
                 sizes = sizes + (taps + single) * TILE_BYTES + (low - single) * (TILE_BYTES // 2) + lists
-                heads = HEADER_BYTES + 66 * np.diff(edges)[:, None] + 66 + 2 * blocks + lists
+                heads = HEADER_BYTES + 68 * np.diff(edges)[:, None] + 66 + 2 * blocks + lists
                 header = max(header, int(heads.max()))
             slots = -(-sizes // slot) * slot
             message, total = max(message, int(slots.max())), max(total, int(slots.sum()))

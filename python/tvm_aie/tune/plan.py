@@ -97,9 +97,7 @@ def _narrow_knob(physical: PhysicalGraph) -> PlanKnob:
     heights = sorted({s.height for s in physical.storages.values() if 1 < s.height <= LOW})
     options = [frozenset[int](), *(frozenset(h for h in heights if h <= top) for top in heights)]
     names = ("by estimate", "none", *(f"up to {h} rows" for h in heights))
-    return PlanKnob(
-        "narrow", names, lambda plan, place: replace(plan, narrow=options[place - 1]) if place else plan
-    )
+    return PlanKnob("narrow", names, lambda plan, place: replace(plan, narrow=options[place - 1]) if place else plan)
 
 
 def _without(move: str) -> Callable[[Decisions, int], Decisions]:
