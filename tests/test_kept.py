@@ -8,13 +8,20 @@ import numpy as np
 import pytest
 
 from graphs import GraphBuilder
+from test_mlir_array_form import check_design
+from tvm_aie.cost.replay import replay
+from tvm_aie.decisions import Moves
 from tvm_aie.device import load_device
+from tvm_aie.emit.verify import used_parts
 from tvm_aie.pipeline import compile_graph
 from tvm_aie.plan.reference import evaluate
 from tvm_aie.runtime.emulator import RunOptions, run_program
-from tvm_aie.schedule.geometry import DIVISIONS, KernelId, divided
+from tvm_aie.schedule.cover import KEEP
+from tvm_aie.schedule.geometry import DIVISIONS, KEEPING, KernelId, divided
 from tvm_aie.schedule.terms import terms_from_keys
 from tvm_aie.schedule.tiling import Tiling, kept_slots, tilings
+from tvm_aie.tune.bench import emulate
+from tvm_aie.tune.space import SPACE_VERSION, gamma_text, space_of, workload_from, workload_key
 
 SIZES = (1, 7, 8, 9, 31, 33)
 
@@ -118,3 +125,71 @@ def test_the_whole_input_and_no_more_fits_acc():
         compile_graph(graph, device, overlay, kept(device, seen=seen))
         assert bool(seen) == found
         assert all(t.n_pass > 1 and t.n_ck == 1 and t.n_x == 1 for t in seen)
+
+
+def bottleneck(density: float = 1.0):
+    """1,024 channels of 14 x 14 pixels to 256 and back, twice: the 256 are sent again for each pass, or kept."""
+    b = GraphBuilder((1024, 14, 14), 3, density)
+    x = "x"
+    for _ in range(2):
+        x = b.add(b.conv(b.conv(x, 256, 1), 1024, 1, lo=-128), x)
+    return b.graph(x)
+
+
+@pytest.mark.parametrize("mesh, overlay, less", [("npu1", KEEPING, 0.85), ("wbs-2x2", None, 0.95)])
+@pytest.mark.parametrize("density", [1.0, 0.5])
+def test_inputs_are_kept_where_that_saves_time(mesh, overlay, less, density):
+    graph = bottleneck(density)
+    cycles = {}
+    for keep in (False, True):
+        compiled = compile_graph(graph, mesh, overlay, moves=Moves(keep=keep))
+        assert any(t.kept for t in compiled.tilings) == keep
+        run = run_program(compiled.program.to_bytes(), [], RunOptions(functional=False))
+        cycles[keep] = run.cycles
+        if mesh != "npu1":  # where the first loads of two layers are most of the time
+            assert compiled.estimate.total == pytest.approx(run.cycles, rel=0.004)
+    assert cycles[True] < less * cycles[False]
+
+
+def test_the_program_names_what_it_needs(tmp_path):
+    """KEEP takes program memory where an item uses it, and only there."""
+    device = load_device("npu1")
+    graph = bottleneck(0.5)
+    for keep in (False, True):
+        program = compile_graph(graph, device, KEEPING, moves=Moves(keep=keep)).program
+        assert (KEEP in used_parts(program)) == keep
+    tight = replace(device, program_budget_bytes=device.instructions.total({"conv", "add"}))
+    assert not any(t.kept for t in compile_graph(graph, tight, KEEPING).tilings)
+
+
+def test_a_core_keeps_what_the_emulator_keeps(tmp_path):
+    """The array's form of the copy, with and without a rest at the end of a piece."""
+    device = load_device("npu1")
+    for size in (8, 9):
+        graph = block(size, 0.5, k=3, width=8)
+        compiled = compile_graph(graph, device, DIVISIONS[2], kept(device))
+        assert any(t.kept for t in compiled.tilings)
+        check_design(compiled.program, tmp_path / str(size))
+
+
+@pytest.mark.parametrize("density, k, width, mid", [(1.0, 1, 14, 128), (0.5, 3, 16, 48)])
+def test_the_replay_follows_kept_inputs(density, k, width, mid):
+    """Message by message as the emulator has them."""
+    device, works = load_device("npu1"), []
+    compile_graph(block(width, density, 256, k, width, mid), device, KEEPING, works.append)
+    (work,) = (w for w in works if w.geometry.residual)
+    found = [t for t in space_of(work, device).points.values() if t.kept]
+    assert len(found) > 3
+    for tiling in found[:: len(found) // 3]:
+        guess = replay(work, tiling, device)
+        assert guess and guess.cycles == pytest.approx(emulate(work, tiling, device), rel=0.002)
+
+
+def test_records_of_an_older_space_are_refused_by_name():
+    device, works = load_device("npu1"), []
+    compile_graph(block(8), device, KEEPING, works.append)
+    key = workload_key(works[0], device)
+    old = key.replace(f'"version":{SPACE_VERSION}', '"version":4')
+    assert old != key
+    with pytest.raises(ValueError, match="version 4, this is version 5"):
+        workload_from(old, gamma_text(works[0]))

@@ -44,9 +44,8 @@ NETS = {**mlir_nets.GRAPHS, "everything": everything}
 FAST = ("everything", "strided_pool")
 
 
-@pytest.mark.parametrize("name", [n if n in FAST else pytest.param(n, marks=pytest.mark.slow) for n in NETS])
-def test_design_on_the_array_form(name, tmp_path):
-    program = compile_graph(NETS[name](), "npu1").program
+def check_design(program, tmp_path):
+    """The design folder of a program computes what the emulator does."""
     expected = sample(program)
     write_design(program, tmp_path, None, expected)
     spec = importlib.util.spec_from_file_location("run_design", tmp_path / "run.py")
@@ -63,6 +62,12 @@ def test_design_on_the_array_form(name, tmp_path):
     for io, tensor in zip([t for t in ios if t["kind"] == "output"], expected.outputs, strict=True):
         raw = np.frombuffer(out, np.uint8)[io["offset"] :]
         np.testing.assert_array_equal(host.unpack(io, raw), tensor)
+
+
+@pytest.mark.parametrize("name", [n if n in FAST else pytest.param(n, marks=pytest.mark.slow) for n in NETS])
+def test_design_on_the_array_form(name, tmp_path):
+    program = compile_graph(NETS[name](), "npu1").program
+    check_design(program, tmp_path)
     if name == "everything":
         assert used_kernels(program) == set(KernelId)
         assert {"tail" in i for i in json.loads(program.meta)["items"]} == {True, False}

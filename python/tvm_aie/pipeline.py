@@ -33,7 +33,7 @@ from tvm_aie.plan.space_to_depth import space_to_depth
 from tvm_aie.plan.unite import common_accumulators, unite
 from tvm_aie.schedule.cover import DENSE, INT4, KEEP, LIST, VARIANTS
 from tvm_aie.schedule.division import NEARLY, best_divisions, best_switches
-from tvm_aie.schedule.geometry import DIVISIONS, IDEAL_OVERLAYS, Geometry, Overlay
+from tvm_aie.schedule.geometry import DIVISIONS, IDEAL_OVERLAYS, KEEPING, Geometry, Overlay
 from tvm_aie.schedule.grid import Grid
 from tvm_aie.schedule.tiling import Tiling
 from tvm_aie.searches import JOIN, Chooser, Key, Searches, group_name, item_name, workload
@@ -364,7 +364,8 @@ def _schedule(
         # A network that takes less than its launch is not worth the search.
         if overlay is not None or judge is None or not moves.divisions or judge(plan) < device.launch_cycles:
             return plan
-        return _rehearsed(plan, [_Planner(device, place, fused, moves, shared) for place in DIVISIONS[1:]], judge)
+        others = [_Planner(device, place, fused, moves, shared) for place in other_divisions(fused, moves)]
+        return _rehearsed(plan, others, judge)
     if overlay is not None:
         options: Sequence[Overlay] = [overlay]
     elif not moves.divisions:
@@ -439,6 +440,12 @@ def _first(planners: Sequence[_Planner]) -> Plan:
             failure = failure or error
     assert failure is not None
     raise failure
+
+
+def other_divisions(fused: LayerGraph, moves: Moves) -> tuple[Overlay, ...]:
+    """The divisions of core memory to try beside the default where commands cost time."""
+    adds = any(isinstance(n, Conv) and n.tail and n.tail.residual for n in fused.layers)
+    return (*DIVISIONS[1:-1], KEEPING if moves.keep and adds else DIVISIONS[-1])
 
 
 def _refined(plan: Plan, shared: _Shared) -> Plan:

@@ -636,7 +636,7 @@ bool RunUpsample(const Call& c) {
 }  // namespace
 
 bool KeepInput(const SuperkernelState& state, const CoreConfig& config, uint8_t* mem, int32_t bytes, bool functional,
-               KernelCall* call, FaultText* fault) {
+               [[maybe_unused]] KernelCall* call, [[maybe_unused]] FaultText* fault) {
 #ifndef TVM_AIE_ON_ARRAY
   const Call c{state, config, mem, nullptr, 0, functional, call, fault, "KEEP"};
   if (state.a_held == 0) return c.Fail("no activation message is held");

@@ -180,7 +180,7 @@ class _Executed:
 
 
 # Opcodes with one operand, beside loops.
-_ONE_OPERAND = (opcodes.ACQ_A, opcodes.REL_A, opcodes.SKIP_O)
+_ONE_OPERAND = (opcodes.ACQ_A, opcodes.REL_A, opcodes.SKIP_O, opcodes.KEEP)
 
 
 def _executed(words: Sequence[int], blocks: Sequence[int]) -> Iterator[_Executed]:
@@ -514,11 +514,14 @@ def _pieces(array: Array, item: WorkItem, tiling: Tiling) -> list[float]:
         for b in range(max(n_b, 1)):
             y = first + min(b * band, max(0, last - first - band))
             lo, hi = geo.rows_in(y, max(band, 1))
-            for place in item.inputs if not geo.residual else () if tiling.kept else item.inputs[:1]:
+            for place in item.inputs if not geo.residual else item.inputs[:1]:
                 owners = [(a, z) for a, z in place.rows if lo * geo.row_step < z and a <= (hi - 1) * geo.row_step]
                 total += max(1, len(owners) if place.resident else 1)
             total += geo.residual
         out.append(total / max(n_b, 1) + 0.5)
+        if tiling.kept:  # a residual and what it lacks to whole slots
+            data = band * len(tiling.block_rows) * tiling.nob * tiling.width * 8
+            out[-1] = 1.0 + (data < tiling.a_slots * tiling.kept)
     return out
 
 

@@ -24,18 +24,19 @@ from tvm_aie.plan.graph import LayerGraph
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.rehearse import settle
 from tvm_aie.runtime.emulator import RunOptions, run_program
-from tvm_aie.schedule.geometry import DIVISIONS, IDEAL_OVERLAYS, Overlay
+from tvm_aie.schedule.geometry import DIVISIONS, IDEAL_OVERLAYS, KEEPING, Overlay
 from tvm_aie.tune.records import by_key, seconds_of, warn
 from tvm_aie.tune.space import SPACE_VERSION, device_digest
 from tvm_aie.tune.stub import stub_module, trace_of, values_of
 
 PlanChoice = dict[str, int]  # knob -> place of its value; a knob that is not named keeps its first value
 
-# Divisions of 62 KiB of core memory, by what they favour. The first three are the compiler's choice (``rehearse``).
+# Divisions of 62 KiB of core memory, by what they favour. The first four are the compiler's choice (``rehearse``).
 OVERLAYS: dict[str, Overlay] = {
     "default": DIVISIONS[0],
     "sums, weights": DIVISIONS[1],
     "sums+, weights": DIVISIONS[2],
+    "kept inputs": KEEPING,
     "inputs": Overlay(a_slots=40, w_slots=16),
     "weights": Overlay(a_slots=28, w_slots=40),
     "weights+": Overlay(a_slots=20, w_slots=56),
