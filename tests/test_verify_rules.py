@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from graphs import GraphBuilder
 from tvm_aie.device import load_device
+from tvm_aie.emit.opcodes import HEADER_WORDS, KEEP, KERNEL, LOOP
 from tvm_aie.emit.program import Dir, LockUse, Program, Push, Task, TileKind, Wait, WriteBd
 from tvm_aie.emit.verify import RULES, context, verify
 from tvm_aie.errors import ProgramError
@@ -111,6 +113,22 @@ def kernels(program):
     return dataclasses.replace(program, meta=f'{{"items": [{items}]}}')
 
 
+def first_opcodes(*words):
+    """The first message of column 0 begins with these opcodes."""
+
+    def apply(program):
+        at, data = 4 * HEADER_WORDS, np.array(words, "<i4").tobytes()
+        return dataclasses.replace(program, const=program.const[:at] + data + program.const[at + len(data) :])
+
+    return apply
+
+
+def reads_kept(program):
+    """A convolution with a residual whose input is said to lie in ACC."""
+    params = [0] * 22 + [1, 1, 0, 0, 0, 0, 0, 0]
+    return first_opcodes(KERNEL, 1, len(params), *params)(program)
+
+
 memtile, shim, core = TileKind.MEMTILE, TileKind.SHIM, TileKind.CORE
 dims3 = {"dims": lambda bd: len(bd.dims) >= 3}
 REJECTED = [
@@ -141,6 +159,9 @@ REJECTED = [
     ("written_before_use", change_commands(without_waits), "overwritten while"),
     ("core_memory", overlapping_core, "HDR and ACC overlap"),
     ("core_divisions", change_commands(ring_task), "tasks of rings that no DIVIDE lays out"),
+    ("kept_inputs", first_opcodes(KEEP, 8192), "8192 bytes are kept, ACC has 4096"),
+    ("kept_inputs", first_opcodes(LOOP, 5, KEEP, 1024), "5120 bytes are kept, ACC has 4096"),
+    ("kept_inputs", reads_kept, "reads an input that nothing has kept"),
     ("program_memory", kernels, None),
     ("opcode_magic", lambda p: dataclasses.replace(p, const=b"\0" * len(p.const)), "does not begin"),
 ]
