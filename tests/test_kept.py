@@ -12,7 +12,11 @@ from test_mlir_array_form import check_design
 from tvm_aie.cost.replay import replay
 from tvm_aie.decisions import Moves
 from tvm_aie.device import load_device
+from tvm_aie.emit.opcodes import ACQ_A, END, KERNEL, LOOP, NEXT, REL_A
+from tvm_aie.emit.opcodes import KEEP as KEEP_OP
 from tvm_aie.emit.verify import used_parts
+from tvm_aie.emit.verify_kept import kept_by
+from tvm_aie.errors import ProgramError
 from tvm_aie.pipeline import compile_graph
 from tvm_aie.plan.reference import evaluate
 from tvm_aie.runtime.emulator import RunOptions, run_program
@@ -193,3 +197,22 @@ def test_records_of_an_older_space_are_refused_by_name():
     assert old != key
     with pytest.raises(ValueError, match="version 4, this is version 5"):
         workload_from(old, gamma_text(works[0]))
+
+
+def test_what_is_kept_is_counted_through_loops():
+    keep = [LOOP, 3, ACQ_A, 1, KEEP_OP, 1024, REL_A, 1, NEXT, ACQ_A, 1, KEEP_OP, 64, REL_A, 1]
+    conv = [KERNEL, 1, 30, *[0] * 22, 1, 1, *[0] * 6]
+    assert kept_by([*keep, *conv, END, KEEP_OP, 1]) == (3 * 1024 + 64, True)
+    assert kept_by([*conv, END]) == (0, True)
+    assert kept_by([*keep, KERNEL, 1, 30, *[0] * 22, 1, 0, *[0] * 6, END]) == (3 * 1024 + 64, False)
+    assert kept_by([*keep[:-4], KEEP_OP]) == (3 * 1024, False)  # cut off
+
+
+def test_a_program_whose_input_does_not_fit_acc_is_refused():
+    """A core does not ask: the rule must."""
+    device = load_device("npu1")
+    graph = block(8)
+    compiled = compile_graph(graph, device, DIVISIONS[2], kept(device))
+    cores = tuple(replace(core, acc_bytes=64) for core in compiled.program.cores)
+    with pytest.raises(ProgramError, match="bytes are kept, ACC has 64"):
+        replace(compiled.program, cores=cores).verify(device)

@@ -9,7 +9,7 @@ import pytest
 
 from graphs import GraphBuilder
 from tvm_aie.device import load_device
-from tvm_aie.emit.opcodes import HEADER_WORDS, KEEP, KERNEL, LOOP
+from tvm_aie.emit.opcodes import HEADER_WORDS, KEEP
 from tvm_aie.emit.program import Dir, LockUse, Program, Push, Task, TileKind, Wait, WriteBd
 from tvm_aie.emit.verify import RULES, context, verify
 from tvm_aie.errors import ProgramError
@@ -123,12 +123,6 @@ def first_opcodes(*words):
     return apply
 
 
-def reads_kept(program):
-    """A convolution with a residual whose input is said to lie in ACC."""
-    params = [0] * 22 + [1, 1, 0, 0, 0, 0, 0, 0]
-    return first_opcodes(KERNEL, 1, len(params), *params)(program)
-
-
 memtile, shim, core = TileKind.MEMTILE, TileKind.SHIM, TileKind.CORE
 dims3 = {"dims": lambda bd: len(bd.dims) >= 3}
 REJECTED = [
@@ -160,8 +154,6 @@ REJECTED = [
     ("core_memory", overlapping_core, "HDR and ACC overlap"),
     ("core_divisions", change_commands(ring_task), "tasks of rings that no DIVIDE lays out"),
     ("kept_inputs", first_opcodes(KEEP, 8192), "8192 bytes are kept, ACC has 4096"),
-    ("kept_inputs", first_opcodes(LOOP, 5, KEEP, 1024), "5120 bytes are kept, ACC has 4096"),
-    ("kept_inputs", reads_kept, "reads an input that nothing has kept"),
     ("program_memory", kernels, None),
     ("opcode_magic", lambda p: dataclasses.replace(p, const=b"\0" * len(p.const)), "does not begin"),
 ]
