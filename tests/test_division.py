@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tvm_aie.device import load_device
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.pipeline import Moves, compile_graph
+from tvm_aie.schedule.cuts import band_counts
 from tvm_aie.schedule.division import (
     A_RINGS,
     ACC_BYTES,
@@ -23,7 +24,7 @@ from tvm_aie.schedule.division import (
 from tvm_aie.schedule.geometry import IDEAL_OVERLAYS, MOST_SLOTS, Geometry, KernelId, PoolStage, ceil_div
 from tvm_aie.schedule.grid import choose, grids, least
 from tvm_aie.schedule.terms import terms_from_keys
-from tvm_aie.schedule.tiling import band_counts, search, tilings
+from tvm_aie.schedule.tiling import search, tilings
 from tvm_aie.workloads.wbs import NETWORKS
 
 WBS = load_device("wbs-3x3")

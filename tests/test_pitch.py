@@ -24,8 +24,8 @@ from tvm_aie.plan.pitch import GROUP, UNIT, pitch_height, pitch_width, pitched
 from tvm_aie.plan.reference import evaluate
 from tvm_aie.runtime.emulator import RunOptions, run_program
 from tvm_aie.schedule.cover import Blocks
+from tvm_aie.schedule.cuts import is_diagonal
 from tvm_aie.schedule.geometry import Overlay, geometry_of
-from tvm_aie.schedule.tiling import is_diagonal
 
 AVERAGE = tuple(AvgDivisor(c, 1024 // c, 10) for c in (1, 2, 3, 4, 6, 9))
 NPU1 = load_device("npu1")

@@ -25,7 +25,8 @@ class Moves:
     ``pitch``: images are enlarged so that output messages are whole slots, alike in all columns (``plan.pitch``);
     ``narrow``: small images are left to half of the columns where commands bound them (``memory.partition``);
     ``space_to_depth``: pixels of a network's input become channels where that fills blocks (``plan.space_to_depth``);
-    ``unite``: convolutions of one input that a concat joins are one, whatever their windows (``plan.unite``).
+    ``unite``: convolutions of one input that a concat joins are one, whatever their windows (``plan.unite``);
+    ``scales``: a factor and a term per channel in front of a 1x1 convolution run in its call (``plan.scale``).
     ``always``: pools and siblings without asking the estimate.
     """
 
@@ -46,6 +47,7 @@ class Moves:
     narrow: bool = True
     space_to_depth: bool = True
     unite: bool = True
+    scales: bool = True
     always: bool = False
 
 

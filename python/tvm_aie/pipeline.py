@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from math import inf
 
 from tvm_aie.cost.estimate import Estimate, estimate
@@ -14,6 +15,7 @@ from tvm_aie.decisions import UNTUNED as UNTUNED
 from tvm_aie.decisions import Decisions as Decisions
 from tvm_aie.decisions import Moves as Moves
 from tvm_aie.device import Device, load_device
+from tvm_aie.emit.counting import Known
 from tvm_aie.emit.emitter import Emitter
 from tvm_aie.emit.memtile import MemtileMap, memtile_map, opcode_bytes_estimate
 from tvm_aie.emit.overlay import Array, grow_weight_rings
@@ -36,7 +38,7 @@ from tvm_aie.schedule.division import NEARLY, best_divisions, best_switches
 from tvm_aie.schedule.geometry import DIVISIONS, IDEAL_OVERLAYS, KEEPING, Geometry, Overlay
 from tvm_aie.schedule.grid import Grid
 from tvm_aie.schedule.tiling import Tiling
-from tvm_aie.searches import JOIN, Chooser, Key, Searches, group_name, item_name, workload
+from tvm_aie.searches import JOIN, Chooser, Key, Searches, Shares, group_name, item_name, workload
 
 
 @dataclass(frozen=True)
@@ -105,16 +107,20 @@ def prepare(
     return Prepared(graph, dev, plan, decisions.moves.chains)
 
 
-def finish(prepared: Prepared, chooser: Chooser | None = None, estimated: bool = True) -> Compiled:
+def finish(
+    prepared: Prepared, chooser: Chooser | None = None, estimated: bool = True, program: Program | None = None
+) -> Compiled:
     """Take the tilings that ``chooser`` wants and emit the program. Raises as ``compile_graph``.
 
     ``estimated``: estimate the chosen tilings; False leaves the estimate of the default ones, for trials.
+    ``program``: what was already ``emitted`` for the plan as it is, without ``chooser``.
     """
     dev, plan = prepared.device, prepared.plan
     if chooser is not None:
-        plan = _chosen(plan, chooser, estimated)
-    # descriptors, locks, opcode and weight streams, commands
-    program = emitted(plan, prepared.chains)
+        plan, program = _chosen(plan, chooser, estimated), None
+    # descriptors, locks, opcode and weight streams, commands; then what a report needs
+    program = program or emitted(plan, prepared.chains)
+    program = replace(program, meta=json.dumps(describe(plan, dev)))
     # every hardware limit of the device file is satisfied
     program.verify(dev)
     return Compiled(prepared.graph, plan.physical, plan.placement, plan.tilings, program, dev, plan.estimate)
@@ -130,8 +136,8 @@ def scheduled(prepared: Prepared, chooser: Chooser) -> tuple[Plan, Emitter]:
 
 
 def emitted(plan: Plan, chains: bool = True) -> Program:
-    """The program of a plan, not verified. Raises ``InfeasibleError`` when what it needs does not fit."""
-    return _emitter(plan, chains).emit(describe(plan, plan.array.device))
+    """The program of a plan, not verified and not described. Raises ``InfeasibleError`` when it does not fit."""
+    return _emitter(plan, chains).emit({})
 
 
 def _emitter(plan: Plan, chains: bool) -> Emitter:
@@ -160,10 +166,7 @@ def _chosen(plan: Plan, chooser: Chooser, estimated: bool) -> Plan:
             "superkernel of the chosen tilings", needed, device.program_budget_bytes, "bytes of program memory",
             ("fewer variants of the convolution",),
         )  # fmt: skip
-    chosen = replace(plan, tilings=tuple(out))
-    if not estimated:
-        return chosen
-    return replace(chosen, estimate=estimate(plan.array, plan.physical, plan.placement, out, plan.packed))
+    return replace(plan, tilings=tuple(out), known=None if estimated else plan.estimate)
 
 
 @dataclass(frozen=True)
@@ -177,8 +180,13 @@ class Plan:
     placement: Placement
     layout: MemtileMap
     tilings: tuple[Tiling, ...]
-    estimate: Estimate
     divisions: tuple[Overlay, ...] = ()  # between which items switch; none: one division serves all
+    known: Estimate | None = None  # in place of ``estimate``'s own
+
+    @cached_property
+    def estimate(self) -> Estimate:
+        """Estimated time; made when it is asked for, since plans that are emulated may need none."""
+        return self.known or estimate(self.array, self.physical, self.placement, self.tilings, self.packed)
 
     @property
     def stages(self) -> tuple[Array, PhysicalGraph, Placement, tuple[Tiling, ...]]:
@@ -209,6 +217,8 @@ class _Shared:
 
     graphs: dict[tuple[PoolPair, ...], tuple[PhysicalGraph, dict[str, PackedConv]]] = field(default_factory=dict)
     grids: dict[tuple[Key, int], tuple[Grid, ...] | None] = field(default_factory=dict)
+    counted: Known = field(default_factory=dict)
+    shares: Shares = field(default_factory=dict)
     given: Chooser | None = None  # see ``prepare``
     blocks: bool = True  # see ``Moves``
     keep: bool = True
@@ -230,7 +240,8 @@ class _Planner:
         """``divisions``: between which items may switch; ``overlay`` is one of them then."""
         self.device, self.overlay, self.fused, self.moves = device, overlay, fused, moves
         self.divisions = divisions
-        self.searches = Searches(shared.grids, shared.given, divisions, moves.blocks, moves.keep)
+        known = shared.counted, shared.shares
+        self.searches = Searches(shared.grids, shared.given, divisions, moves.blocks, moves.keep, *known)
         self.graphs, self.narrow = shared.graphs, shared.narrow
         self.made: dict[tuple[object, ...], Plan] = {}
 
@@ -270,8 +281,7 @@ class _Planner:
         moves = replace(self.moves, runs=runs and self.moves.runs)
         array, placement, layout = _place(array, physical, groups, moves, narrow)
         tilings = _tile(array, physical, packed, placement, self.searches)
-        times = estimate(array, physical, placement, tilings, packed)
-        return Plan(pools, array, physical, packed, placement, layout, tuple(tilings), times, self.divisions)
+        return Plan(pools, array, physical, packed, placement, layout, tuple(tilings), self.divisions)
 
     def likewise(self, plan: Plan, narrow: frozenset[int] = frozenset()) -> Plan:
         """The plan with the pools, siblings and runs of another. Raises ``InfeasibleError``."""
@@ -292,7 +302,8 @@ def _plans(planner: _Planner, first: bool = False) -> Iterator[Plan]:
         except InfeasibleError as error:
             failures.append(error)
 
-    pairs = pool_pairs(planner.fused) if planner.moves.pools else ()
+    scales = planner.moves.scales and not planner.device.core_ideal  # which would do their MACs for nothing
+    pairs = pool_pairs(planner.fused, scales) if planner.moves.pools else ()
     together = list(attempt(pairs, lambda _: True))
     yield from together
     alone = not (planner.moves.pools or planner.moves.siblings or planner.moves.runs)  # there is no other plan
@@ -458,7 +469,7 @@ def _refined(plan: Plan, shared: _Shared) -> Plan:
     needed = superkernel_bytes(plan.array.device, plan.placement, plan.physical, used_variants(tilings))
     if times.total >= plan.cycles or needed > plan.array.device.program_budget_bytes:
         return plan
-    return replace(plan, tilings=tilings, estimate=times)
+    return replace(plan, tilings=tilings, known=times)
 
 
 MOST_DIVISIONS = 4  # that get a placement and an estimate

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from tvm_aie.emit.counting import ItemCounter
+import numpy as np
+
+from tvm_aie.emit.counting import ItemCounter, Known
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.weights import PackedConv, item_weights
 from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.plan.unite import JOIN as JOIN
 from tvm_aie.schedule.cover import VARIANTS, Blocks, Mask
+from tvm_aie.schedule.cuts import Share
 from tvm_aie.schedule.division import choose_of, least_of
 from tvm_aie.schedule.geometry import DEFAULT_OVERLAY, Geometry, Overlay
 from tvm_aie.schedule.grid import Grid, choose, grids, least, shortlist
 from tvm_aie.schedule.terms import KernelTerms, terms_from_keys
-from tvm_aie.schedule.tiling import Counter, Tiling, search
+from tvm_aie.schedule.tiling import Counter, Tiling, search, shares_of
 
 
 def group_name(members: tuple[int, ...], physical: PhysicalGraph) -> str:
@@ -52,8 +55,14 @@ class Workload:
 Chooser = Callable[[Workload], Tiling | None]
 
 
-def workload(array: Array, item: WorkItem, physical: PhysicalGraph, packed: dict[str, PackedConv]) -> Workload:
-    """What the tiling of an item depends on."""
+def workload(
+    array: Array,
+    item: WorkItem,
+    physical: PhysicalGraph,
+    packed: dict[str, PackedConv],
+    counted: Known | None = None,
+) -> Workload:
+    """What the tiling of an item depends on. ``counted``: see ``ItemCounter``."""
     weights = item_weights(item, physical, packed)
     blocks = weights.blocks if weights else None
     return Workload(
@@ -66,7 +75,7 @@ def workload(array: Array, item: WorkItem, physical: PhysicalGraph, packed: dict
         blocks.live if blocks else None,
         None if blocks is None or blocks.plain else blocks,
         base_overlay(array.overlay),
-        None if array.device.core_ideal else ItemCounter(array, item, physical.storages),
+        None if array.device.core_ideal else ItemCounter(array, item, physical.storages, counted),
     )
 
 
@@ -80,6 +89,7 @@ NEARLY = 1.15  # times the best
 
 
 Key = tuple[str, Geometry, tuple[int, ...], bool, frozenset[str]]
+Shares = dict[Key, tuple[Workload, list[Share]]]  # with the workload that they were made for
 
 
 @dataclass(frozen=True)
@@ -91,6 +101,8 @@ class Searches:
     divisions: tuple[Overlay, ...] = ()  # if any: items may switch between them, the first is for items without a grid
     blocks: bool = True  # see ``KernelTerms.single_blocks``
     keep: bool = True  # see ``KernelTerms.keeps``
+    counted: Known = field(default_factory=dict)  # commands, likewise of all divisions together
+    shares: Shares = field(default_factory=dict)  # likewise
     tilings: dict[Key, Tiling] = field(default_factory=dict)
     best: dict[Key, float] = field(default_factory=dict)
     leasts: dict[Key, tuple[float, Overlay | None]] = field(default_factory=dict)  # over ``divisions``
@@ -106,11 +118,11 @@ class Searches:
         """The best tiling of an item. Raises ``InfeasibleError`` when none fits."""
         key = _key(item, physical, variants)
         if key not in self.tilings:
-            work = workload(array, item, physical, packed)
+            work = workload(array, item, physical, packed, self.counted)
             found = self.given(work) if self.given else None
             if found is None and (grids := self._grids(key, array, work, variants)):
                 found = self._chosen(key, grids) if self.divisions else choose(grids, array.overlay)
-            found = found or _searched(array, work, variants, self._terms(array))
+            found = found or self._searched(key, array, work, variants)
             if self.divisions and found.division is None:
                 found = replace(found, division=work.overlay)
             self.tilings[key] = found
@@ -120,25 +132,39 @@ class Searches:
         """Estimated cycles of the best tiling. Raises ``InfeasibleError`` when none fits."""
         key = _key(item, physical, VARIANTS)
         if key not in self.best:
-            work = workload(array, item, physical, packed)
+            work = workload(array, item, physical, packed, self.counted)
             grids = self._grids(key, array, work, VARIANTS)
             if grids and self.divisions:
                 self.best[key] = self._least(key, grids)[0]
             else:
                 found = least(grids, array.overlay) if grids else None
-                self.best[key] = found or _searched(array, work, VARIANTS, self._terms(array)).cycles
+                self.best[key] = found or self._searched(key, array, work, VARIANTS).cycles
         return self.best[key]
 
     def others(
         self, array: Array, item: WorkItem, physical: PhysicalGraph, packed: dict[str, PackedConv]
     ) -> list[Tiling]:
         """Other tilings of an item than the best, of nearly equal cycles."""
-        work = workload(array, item, physical, packed)
+        work = workload(array, item, physical, packed, self.counted)
         grids = self._grids(_key(item, physical, VARIANTS), array, work, VARIANTS)
         if not grids:
             return []
         found = shortlist(grids, self.divisions or (array.overlay,), MOST_TRIED, NEARLY)[1:]
         return [replace(t, division=ov if self.divisions else None) for t, ov in found]
+
+    def _searched(self, key: Key, array: Array, work: Workload, variants: frozenset[str]) -> Tiling:
+        """By walking the candidates."""
+        terms = self._terms(array)
+        shape = work.geometry, work.live, work.rows, work.n_rows
+        if work.counter is None:
+            return search(*shape, array.overlay, terms, work.in_place, work.blocks, variants)
+        shares = None
+        if work.live is not None:
+            first, shares = self.shares.get(key, (work, None))
+            if shares is None or not _weigh_alike(first, work):
+                shares = list(shares_of(*shape, terms, work.in_place, work.blocks, variants))
+                self.shares[key] = work, shares
+        return search(*shape, array.overlay, terms, work.in_place, work.blocks, variants, work.counter, shares)
 
     def _least(self, key: Key, grids: tuple[Grid, ...]) -> tuple[float, Overlay | None]:
         if key not in self.leasts:
@@ -170,6 +196,9 @@ def _key(item: WorkItem, physical: PhysicalGraph, variants: frozenset[str]) -> K
     return item_name(item, physical), item.geometry, rows, item.in_place, variants
 
 
-def _searched(array: Array, work: Workload, variants: frozenset[str], terms: KernelTerms) -> Tiling:
-    shape = work.geometry, work.live, work.rows, work.n_rows, array.overlay, terms
-    return search(*shape, work.in_place, work.blocks, variants, work.counter)
+def _weigh_alike(a: Workload, b: Workload) -> bool:
+    """Their weights have the same live taps: another plan may deal a layer's channels otherwise."""
+    if a.blocks is None or b.blocks is None:
+        live = a.live is not None and b.live is not None and np.array_equal(a.live, b.live)
+        return a.blocks is b.blocks and live
+    return np.array_equal(a.blocks.taps, b.blocks.taps) and np.array_equal(a.blocks.narrow, b.blocks.narrow)

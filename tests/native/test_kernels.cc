@@ -323,6 +323,34 @@ void TestAdd(const std::vector<const KernelTable*>& tables, unsigned seed) {
   }
 }
 
+void TestScale(const std::vector<const KernelTable*>& tables, unsigned seed) {
+  Rng rng(seed);
+  ScaleArgs a;
+  a.px = Uniform(rng, 1, 33);
+  a.first = {0, Uniform(rng, -2, 12), -128, 127, 0};
+  if (Uniform(rng, 0, 1)) a.first = {0, 0, -32768, 32767, 0};
+  a.second = RandomRequant(rng, false);
+  a.second.acc_shift = Uniform(rng, 0, 15);
+  const std::vector<uint8_t> x = Bytes(rng, static_cast<size_t>(a.px) * 8), factor = Bytes(rng, 8);
+  std::vector<int32_t> bias(8);
+  for (int32_t& b : bias) b = Uniform(rng, 0, 3) ? Uniform(rng, -100000, 100000) : static_cast<int32_t>(rng());
+  a.x = x.data();
+  a.factor = factor.data();
+  a.bias = reinterpret_cast<const uint8_t*>(bias.data());
+  for (const KernelTable* table : tables) {
+    std::vector<uint8_t> out(x.size());
+    a.out = out.data();
+    AttachScratch(&a);
+    table->scale(a);
+    for (size_t i = 0; i < out.size(); ++i) {
+      const int product = static_cast<int8_t>(x[i]) * static_cast<int8_t>(factor[i % 8]);
+      const int between = RefRequant(product, 0, a.first);
+      CHECK(static_cast<int8_t>(out[i]) == RefRequant(between, bias[i % 8], a.second), "seed %u, %s: SCALE byte %zu", seed,
+            table->name, i);
+    }
+  }
+}
+
 PoolArgs RandomPool(Rng& rng) {
   PoolArgs a;
   a.n_cblk = Uniform(rng, 1, 3);
@@ -461,6 +489,7 @@ int main(int argc, char** argv) {
   for (unsigned seed = 1; seed <= rounds; ++seed) {
     TestConv(tables, seed);
     TestAdd(tables, seed);
+    TestScale(tables, seed);
     TestPools(tables, seed);
     TestUpsample(tables, seed);
   }

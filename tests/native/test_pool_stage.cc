@@ -44,8 +44,8 @@ struct Bench {
     s.a_msg = c.a_base, s.w_msg = c.w_base, s.o_msg = c.o_base;
   }
 
-  // `n_ocb` x `n_cblk` blocks, all live, random.
-  void Weights(std::mt19937& rng, int n_ocb, int n_cblk, int taps) {
+  // `n_ocb` x `n_cblk` blocks, all live, random; `scaled`: with a term and a factor for each input channel.
+  void Weights(std::mt19937& rng, int n_ocb, int n_cblk, int taps, bool scaled = false) {
     s.header = {true, 1, 0, static_cast<uint32_t>(n_ocb), 1, static_cast<uint32_t>(n_ocb * n_cblk), 0, 0};
     uint8_t* p = mem.get() + c.hdr_base + 64;
     for (int i = 0; i < n_ocb * 8; ++i, p += 4) {
@@ -57,6 +57,11 @@ struct Bench {
       std::memcpy(p, &value, 2);
       p += 2;
     };
+    for (int i = 0; scaled && i < n_cblk * 8; ++i, p += 4) {
+      int32_t term = static_cast<int32_t>(rng() % 4000) - 2000;
+      std::memcpy(p, &term, 4);
+    }
+    for (int i = 0; scaled && i < n_cblk * 8; ++i) *p++ = static_cast<uint8_t>(rng());
     for (int i = 0; i < n_ocb; ++i) put(0);
     for (int i = 0; i <= n_ocb; ++i) put(i * n_cblk);
     for (int i = 0; i < n_ocb * n_cblk; ++i) put(i % n_cblk);
@@ -152,6 +157,50 @@ void TestBefore(std::mt19937& rng, bool average, int h, int w) {
   CHECK(fused.Out(static_cast<int64_t>(expected.size())) == expected, "pool in front, average %d, %dx%d", average, h, w);
 }
 
+int8_t Round(int64_t v, int shift, int lo, int hi) {
+  const int64_t unit = int64_t{1} << shift;
+  int64_t floor = v >> shift, rest = v - floor * unit;
+  if (rest * 2 > unit || (rest * 2 == unit && (floor & 1) != 0)) ++floor;
+  return static_cast<int8_t>(std::clamp<int64_t>(floor, lo, hi));
+}
+
+// A factor and a term per channel in front of a 1x1 window; `more` output rows and pixels that the input has not.
+void TestScale(std::mt19937& rng, int h, int w, int more) {
+  constexpr int kCblk = 3, kOcb = 2;
+  Bench plain, fused;
+  fused.Weights(rng, kOcb, kCblk, 1, true);
+  fused.Input(rng);
+  // The same without: the input scaled by hand, the header without terms and factors.
+  const uint8_t* from = fused.mem.get() + fused.c.hdr_base + 64 + kOcb * 32;
+  uint8_t* to = plain.mem.get() + plain.c.hdr_base;
+  std::memcpy(to + 64, fused.mem.get() + fused.c.hdr_base + 64, kOcb * 32);
+  std::memcpy(to + 64 + kOcb * 32, from + kCblk * 40, 2 * (2 * kOcb + 1 + kOcb * kCblk));
+  plain.s.header = fused.s.header;
+  plain.s.header.hdr_bytes = 192;
+  std::memcpy(plain.mem.get() + plain.c.w_base + 192, fused.mem.get() + fused.c.w_base + fused.s.header.hdr_bytes,
+              kOcb * kCblk * 64);
+  const int rows = h + more, px = w + more;
+  std::memset(plain.mem.get() + plain.c.a_base, 0, plain.c.a_slot);
+  for (int i = 0; i < h * kCblk * w * 8; ++i) {
+    const int cblk = i / 8 / w % kCblk, row = i / 8 / w / kCblk;
+    int32_t term;
+    std::memcpy(&term, from + (cblk * 8 + i % 8) * 4, 4);
+    const int factor = static_cast<int8_t>(from[kCblk * 32 + cblk * 8 + i % 8]);
+    const int8_t first = Round(static_cast<int8_t>(fused.mem[fused.c.a_base + static_cast<size_t>(i)]) * factor, 5, -100, 90);
+    plain.mem[plain.c.a_base + static_cast<size_t>(((row * kCblk + cblk) * px + i / 8 % w) * 8 + i % 8)] =
+        static_cast<uint8_t>(Round(first * 8 + term, 4, 0, 127));
+  }
+  KernelCall one, two;
+  FaultText fault;
+  CHECK(plain.Call(tvm_aie::kConv, Conv(kCblk, px, 1, px, rows, rows), &one, &fault), "%s", fault.c_str());
+  const Words stage = {5, 1, 1, 1, 1, 0, 0, h, w, -128, 127, 0, -1, 5, -100, 90, 3, 4, 0, 127};
+  CHECK(fused.Call(tvm_aie::kConv, With(Conv(kCblk, w, 1, px, rows, rows), stage), &two, &fault), "%s", fault.c_str());
+  const int64_t bytes = int64_t{kOcb} * rows * px * 8;
+  CHECK(fused.Out(bytes) == plain.Out(bytes), "scale, %dx%d and %d more", h, w, more);
+  CHECK(two.tail_lines == kCblk * rows && two.tail_vectors == two.tail_lines * ((px + 3) / 4), "lines %lld",
+        static_cast<long long>(two.tail_lines));
+}
+
 void TestFaults() {
   std::mt19937 rng(5);
   Bench bench(512);
@@ -164,7 +213,13 @@ void TestFaults() {
     CHECK(fault == text, "got '%s', expected '%s'", fault.c_str(), text);
   };
   expect({3, 3, 3, 2, 2, 0, 0, 9, 9, -128, 127, 0, -1}, "CONV: partial sums and pool stage of 648 bytes exceed ACC of 512");
-  expect({5, 3, 3, 2, 2, 0, 0, 9, 9, -128, 127, 0, -1}, "CONV: stage 5 not in 3..4");
+  expect({5, 3, 3, 2, 2, 0, 0, 9, 9, -128, 127, 0, -1}, "CONV: 35 parameter words, expected 42");
+  expect({6, 3, 3, 2, 2, 0, 0, 9, 9, -128, 127, 0, -1}, "CONV: stage 6 not in 3..5");
+  expect({5, 1, 3, 1, 1, 0, 0, 9, 9, -128, 127, 0, -1, 0, -128, 127, 0, 0, -128, 127}, "CONV: a factor per channel has no window");
+  expect({5, 1, 1, 1, 1, 0, 0, 9, 9, -128, 127, 0, -1, 41, -128, 127, 0, 0, -128, 127}, "CONV: out_shift 41 not in -31..40");
+  expect({5, 1, 1, 1, 1, 0, 0, 9, 9, -128, 127, 0, -1, 0, -128, 127, 16, 0, -128, 127}, "CONV: scale x_shift 16 not in 0..15");
+  expect({5, 1, 1, 1, 1, 0, 0, 9, 9, -128, 127, 0, -1, 0, -128, 127, 0, 0, -128, 127},
+         "CONV: scaled lines of 9 pixels, the output has 4");
   expect({3, 3, 3, 2, 2, 0, 0, 9, 9, -128, 127, 1, -1}, "CONV: n_div 1 not in 0..0");
   expect({4, 3, 3, 2, 2, 0, 0, 9, 7, -128, 127, 0, -1}, "CONV: line of 9 pixels, the pool's image has 7");
   expect({3, 3, 3, 2, 2, 0, 0, 9, 9, -128, 127, 0, 2}, "CONV: pool x_lvl 2 not in -1..-1");
@@ -179,6 +234,10 @@ void TestMutations(int rounds) {
     bench.Weights(rng, 2, 2, 1);
     Words params = With(Conv(2, 9, 1, rng() % 2 ? 4 : 9, 4, 9), {static_cast<int32_t>(3 + rng() % 2), 3, 3, 2, 2, 1, 1, 9, 9, -128, 127, 0, -1});
     if (rng() % 3 == 0) params = With(params, {0, 57, 9});
+    if (rng() % 3 == 0) {
+      bench.Weights(rng, 2, 2, 1, rng() % 4 != 0);
+      params = With(Conv(2, 9, 1, 9, 4, 9), {5, 1, 1, 1, 1, 0, 0, 9, 9, -128, 127, 0, -1, 5, -128, 127, 3, 4, -128, 127});
+    }
     for (uint32_t n = rng() % 4; n > 0; --n) {
       params[rng() % params.size()] = rng() % 2 ? kValues[rng() % std::size(kValues)] : static_cast<int32_t>(rng() % 16);
     }
@@ -198,6 +257,8 @@ int main(int argc, char** argv) {
   for (int pad : {0, 1}) {
     for (int size : {3, 7, 8, 9}) TestAfter(rng, pad, size, size + 1);
   }
+  for (int size : {1, 7, 8, 9}) TestScale(rng, size, size + 1, 0);
+  for (int more : {1, 2}) TestScale(rng, 7, 7, more);
   for (int size : {1, 7, 8, 9}) {
     TestBefore(rng, true, size, size + 2);
     TestBefore(rng, false, size, size + 2);

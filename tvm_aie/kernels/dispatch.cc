@@ -88,4 +88,8 @@ void AttachScratch(AddArgs* args) {
   args->scratch_line = Grow(&ThreadScratch().line, static_cast<size_t>(args->line_px) * 8);
 }
 
+void AttachScratch(ScaleArgs* args) {
+  args->scratch_line = Grow(&ThreadScratch().line, static_cast<size_t>(args->px) * 8);
+}
+
 }  // namespace tvm_aie::kernels

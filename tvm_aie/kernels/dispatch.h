@@ -15,7 +15,7 @@ const KernelTable* FindKernels(const char* name);
 
 // Kernels that the design's programs call, a bit per KernelId, and KEEP; the makefile of the design sets it.
 #ifndef TVM_AIE_USED_KERNELS
-#define TVM_AIE_USED_KERNELS 0x3f
+#define TVM_AIE_USED_KERNELS 0x7f
 #endif
 constexpr unsigned kUsedKernels = TVM_AIE_USED_KERNELS;
 
@@ -26,16 +26,19 @@ void MaxPool(const PoolArgs& args);
 void AvgPool(const PoolArgs& args);
 void Upsample(const UpsampleArgs& args);
 void CopyBytes(const uint8_t* from, uint8_t* to, Wide bytes);
+void Scale(const ScaleArgs& args);
 struct ArrayKernels {
   static void conv(const ConvArgs& args) { Conv(args); }
   static void add(const AddArgs& args) { Add(args); }
   static void max_pool(const PoolArgs& args) { MaxPool(args); }
   static void avg_pool(const PoolArgs& args) { AvgPool(args); }
   static void upsample(const UpsampleArgs& args) { Upsample(args); }
+  static void scale(const ScaleArgs& args) { Scale(args); }
 };
 inline ArrayKernels BestKernels() { return {}; }
 inline void AttachScratch(ConvArgs*) {}
 inline void AttachScratch(AddArgs*) {}
+inline void AttachScratch(ScaleArgs*) {}
 
 #else
 
@@ -47,6 +50,7 @@ const KernelTable& BestKernels();
 // Points the scratch fields of `args` to work space of this thread, large enough for every implementation.
 void AttachScratch(ConvArgs* args);
 void AttachScratch(AddArgs* args);
+void AttachScratch(ScaleArgs* args);
 
 // memmove: a malformed configuration may lay ACC over the ring.
 inline void CopyBytes(const uint8_t* from, uint8_t* to, Wide bytes) {

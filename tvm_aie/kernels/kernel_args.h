@@ -88,6 +88,18 @@ struct UpsampleArgs {
   uint8_t* out = nullptr;
 };
 
+// SCALE, inside CONV alone: a factor and a term per channel, each followed by a rounding; a line of 8 channels.
+// out = requant((requant(x * factor, first) << second.acc_shift) + bias, second); `first` clips to int16.
+struct ScaleArgs {
+  const uint8_t* x = nullptr;       // [px][8]
+  const uint8_t* factor = nullptr;  // int8[8]
+  const uint8_t* bias = nullptr;    // int32[8], unaligned
+  int px = 0;
+  Requant first, second;
+  uint8_t* out = nullptr;           // [px][8]
+  int32_t* scratch_line = nullptr;
+};
+
 struct KernelTable {
   const char* name;
   void (*conv)(const ConvArgs&);
@@ -95,6 +107,7 @@ struct KernelTable {
   void (*max_pool)(const PoolArgs&);
   void (*avg_pool)(const PoolArgs&);
   void (*upsample)(const UpsampleArgs&);
+  void (*scale)(const ScaleArgs&);
 };
 
 // One table per instruction set; null where the compiler does not target it.

@@ -387,7 +387,7 @@ void ApplyResidualTail(const Call& c, const Tail& t, const Window& w) {
 }
 
 Wide ConvInputBytes(const Window& w, const PoolStage& s) {
-  return s.kind == PoolStage::kBefore ? s.rows * w.n_cblk * s.w * 8 : InputBytes(w);
+  return s.InFront() ? s.rows * w.n_cblk * s.w * 8 : InputBytes(w);
 }
 
 Wide ConvOutputBytes(const Call& c, const Window& w, const PoolStage& s) {
@@ -420,7 +420,7 @@ bool CheckConv(Call& c, Window* w, Tail* tail, PoolStage* stage, Requant* q, Wid
   }
   if (!kTrusted && HasPoolStage(c) && (flags & (kWideInput | kWideOutput)) != 0) return c.Fail("a pool inside needs int8");
   if (HasPoolStage(c)) {
-    if (!c.Range("stage", p[kConvParams], PoolStage::kAfter, PoolStage::kBefore) || !ReadPoolStage(c, stage) ||
+    if (!c.Range("stage", p[kConvParams], PoolStage::kAfter, PoolStage::kScale) || !ReadPoolStage(c, stage) ||
         !ApplyPoolStage(c, stage, w)) {
       return false;
     }
@@ -438,13 +438,13 @@ bool CheckConv(Call& c, Window* w, Tail* tail, PoolStage* stage, Requant* q, Wid
   if (!kTrusted && c.block >= 0 && c.state.header.n_taps + c.state.header.n_pairs != 0) {
     return c.Fail("single blocks of a message with lists");
   }
-  if (!ReadGamma(c, *w, tail->kind == Tail::kBias ? 2 : 1, q->out_shift, gamma) ||
+  if (!ReadGamma(c, *w, tail->kind == Tail::kBias ? 2 : 1, ScaleBytes(c, *stage, *w), q->out_shift, gamma) ||
       !CheckInput(c, (tail->kept ? 0 : ConvInputBytes(*w, *stage)) + TailBytes(*tail, *w)) ||
       (tail->kept && !CheckKept(c, *w)) || !CheckTiles(c, *w, w_first) ||
       !CheckStage(c, *stage, *w, *n_ck) || !CheckConvResults(c, *w, *ck, *n_ck, ConvOutputBytes(c, *w, *stage))) {
     return false;
   }
-  if (!kTrusted && stage->kind != PoolStage::kBefore && InputBase(c, *tail, *w) + InputBytes(*w) + 3 * w->sx * 8 * w->elem > c.config.mem_bytes) {
+  if (!kTrusted && !stage->InFront() && InputBase(c, *tail, *w) + InputBytes(*w) + 3 * w->sx * 8 * w->elem > c.config.mem_bytes) {
     return c.Fail("no room behind the input for the vector load of the last pixels");
   }
   c.Read(c.config.hdr_base, c.state.header.hdr_bytes);
@@ -489,7 +489,7 @@ bool RunConv(Call c) {
   if (c.block >= 0) TakeBlock(c, w, &part, &gamma, &w_first);
   CountConv(w, part, gamma, c.result);
   if (last) CountTail(tail, w, c.blocks(), c.result);
-  if (stage.kind == PoolStage::kBefore) CountStage(stage, w.n_cblk, c.result);
+  if (stage.InFront()) CountStage(stage, w.n_cblk, c.result);
   if (stage.kind == PoolStage::kAfter && last) CountStage(stage, c.state.header.n_ocb, c.result);
   if (!c.functional) return true;
   uint8_t* between = c.mem + c.config.acc_base + StageOffset(c, w, n_ck);
@@ -497,8 +497,9 @@ bool RunConv(Call c) {
   args.first = ck == 0;
   args.last = last;
   args.requant = q;
-  if (stage.kind == PoolStage::kBefore) {
-    PoolBefore(c, stage, w, between);
+  if (stage.InFront()) {
+    if (stage.kind == PoolStage::kBefore) PoolBefore(c, stage, w, between);
+    if (kUsedKernels >> kScale & 1 && stage.kind == PoolStage::kScale) ScaleBefore(c, stage, w, between);
     args.a = between;
   }
   if (stage.kind == PoolStage::kAfter) args.out = between;

@@ -17,7 +17,7 @@ void Conv(const ConvArgs& args) {
   args.a_bytes == 2 ? ConvOnHost<Avx2<true>>(args) : ConvOnHost<Avx2<false>>(args);
 }
 
-constexpr KernelTable kTable = {"avx2", Conv, Add, MaxPool, AvgPool, Upsample};
+constexpr KernelTable kTable = {"avx2", Conv, Add, MaxPool, AvgPool, Upsample, Scale};
 
 }  // namespace
 

@@ -15,7 +15,7 @@ namespace {
 #include "kernels/conv_kernel.inc"
 
 #ifndef TVM_AIE_ON_ARRAY
-constexpr KernelTable kTable = {"portable", Conv, Add, MaxPool, AvgPool, Upsample};
+constexpr KernelTable kTable = {"portable", Conv, Add, MaxPool, AvgPool, Upsample, Scale};
 
 }  // namespace
 

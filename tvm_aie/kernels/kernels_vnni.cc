@@ -84,7 +84,7 @@ void Conv(const ConvArgs& args) {
   args.a_bytes == 2 ? ConvOnHost<Avx2<true>>(args) : ConvOnHost<Vnni>(args);
 }
 
-constexpr KernelTable kTable = {"vnni", Conv, Add, MaxPool, AvgPool, Upsample};
+constexpr KernelTable kTable = {"vnni", Conv, Add, MaxPool, AvgPool, Upsample, Scale};
 
 }  // namespace
 

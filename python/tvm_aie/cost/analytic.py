@@ -173,6 +173,6 @@ def _compute(work: Workload, t: Tiling, terms: KernelTerms, device: Device, piec
         total += pieces * own * band * (terms.add_a + 2 * ceil_div(t.width, 4) * terms.add_ii)
     if geo.pool is not None:
         lines = pieces * band * (t.n_pass * geo.in_blocks if geo.pool.before else own)
-        per_line, per_vector = terms.avg_pool if geo.pool.average else terms.max_pool
+        per_line, per_vector = terms.stage(geo.pool.average, geo.pool.scale)
         total += lines * (per_line + ceil_div(t.width, 4) * geo.pool.kh * geo.pool.kw * per_vector)
     return opcodes + calls * terms.call + total

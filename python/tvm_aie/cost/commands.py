@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tvm_aie.emit.counting import PROLOGUE, count
+from tvm_aie.emit.counting import PROLOGUE, Counts, count
+from tvm_aie.emit.messages import Operand, input_messages, output_messages
 from tvm_aie.emit.overlay import Array
-from tvm_aie.emit.transfers import UNROLL_A, UNROLL_O, Message, Operand, input_messages, output_messages, tasks_of
+from tvm_aie.emit.transfers import UNROLL_A, UNROLL_O, tasks_of
 from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.schedule.tiling import Tiling
@@ -54,14 +55,18 @@ def message_commands(
     descriptors, pushes = 0.0, 0.0
     inputs = [Operand(p, physical.storages[p.storage]) for p in item.inputs]
     outputs = [physical.storages[out.storage] for out in item.outputs]
+    sent: dict[tuple[object, ...], Counts] = {}  # core rows and columns with like shares of one output take the same
     for c, (first, last) in enumerate(item.out_rows):
         if last <= first:
             continue
-        lists: list[tuple[list[Message], int]] = [(input_messages(array, item, tiling, inputs, c), UNROLL_A)]
-        for r in range(array.rows):
-            lists.append((output_messages(array, item, tiling, outputs, c, r, 0, JUNK_BYTES), UNROLL_O))
-        for messages, extra in lists:
-            found = count(tasks_of(messages, array.device, extra))
-            descriptors, pushes = descriptors + found.descriptors, pushes + found.pushes
+        found = [count(tasks_of(input_messages(array, item, tiling, inputs, c), array.device, UNROLL_A))]
+        for r, (begin, end) in enumerate(tiling.block_rows):
+            key = (last - first, tiling.bands[c], end - begin) if len(outputs) == 1 else (c, r)
+            if key not in sent:
+                messages = output_messages(array, item, tiling, outputs, c, r, 0, JUNK_BYTES)
+                sent[key] = count(tasks_of(messages, array.device, UNROLL_O))
+            found.append(sent[key])
+        descriptors += sum(f.descriptors for f in found)
+        pushes += sum(f.pushes for f in found)
     written = descriptors * costs.bd
     return written + pushes * costs.queued, written + pushes * costs.idle

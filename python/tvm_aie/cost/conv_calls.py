@@ -108,6 +108,6 @@ def conv_calls(terms: KernelTerms, geo: Geometry, width: int, ys: Ints, band: in
 def pool_stage(terms: KernelTerms, geo: Geometry, width: int, ys: Ints, band: int) -> Floats:
     """Cycles per block of the pool inside each call (calls, 1)."""
     assert geo.pool is not None
-    per_line, per_vector = terms.avg_pool if geo.pool.average else terms.max_pool
+    per_line, per_vector = terms.stage(geo.pool.average, geo.pool.scale)
     vectors = np.array([band_cost(terms, geo, width, int(y), band).pool for y in ys])
     return np.asarray(band * per_line + vectors * per_vector)[:, None]

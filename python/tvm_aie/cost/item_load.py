@@ -397,11 +397,13 @@ class Messages:
     ``blocks``: output blocks; ``pairs``: whole 8x8 blocks, ``full`` of them in full rows, which are walked without
     look-ups; ``lists``: output blocks and kinds of list in use; ``last``: whether it has the last input blocks. By tap
     row besides: ``taps``, ``lows``: listed int8 taps and pairs of int4 taps; ``segments``: output blocks and kinds of
-    list with entries. ``window``: kh, kw; ``stages``: biases of an output, 2 where a constant is added behind.
+    list with entries. ``window``: kh, kw; ``stages``: biases of an output, 2 where a constant is added behind;
+    ``scaled``: input blocks with a factor and a term per channel.
     """
 
     window: tuple[int, int]
     stages: int
+    scaled: int
     blocks: Ints
     pairs: Ints
     full: Ints
@@ -412,16 +414,17 @@ class Messages:
     segments: Ints
 
     @staticmethod
-    def of(geo: Geometry, packed: PackedConv, found: Sequence[Sequence[Ints]]) -> Messages:
+    def of(geo: Geometry, tiling: Tiling, packed: PackedConv, found: Sequence[Sequence[Ints]]) -> Messages:
         """From the fields of ``_message``, rows by messages."""
         parts = np.array(found, np.int64)
         by_row = np.split(parts[:, :, 5:], 3, axis=2)
-        return Messages((geo.kh, geo.kw), len(packed.bias), *(parts[:, :, k] for k in range(5)), *by_row)
+        scaled = tiling.ckb if packed.scale else 0
+        return Messages((geo.kh, geo.kw), len(packed.bias), scaled, *(parts[:, :, k] for k in range(5)), *by_row)
 
     def at(self, messages: Ints) -> Messages:
         """The messages that calls hold."""
         parts = (self.blocks, self.pairs, self.full, self.lists, self.last, self.taps, self.lows, self.segments)
-        return Messages(self.window, self.stages, *(np.swapaxes(p[:, messages], 0, 1) for p in parts))
+        return Messages(self.window, self.stages, self.scaled, *(np.swapaxes(p[:, messages], 0, 1) for p in parts))
 
     def bytes(self, slot: int) -> Ints:
         """Bytes of each message, whole slots (``emit.weights.message``)."""
@@ -430,7 +433,8 @@ class Messages:
             n, pairs, taps, lows = (int(p[i].sum()) for p in (self.blocks, self.pairs, self.taps, self.lows))
             header = HEADER_BYTES
             if n and self.window != CHANNELWISE:
-                header = header_bytes(n, pairs, self.stages, n * self.window[0] if taps + lows else 0, taps + 2 * lows)
+                segments = n * self.window[0] if taps + lows else 0
+                header = header_bytes(n, pairs, self.stages, segments, taps + 2 * lows, self.scaled)
             tiles = pairs * self.window[0] * self.window[1] + taps + lows
             out[i] = -(-(header + 64 * tiles) // slot) * slot
         return out
@@ -444,7 +448,7 @@ def weight_messages(geo: Geometry, tiling: Tiling, packed: PackedConv | None) ->
     if packed is None:
         blocks = np.array([[last - first] for first, last in tiling.block_rows], np.int64)
         none = np.zeros_like(blocks)
-        return Messages(CHANNELWISE, 1, blocks, none, none, none, none, *[none[:, :, None]] * 3)
+        return Messages(CHANNELWISE, 1, 0, blocks, none, none, none, none, *[none[:, :, None]] * 3)
     cover = tiling.cover or walk_cover(packed.live, geo.kh, geo.kw)
     steps = tiling.n_x * max(n for _, n in tiling.bands) if tiling.weights_per_band else 1
     in_blocks = cover.blocks.shape[1]
@@ -458,7 +462,7 @@ def weight_messages(geo: Geometry, tiling: Tiling, packed: PackedConv | None) ->
         if tiling.order == PASSES_INSIDE:  # as in ``emit.weights.conv_messages``
             passes = [list(chain.from_iterable(passes))]
         found.append([message for one in passes for message in one * steps])
-    out = Messages.of(geo, packed, found)
+    out = Messages.of(geo, tiling, packed, found)
     if tiling.a_resident and tiling.n_ck > 1:  # messages hold fewer blocks than the activations: no row is full
         return replace(out, full=np.zeros_like(out.full))
     return out
@@ -483,7 +487,7 @@ def _block_calls(geo: Geometry, tiling: Tiling, packed: PackedConv | None) -> Me
                 chunks.append(_message(cover, *one, *cols[-2:]))
             row += chunks * steps
         found.append(row)
-    out = Messages.of(geo, packed, found)
+    out = Messages.of(geo, tiling, packed, found)
     return replace(out, full=np.zeros_like(out.full)) if tiling.a_resident else out  # as in ``weight_messages``
 
 

@@ -182,6 +182,10 @@ def _pooled_layer(work: Workload, stage: PoolStage, name: str, source: str) -> C
     pool = Pool(f"{name}:pool", source, name, (stage.kh, stage.kw), (stage.sy, stage.sx), pads, divisors)
     weight, bias = _weights(work)
     conv = Conv(name, source, name, weight, bias, 0, Requant(8), (geo.sy, geo.sx), dilation=(geo.dy, geo.dx))
+    if stage.scale:
+        channels = weight.shape[1]
+        ones, none = np.ones((channels, 1, 1, 1), np.int8), np.zeros(channels, np.int64)
+        return replace(conv, scale_before=Conv(pool.name, source, name, ones, none, 0, Requant(0), groups=channels))
     if stage.before:
         return replace(conv, pool_before=pool)
     below = max(0, (stage.h - 1) * geo.sy + (geo.kh - 1) * geo.dy + 1 - geo.pad_top - geo.h_in)

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from tvm_aie.schedule.cuts import kept_bytes
 from tvm_aie.schedule.geometry import Geometry, KernelId, Overlay
 from tvm_aie.schedule.order import PASSES_INSIDE, steps
-from tvm_aie.schedule.tiling import Tiling, active_rows, kept_bytes
+from tvm_aie.schedule.tiling import Tiling, active_rows
 from tvm_aie.searches import Workload
 
 REPEAT_MAX, WRAP_MAX, MAX_CHAIN = 256, 64, 10  # as on AIE2; ``emit.transfers.MAX_CHAIN``

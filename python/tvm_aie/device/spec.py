@@ -105,6 +105,7 @@ class InstructionBudget:
     avgpool: int
     upsample: int
     keep: int
+    scale: int
 
     def total(self, kernels: frozenset[str] | set[str]) -> int:
         """Bytes of a superkernel that links ``kernels``."""

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from tvm_aie.emit.messages import Operand, input_messages, output_messages
 from tvm_aie.emit.overlay import Array
-from tvm_aie.emit.transfers import UNROLL_A, UNROLL_O, DmaTask, Operand, input_messages, output_messages, tasks_of
+from tvm_aie.emit.transfers import UNROLL_A, UNROLL_O, DmaTask, tasks_of
 from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.physical import Storage
+from tvm_aie.schedule.geometry import KernelId, Overlay
 from tvm_aie.schedule.tiling import Tiling
 
 # Descriptors of a prologue: the opcodes and two of the barrier.
 PROLOGUE = 3
 # A joined chain has about so many descriptors; tasks at the ends of an item are joined with those of its neighbours.
 CHAIN = 8
-# A junk area, for its length only.
-NOWHERE, JUNK = -4, 2048
+# A junk area, for its length only. Tensors lie behind it and what fillers are read from.
+NOWHERE, JUNK, HEAP = -4, 2048, 1 << 20
 
 
 @dataclass(frozen=True)
@@ -37,41 +39,83 @@ def count(tasks: Sequence[DmaTask], more: int = 0) -> Counts:
     return Counts(descriptors, repeated + max(between, once / CHAIN))
 
 
+# One descriptor, of a task that is joined with others.
+LEAST_SENT, LEAST_RECEIVED = count((), PROLOGUE + 1), Counts(1, 0)
+# What was counted, by all that it depends on: of an item's inputs or outputs, then of a tiling.
+Known = dict[tuple[object, ...], dict[tuple[object, ...], Counts]]
+
+
 class ItemCounter:
     """Estimated command processor cycles of an item's tilings, from a column inside and its first core row."""
 
-    def __init__(self, array: Array, item: WorkItem, storages: Mapping[str, Storage]) -> None:
-        """``item``: placed; ``storages``: of the graph, by name."""
-        self.array, self.item = array, item
+    def __init__(
+        self, array: Array, item: WorkItem, storages: Mapping[str, Storage], known: Known | None = None
+    ) -> None:
+        """``item``: placed; ``storages``: of the graph, by name; ``known``: shared by the items of a device.
+
+        Layers of one shape share what was counted, wherever their tensors lie: tasks depend on the steps from message
+        to message, not on addresses, which are therefore counted from the first tensor's.
+        """
         self.columns = [c for c in range(array.cols) if item.out_rows[c][1] > item.out_rows[c][0]]
-        self.operands = [Operand(p, storages[p.storage]) for p in item.inputs]
-        self.outputs = [storages[out.storage] for out in item.outputs]
-        self._known: dict[tuple[object, ...], float] = {}
+        self.column = column = self.columns[(len(self.columns) - 1) // 2] if self.columns else 0
+        ring = Overlay.memtile_w_slot, Overlay.memtile_w_slots
+        ov = replace(array.overlay, memtile_w_slot=ring[0], memtile_w_slots=ring[1])
+        self.array = replace(array, overlay=ov)
+        first = min((p.address for p in item.inputs), default=0) - HEAP
+        inputs = tuple(replace(p, address=p.address - first) for p in item.inputs)
+        first = min((p.address for p in item.outputs), default=0) - HEAP
+        outputs = tuple(replace(p, address=p.address - first) for p in item.outputs)
+        self.item = replace(item, inputs=inputs, outputs=outputs)
+        self.operands = [Operand(p, storages[p.storage]) for p in inputs]
+        self.outputs = [storages[out.storage] for out in outputs]
+        near = slice(max(column - 1, 0), column + 2)
+        sources = tuple(
+            (p.resident, p.address, p.first, p.rows[near], p.buffer_blocks, s.width, s.elem)
+            for p, s in ((o.place, o.storage) for o in self.operands)
+        )
+        targets = tuple(
+            (p.address, p.first, p.blocks, p.rows[column], p.buffer_blocks, s.width, s.elem)
+            for p, s in zip(outputs, self.outputs, strict=True)
+        )
+        shape = item.geometry, column, item.out_rows[column]
+        known = {} if known is None else known
+        self._sent = known.setdefault((*shape, ov.a_slot, sources), {})
+        self._received = known.setdefault((*shape, ov.o_slot, targets), {})
 
     @property
     def least(self) -> float:
         """No tiling costs less: one descriptor on every channel."""
-        return len(self.columns) * (self._a_cycles(count((), PROLOGUE + 1)) + self.array.rows * self._o_cycles(1, 0))
+        return self._all(LEAST_SENT, LEAST_RECEIVED)
 
-    def cycles(self, t: Tiling) -> float:
-        """Of all columns; many tilings share what they send or what they receive."""
+    def cycles(self, t: Tiling, enough: Callable[[float], bool] = lambda _: False) -> float:
+        """Of all columns; many tilings share what they send or what they receive.
+
+        ``enough``: whether a lower bound will do in place of the cycles.
+        """
         if not self.columns:
             return 0.0
-        column = self.columns[(len(self.columns) - 1) // 2]
-        pixels = (t.bands[column], t.width, t.n_x, t.n_pass)
-        own = t.nob if self.item.geometry.residual or t.diagonal else 0
+        column, conv = self.column, self.item.geometry.kernel == KernelId.CONV
+        pixels = (t.bands[column], t.width, t.n_x, t.n_pass, t.order)
+        own = (t.nob, t.block_rows) if self.item.geometry.residual or t.diagonal else ()
         sent = (*pixels, t.ckb, t.a_slots, t.a_resident, t.kept, t.line, t.diagonal, own)
-        if sent not in self._known:
-            messages = input_messages(self.array, self.item, t, self.operands, column)
-            # Opcodes fill one slot; a message of several slots begins at a multiple of its length.
-            prologue = PROLOGUE + (t.a_slots > 1)
-            self._known[sent] = self._a_cycles(count(tasks_of(messages, self.array.device, UNROLL_A), prologue))
-        received = (*pixels, t.nob, t.o_slots, t.block_rows[0])
-        if received not in self._known:
+        received = (*pixels, t.nob, 0 if conv else t.ckb, t.o_slots, t.block_rows[0], t.per_block)
+        bound = self._all(self._sent.get(sent, LEAST_SENT), self._received.get(received, LEAST_RECEIVED))
+        if received not in self._received and not enough(bound):
             messages = output_messages(self.array, self.item, t, self.outputs, column, 0, NOWHERE, JUNK)
-            counts = count(tasks_of(messages, self.array.device, UNROLL_O))
-            self._known[received] = self._o_cycles(counts.descriptors, counts.pushes)
-        return len(self.columns) * (self._known[sent] + self.array.rows * self._known[received])
+            self._received[received] = count(tasks_of(messages, self.array.device, UNROLL_O))
+            bound = self._all(self._sent.get(sent, LEAST_SENT), self._received[received])
+        if sent in self._sent or received not in self._received or enough(bound):
+            return bound
+        messages = input_messages(self.array, self.item, t, self.operands, column)
+        # Opcodes fill one slot; a message of several slots begins at a multiple of its length.
+        prologue = PROLOGUE + (t.a_slots > 1)
+        self._sent[sent] = count(tasks_of(messages, self.array.device, UNROLL_A), prologue)
+        return self._all(self._sent[sent], self._received[received])
+
+    def _all(self, sent: Counts, received: Counts) -> float:
+        """Of all columns and core rows."""
+        outputs = self._o_cycles(received.descriptors, received.pushes)
+        return len(self.columns) * (self._a_cycles(sent) + self.array.rows * outputs)
 
     def _a_cycles(self, counts: Counts) -> float:
         """Activation tasks often find their channel idle: the barrier holds back what comes after it."""

@@ -12,9 +12,10 @@ from tvm_aie.emit.commands import Channel, CommandBuilder, Position, Work
 from tvm_aie.emit.division import Rings, divide_words
 from tvm_aie.emit.item_tasks import NOTHING, Before, Cut, ItemTasks, LockPair, Prologue, barrier
 from tvm_aie.emit.memtile import ALIGN, MemtileMap
+from tvm_aie.emit.messages import Operand
 from tvm_aie.emit.overlay import LOAD_DONE, LOAD_GO, STORE_DONE, STORE_GO, Array, OverlayParts, build_overlay
 from tvm_aie.emit.program import Arg, Dir, LockUse, Program, ProgramIO
-from tvm_aie.emit.transfers import FILLER_WORDS, BdTemplate, Operand, Shape, merge_dims
+from tvm_aie.emit.transfers import FILLER_WORDS, BdTemplate, Shape, merge_dims
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.partition import Rows
 from tvm_aie.memory.placement import OutputPlace, Placement, WorkItem

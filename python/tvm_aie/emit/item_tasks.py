@@ -12,6 +12,7 @@ from functools import partial
 
 from tvm_aie.emit.commands import EPSILON, Channel, Position, Work
 from tvm_aie.emit.memtile import MemtileMap
+from tvm_aie.emit.messages import Operand, filler, input_messages, input_spans, output_messages, output_spans
 from tvm_aie.emit.overlay import LOAD_DONE, LOAD_GO, NBR_E, NBR_W, O_DONE, STORE_DONE, STORE_GO, Array
 from tvm_aie.emit.program import Dir, LockUse
 from tvm_aie.emit.transfers import (
@@ -21,13 +22,7 @@ from tvm_aie.emit.transfers import (
     BdTemplate,
     DmaTask,
     Message,
-    Operand,
     Shape,
-    filler,
-    input_messages,
-    input_spans,
-    output_messages,
-    output_spans,
     place_in_ring,
     repeated_dims,
     tasks_of,

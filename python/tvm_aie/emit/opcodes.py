@@ -11,9 +11,11 @@ from tvm_aie.errors import ProgramError
 from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.graph import Add, Conv, Pool
 from tvm_aie.plan.physical import ArrayLayer
+from tvm_aie.plan.scale import scale_of
+from tvm_aie.schedule.cuts import kept_bytes
 from tvm_aie.schedule.geometry import KernelId, PoolStage
 from tvm_aie.schedule.order import LOOPS, PASSES_INSIDE
-from tvm_aie.schedule.tiling import Tiling, kept_bytes
+from tvm_aie.schedule.tiling import Tiling
 
 OP_MAGIC = 0x0A1E0001
 END, LOOP, NEXT, ACQ_A, REL_A, ACQ_W, REL_W, ACQ_O, REL_O, KERNEL, HALT, SKIP_O, DIVIDE, KEEP = range(14)
@@ -21,7 +23,7 @@ HEADER_WORDS = 6
 PER_BLOCK = 0  # count of a loop over the output blocks of the weight message
 BLOCK_PARAMS = 23, 31  # of a convolution that computes one output block (with a second stage): the loop's level last
 DIVIDE_WORDS = 9  # before the item's own opcodes, where core memory is divided anew
-POOL_AFTER, POOL_BEFORE = 3, 4
+POOL_AFTER, POOL_BEFORE, SCALE = 3, 4, 5  # stages inside a convolution's call
 
 
 @dataclass
@@ -203,10 +205,18 @@ def kernel_params(
 
 
 def _stage_params(stage: PoolStage, layer: Conv, line_px: int, l_x: int) -> list[int]:
-    """A pool inside the call: kind, window, height and line of what it reads, clip, x level, divisors."""
+    """A pool inside the call: kind, window, height and line of what it reads, clip, x level, divisors.
+
+    A scale in front has its two roundings at the end.
+    """
+    window = [stage.kh, stage.kw, stage.sy, stage.sx, stage.pad_top, stage.pad_left, stage.h, line_px]
+    if layer.scale_before is not None:
+        scale = scale_of(layer.scale_before)
+        assert scale is not None
+        a, b = scale.first, scale.second
+        return [SCALE, *window, -128, 127, 0, l_x, a.shift, a.lo, a.hi, scale.x_shift, b.shift, b.lo, b.hi]
     pool = layer.pool_before or layer.pool_after
     assert pool is not None
-    window = [stage.kh, stage.kw, stage.sy, stage.sx, stage.pad_top, stage.pad_left, stage.h, line_px]
     out = [POOL_BEFORE if stage.before else POOL_AFTER, *window, pool.lo, pool.hi, len(pool.divisors), l_x]
     for d in pool.divisors:
         out += [d.count, d.mult, d.shift]

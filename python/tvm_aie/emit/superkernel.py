@@ -16,7 +16,7 @@ def item_kernels(item: WorkItem) -> frozenset[str]:
     """Kernels of an item, as ``[instructions]`` of the device file names them; a pool inside a call is one."""
     kernels = {item.geometry.kernel.name.lower()}
     if item.geometry.pool is not None:
-        kernels.add("avgpool" if item.geometry.pool.average else "maxpool")
+        kernels.add("scale" if item.geometry.pool.scale else "avgpool" if item.geometry.pool.average else "maxpool")
     if item.geometry.wide:
         kernels.add(INT16)
     return frozenset(kernels)

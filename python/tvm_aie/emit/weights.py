@@ -12,6 +12,7 @@ from tvm_aie.errors import ProgramError
 from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.graph import Conv
 from tvm_aie.plan.physical import BLOCK, PhysicalGraph, View, physical_weight, whole_blocks
+from tvm_aie.plan.scale import scale_of
 from tvm_aie.schedule.cover import Blocks, Cover, Mask, walk_cover
 from tvm_aie.schedule.geometry import Geometry
 from tvm_aie.schedule.load import HEADER_BYTES, header_bytes
@@ -21,6 +22,14 @@ from tvm_aie.schedule.tiling import Tiling, active_rows
 W_MAGIC = 0x0A1E0002
 DENSE_ROWS, WIDE_INPUT, WIDE_OUTPUT = 1, 2, 4  # flags of a message
 Int8Array = npt.NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class ScaleTerms:
+    """Factor (int8) and term (int32) of every channel of the input: (in blocks, 8)."""
+
+    factor: Int8Array
+    bias: npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,7 @@ class PackedConv:
     bias: npt.NDArray[np.int32]
     shift: npt.NDArray[np.int16]
     residual: bool = False
+    scale: ScaleTerms | None = None
 
     @property
     def live(self) -> Mask:
@@ -60,8 +70,8 @@ def pack_conv(conv: Conv, source: View, target: View) -> PackedConv:
     if bias.size and (bias.max() > 2**31 - 1 or bias.min() < -(2**31)):
         raise ProgramError(f"layer {conv.name}: bias does not fit 32 bits after alignment to the accumulator")
     tiles = np.ascontiguousarray(tiles)
-    shift = _block_shifts(conv, target)
-    return PackedConv(tiles, Blocks.of(tiles), bias.astype(np.int32), shift, len(conv.inputs) == 2)
+    shift, scale = _block_shifts(conv, target), _scale_terms(conv, source)
+    return PackedConv(tiles, Blocks.of(tiles), bias.astype(np.int32), shift, len(conv.inputs) == 2, scale)
 
 
 def _block_shifts(conv: Conv, target: View) -> npt.NDArray[np.int16]:
@@ -71,6 +81,16 @@ def _block_shifts(conv: Conv, target: View) -> npt.NDArray[np.int16]:
             raise ProgramError(f"layer {conv.name}: channels of one block have different shifts")
         out[np.asarray(target.cmap) // BLOCK] = conv.shifts
     return out
+
+
+def _scale_terms(conv: Conv, source: View) -> ScaleTerms | None:
+    if conv.scale_before is None:
+        return None
+    scale = scale_of(conv.scale_before)
+    assert scale is not None
+    factor, bias = np.zeros(source.blocks * BLOCK, np.int8), np.zeros(source.blocks * BLOCK, np.int32)
+    factor[np.asarray(source.cmap)], bias[np.asarray(source.cmap)] = scale.factor, scale.bias
+    return ScaleTerms(factor.reshape(-1, BLOCK), bias.reshape(-1, BLOCK))
 
 
 def item_weights(item: WorkItem, graph: PhysicalGraph, packed: Mapping[str, PackedConv]) -> PackedConv | None:
@@ -133,6 +153,10 @@ def _conv_message(
     live = cover.blocks[begin:end, c_lo:c_hi]
     rows, cols = np.nonzero(live)
     extra = packed.bias[:, begin * BLOCK : end * BLOCK].astype("<i4").tobytes()
+    scaled = 0
+    if packed.scale is not None:
+        scaled, blocks = tiling.ckb, slice(base, base + tiling.ckb)
+        extra += packed.scale.bias[blocks].astype("<i4").tobytes() + packed.scale.factor[blocks].tobytes()
     extra += packed.shift[begin:end].astype("<i2").tobytes()
     extra += _pointers(live.sum(axis=1)) + (cols + c_lo - base).astype("<u2").tobytes()
     tiles = packed.tiles[rows + begin, cols + c_lo].tobytes()
@@ -143,7 +167,7 @@ def _conv_message(
     extra, tiles = extra + lists.addresses, tiles + lists.tiles
     counts = n_ocb, o_slots, len(rows)
     flags = DENSE_ROWS * cover.dense | wide
-    return message(slot, Contents(*counts, extra, tiles, len(packed.bias), share, lengths, flags))
+    return message(slot, Contents(*counts, extra, tiles, len(packed.bias), share, lengths, flags, scaled))
 
 
 def _pointers(counts: npt.NDArray[np.int64]) -> bytes:
@@ -199,7 +223,7 @@ def _lists(
 
 @dataclass(frozen=True)
 class Contents:
-    """A weight message without its padding: ``extra`` is bias, shifts, row_ptr, columns and lists.
+    """A weight message without its padding: ``extra`` is bias, scales, shifts, row_ptr, columns and lists.
 
     ``share``: first residual block and residual blocks per message (or cb0, 0); ``lists``: taps, pairs and segments.
     """
@@ -213,6 +237,7 @@ class Contents:
     share: tuple[int, int] = (0, 0)
     lists: tuple[int, int, int] = (0, 0, 0)
     flags: int = 0
+    scaled: int = 0  # input blocks with factors and terms
 
 
 def message(slot: int, c: Contents) -> bytes:
@@ -220,7 +245,7 @@ def message(slot: int, c: Contents) -> bytes:
     taps, pairs, segments = c.lists
     header = HEADER_BYTES
     if c.extra:
-        header = header_bytes(c.n_ocb, c.nnz, c.biases, segments, taps + 2 * pairs)
+        header = header_bytes(c.n_ocb, c.nnz, c.biases, segments, taps + 2 * pairs, c.scaled)
     n_slots = -(-(header + len(c.tiles)) // slot)
     fixed = [W_MAGIC, n_slots, header, c.n_ocb, c.o_slots, c.nnz, *c.share, taps, pairs, c.flags]
     words = np.array(fixed + [0] * (16 - len(fixed)), "<i4").tobytes()

@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tvm_aie.plan.graph import Add, Conv, Layer, LayerGraph, Pool, Tail
+from tvm_aie.plan.scale import scale_of
 
 MAX_SHIFT = 22  # of the ADD kernel: both operands stay in 32 bits
 INT32 = 1 << 31
@@ -32,7 +33,10 @@ INT32 = 1 << 31
 
 @dataclass(frozen=True)
 class PoolPair:
-    """Names of a convolution and a pool that can share a kernel call; ``before``: the pool comes first."""
+    """Names of a convolution and a pool that can share a kernel call; ``before``: the pool comes first.
+
+    In place of a pool in front a factor and a term per channel (``plan.scale``).
+    """
 
     conv: str
     pool: str
@@ -56,8 +60,11 @@ def fused_adds(graph: LayerGraph) -> list[frozenset[str]]:
     return [frozenset(names) for names in kinds.values()]
 
 
-def pool_pairs(graph: LayerGraph) -> tuple[PoolPair, ...]:
-    """Pools that could run inside a convolution: each pool and each convolution in one pair at most."""
+def pool_pairs(graph: LayerGraph, scales: bool = False) -> tuple[PoolPair, ...]:
+    """Pools that could run inside a convolution: each pool and each convolution in one pair at most.
+
+    ``scales``: and factors per channel in front of a 1x1 convolution (``plan.scale``).
+    """
     uses = _uses(graph, list(graph.layers))
     made = {layer.output: layer for layer in graph.layers}
     taken: set[str] = set()
@@ -71,7 +78,10 @@ def pool_pairs(graph: LayerGraph) -> tuple[PoolPair, ...]:
                     taken |= {conv.name, layer.name}
         elif isinstance(layer, Conv) and layer.weight.shape[2:] == (1, 1) and _takes_pool(layer):
             pool = made.get(layer.input)
-            if isinstance(pool, Pool) and pool.dilation == (1, 1) and uses[layer.input] == 1:
+            front = isinstance(pool, Pool) and pool.dilation == (1, 1)
+            if scales and isinstance(pool, Conv) and layer.groups == 1 and not layer.shifts:
+                front = graph.tensors[pool.input].bits == 8 and scale_of(pool) is not None
+            if pool is not None and front and uses[layer.input] == 1:
                 plain = layer.stride == (1, 1) and not any(layer.pads)
                 if plain and pool.name not in taken:
                     pairs.append(PoolPair(layer.name, pool.name, True))
@@ -80,7 +90,8 @@ def pool_pairs(graph: LayerGraph) -> tuple[PoolPair, ...]:
 
 
 def _takes_pool(conv: Conv) -> bool:
-    return conv.tail is None and conv.pool_before is None and conv.pool_after is None
+    front = conv.pool_before is None and conv.scale_before is None
+    return conv.tail is None and front and conv.pool_after is None
 
 
 def _pointwise_stride(conv: Conv) -> bool:
@@ -91,14 +102,16 @@ def _pointwise_stride(conv: Conv) -> bool:
 def fuse_pools(graph: LayerGraph, pairs: Collection[PoolPair]) -> LayerGraph:
     """Move the pools of ``pairs`` into their convolutions."""
     by_conv = {p.conv: p for p in pairs}
-    pools = {layer.name: layer for layer in graph.layers if isinstance(layer, Pool)}
+    pools = {layer.name: layer for layer in graph.layers if isinstance(layer, Pool | Conv)}
     gone = {p.pool for p in pairs}
     out: list[Layer] = []
     for layer in graph.layers:
         pair = by_conv.get(layer.name)
         if pair and isinstance(layer, Conv):
             pool = pools[pair.pool]
-            if pair.before:
+            if isinstance(pool, Conv):
+                layer = replace(layer, input=pool.input, scale_before=pool)
+            elif pair.before:
                 layer = replace(layer, input=pool.input, pool_before=pool)
             else:
                 layer = replace(layer, output=pool.output, pool_after=pool)

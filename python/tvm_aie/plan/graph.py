@@ -117,9 +117,10 @@ class Conv:
     pads: tuple[int, int, int, int] = (0, 0, 0, 0)
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
-    tail: Tail | None = None  # these three are set by plan.fuse
+    tail: Tail | None = None  # these four are set by plan.fuse
     pool_before: Pool | None = None  # ``input`` is the pool's; the window is 1x1
     pool_after: Pool | None = None  # ``output`` is the pool's
+    scale_before: Conv | None = None  # ``input`` is its; the window is 1x1 (plan.scale)
     true_window: TrueWindow | None = None  # set by plan.space_to_depth
     shifts: tuple[int, ...] = ()  # these two are set by plan.unite
     parts: tuple[Part, ...] = ()

@@ -106,7 +106,7 @@ def _adds(
 
 def _zeros(layer: Layer, tensors: Mapping[str, Tensor], pitch: int) -> int:
     """Words of zeros that the memtile's DMA adds on the right of a line for ``pitch`` output pixels of a window."""
-    if not isinstance(layer, Conv) or layer.pool_before or layer.pool_after:
+    if not isinstance(layer, Conv) or layer.pool_before or layer.pool_after or layer.scale_before:
         return 0
     source = tensors[layer.input]
     reach: int = (pitch - 1) * layer.stride[1] + (layer.weight.shape[3] - 1) * layer.dilation[1] + 1

@@ -69,7 +69,7 @@ def common_accumulators(graph: LayerGraph) -> LayerGraph:
 
 
 def _has_stages(conv: Conv) -> bool:
-    return conv.tail is not None or conv.pool_before is not None or conv.pool_after is not None
+    return any(s is not None for s in (conv.tail, conv.pool_before, conv.pool_after, conv.scale_before))
 
 
 def _united(graph: LayerGraph, apart: Collection[str]) -> LayerGraph:

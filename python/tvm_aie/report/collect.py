@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,6 +32,7 @@ from tvm_aie.report.model import (
 )
 from tvm_aie.runtime.emulator import ItemStats, RunResult
 from tvm_aie.schedule.cover import Cover, walk_cover
+from tvm_aie.schedule.load import SCALE_BYTES
 from tvm_aie.schedule.tiling import Tiling
 from tvm_aie.searches import item_name
 
@@ -108,7 +109,7 @@ def conv_work(physical: PhysicalGraph, conv: Conv, cover: Cover | None = None) -
         macs, planned, int4 = (n * pixels for n in _true_macs(conv, conv.true_window, weight, outs, cover, live))
         weights = conv.weight.shape[0] * conv.true_window.macs
         dense = weights * pixels
-    return ConvWork(
+    work = ConvWork(
         blocks=int(occupied.sum()),
         live_blocks=int(live.sum()),
         dense_macs=dense,
@@ -118,6 +119,16 @@ def conv_work(physical: PhysicalGraph, conv: Conv, cover: Cover | None = None) -
         dense_bytes=conv.weight.shape[0] * 4 + weights,
         packed_bytes=(2 * (pieces[0] * taps + pieces[1]) + pieces[2]) * BLOCK * BLOCK // 2 + index_bytes,
     )
+    return work if conv.scale_before is None else _with_scale(work, physical, conv, conv.scale_before)
+
+
+def _with_scale(work: ConvWork, physical: PhysicalGraph, conv: Conv, scale: Conv) -> ConvWork:
+    """With the work of what runs in front, in the same call; its factors and terms are stored once per input block."""
+    view = physical.views[conv.input]
+    tensors = {**physical.tensors, scale.output: physical.tensors[conv.input]}
+    own = conv_work(replace(physical, views={**physical.views, scale.output: view}, tensors=tensors), scale)
+    own = replace(own, packed_bytes=SCALE_BYTES * view.blocks)
+    return ConvWork(*(getattr(work, f.name) + getattr(own, f.name) for f in fields(ConvWork)))
 
 
 def own_taps(conv: Conv, target: View) -> npt.NDArray[np.bool_]:

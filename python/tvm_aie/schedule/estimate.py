@@ -25,10 +25,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from tvm_aie.schedule.geometry import Overlay
 from tvm_aie.schedule.terms import KernelTerms, copy_cycles
 
 WORD = 4
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -110,3 +116,64 @@ def slots_with_filler(size: int, ring: int, messages: int) -> float:
     fit = ring // size
     turns = -(-messages // fit) - 1
     return size + turns * (ring - fit * size) / messages
+
+
+@dataclass(frozen=True)
+class PipelineColumns:
+    """Many ``PipelineLoad``s of one item: a column per field. Each output message is sent as one (``blocks`` 0)."""
+
+    outputs: Ints
+    n_ck: Ints
+    a_slots: Ints
+    o_slots: Ints
+    resident: npt.NDArray[np.bool_]
+    compute: Floats
+    output_slots: Ints
+    largest_weights: Ints
+    weights: Ints
+    weight_messages: Ints
+    n_pass: Ints
+    last_share: Floats
+    aligned: bool
+    kept: int = 0
+
+
+def pipeline_columns(load: PipelineColumns, ov: Overlay, terms: KernelTerms) -> Floats:
+    """``pipeline_cycles`` of each, to the last bit: the same operations in the same order."""
+    outputs, n, resident = load.outputs, load.n_ck, load.resident
+    calls = outputs * n
+    slot = ov.a_slot / WORD / terms.a_rate
+    a, c = _with_filler(load.a_slots, ov.a_slots, calls) * slot, load.compute / calls
+    one = load.a_slots * slot
+    junk = _with_filler(load.o_slots, ov.o_slots, outputs) / load.o_slots
+    own, shared = outputs * load.o_slots / terms.o_rate, load.output_slots / terms.o_link
+    outputs_total = ov.o_slot / WORD * junk * np.maximum(own, shared)
+    o = outputs_total / outputs
+    body = np.maximum(a + load.compute + o, a + n * c + outputs_total)
+    body = np.where(resident, body, np.maximum(body, calls * a + c + o))
+    n_pass, share, sent = load.n_pass, load.last_share, a * calls / load.n_pass
+    full = np.maximum(sent, load.compute * (1 - share) / np.maximum(n_pass - 1, 1)) * (n_pass - 1)
+    passes = full + np.maximum(sent, load.compute * share) + np.minimum(a, c) + o
+    body = np.where(resident, body, np.maximum(body, passes))
+    single_a = (2 * load.a_slots > ov.a_slots) & ~resident
+    single_o = 2 * load.o_slots > ov.o_slots
+    body = np.where(single_a, np.maximum(body, calls * (one + np.maximum(c, a - one)) + o), body)
+    single = o / junk
+    between = np.where(single_a, np.maximum(one, single), single)
+    inside = np.where(single_a, outputs * (n - 1) * one, 0.0)
+    computes = outputs * np.maximum(n * c, o - single)
+    waits = a + computes + inside + (outputs - 1) * between + single
+    body = np.where(single_o, np.maximum(body, waits), body)
+    excess = np.maximum(0, 2 * load.largest_weights - ov.w_slot * ov.w_slots)
+    body = body + (load.weight_messages - 1) * excess / WORD / terms.w_rate
+    if load.kept:
+        copy = copy_cycles(terms, ov.a_slot)
+        body = body + (load.kept * max(slot, copy) + copy)
+    body = np.maximum(body, load.weights / WORD / terms.w_rate)
+    return np.asarray(body + (1 + ((load.a_slots - 1) / 2 if load.aligned else 0)) * slot)
+
+
+def _with_filler(size: Ints, ring: int, messages: Ints) -> Floats:
+    fit = ring // size
+    turns = -(-messages // fit) - 1
+    return np.asarray(size + turns * (ring - fit * size) / messages)

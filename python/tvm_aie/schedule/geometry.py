@@ -17,6 +17,7 @@ class KernelId(IntEnum):
     MAXPOOL = 3
     AVGPOOL = 4
     UPSAMPLE = 5
+    SCALE = 6  # inside CONV alone
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,8 @@ def ring_share(needed: int, slots: int) -> int:
 class PoolStage:
     """A pool inside a convolution's kernel call; ``h``, ``w``: of the image that the pool reads (pixels).
 
+    ``scale``: no pool but a factor and a term per channel, in front of the window (``plan.scale``).
+
     Before: the window is 1x1 and reads what the pool writes. After: the pool reads what the window writes. Either way
     the tensor between the two stages lives in the core (ACC).
     """
@@ -124,6 +127,7 @@ class PoolStage:
     pad_left: int
     h: int
     w: int
+    scale: bool = False
 
     def rows_in(self, y: int, count: int) -> tuple[int, int]:
         """Rows [lo, hi) of the image that ``count`` output rows from ``y`` need."""
@@ -259,6 +263,8 @@ class Geometry:
 
 
 def _stage(conv: Conv, height: int, width: int) -> PoolStage:
+    if conv.scale_before:
+        return PoolStage(True, False, 1, 1, 1, 1, 0, 0, height, width, scale=True)
     pool = conv.pool_before or conv.pool_after
     assert pool is not None
     h, w = (height, width) if conv.pool_before else conv_shapes(conv, height, width)[1]
@@ -281,7 +287,7 @@ def geometry_of(layer: ArrayLayer, graph: PhysicalGraph) -> Geometry:
         sy, sx = layer.stride
         n = len(layer.inputs)
         elem = src.bits // 8, dst.bits // 8
-        if layer.pool_before or layer.pool_after:
+        if layer.pool_before or layer.pool_after or layer.scale_before:
             stage = _stage(layer, src.height, src.width)
             return Geometry(
                 KernelId.CONV, kh, kw, sy, sx, *layer.dilation, layer.pads[0], layer.pads[1], *size, pool=stage

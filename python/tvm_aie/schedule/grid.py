@@ -16,11 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tvm_aie.schedule.cover import KEEP, VARIANTS, Blocks, Mask
+from tvm_aie.schedule.cuts import band_counts, conv_loads, kept_bytes, sends_blocks
 from tvm_aie.schedule.estimate import WORD
 from tvm_aie.schedule.geometry import Geometry, Overlay, ceil_div
 from tvm_aie.schedule.load import BlockRows, Load
 from tvm_aie.schedule.terms import KernelTerms, copy_cycles
-from tvm_aie.schedule.tiling import Tiling, band_counts, build_tiling, conv_loads, kept_bytes, sends_blocks
+from tvm_aie.schedule.tiling import Tiling, build_tiling
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -14,16 +14,19 @@ from tvm_aie.schedule.terms import KernelTerms
 
 HEADER_BYTES = 64
 TILE_BYTES = 64
+SCALE_BYTES = 40  # of an input block: 8 terms of 32 bits, 8 factors of 8
 REFERENCE = (8, 32)  # rows and pixels of the call by which core rows are compared
 BlockRows = tuple[tuple[int, int], ...]
 
 
-def header_bytes(n_ocb: int, nnz: int, biases: int = 1, segments: int = 0, entries: int = 0) -> int:
+def header_bytes(n_ocb: int, nnz: int, biases: int = 1, segments: int = 0, entries: int = 0, scaled: int = 0) -> int:
     """Bytes of a weight message before its tiles: fixed part, biases, shifts, row_ptr, columns, lists; in 64s.
 
-    ``segments``: n_ocb * kh of a message with lists, else 0; ``entries``: listed addresses, two per pair.
+    ``segments``: n_ocb * kh of a message with lists, else 0; ``entries``: listed addresses, two per pair;
+    ``scaled``: input blocks with a factor and a term per channel.
     """
     lists = 4 * (segments + 1) + 2 * entries if entries else 0
+    lists += SCALE_BYTES * scaled
     return ceil_div(HEADER_BYTES + 32 * n_ocb * biases + 2 * (2 * n_ocb + 1) + 2 * nnz + lists, 64) * 64
 
 
@@ -109,27 +112,45 @@ class Load:
             int((taps > 0).sum() + (low > 0).sum()),
         )
 
+    @cached_property
+    def _known(self) -> dict[tuple[BlockRows, int, int, int, int], WeightBytes]:
+        return {}
+
     def bytes(self, block_rows: BlockRows, nob: int, ckb: int, n_ck: int, slot: int) -> WeightBytes:
         """Upper bounds for messages of ``nob`` output and ``ckb`` input blocks, in whole slots of ``slot`` bytes."""
+        key = block_rows, nob, ckb, n_ck, slot
+        if key not in self._known:
+            self._known[key] = self._bytes(*key)
+        return self._known[key]
+
+    def _bytes(self, block_rows: BlockRows, nob: int, ckb: int, n_ck: int, slot: int) -> WeightBytes:
         cols = np.minimum(np.arange(n_ck + 1) * ckb, self.cover.blocks.shape[1])
-        message = total = header = 0
-        for start, end in block_rows:
-            edges = np.minimum(np.arange(start, end + nob, nob), end) if end > start else np.array([start, start])
-            at = np.ix_(edges, cols)
-            blocks = np.diff(np.diff(self._blocks[at], axis=0), axis=1)
-            sizes = blocks * (self.geo.taps * TILE_BYTES + 2) + (HEADER_BYTES + 36 * np.diff(edges)[:, None] + 66)
-            if self.cover.listed:
-                taps, low = (np.diff(np.diff(p[at], axis=0), axis=1) for p in (self._taps, self._low))
-                segments = np.diff(edges)[:, None] * self.geo.kh
-                # In each tap row of an output block one int4 tap may be left over, and take a tile of its own.
-                single = np.minimum(low, segments)
-                lists = np.where(taps + low > 0, 4 * (segments + 1) + 2 * (taps + low), 0)
-                sizes = sizes + (taps + single) * TILE_BYTES + (low - single) * (TILE_BYTES // 2) + lists
-                heads = HEADER_BYTES + 68 * np.diff(edges)[:, None] + 66 + 2 * blocks + lists
-                header = max(header, int(heads.max()))
-            slots = -(-sizes // slot) * slot
-            message, total = max(message, int(slots.max())), max(total, int(slots.sum()))
-        return WeightBytes(message, total, header or header_bytes(nob, nob * ckb, 2))
+        scaled = ckb if self.geo.pool is not None and self.geo.pool.scale else 0
+        # The output blocks [first, last) of each message; ``begins``: of a core row, which has at least one.
+        passes = [range(start, max(end, start + 1), nob) for start, end in block_rows]
+        first = np.array([k for row in passes for k in row])
+        last = np.array([min(k + nob, end) for row, (_, end) in zip(passes, block_rows, strict=True) for k in row])
+        begins = np.cumsum([0, *(len(row) for row in passes[:-1])])
+        count = (last - first)[:, None]
+
+        def held(prefix: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+            part = prefix[:, cols]
+            return np.asarray(np.diff(part[last] - part[first], axis=1))
+
+        blocks = held(self._blocks)
+        sizes = blocks * (self.geo.taps * TILE_BYTES + 2) + (HEADER_BYTES + 36 * count + 66) + scaled * SCALE_BYTES
+        header = 0
+        if self.cover.listed:
+            taps, low = held(self._taps), held(self._low)
+            segments = count * self.geo.kh
+            # In each tap row of an output block one int4 tap may be left over, and take a tile of its own.
+            single = np.minimum(low, segments)
+            lists = np.where(taps + low > 0, 4 * (segments + 1) + 2 * (taps + low), 0)
+            sizes = sizes + (taps + single) * TILE_BYTES + (low - single) * (TILE_BYTES // 2) + lists
+            header = int((HEADER_BYTES + 68 * count + 66 + 2 * blocks + lists).max())
+        slots = -(-sizes // slot) * slot
+        total = np.add.reduceat(slots.sum(axis=1), begins)
+        return WeightBytes(int(slots.max()), int(total.max()), header or header_bytes(nob, nob * ckb, 2, scaled=scaled))
 
 
 def _prefix(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -12,7 +12,7 @@ class KernelTerms:
     """Cycles, words per cycle and MACs per cycle; ``ideal``: a kernel costs its MACs and nothing else.
 
     ``single_blocks``: the last input chunk may be computed and sent output block by output block
-    (``schedule.tiling.sends_blocks``); ``keeps``: the input may lie in ACC (``Tiling.kept``). ``o_link``: words per
+    (``schedule.cuts.sends_blocks``); ``keeps``: the input may lie in ACC (``Tiling.kept``). ``o_link``: words per
     cycle that the output flows of one column share; infinite where each has its own.
     """
 
@@ -43,6 +43,12 @@ class KernelTerms:
     w_rate: float
     o_rate: float
     o_link: float
+
+    def stage(self, average: bool, scale: bool) -> tuple[float, float]:
+        """Cycles per line, and per vector and tap, of a pool inside a call; a scale is charged as ADD's loop."""
+        if scale:
+            return self.add_a, self.add_ii
+        return self.avg_pool if average else self.max_pool
 
     def wide(self) -> KernelTerms:
         """The terms of a convolution with int16 activations."""

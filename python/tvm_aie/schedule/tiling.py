@@ -7,25 +7,26 @@ chunks of the input channels (only when the weights of a pass do not fit, accumu
 from __future__ import annotations
 
 from collections import Counter as Counts
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import partial
+from itertools import repeat
+from operator import itemgetter
 from typing import Protocol
-
-import numpy as np
 
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.plan.shares import split_even
+from tvm_aie.schedule.bodies import bodies, compute_cycles, piece_cycles
 from tvm_aie.schedule.control import combined, control_cycles
-from tvm_aie.schedule.cover import INT4, KEEP, LIST, VARIANTS, Blocks, Cover, Mask, candidates, piece_costs
+from tvm_aie.schedule.cover import VARIANTS, Blocks, Cover, Mask
+from tvm_aie.schedule.cuts import Cut, Share, band_counts, conv_shares, kept_bytes, sends_blocks
 from tvm_aie.schedule.estimate import PipelineLoad, pipeline_cycles
 from tvm_aie.schedule.geometry import Geometry, KernelId, Overlay, ceil_div, ring_share
-from tvm_aie.schedule.load import Load, RowLoad, WeightBytes, header_bytes
+from tvm_aie.schedule.load import Load, RowLoad, WeightBytes
 from tvm_aie.schedule.terms import KernelTerms
 
 WORD = 4
 PAD_WORDS = 63  # hw.md 2: 6 bits of padding in the innermost dimension of a memtile's descriptor
-MAX_LISTED_PIXEL = 65535  # addresses of unrolled lists are uint16
 
 
 @dataclass(frozen=True)
@@ -70,24 +71,6 @@ class Tiling:
         return self.n_ck > 1 or self.order == 2
 
 
-def sends_blocks(geo: Geometry, n_ck: int, terms: KernelTerms, listed: bool) -> bool:
-    """Whether the last of ``n_ck`` input chunks is computed and sent output block by output block.
-
-    Then the output ring need not hold all that a pass accumulates, and what drains after the last call is one block.
-    """
-    return terms.single_blocks and n_ck > 1 and not (listed or geo.residual or geo.pool or geo.wide)
-
-
-def residual_shares(total: int, parts: int) -> Iterator[tuple[tuple[int, int], ...]]:
-    """Shares of one size (the last ones may be smaller or empty), from the smallest size to a fifth more.
-
-    A residual is read with one stride over the core rows; a larger share may divide better into passes.
-    """
-    least = ceil_div(total, parts)
-    for size in range(least, least + least // 5 + 1):
-        yield tuple((min(r * size, total), min((r + 1) * size, total)) for r in range(parts))
-
-
 def active_rows(tiling: Tiling, p: int) -> int:
     """Core rows that own output blocks in pass ``p`` of a convolution."""
     return sum(1 for first, last in tiling.block_rows if first + p * tiling.nob < last)
@@ -100,8 +83,8 @@ class Counter(Protocol):
     def least(self) -> float:
         """A lower bound."""
 
-    def cycles(self, t: Tiling) -> float:
-        """Of one tiling."""
+    def cycles(self, t: Tiling, enough: Callable[[float], bool] = ...) -> float:
+        """Of one tiling; or a lower bound that is ``enough``."""
 
 
 def search(
@@ -115,18 +98,28 @@ def search(
     blocks: Blocks | None = None,
     variants: frozenset[str] = VARIANTS,
     counter: Counter | None = None,
+    shares: Sequence[Share] | None = None,
 ) -> Tiling:
     """Best tiling by estimated cycles.
 
     ``live``: Gamma (out_blocks, in_blocks) of a convolution. ``rows``: output rows of each column. ``in_place``: no
     output row or channel may be computed twice. ``blocks``: taps and bit widths inside the live blocks (None: all
     taps, int8); ``variants``: parts of the superkernel that may be used; ``counter``: command processor cycles by
-    counting, in place of the closed form. Raises ``InfeasibleError`` when nothing fits a core.
+    counting, in place of the closed form; ``shares``: those of ``shares_of``, where they are known. Raises
+    ``InfeasibleError`` when nothing fits a core.
     """
-    found = tilings(geo, live, rows, n_rows, overlay, terms, in_place, blocks, variants)
+    shape = geo, live, rows, n_rows, overlay, terms, in_place, blocks, variants
+    if counter is None:
+        found = tilings(*shape)
+    elif geo.kernel == KernelId.CONV and terms.push > 0 and not terms.ideal:
+        known = shares or shares_of(geo, live, rows, n_rows, terms, in_place, blocks, variants)
+        found = _counted(_cheapest(known, overlay), counter)
+    else:
+        ordered = sorted(tilings(*shape), key=lambda t: t.body)
+        found = _counted(((t.body, t.plan, partial(_same, t)) for t in ordered), counter)
     best: Tiling | None = None
     plans: dict[str, float] = {}
-    for tiling in _counted(found, counter) if counter else found:
+    for tiling in found:
         plans[tiling.plan] = min(tiling.cycles, plans.get(tiling.plan, tiling.cycles))
         best = tiling if best is None or tiling.cycles < best.cycles else best
     if best is None:
@@ -141,22 +134,49 @@ def search(
     return replace(best, alternatives=tuple(plans.items()))
 
 
-def _counted(candidates: Iterable[Tiling], counter: Counter) -> Iterator[Tiling]:
-    """Tilings under counted control costs, which are asked for only while they can matter for a plan."""
+# Cycles without the command processor, name of the cover, and what makes the tiling: most are never looked at.
+Candidate = tuple[float, str, Callable[[], Tiling]]
+
+
+def _counted(candidates: Iterable[Candidate], counter: Counter) -> Iterator[Tiling]:
+    """Tilings under counted control costs, which are asked for only while they can matter for a plan.
+
+    ``candidates``: by their cycles.
+    """
     best: dict[str, float] = {}
     counted: Counts[str] = Counts()
     least = counter.least
-    for t in sorted(candidates, key=lambda t: t.body):
-        known = best.get(t.plan)
-        if known is not None and (combined(t.body, least) >= known or counted[t.plan] >= MOST_COUNTED):
+    for body, plan, make in candidates:
+        known = best.get(plan)
+        if known is not None and (combined(body, least) >= known or counted[plan] >= MOST_COUNTED):
             continue
-        counted[t.plan] += 1
-        cycles = combined(t.body, counter.cycles(t))
-        best[t.plan] = cycles if known is None else min(cycles, known)
-        yield replace(t, cycles=cycles)
+        counted[plan] += 1
+        tiling = make()
+        cycles = combined(body, counter.cycles(tiling, partial(_no_better, body, known)))
+        if known is None or cycles < known:
+            best[plan] = cycles
+            yield replace(tiling, cycles=cycles)
 
 
 MOST_COUNTED = 200
+
+
+def _no_better(body: float, known: float | None, control: float) -> bool:
+    return known is not None and combined(body, control) >= known
+
+
+def _same(tiling: Tiling) -> Tiling:
+    return tiling
+
+
+def _cheapest(shares: Iterable[Share], ov: Overlay) -> Iterator[Candidate]:
+    """The candidates of a convolution by their cycles without the command processor."""
+    found: list[tuple[float, Share, Cut]] = []
+    for share in shares:
+        cuts = list(share.cuts(ov))
+        found += zip(bodies(share, cuts, ov), repeat(share), cuts)
+    for body, share, cut in sorted(found, key=itemgetter(0)):
+        yield body, share.load.cover.name, partial(_tiling_of, share, cut, ov)
 
 
 def tilings(
@@ -172,254 +192,39 @@ def tilings(
 ) -> Iterator[Tiling]:
     """All tilings that fit, in a fixed order: the search space of an item (arguments as for ``search``)."""
     if geo.kernel == KernelId.CONV:
-        assert live is not None
-        what = blocks or Blocks.whole(live, geo.kh, geo.kw)
-        return _conv_candidates(geo, what, rows, n_rows, overlay, terms, in_place, variants)
+        shares = shares_of(geo, live, rows, n_rows, terms, in_place, blocks, variants)
+        return (_tiling_of(share, cut, overlay) for share in shares for cut in share.cuts(overlay))
     return _channelwise_candidates(geo, rows, n_rows, overlay, terms, in_place)
 
 
-@lru_cache(maxsize=4096)
-def band_counts(rows: tuple[int, ...], band: int, in_place: bool, unit: int = 1) -> tuple[tuple[int, int], ...]:
-    """Per column (rows per band, bands). The same number of bands in every column unless ``in_place``."""
-    n_b = max(-(-r // band) for r in rows)
-    out = []
-    for r in rows:
-        if r == 0:
-            out.append((0, 0))
-        elif in_place:
-            size = max(d for d in range(1, band + 1) if r % d == 0)
-            out.append((size, r // size))
-        else:
-            size = ceil_div(ceil_div(r, n_b), unit) * unit
-            out.append((size, n_b))
-    return tuple(out)
-
-
-def covers(
-    geo: Geometry, what: Blocks, rows: tuple[int, ...], terms: KernelTerms, variants: frozenset[str]
-) -> Iterator[Cover]:
-    """The covers of a convolution's weights worth an estimate, by their costs in a call over a column's share."""
-    if geo.pool_before:  # the window reads what the pool leaves in the core, which lists do not address
-        variants -= {LIST, INT4}
-    call = geo.conv_rows(max(rows)), geo.conv_px(geo.w_out)
-    yield from candidates(what, piece_costs(terms, *call, geo.taps), variants)
-
-
-def _conv_candidates(
+def shares_of(
     geo: Geometry,
-    what: Blocks,
+    live: Mask | None,
     rows: tuple[int, ...],
     n_rows: int,
-    ov: Overlay,
     terms: KernelTerms,
     in_place: bool,
-    variants: frozenset[str],
-) -> Iterator[Tiling]:
-    diagonal = terms.push > 0 and is_diagonal(geo, what, n_rows)
-    for load, block_rows, own in conv_loads(geo, what, rows, n_rows, terms, variants):
-        yield from _shared_candidates(geo, load, block_rows, rows, ov, own, in_place)
-        if terms.keeps and geo.residual and KEEP in variants:
-            yield from _kept_candidates(geo, load, block_rows, rows, ov, own, in_place)
-        if diagonal:
-            yield from _diagonal_candidates(geo, load, block_rows, rows, ov, own, in_place)
+    blocks: Blocks | None = None,
+    variants: frozenset[str] = VARIANTS,
+) -> Iterator[Share]:
+    """What the search of a convolution cuts, for every division of core memory (arguments as for ``search``)."""
+    assert live is not None
+    what = blocks or Blocks.whole(live, geo.kh, geo.kw)
+    return conv_shares(geo, what, rows, n_rows, terms, in_place, variants)
 
 
-def is_diagonal(geo: Geometry, what: Blocks, n_rows: int) -> bool:
-    """Every output block needs its own input block alone (per-channel scales, depthwise windows), equally many in each
-    core row: a pass then needs no other channels."""
-    plain = not (geo.residual or geo.pool or geo.px_step > 1) and geo.in_blocks == geo.out_blocks
-    return plain and geo.out_blocks % n_rows == 0 and not (what.live & ~np.eye(geo.out_blocks, dtype=np.bool_)).any()
-
-
-def _diagonal_candidates(
-    geo: Geometry,
-    load: Load,
-    block_rows: tuple[tuple[int, int], ...],
-    rows: tuple[int, ...],
-    ov: Overlay,
-    terms: KernelTerms,
-    in_place: bool,
-) -> Iterator[Tiling]:
-    """Tilings whose messages have the input blocks of one pass (``Tiling.diagonal``)."""
-    n_rows = len(block_rows)
-    share = geo.out_blocks // n_rows
-    work = load.row(block_rows)
-    for nob in (n for n in range(share - 1, 0, -1) if share % n == 0):
-        weights = load.bytes(block_rows, nob, geo.in_blocks, 1, ov.w_slot)
-        header = header_bytes(nob, nob, 2) if not load.cover.listed else weights.header
-        if header > ov.hdr_bytes or weights.message > ov.w_slot * ov.w_slots:
-            continue
-        weights = replace(weights, header=header)
-        ckb = n_rows * nob
-        for width, n_x, band in _pixel_candidates(geo, rows, nob, ckb, 1, n_rows, ov, terms.ideal, False):
-            if in_place and geo.w_out % width:
-                continue
-            if load.cover.listed and _last_listed_pixel(geo, ckb, width) > MAX_LISTED_PIXEL:
-                continue
-            bands = band_counts(rows, band, in_place)
-            shape = block_rows, load, work, rows, bands, nob, ckb, 1, width, n_x, weights, ov, terms, False
-            yield replace(build_tiling(geo, *shape), diagonal=True)
-
-
-def kept_bytes(geo: Geometry, height: int) -> int:
-    """Bytes of the whole input of a column with so many output rows."""
-    return geo.max_rows_in(height) * geo.in_blocks * geo.line_px(geo.w_out) * geo.in_px
+def _tiling_of(share: Share, cut: Cut, ov: Overlay) -> Tiling:
+    geo, block_rows, load, terms = share.geo, share.block_rows, share.load, share.terms
+    sizes = cut.nob, cut.ckb, cut.n_ck, cut.width, cut.n_x, cut.weights
+    bands = share.bands(cut)
+    how = ov, terms, cut.resident, share.kept
+    made = build_tiling(geo, block_rows, load, share.work, share.rows, bands, *sizes, *how)
+    return replace(made, diagonal=True) if share.diagonal else made
 
 
 def kept_slots(tiling: Tiling, geo: Geometry, height: int) -> int:
     """A slots through which the input of a column with so many output rows goes into ACC; 0 where it does not."""
     return ceil_div(kept_bytes(geo, height), tiling.kept) if tiling.kept and height > 0 else 0
-
-
-def _kept_candidates(
-    geo: Geometry,
-    load: Load,
-    block_rows: tuple[tuple[int, int], ...],
-    rows: tuple[int, ...],
-    ov: Overlay,
-    terms: KernelTerms,
-    in_place: bool,
-) -> Iterator[Tiling]:
-    """Tilings of a convolution with a residual that keep the column's whole input in ACC (``Tiling.kept``)."""
-    if geo.pool or kept_bytes(geo, max(rows)) > ov.acc_bytes:
-        return
-    if load.cover.listed and _last_listed_pixel(geo, geo.in_blocks, geo.w_out) > MAX_LISTED_PIXEL:
-        return
-    work = load.row(block_rows)
-    most = block_rows[0][1] - block_rows[0][0]
-    for nob in (n for n in range(most - 1, 0, -1) if most % n == 0 and geo.out_blocks % n == 0):
-        weights = load.bytes(block_rows, nob, geo.in_blocks, 1, ov.w_slot)
-        if weights.header > ov.hdr_bytes or weights.message > ov.w_slot * ov.w_slots:
-            continue
-        for height in sorted({ceil_div(max(rows), n) for n in range(1, max(rows) + 1)}, reverse=True):
-            bands = band_counts(rows, height, in_place)
-            band = max(b for b, _ in bands)
-            residual = band * len(block_rows) * nob * geo.w_out * 8
-            if residual <= ov.a_slot * ov.a_slots and nob * band * geo.w_out * geo.out_px <= ov.o_slot * ov.o_slots:
-                shape = block_rows, load, work, rows, bands, nob, geo.in_blocks, 1, geo.w_out, 1, weights, ov, terms
-                yield build_tiling(geo, *shape, False, True)
-
-
-def conv_loads(
-    geo: Geometry, what: Blocks, rows: tuple[int, ...], n_rows: int, terms: KernelTerms, variants: frozenset[str]
-) -> Iterator[tuple[Load, tuple[tuple[int, int], ...], KernelTerms]]:
-    """Every cover with every distribution of the output blocks over the core rows, and the convolution's terms."""
-    shares = residual_shares if geo.residual else _even_shares
-    if geo.in_elem == 2:
-        terms, variants = terms.wide(), variants - {INT4}
-    for cover in covers(geo, what, rows, terms, variants):
-        load = Load(cover, geo, terms)
-        for block_rows in shares(geo.out_blocks, n_rows):
-            yield load, block_rows, terms
-
-
-def _even_shares(total: int, parts: int) -> Iterator[tuple[tuple[int, int], ...]]:
-    yield split_even(total, parts)
-
-
-def _shared_candidates(
-    geo: Geometry,
-    load: Load,
-    block_rows: tuple[tuple[int, int], ...],
-    rows: tuple[int, ...],
-    ov: Overlay,
-    terms: KernelTerms,
-    in_place: bool,
-) -> Iterator[Tiling]:
-    """Tilings for one distribution of the output blocks over the core rows."""
-    n_rows = len(block_rows)
-    most = block_rows[0][1] - block_rows[0][0]
-    work = load.row(block_rows)
-    w_ring = ov.w_slot * ov.w_slots
-    a_ring = ov.a_slot * ov.a_slots
-    most_rows = max(rows)
-    whole = geo.max_rows_in(most_rows) * geo.in_blocks * geo.line_px(geo.w_out) * geo.in_px
-    for ckb in sorted({-(-geo.in_blocks // n) for n in range(1, geo.in_blocks + 1)}, reverse=True):
-        n_ck = -(-geo.in_blocks // ckb)
-        if geo.max_rows_in(1) * ckb * geo.line_px(1) * geo.in_px > a_ring or (geo.residual and n_ck > 1):
-            continue
-        for nob in sorted({-(-most // n) for n in range(1, most + 1)}, reverse=True):
-            if geo.residual and (most % nob or geo.out_blocks % nob):
-                continue
-            weights = load.bytes(block_rows, nob, ckb, n_ck, ov.w_slot)
-            if weights.header > ov.hdr_bytes or weights.message > w_ring:
-                continue
-            single = sends_blocks(geo, n_ck, terms, load.cover.listed)
-            for width, n_x, band in _pixel_candidates(geo, rows, nob, ckb, n_ck, n_rows, ov, terms.ideal, single):
-                if in_place and geo.w_out % width:
-                    continue
-                bands = band_counts(rows, band, in_place)
-                if load.cover.listed and _last_listed_pixel(geo, ckb, width) > MAX_LISTED_PIXEL:
-                    continue
-                yield build_tiling(
-                    geo, block_rows, load, work, rows, bands, nob, ckb, n_ck, width, n_x, weights, ov, terms, False
-                )
-            fits_o = (1 if single else nob) * most_rows * geo.w_out * geo.out_px <= ov.o_slot * ov.o_slots
-            fits_acc = n_ck == 1 or nob * most_rows * ceil_div(geo.w_out, 4) * 128 <= ov.acc_bytes
-            listable = not load.cover.listed or _last_listed_pixel(geo, geo.in_blocks, geo.w_out) <= MAX_LISTED_PIXEL
-            if whole <= a_ring and fits_o and fits_acc and not geo.residual and not geo.pool and listable:
-                bands = band_counts(rows, most_rows, False)
-                yield build_tiling(
-                    geo,
-                    block_rows,
-                    load,
-                    work,
-                    rows,
-                    bands,
-                    nob,
-                    ckb,
-                    n_ck,
-                    geo.w_out,
-                    1,
-                    weights,
-                    ov,
-                    terms,
-                    True,
-                )
-
-
-def _last_listed_pixel(geo: Geometry, in_blocks: int, width: int) -> int:
-    """Largest address in the unrolled lists of a message with ``in_blocks`` blocks and lines for ``width`` outputs."""
-    return ((geo.kh - 1) * geo.dy + 1) * in_blocks * geo.line_px(width) - 1
-
-
-def _pixel_candidates(
-    geo: Geometry, rows: tuple[int, ...], nob: int, ckb: int, n_ck: int, n_rows: int, ov: Overlay, ideal: bool,
-    single: bool,
-) -> Iterator[tuple[int, int, int]]:  # fmt: skip
-    """(width, chunks of the width, band) that fit A, O and ACC; ``single``: output blocks are sent one by one."""
-    most_rows = max(rows)
-    for n_x in sorted({-(-geo.w_out // w) for w in range(1, geo.w_out + 1)}):
-        width = -(-geo.w_out // n_x)
-        if n_x > 1 and geo.whole_lines:
-            break
-        if n_x > 1 and width > 4 and not ideal:
-            width = min(-(-width // 4) * 4, geo.w_out)  # whole accumulators
-            n_x = -(-geo.w_out // width)
-        fits = 0
-        for n_b in sorted({-(-most_rows // b) for b in range(1, most_rows + 1)}):
-            band = -(-most_rows // n_b)
-            if input_bytes(geo, ckb, n_rows * nob, width, band) > ov.a_slot * ov.a_slots:
-                continue
-            if (1 if single else nob) * band * width * geo.out_px > ov.o_slot * ov.o_slots:
-                continue
-            if _acc_bytes(geo, ckb, nob, n_ck, width, band) > ov.acc_bytes:
-                continue
-            yield width, n_x, band
-            fits += 1
-            if fits == 4:
-                break
-        if width <= 4 or (fits and n_x >= 16):
-            break
-
-
-def _acc_bytes(geo: Geometry, ckb: int, nob: int, n_ck: int, width: int, band: int) -> int:
-    """Bytes of ACC: partial sums between chunks of input channels, and the tensor between a window and a pool."""
-    rows, px = geo.conv_rows(band), geo.conv_px(width)
-    partial = nob * rows * ceil_div(px, 4) * 128 if n_ck > 1 else 0
-    if geo.pool is None:
-        return partial
-    return partial + rows * px * 8 * (ckb if geo.pool.before else nob)
 
 
 def input_bytes(geo: Geometry, in_blocks: int, res_blocks: int, width: int, band: int) -> int:
@@ -465,16 +270,8 @@ def build_tiling(
     if terms.ideal:
         t_c = steps * conv_rows * conv_px * work.macs(geo.taps, terms) / terms.macs_per_cycle
     else:
-        groups = conv_rows * -(-conv_px // 4)
-        per_step = most * n_ck * -(-groups // 8) * terms.a
-        per_step += work.cycles(geo, terms, groups, n_ck, n_b, resident)
-        t_c = steps * per_step + messages * (terms.call + 6 * terms.opcode)
-        if geo.residual:
-            t_c += steps * most * band * (terms.add_a + 2 * ceil_div(width, 4) * terms.add_ii)
-        if geo.pool:
-            lines = steps * band * (n_pass * geo.in_blocks if geo.pool.before else most)
-            per_line, per_vector = terms.avg_pool if geo.pool.average else terms.max_pool
-            t_c += lines * (per_line + ceil_div(width, 4) * geo.pool.kh * geo.pool.kw * per_vector)
+        piece = piece_cycles(geo, work, terms, most, conv_rows * -(-conv_px // 4), n_ck, n_b, resident)
+        t_c = float(compute_cycles(geo, terms, most, piece, n_pass, steps, n_ck, width, band))
     pipe = PipelineLoad(
         n_pass * steps,
         n_ck,

@@ -47,7 +47,8 @@ enum CoreLock : int {
 };
 constexpr int kMaxSlots = 63;  // of a ring that DIVIDE lays out: a lock counts them
 
-enum KernelId : int { kConv = 1, kAdd = 2, kMaxPool = 3, kAvgPool = 4, kUpsample = 5 };
+// kScale runs inside CONV alone.
+enum KernelId : int { kConv = 1, kAdd = 2, kMaxPool = 3, kAvgPool = 4, kUpsample = 5, kScale = 6 };
 
 // Flags of a weight message: a row of Gamma that is full needs no look-up; the activations, the outputs are int16.
 constexpr uint32_t kDenseRows = 1, kWideInput = 2, kWideOutput = 4, kAllFlags = 7;

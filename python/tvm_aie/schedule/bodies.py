@@ -1,0 +1,101 @@
+"""Estimated cycles of many cuts of a convolution at once, without commands. ``build_tiling`` does it one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from tvm_aie.schedule.cuts import Cut, Share, kept_bytes, sends_blocks
+from tvm_aie.schedule.estimate import PipelineColumns, pipeline_columns
+from tvm_aie.schedule.geometry import Geometry, Overlay, ceil_div, ring_share
+from tvm_aie.schedule.load import RowLoad
+from tvm_aie.schedule.terms import KernelTerms
+
+Amount = Any  # a number, or an array of one per candidate
+
+
+def piece_cycles(
+    geo: Geometry, work: RowLoad, terms: KernelTerms, most: int, groups: int, n_ck: int, n_b: int, resident: bool
+) -> float:
+    """Cycles of the kernels' loops for one band and width chunk of ``groups`` accumulators, all passes together."""
+    return most * n_ck * -(-groups // 8) * terms.a + work.cycles(geo, terms, groups, n_ck, n_b, resident)
+
+
+def compute_cycles(
+    geo: Geometry,
+    terms: KernelTerms,
+    most: int,
+    piece: Amount,
+    n_pass: Amount,
+    steps: Amount,
+    n_ck: Amount,
+    width: Amount,
+    band: Amount,
+) -> Amount:
+    """Cycles of the busiest core where kernels have a cost: its loops (``piece``), calls, opcodes, residuals, pools."""
+    cycles = steps * piece + n_pass * steps * n_ck * (terms.call + 6 * terms.opcode)
+    if geo.residual:
+        cycles = cycles + steps * most * band * (terms.add_a + 2 * ceil_div(width, 4) * terms.add_ii)
+    if geo.pool:
+        lines = steps * band * (n_pass * geo.in_blocks if geo.pool.before else most)
+        per_line, per_vector = terms.stage(geo.pool.average, geo.pool.scale)
+        cycles = cycles + lines * (per_line + ceil_div(width, 4) * geo.pool.kh * geo.pool.kw * per_vector)
+    return cycles
+
+
+@cache
+def _ring_shares(slots: int) -> tuple[int, ...]:
+    return tuple(ring_share(k, slots) for k in range(slots + 1))
+
+
+def bodies(share: Share, cuts: Sequence[Cut], ov: Overlay) -> list[float]:
+    """``Tiling.body`` of every cut, to the last bit; where kernels and commands have a cost."""
+    geo, terms, most = share.geo, share.terms, share.most
+    assert not terms.ideal and terms.push > 0 and not sends_blocks(geo, 2, terms, False)
+    if not cuts:
+        return []
+    known: dict[tuple[int, ...], tuple[float, ...]] = {}
+    table = []
+    for cut in cuts:
+        key = cut.width, cut.band, cut.n_ck, cut.resident
+        if key not in known:
+            bands = share.bands(cut)
+            band, n_b = max(b for b, _ in bands), max(n for _, n in bands)
+            groups = geo.conv_rows(band) * -(-geo.conv_px(cut.width) // 4)
+            piece = piece_cycles(geo, share.work, terms, most, groups, cut.n_ck, n_b, cut.resident)
+            known[key] = band, n_b, geo.max_rows_in(band) * geo.line_px(cut.width) * geo.in_px, piece
+        table.append(known[key])
+    band, n_b, source = np.array([t[:3] for t in table], np.int64).T
+    pieces = np.array([t[3] for t in table])
+    nob, ckb, n_ck, width, n_x, _, flag = np.array([c[:7] for c in cuts], np.int64).T
+    message, total = np.array([(c.weights.message, c.weights.total) for c in cuts], np.int64).T
+    resident = flag > 0
+    n_pass, steps = -(-most // nob), n_x * n_b
+    a_bytes = source * (0 if share.kept else np.where(resident, geo.in_blocks, ckb))
+    if geo.residual:
+        a_bytes = a_bytes + band * len(share.block_rows) * nob * width * 8
+    a = np.array(_ring_shares(ov.a_slots), np.int64)[-(-a_bytes // ov.a_slot)]
+    o = np.array(_ring_shares(ov.o_slots), np.int64)[-(-(nob * band * width * geo.out_px) // ov.o_slot)]
+    sent = sum(-(-(last - first) // nob) for first, last in share.block_rows) * o
+    outputs = n_pass * steps
+    load = PipelineColumns(
+        outputs=outputs,
+        n_ck=n_ck,
+        a_slots=a,
+        o_slots=o,
+        resident=resident,
+        compute=compute_cycles(geo, terms, most, pieces, n_pass, steps, n_ck, width, band),
+        output_slots=steps * sent,
+        largest_weights=message,
+        weights=total * np.where(n_ck > 1, steps, 1),
+        weight_messages=np.where(n_ck > 1, outputs * n_ck, n_pass),
+        n_pass=n_pass,
+        last_share=(most - (n_pass - 1) * nob) / max(most, 1),
+        aligned=True,
+        kept=ceil_div(kept_bytes(geo, max(share.rows)), ov.a_slot) if share.kept else 0,
+    )
+    found: list[float] = pipeline_columns(load, ov, terms).tolist()
+    return found
