@@ -33,8 +33,8 @@ def cycles(compiled):
 
 def division(compiled):
     m = compiled.program.cores[0]
-    sizes = [(o.a_slots, o.w_slots, o.acc_bytes) for o in DIVISIONS]
-    return sizes.index((m.a_slots, m.w_slots, m.acc_bytes))
+    sizes = [(o.a_slot, o.a_slots, o.w_slots, o.acc_bytes) for o in DIVISIONS]
+    return sizes.index((m.a_slot, m.a_slots, m.w_slots, m.acc_bytes))
 
 
 def emulations(monkeypatch):
@@ -62,7 +62,8 @@ def test_the_fastest_division_is_taken_and_computes_the_same(name):
     compiled = compile_rehearsed(graph, "npu1")
     by_division = {n: cycles(compile_graph(graph, "npu1", overlay=o)) for n, o in enumerate(DIVISIONS)}
     assert cycles(compiled) <= by_division[0]
-    assert cycles(compiled) <= min(by_division.values()) * 1.001 and (division(compiled) != 0) == other
+    # the estimate chooses which two of the others are emulated
+    assert cycles(compiled) <= min(by_division.values()) * 1.02 and (division(compiled) != 0) == other
     x = np.random.default_rng(0).integers(-128, 128, graph.inputs[0].shape).astype(np.int8)
     result = run_program(compiled.program.to_bytes(), [x], RunOptions(check=True))
     expected = evaluate(graph, {"x": x})[graph.outputs[0].tensor]
@@ -146,10 +147,10 @@ def test_where_commands_matter_adds_and_the_input_are_tried_apart(monkeypatch):
 
 
 def test_a_division_that_does_not_fit_is_left_out(monkeypatch):
-    huge = replace(DIVISIONS[1], a_slots=60)
-    monkeypatch.setattr("tvm_aie.pipeline.DIVISIONS", (DIVISIONS[0], huge, DIVISIONS[2]))
+    huge = replace(DIVISIONS[2], a_slots=60)
+    monkeypatch.setattr("tvm_aie.pipeline.DIVISIONS", (DIVISIONS[0], huge, DIVISIONS[1]))
     graph = NETWORKS["sums bound it"][0]
-    assert division(compile_rehearsed(graph, "npu1")) == 2
+    assert division(compile_rehearsed(graph, "npu1")) == 1
     monkeypatch.setattr("tvm_aie.pipeline.DIVISIONS", (DIVISIONS[0], huge))
     assert division(compile_rehearsed(graph, "npu1")) == 0
 

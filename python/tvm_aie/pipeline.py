@@ -393,14 +393,19 @@ def _schedule(
 
 
 def _rehearsed(plan: Plan, planners: Sequence[_Planner], judge: Judge) -> Plan:
-    """``plan``, or the best plan of the planner whose first plan is faster than it and than the others'."""
+    """``plan``, or the best plan of the planner whose first plan is faster than it and than the others'.
+
+    Only the best two of them by estimate are judged.
+    """
     firsts = []
     for planner in planners:
         with suppress(InfeasibleError):
-            firsts.append((_narrowed(next(_plans(planner, first=True)), planner), planner))
+            firsts.append((next(_plans(planner, first=True)), planner))
     if not firsts:
         return plan
-    first, planner = min(firsts, key=lambda made: judge(made[0]))
+    near = sorted(firsts, key=lambda made: made[0].cycles)[:JUDGED]
+    narrowed = [(_narrowed(first, planner), planner) for first, planner in near]
+    first, planner = min(narrowed, key=lambda made: judge(made[0]))
     if judge(first) >= judge(plan):
         return plan
     return min(first, _narrowed(_best([planner]), planner), key=judge)
@@ -456,7 +461,7 @@ def _first(planners: Sequence[_Planner]) -> Plan:
 def other_divisions(fused: LayerGraph, moves: Moves) -> tuple[Overlay, ...]:
     """The divisions of core memory to try beside the default where commands cost time."""
     adds = any(isinstance(n, Conv) and n.tail and n.tail.residual for n in fused.layers)
-    return (*DIVISIONS[1:-1], KEEPING if moves.keep and adds else DIVISIONS[-1])
+    return (*DIVISIONS[1:], KEEPING) if moves.keep and adds else DIVISIONS[1:]
 
 
 def _refined(plan: Plan, shared: _Shared) -> Plan:
@@ -472,6 +477,7 @@ def _refined(plan: Plan, shared: _Shared) -> Plan:
     return replace(plan, tilings=tilings, known=times)
 
 
+JUDGED = 2  # divisions whose first plans are emulated, besides the default: those that are best by estimate
 MOST_DIVISIONS = 4  # that get a placement and an estimate
 MOST_SWITCHES = 4  # weight rings with which items may switch divisions, likewise
 

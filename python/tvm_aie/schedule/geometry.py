@@ -64,13 +64,17 @@ class Overlay:
 DEFAULT_OVERLAY = Overlay()
 
 # Divisions of core memory where commands cost time, of which a network takes the one that is fastest when emulated
-# (``rehearse``): larger partial sums and weight rings for fewer input slots. The first is the default.
+# (``rehearse``): larger partial sums and weight rings for fewer input slots. Input slots of 896 bytes are two lines of
+# 56 pixels, four of 28 or eight of 14: such lines fill them, while those of 1,024 bytes need lines of 64, 32 and 16.
+# The first is the default.
 DIVISIONS: tuple[Overlay, ...] = (
     DEFAULT_OVERLAY,
-    Overlay(a_slots=24, w_slots=32, acc_bytes=12288),
     Overlay(a_slots=20, w_slots=32, acc_bytes=16384),
+    Overlay(a_slot=896, a_slots=20, w_slots=44, acc_bytes=12288),
+    Overlay(a_slot=896, a_slots=16, w_slots=44, acc_bytes=16384),
+    Overlay(a_slot=896, a_slots=20, w_slots=36, acc_bytes=16384),
 )
-# In place of the last one where convolutions add residuals and keep their input in ACC: the best of 16 for ResNet-50,
+# Besides, where convolutions add residuals and keep their input in ACC: the best of 16 for ResNet-50,
 # dense and 50 % sparse (emulated). 14 KB are 4 rows of 14 pixels of 256 channels, or 2 of 7 of 1,024.
 KEEPING = Overlay(a_slots=18, w_slots=36, acc_bytes=16384)
 
