@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from graphs import GraphBuilder
 from tvm_aie.device import load_device
+from tvm_aie.emit.opcodes import HEADER_WORDS, KEEP
 from tvm_aie.emit.program import Dir, LockUse, Program, Push, Task, TileKind, Wait, WriteBd
 from tvm_aie.emit.verify import RULES, context, verify
 from tvm_aie.errors import ProgramError
@@ -111,6 +113,16 @@ def kernels(program):
     return dataclasses.replace(program, meta=f'{{"items": [{items}]}}')
 
 
+def first_opcodes(*words):
+    """The first message of column 0 begins with these opcodes."""
+
+    def apply(program):
+        at, data = 4 * HEADER_WORDS, np.array(words, "<i4").tobytes()
+        return dataclasses.replace(program, const=program.const[:at] + data + program.const[at + len(data) :])
+
+    return apply
+
+
 memtile, shim, core = TileKind.MEMTILE, TileKind.SHIM, TileKind.CORE
 dims3 = {"dims": lambda bd: len(bd.dims) >= 3}
 REJECTED = [
@@ -141,6 +153,7 @@ REJECTED = [
     ("written_before_use", change_commands(without_waits), "overwritten while"),
     ("core_memory", overlapping_core, "HDR and ACC overlap"),
     ("core_divisions", change_commands(ring_task), "tasks of rings that no DIVIDE lays out"),
+    ("kept_inputs", first_opcodes(KEEP, 8192), "8192 bytes are kept, ACC has 4096"),
     ("program_memory", kernels, None),
     ("opcode_magic", lambda p: dataclasses.replace(p, const=b"\0" * len(p.const)), "does not begin"),
 ]

@@ -19,6 +19,7 @@ class Moves:
     ``emit.commands``); ``divisions``: core memory is divided for the network (``schedule.division``, ``rehearse``);
     ``switches``: and, but for the weight ring, anew for each item (``emit.division``);
     ``blocks``: the last input chunk is computed and sent output block by output block (``schedule.tiling``);
+    ``keep``: the input of a convolution that adds a residual stays in the core for all passes (``Tiling.kept``);
     ``balance``: output blocks in an order in which core rows have equal work (``plan.balance``);
     ``refine``: of nearly equal tilings the one that the recurrence over messages finds fastest (``cost.refine``);
     ``pitch``: images are enlarged so that output messages are whole slots, alike in all columns (``plan.pitch``);
@@ -39,6 +40,7 @@ class Moves:
     divisions: bool = True
     switches: bool = True
     blocks: bool = True
+    keep: bool = True
     balance: bool = True
     refine: bool = True
     pitch: bool = True

@@ -33,9 +33,9 @@ from tvm_aie.plan.pitch import pitched
 from tvm_aie.plan.siblings import Groups, sibling_groups
 from tvm_aie.plan.space_to_depth import space_to_depth
 from tvm_aie.plan.unite import common_accumulators, unite
-from tvm_aie.schedule.cover import DENSE, INT4, LIST, VARIANTS
+from tvm_aie.schedule.cover import DENSE, INT4, KEEP, LIST, VARIANTS
 from tvm_aie.schedule.division import NEARLY, best_divisions, best_switches
-from tvm_aie.schedule.geometry import DIVISIONS, IDEAL_OVERLAYS, Geometry, Overlay
+from tvm_aie.schedule.geometry import DIVISIONS, IDEAL_OVERLAYS, KEEPING, Geometry, Overlay
 from tvm_aie.schedule.grid import Grid
 from tvm_aie.schedule.tiling import Tiling
 from tvm_aie.searches import Chooser, Key, Searches, Shares, group_name, item_name, workload
@@ -229,6 +229,7 @@ class _Shared:
     shares: Shares = field(default_factory=dict)
     given: Chooser | None = None  # see ``prepare``
     blocks: bool = True  # see ``Moves``
+    keep: bool = True
     narrow: frozenset[int] | None = None  # see ``Decisions``
 
 
@@ -247,8 +248,8 @@ class _Planner:
         """``divisions``: between which items may switch; ``overlay`` is one of them then."""
         self.device, self.overlay, self.fused, self.moves = device, overlay, fused, moves
         self.divisions = divisions
-        kept = shared.counted, shared.shares
-        self.searches = Searches(shared.grids, shared.given, divisions, moves.blocks, *kept)
+        known = shared.counted, shared.shares
+        self.searches = Searches(shared.grids, shared.given, divisions, moves.blocks, moves.keep, *known)
         self.graphs, self.narrow = shared.graphs, shared.narrow
         self.made: dict[tuple[object, ...], Plan] = {}
 
@@ -376,14 +377,15 @@ def _schedule(
 ) -> Plan:
     """The best plan, by estimate or by ``judge``, over the divisions of core memory; the first failure if none fits."""
     overlay, moves = decisions.overlay, decisions.moves
-    shared = _Shared(given=given, blocks=moves.blocks, narrow=decisions.narrow)
+    shared = _Shared(given=given, blocks=moves.blocks, keep=moves.keep, narrow=decisions.narrow)
     if not device.core_ideal:
         planner = _Planner(device, overlay or DIVISIONS[0], fused, moves, shared)
         plan = _narrowed(_best([planner]), planner)
         # A network that takes less than its launch is not worth the search.
         if overlay is not None or judge is None or not moves.divisions or judge(plan) < device.launch_cycles:
             return plan
-        return _rehearsed(plan, [_Planner(device, place, fused, moves, shared) for place in DIVISIONS[1:]], judge)
+        others = [_Planner(device, place, fused, moves, shared) for place in other_divisions(fused, moves)]
+        return _rehearsed(plan, others, judge)
     if overlay is not None:
         options: Sequence[Overlay] = [overlay]
     elif not moves.divisions:
@@ -465,11 +467,17 @@ def _first(planners: Sequence[_Planner]) -> Plan:
     raise failure
 
 
+def other_divisions(fused: LayerGraph, moves: Moves) -> tuple[Overlay, ...]:
+    """The divisions of core memory to try beside the default where commands cost time."""
+    adds = any(isinstance(n, Conv) and n.tail and n.tail.residual for n in fused.layers)
+    return (*DIVISIONS[1:], KEEPING) if moves.keep and adds else DIVISIONS[1:]
+
+
 def _refined(plan: Plan, shared: _Shared) -> Plan:
     """The plan with other tilings of nearly equal cycles where the recurrence finds them faster."""
     # Of many divisions those that some item uses: the others were not best for any.
     used = tuple(dict.fromkeys(t.division for t in plan.tilings if t.division))
-    searches = Searches(shared.grids, divisions=used, blocks=shared.blocks)
+    searches = Searches(shared.grids, divisions=used, blocks=shared.blocks, keep=shared.keep)
     others = partial(searches.others, plan.array, physical=plan.physical, packed=plan.packed)
     tilings, times = refine(plan.array, plan.physical, plan.placement, plan.tilings, plan.packed, others)
     needed = superkernel_bytes(plan.array.device, plan.placement, plan.physical, used_variants(tilings))
@@ -508,7 +516,7 @@ def _ranked(planners: Sequence[_Planner]) -> list[tuple[float, _Planner]]:
 def _tiled_cycles(plan: Plan, shared: _Shared, overlay: Overlay) -> float:
     """Sum of the estimates of the best tilings of a plan's items under another division; infinite if one has none."""
     array = replace(plan.array, overlay=overlay)
-    searches = Searches(shared.grids, blocks=shared.blocks)
+    searches = Searches(shared.grids, blocks=shared.blocks, keep=shared.keep)
     try:
         return sum(searches.cycles(array, item, plan.physical, plan.packed) for item in plan.placement.items)
     except InfeasibleError:
@@ -547,7 +555,7 @@ def _tile(
     if fits(used_variants(tilings)):
         return tilings
     sets = ((LIST, INT4), (DENSE, LIST), (LIST,), (DENSE,), ())
-    allowed = [s for s in map(frozenset, sets) if fits(s)]
+    allowed = [s for cover in sets for s in (frozenset(cover), frozenset((*cover, KEEP))) if fits(s)]
     largest = [s for s in allowed if not any(s < other for other in allowed)] or [frozenset()]
     options = [tiled(s) for s in largest]
     return min(options, key=lambda ts: sum(t.cycles for t in ts))
@@ -579,6 +587,7 @@ def describe(plan: Plan, device: Device) -> dict[str, object]:
         }
         if tiling.cover is not None:
             variants = tiling.cover.variants | item_kernels(item) - {entry["op"]}
+            variants |= {KEEP} if tiling.kept else set()
             entry |= {"plan": tiling.plan, "variants": sorted(variants)}
         if has_tail(item, physical):
             entry["tail"] = True

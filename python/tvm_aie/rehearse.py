@@ -29,6 +29,7 @@ from tvm_aie.pipeline import UNTUNED, Compiled, Decisions, Plan, Prepared, emitt
 from tvm_aie.plan.fuse import fused_adds
 from tvm_aie.plan.graph import LayerGraph
 from tvm_aie.runtime.emulator import RunOptions, run_program
+from tvm_aie.schedule.geometry import DIVISIONS
 from tvm_aie.searches import base_overlay
 
 
@@ -92,17 +93,21 @@ def _settled(
         return best, decisions
     settled = replace(decisions, overlay=base_overlay(best.plan.array.overlay))
     if command_cycles(best.plan) > MUCH * cost(best.plan):
-        for other in _alternatives(graph, best.plan, settled):
+        for other in _alternatives(graph, best.plan, settled, decisions.overlay is None):
             made = prepare(graph, dev, other)
             if cost(made.plan) < cost(best.plan):
                 best, settled = made, other
     return best, settled
 
 
-def _alternatives(graph: LayerGraph, plan: Plan, decisions: Decisions) -> Iterator[Decisions]:
+def _alternatives(graph: LayerGraph, plan: Plan, decisions: Decisions, free: bool) -> Iterator[Decisions]:
+    """``free``: core memory may be divided otherwise."""
     adds = frozenset[str]().union(*fused_adds(graph)) if decisions.moves.tails else frozenset()
     if adds - decisions.unfused:
-        yield replace(decisions, unfused=decisions.unfused | adds)
+        apart = replace(decisions, unfused=decisions.unfused | adds)
+        # Room for the inputs of convolutions that add a residual serves no add by itself.
+        other = free and any(t.kept for t in plan.tilings)
+        yield replace(apart, overlay=DIVISIONS[0]) if other else apart
     if any(io.fold > 1 for io in plan.physical.graph.inputs):
         yield replace(decisions, moves=replace(decisions.moves, space_to_depth=False))
 

@@ -101,6 +101,7 @@ class Searches:
     given: Chooser | None = None
     divisions: tuple[Overlay, ...] = ()  # if any: items may switch between them, the first is for items without a grid
     blocks: bool = True  # see ``KernelTerms.single_blocks``
+    keep: bool = True  # see ``KernelTerms.keeps``
     counted: Known = field(default_factory=dict)  # commands, likewise of all divisions together
     shares: Shares = field(default_factory=dict)  # likewise
     tilings: dict[Key, Tiling] = field(default_factory=dict)
@@ -154,7 +155,7 @@ class Searches:
 
     def _searched(self, key: Key, array: Array, work: Workload, variants: frozenset[str]) -> Tiling:
         """By walking the candidates."""
-        terms = _terms(array, self.blocks)
+        terms = self._terms(array)
         shape = work.geometry, work.live, work.rows, work.n_rows
         if work.counter is None:
             return search(*shape, array.overlay, terms, work.in_place, work.blocks, variants)
@@ -181,9 +182,13 @@ class Searches:
             return None
         if (key, w_slot) not in self.grids:
             shape = work.geometry, work.live, work.rows, work.n_rows
-            terms = _terms(array, self.blocks)
+            terms = self._terms(array)
             self.grids[key, w_slot] = grids(*shape, terms, work.in_place, work.blocks, variants, w_slot)
         return self.grids[key, w_slot]
+
+    def _terms(self, array: Array) -> KernelTerms:
+        terms = terms_from_keys(array.device.keys())
+        return replace(terms, single_blocks=terms.single_blocks and self.blocks, keeps=self.keep)
 
 
 def _key(item: WorkItem, physical: PhysicalGraph, packed: dict[str, PackedConv], variants: frozenset[str]) -> Key:
@@ -191,8 +196,3 @@ def _key(item: WorkItem, physical: PhysicalGraph, packed: dict[str, PackedConv],
     layers = [physical.layers[m] for m in item.members]
     weights = tuple(packed[layer.name].blocks.digest for layer in layers if isinstance(layer, Conv))
     return item_name(item, physical), item.geometry, rows, item.in_place, variants, weights
-
-
-def _terms(array: Array, blocks: bool) -> KernelTerms:
-    terms = terms_from_keys(array.device.keys())
-    return terms if blocks else replace(terms, single_blocks=False)

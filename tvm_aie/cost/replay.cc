@@ -30,7 +30,7 @@ struct Core {
   size_t event = 0;
   bool headed = false;             // the item's opcodes are there
   double t = 0;
-  int64_t kernel = 0, output = 0;  // of the item
+  int64_t kernel = 0, output = 0, input = 0;  // of the item
   int64_t a_messages = 0, w_messages = 0, o_acquired = 0;
   std::vector<double> a_freed;     // by slot
   std::vector<double> w_freed;
@@ -198,6 +198,11 @@ class Run {
 
   // ------------------------------------------------------------------ activations
 
+  static int64_t InputSlots(const ReplayLoad& load, int64_t c, int64_t message) {
+    const ReplayColumn& column = load.columns[static_cast<size_t>(c)];
+    return column.a_size != nullptr && message >= 0 ? column.a_size[message] : load.a_slots;
+  }
+
   // When a slot of the column's A rings is free in all core rows.
   double Freed(int64_t c, int64_t slot) const {
     if (slot < 0) return 0.0;
@@ -318,9 +323,10 @@ class Run {
     if (pushed == kNever) return false;
     double t = std::max(column->t, pushed);
     if (column->message == 1) t = std::max(t, column->open[at]);
-    t = Slots(c, column->slots, load.a_slots, t);
+    const int64_t slots = InputSlots(load, c, column->message - 1);
+    t = Slots(c, column->slots, slots, t);
     if (t == kNever) return false;
-    Sent(column, load.a_slots, t + load.columns[static_cast<size_t>(c)].a_extra[column->message - 1]);
+    Sent(column, slots, t + load.columns[static_cast<size_t>(c)].a_extra[column->message - 1]);
     return true;
   }
 
@@ -370,7 +376,7 @@ class Run {
       core.t = std::max(core.t, end);
       ++core.a_messages;
       core.a_freed.insert(core.a_freed.end(), static_cast<size_t>(item.head[c]), core.t);
-      core.kernel = core.output = 0;
+      core.kernel = core.output = core.input = 0;
       core.event = 0;
       core.headed = true;
     }
@@ -397,6 +403,7 @@ class Run {
       case ReplayEvent::kAcqA:
         t = std::max(t, At(columns_[static_cast<size_t>(c)].ends, core.a_messages));
         core.a_messages += t != kNever;
+        core.input += t != kNever;
         return t;
       case ReplayEvent::kAcqW:
         t = std::max(t, Arrived(r, core.w_messages));
@@ -419,7 +426,7 @@ class Run {
         core.kernel_end[static_cast<size_t>(core.item)] = t;
         return t;
       case ReplayEvent::kRelA:
-        core.a_freed.insert(core.a_freed.end(), static_cast<size_t>(load.a_slots), t);
+        core.a_freed.insert(core.a_freed.end(), static_cast<size_t>(InputSlots(load, c, core.input - 1)), t);
         return t;
       case ReplayEvent::kRelW:
         core.w_freed.resize(

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstring>
 
 #include "kernels/kernel_args.h"
 
@@ -12,9 +13,9 @@ const KernelTable* FindKernels(const char* name);
 
 #ifdef TVM_AIE_ON_ARRAY
 
-// Kernels that the design's programs call, a bit per KernelId; the makefile of the design sets it.
+// Kernels that the design's programs call, a bit per KernelId, and KEEP; the makefile of the design sets it.
 #ifndef TVM_AIE_USED_KERNELS
-#define TVM_AIE_USED_KERNELS 0x7e
+#define TVM_AIE_USED_KERNELS 0x7f
 #endif
 constexpr unsigned kUsedKernels = TVM_AIE_USED_KERNELS;
 
@@ -24,6 +25,7 @@ void Add(const AddArgs& args);
 void MaxPool(const PoolArgs& args);
 void AvgPool(const PoolArgs& args);
 void Upsample(const UpsampleArgs& args);
+void CopyBytes(const uint8_t* from, uint8_t* to, Wide bytes);
 void Scale(const ScaleArgs& args);
 struct ArrayKernels {
   static void conv(const ConvArgs& args) { Conv(args); }
@@ -50,6 +52,13 @@ void AttachScratch(ConvArgs* args);
 void AttachScratch(AddArgs* args);
 void AttachScratch(ScaleArgs* args);
 
+// memmove: a malformed configuration may lay ACC over the ring.
+inline void CopyBytes(const uint8_t* from, uint8_t* to, Wide bytes) {
+  std::memmove(to, from, static_cast<size_t>(bytes));
+}
+
 #endif
+
+constexpr unsigned kKeepPart = 1;  // in kUsedKernels
 
 }  // namespace tvm_aie::kernels

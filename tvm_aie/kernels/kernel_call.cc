@@ -167,6 +167,12 @@ Wide TapsOfRow(const Window& w, Wide r) {
   return ValidTaps(w.first_row + r * w.sy, w.dy, w.kh, w.rows, &begin);
 }
 
+// The band's first row in a message with all rows of the column. A message without the others begins with it.
+Wide RowsBefore(const Window& w) {
+  auto first = [&](Wide y) { return std::clamp<Wide>(y * w.sy - w.pad_top, 0, w.h_in - 1); };
+  return first(BandStart(w)) - first(w.y0);
+}
+
 bool EveryTapValid(const Window& w) { return TapsOfRow(w, 0) == w.kh && TapsOfRow(w, w.band - 1) == w.kh; }
 
 #ifndef TVM_AIE_ON_ARRAY
@@ -183,6 +189,7 @@ Wide SumOfTaps(const Window& w) {
 struct Tail {
   enum Kind : int32_t { kNone = 0, kResidual = 1, kBias = 2 };
   int32_t kind = kNone;
+  bool kept = false;  // the input lies in ACC (KEEP), the message holds the residual alone
   Wide res_blocks = 0;
   int x_shift = 0, res_shift = 0;
   Requant requant;
@@ -200,8 +207,9 @@ bool ReadTail(const Call& c, Tail* t) {
   if (c.n_params <= kConvParams + 1 || HasPoolStage(c)) return true;
   const int32_t* p = c.params + kConvParams;
   const SuperkernelState::Header& h = c.state.header;
-  *t = {p[0], static_cast<Wide>(h.res_blocks), p[2], p[3], Requant{0, p[4], p[5], p[6], p[7]}};
-  if (!c.Range("tail kind", t->kind, Tail::kResidual, Tail::kBias) || !c.Range("tail x_shift", t->x_shift, 0, 22) ||
+  *t = {p[0], p[1] != 0, static_cast<Wide>(h.res_blocks), p[2], p[3], Requant{0, p[4], p[5], p[6], p[7]}};
+  if (!c.Range("tail kind", t->kind, Tail::kResidual, Tail::kBias) ||
+      !c.Range("tail kept", p[1], 0, t->kind == Tail::kResidual ? 1 : 0) || !c.Range("tail x_shift", t->x_shift, 0, 22) ||
       !c.Range("tail res_shift", t->res_shift, 0, 22) || !CheckRequant(c, t->requant)) {
     return false;
   }
@@ -297,9 +305,26 @@ bool CheckDivisors(const Call& c, const Window& w, Wide pad_left, const int32_t*
 
 #include "kernels/pool_stage.inc"
 
-ConvArgs MakeConvArgs(const Call& c, const Window& w, const Gamma& gamma, uint32_t w_first) {
+// Where the rows of the band begin: in the message, or among those that KEEP has put into ACC.
+Wide InputBase(const Call& c, const Tail& t, const Window& w) {
+  if (!t.kept) return c.state.a_msg;
+  return c.config.acc_base + RowsBefore(w) * w.n_cblk * w.line_px * 8 * w.elem;
+}
+
+// The input in ACC; behind it the vector load of the last pixels may run over.
+bool CheckKept(const Call& c, const Window& w) {
+  if (kTrusted) return true;
+  const Wide bytes = (RowsBefore(w) + w.rows) * w.n_cblk * w.line_px * 8 * w.elem;
+  if (bytes > static_cast<Wide>(c.state.kept)) {
+    return c.Fail("needs %lld input bytes, KEEP has put %u into ACC", static_cast<long long>(bytes), c.state.kept);
+  }
+  c.Read(c.config.acc_base + bytes - InputBytes(w), InputBytes(w));
+  return true;
+}
+
+ConvArgs MakeConvArgs(const Call& c, const Tail& tail, const Window& w, const Gamma& gamma, uint32_t w_first) {
   ConvArgs a;
-  a.a = c.mem + c.state.a_msg;
+  a.a = c.mem + InputBase(c, tail, w);
   SetWindow(w, &a);
   a.n_ocb = static_cast<int>(c.blocks());
   a.bias = c.mem + c.config.hdr_base + 64 + c.first_block() * 32;
@@ -343,7 +368,7 @@ void ApplyBiasTail(const Call& c, const Tail& t, const Window& w) {
 
 void ApplyResidualTail(const Call& c, const Tail& t, const Window& w) {
   const SuperkernelState::Header& h = c.state.header;
-  const uint8_t* residual = c.mem + c.state.a_msg + InputBytes(w);
+  const uint8_t* residual = c.mem + c.state.a_msg + (t.kept ? 0 : InputBytes(w));
   AddArgs a;
   a.n_cblk = a.band = a.n_ocb = 1;
   a.line_px = static_cast<int>(w.wo);
@@ -400,6 +425,9 @@ bool CheckConv(Call& c, Window* w, Tail* tail, PoolStage* stage, Requant* q, Wid
       return false;
     }
   }
+  if (!kTrusted && c.state.kept != 0 && (*n_ck > 1 || stage->kind != PoolStage::kNone)) {
+    return c.Fail("ACC holds the input that KEEP has put there");
+  }
   if (!kTrusted && tail->kind != Tail::kNone && (flags & kWideOutput) != 0) return c.Fail("a second stage needs int8 outputs");
   if (!kTrusted && tail->kind == Tail::kResidual && *n_ck != 1) return c.Fail("a residual needs all input channels in one message");
   Wide last_px = (w->wo - 1) * w->sx + (w->kw - 1) * w->dx;
@@ -411,11 +439,12 @@ bool CheckConv(Call& c, Window* w, Tail* tail, PoolStage* stage, Requant* q, Wid
     return c.Fail("single blocks of a message with lists");
   }
   if (!ReadGamma(c, *w, tail->kind == Tail::kBias ? 2 : 1, ScaleBytes(c, *stage, *w), q->out_shift, gamma) ||
-      !CheckInput(c, ConvInputBytes(*w, *stage) + TailBytes(*tail, *w)) || !CheckTiles(c, *w, w_first) ||
+      !CheckInput(c, (tail->kept ? 0 : ConvInputBytes(*w, *stage)) + TailBytes(*tail, *w)) ||
+      (tail->kept && !CheckKept(c, *w)) || !CheckTiles(c, *w, w_first) ||
       !CheckStage(c, *stage, *w, *n_ck) || !CheckConvResults(c, *w, *ck, *n_ck, ConvOutputBytes(c, *w, *stage))) {
     return false;
   }
-  if (!kTrusted && !stage->InFront() && c.state.a_msg + InputBytes(*w) + 3 * w->sx * 8 * w->elem > c.config.mem_bytes) {
+  if (!kTrusted && !stage->InFront() && InputBase(c, *tail, *w) + InputBytes(*w) + 3 * w->sx * 8 * w->elem > c.config.mem_bytes) {
     return c.Fail("no room behind the input for the vector load of the last pixels");
   }
   c.Read(c.config.hdr_base, c.state.header.hdr_bytes);
@@ -464,7 +493,7 @@ bool RunConv(Call c) {
   if (stage.kind == PoolStage::kAfter && last) CountStage(stage, c.state.header.n_ocb, c.result);
   if (!c.functional) return true;
   uint8_t* between = c.mem + c.config.acc_base + StageOffset(c, w, n_ck);
-  ConvArgs args = MakeConvArgs(c, w, gamma, w_first);
+  ConvArgs args = MakeConvArgs(c, tail, w, gamma, w_first);
   args.first = ck == 0;
   args.last = last;
   args.requant = q;
@@ -606,6 +635,29 @@ bool RunUpsample(const Call& c) {
 }
 
 }  // namespace
+
+bool KeepInput(const SuperkernelState& state, const CoreConfig& config, uint8_t* mem, int32_t bytes, bool functional,
+               [[maybe_unused]] KernelCall* call, [[maybe_unused]] FaultText* fault) {
+#ifndef TVM_AIE_ON_ARRAY
+  const Call c{state, config, mem, nullptr, 0, functional, call, fault, "KEEP"};
+  if (state.a_held == 0) return c.Fail("no activation message is held");
+  if (!c.Range("bytes", bytes, 1, config.acc_bytes) || !CheckInput(c, bytes)) return false;
+  if (Wide{state.kept} + bytes > static_cast<Wide>(config.acc_bytes)) {
+    return c.Fail("%u and %d bytes exceed ACC of %u", state.kept, bytes, config.acc_bytes);
+  }
+  c.Write(Wide{config.acc_base} + state.kept, bytes);
+  // A copy is the loop of UPSAMPLE by 1 x 1 over one line.
+  call->id = kUpsample;
+  call->chunks = 1;
+  call->trips[1] = (bytes + 31) / 32;
+#endif
+#ifdef TVM_AIE_ON_ARRAY
+  if ((kUsedKernels & kKeepPart) == 0) return true;
+#endif
+  if (!functional) return true;
+  CopyBytes(mem + state.a_msg, mem + config.acc_base + state.kept, bytes);
+  return true;
+}
 
 bool PerformKernel(const SuperkernelState& state, const CoreConfig& config, uint8_t* mem, int id,
                    const int32_t* params, int n_params, bool functional, KernelCall* call, FaultText* fault) {

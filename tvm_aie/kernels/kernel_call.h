@@ -23,4 +23,9 @@ constexpr int kMaxParams = 35 + 3 * kMaxDivisors;
 bool PerformKernel(const SuperkernelState& state, const CoreConfig& config, uint8_t* mem, int id,
                    const int32_t* params, int n_params, bool functional, KernelCall* call, FaultText* fault);
 
+// KEEP: copies the first `bytes` of the held activation slots into ACC, behind what is kept there already. Returns false
+// with `*fault` set when so many are not held, before the ring's end, or when ACC is full.
+bool KeepInput(const SuperkernelState& state, const CoreConfig& config, uint8_t* mem, int32_t bytes, bool functional,
+               KernelCall* call, FaultText* fault);
+
 }  // namespace tvm_aie::kernels

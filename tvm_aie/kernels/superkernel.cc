@@ -38,6 +38,7 @@ enum Phase : int {
 
 enum Opcode : int {
   kEnd = 0, kLoop, kNext, kAcqA, kRelA, kAcqW, kRelW, kAcqO, kRelO, kKernelOp, kHaltOp, kSkipO, kDivide,
+  kKeep,
 };
 
 class Machine {
@@ -202,10 +203,10 @@ class Machine {
   int32_t Op(uint32_t i) const { return Word(UWide{c_.ops_base} + UWide{i} * 4); }
 
   Step Execute() {
-    static constexpr uint32_t kWords[] = {1, 2, 1, 2, 2, 1, 1, 1, 1, 3, 1, 2, 9};
+    static constexpr uint32_t kWords[] = {1, 2, 1, 2, 2, 1, 1, 1, 1, 3, 1, 2, 9, 2};
     if (!kTrusted && s_.pc >= s_.n_words) return Fault("opcode message ends without END");
     int32_t op = Op(s_.pc);
-    if (!kTrusted && (op < 0 || op > kDivide)) {
+    if (!kTrusted && (op < 0 || op > kKeep)) {
       return Fault("unknown opcode " + ToText(op) + " at word " + ToText(s_.pc));
     }
     if (!kTrusted && s_.n_words - s_.pc < kWords[op]) return Fault("opcode " + ToText(op) + " is cut off");
@@ -217,6 +218,7 @@ class Machine {
       case kHaltOp:
         if (!kTrusted && s_.depth != 0) return Fault("message ends inside a loop");
         s_.phase = op == kEnd ? kFetch : kHalted;
+        s_.kept = 0;
         return Control(op == kEnd ? StepKind::kControl : StepKind::kHalt, 1);
       case kLoop: return BeginLoop(operand);
       case kNext: return EndLoop();
@@ -231,7 +233,8 @@ class Machine {
       case kRelO: return ReleaseO();
       case kKernelOp: return Kernel(at);
       case kSkipO: return SkipO();
-      default: return Divide();
+      case kDivide: return Divide();
+      default: return Keep(operand);
     }
   }
 
@@ -404,9 +407,20 @@ class Machine {
     if (const char* problem = ConfigProblem(); problem != nullptr) return Fault(FaultText("DIVIDE: ") + problem);
     if (!kTrusted && (c_.a_slots > kMaxSlots || c_.o_slots > kMaxSlots)) return Fault("DIVIDE: more slots than a lock counts");
     s_.bank = 1 - s_.bank;
+    s_.kept = 0;
     s_.a_pos = s_.o_pos = 0;
     s_.phase = kDividedO;
     return Lock(StepKind::kRelease, kAFree, c_.a_slots, 0);
+  }
+
+  // The A ring's slots are filled in order: what stays in one would hold up those behind it. So an input that is read
+  // again and again moves to ACC, piece by piece, and the ring carries on.
+  Step Keep(int32_t bytes) {
+    Step step = Control(StepKind::kKernel, 1);
+    FaultText fault;
+    if (!kernels::KeepInput(s_, c_, mem_, bytes, functional_, &step.call, &fault)) return Fault(fault);
+    s_.kept += static_cast<uint32_t>(bytes);
+    return step;
   }
 
   Step Kernel(uint32_t at) {

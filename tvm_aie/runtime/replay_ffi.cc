@@ -91,6 +91,10 @@ ReplayColumn Column(const ReplayMachine& m, int64_t messages, Cursor<int64_t>* i
   for (int64_t i = 0; i < column.outputs * m.rows; ++i) {
     if (column.o_size[i] < 0 || column.o_size[i] > m.o_slots) TVM_FFI_THROW(ValueError) << "replay: output of no ring";
   }
+  column.a_size = ints->Take(column.inputs);
+  for (int64_t i = 0; i < column.inputs; ++i) {
+    if (column.a_size[i] < 1 || column.a_size[i] > m.a_slots) TVM_FFI_THROW(ValueError) << "replay: activations of no ring";
+  }
   column.kernel = reals->Take(column.kernels * m.rows);
   column.a_extra = reals->Take(column.inputs);
   column.o_extra = reals->Take(column.outputs * m.rows);

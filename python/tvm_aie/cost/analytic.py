@@ -16,8 +16,8 @@ from tvm_aie.schedule.cover import Cover, walk_cover
 from tvm_aie.schedule.geometry import KernelId, Overlay, ceil_div
 from tvm_aie.schedule.load import Load
 from tvm_aie.schedule.order import PASSES_INSIDE
-from tvm_aie.schedule.terms import KernelTerms, terms_from_keys
-from tvm_aie.schedule.tiling import WORD, Tiling
+from tvm_aie.schedule.terms import KernelTerms, copy_cycles, terms_from_keys
+from tvm_aie.schedule.tiling import WORD, Tiling, kept_slots
 from tvm_aie.searches import Workload
 
 BLOCK_MACS = 64
@@ -77,12 +77,14 @@ def item_terms(work: Workload, tiling: Tiling, device: Device, walk: bool = True
     a_messages = 1 if tiling.a_resident else pieces if inside else calls
     o_messages = tiling.n_pass * pieces
     a_each, o_each = tiling.a_slots * ov.a_slot / WORD, tiling.o_slots * ov.o_slot / WORD
-    a, o = (a_messages + 1) * a_each / terms.a_rate, o_messages * o_each / terms.o_rate
+    kept = kept_slots(tiling, geo, max(work.rows))
+    a_kept = kept * ov.a_slot / WORD / terms.a_rate
+    a, o = (a_messages + 1) * a_each / terms.a_rate + a_kept, o_messages * o_each / terms.o_rate
     w_row, w_all, w_most, w_messages = _weights(work, tiling, pieces, ov, terms)
     w = w_row / WORD / terms.w_rate
     rate = device.ddr_bytes_per_cycle(device.cols)
     ddr = w_all / rate if rate else 0.0
-    compute = _compute(work, tiling, terms, device, pieces, calls)
+    compute = _compute(work, tiling, terms, device, pieces, calls) + kept * copy_cycles(terms, ov.a_slot)
     tasks = count_tasks(work, tiling, ov)
     columns = sum(1 for r in work.rows if r)
     pushes = columns * (tasks.a_tasks + tasks.o_tasks)

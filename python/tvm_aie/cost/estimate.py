@@ -372,7 +372,8 @@ class Recurrence:
         ov, col = self.array.overlay, self.col
         slots = -(-np.asarray(load.prologue_words) * 4 // ov.a_slot)
         if load.aligned:
-            slots = slots + np.where(np.asarray(load.a_counts) > 0, -(col.a_pos + slots) % load.a_slots, 0)
+            skip = -(col.a_pos + slots + np.array(load.kept)) % load.a_slots
+            slots = slots + np.where(np.asarray(load.a_counts) > 0, skip, 0)
         col.a_pos = (col.a_pos + slots) % ov.a_slots
         return np.asarray(slots, np.int64)
 
@@ -380,10 +381,9 @@ class Recurrence:
 
     def _a_plan(self, load: ItemLoad) -> tuple[Floats, npt.NDArray[np.int64]]:
         """Filler cycles before each activation message, and the message that it waits for: (messages, columns)."""
-        n = max(load.a_counts, default=0)
         plans = [
-            ring_plan(int(p), (load.a_slots,) * k + (0,) * (n - k), self.array.overlay.a_slots)
-            for p, k in zip(self.col.a_pos, load.a_counts, strict=True)
+            ring_plan(int(p), tuple(sizes.tolist()), self.array.overlay.a_slots)
+            for p, sizes in zip(self.col.a_pos, load.a_sizes.T, strict=True)
         ]
         self.col.a_pos = np.array([p.position for p in plans], np.int64)
         filler = np.array([p.filler for p in plans]).T * self.rates.a_slot

@@ -119,7 +119,7 @@ def _shape(work: Workload, t: Tiling) -> tuple[float, ...]:
     most = max(work.rows)
     return (
         sum(1 for r in work.rows if r), sum(1 for first, last in t.block_rows if last > first),
-        t.n_pass, t.n_x, bands, t.n_ck, t.order, t.a_resident,
+        t.n_pass, t.n_x, bands, t.n_ck, t.order, int(t.a_resident) + 2 * (t.kept > 0),
         int(geo.kernel), geo.taps, geo.residual, work.in_place, 1.0 if work.live is None else float(work.live.mean()),
         geo.w_out % t.width != 0, any(r % max(1, -(-r // max(1, bands))) for r in work.rows if r), own % t.nob != 0,
         geo.in_blocks % t.ckb != 0, bands * band / max(1, most), t.n_pass * t.nob / max(1, own),

@@ -26,7 +26,7 @@ from tvm_aie.schedule.geometry import Geometry, KernelId
 from tvm_aie.schedule.load import HEADER_BYTES, header_bytes
 from tvm_aie.schedule.order import PASSES_INSIDE
 from tvm_aie.schedule.terms import KernelTerms, terms_from_keys
-from tvm_aie.schedule.tiling import Tiling
+from tvm_aie.schedule.tiling import Tiling, kept_slots
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -94,7 +94,8 @@ def rates_of(array: Array) -> Rates:
 class Step:
     """One kernel call with the lock operations around it; ``band`` and ``weights``: loop value, message index.
 
-    ``block``: of the weight message the output block that is computed; -1: all.
+    ``block``: of the weight message the output block that is computed; -1: all. ``keeps``: no call but a copy of the
+    activation message, of one slot, into ACC.
     """
 
     band: int
@@ -107,17 +108,18 @@ class Step:
     releases_o: bool
     opcodes: int
     block: int = -1
+    keeps: bool = False
 
 
 @dataclass(frozen=True)
 class ItemLoad:
     """Arrays: ``kernel`` (steps, columns, rows), ``a_move`` (steps, columns) in cycles, without filler.
 
-    ``w_bytes`` (rows, messages); ``a_slots``: of each activation message,
+    ``w_bytes`` (rows, messages); ``a_slots``: of an activation message; ``a_sizes`` (messages, columns): of each;
     ``a_counts``: messages per column. ``o_slots``: of the largest output message, ``o_sizes`` (messages, columns,
     rows): slots of each. ``aligned``: ring positions are multiples of a message. ``control``: cycles of the commands
     for its messages, on busy and on idle channels. ``divided``: with the item's own division of core memory, to which
-    slots refer.
+    slots refer. ``kept``: per column, slots of input before the first message of ``a_slots``.
     """
 
     steps: tuple[Step, ...]
@@ -126,12 +128,14 @@ class ItemLoad:
     w_bytes: Ints
     prologue_words: tuple[int, ...]
     a_slots: int
+    a_sizes: Ints
     a_counts: tuple[int, ...]
     o_slots: int
     o_sizes: Ints
     aligned: bool
     control: tuple[float, float]
     divided: tuple[Array, Rates] | None = None
+    kept: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -176,7 +180,7 @@ class _Executed:
 
 
 # Opcodes with one operand, beside loops.
-_ONE_OPERAND = (opcodes.ACQ_A, opcodes.REL_A, opcodes.SKIP_O)
+_ONE_OPERAND = (opcodes.ACQ_A, opcodes.REL_A, opcodes.SKIP_O, opcodes.KEEP)
 
 
 def _executed(words: Sequence[int], blocks: Sequence[int]) -> Iterator[_Executed]:
@@ -249,9 +253,9 @@ def walk(words: Sequence[int], blocks: Sequence[int] = ()) -> list[Step]:
                 got = dict.fromkeys(got, False)
             after[gave[op]] = True
             held = held and op != opcodes.REL_O
-        elif op == opcodes.KERNEL:
+        elif op in (opcodes.KERNEL, opcodes.KEEP):
             close()
-            open_step = opened(done.band, done.block)
+            open_step = replace(opened(done.band, done.block), keeps=op == opcodes.KEEP)
             got = dict.fromkeys(got, False)
     close()
     return steps
@@ -261,7 +265,7 @@ def walk(words: Sequence[int], blocks: Sequence[int] = ()) -> list[Step]:
 class Event:
     """An opcode of a core that takes or gives something: ``op`` as in ``emit.opcodes``; ``before``: opcodes up to it.
 
-    ``band``: loop value of a kernel call; ``weights``: the message that it reads.
+    ``band``: loop value of a kernel call; ``weights``: the message that it reads; ``op`` KEEP: a copy into ACC.
     """
 
     op: int
@@ -323,14 +327,17 @@ def item_load(
         if item.out_rows[c][1] <= item.out_rows[c][0]:
             continue
         at = [walks[c][k] for k in index[c][mine]]
-        w = np.array([s.weights for s in at], np.int64)
+        w = np.array([max(s.weights, 0) for s in at], np.int64)  # a copy has none
         bands = np.array([s.band for s in at], np.int64)
         blocks_at = np.array([max(s.block, 0) for s in at], np.int64)
         called = w * tiling.nob + blocks_at if tiling.per_block else w
         kernel[mine, c] = kernel_cycles(array, item, tiling, c, bands, calls.at(called))
+        copies = np.array([s.keeps for s in at], np.bool_)
+        kernel[mine, c] = np.where(copies[:, None], copy_call(array), kernel[mine, c])
         kernel[mine, c] += np.array([s.opcodes for s in at])[:, None] * rates.opcode
         o_slots[mine, c] = sizes_o[np.where(blocks_at[:, None] < blocks[:, w].T, blocks[:, w].T, 0)]
-        a_move[mine, c] = tiling.a_slots * rates.a_slot + (pieces[c] - 1) * rates.piece
+        a_move[mine, c] = np.where(copies, 1, tiling.a_slots) * rates.a_slot
+        a_move[mine, c] += np.where(copies, 0, (pieces[c] - 1) * rates.piece)
     head = opcodes.HEADER_WORDS + (opcodes.DIVIDE_WORDS if tiling.division else 0)
     heights = [b - a for a, b in item.out_rows]
     sends = np.array([s.releases_o for s in steps], np.bool_)
@@ -341,13 +348,23 @@ def item_load(
         sizes,
         tuple(head + len(w) for w in words),
         tiling.a_slots,
+        _a_sizes(steps, index, tiling.a_slots, heights),
         tuple(sum(1 for s in walks[c] if s.acquires_a) if heights[c] > 0 else 0 for c in columns),
         tiling.o_slots,
         o_slots[sends],
         tiling.aligned,
         control,
         (array, rates) if tiling.division else None,
+        tuple(kept_slots(tiling, item.geometry, h) for h in heights),
     )
+
+
+def _a_sizes(steps: Sequence[Step], index: Sequence[Ints], a_slots: int, heights: Sequence[int]) -> Ints:
+    """A slots of the activation messages that the common steps take, in each column (``ItemLoad.a_sizes``)."""
+    at = [k for k, step in enumerate(steps) if step.acquires_a]
+    sizes = np.array([1 if steps[k].keeps else a_slots for k in at], np.int64)
+    takes = [(index[c][at] >= 0) & (heights[c] > 0) for c in range(len(index))]
+    return np.stack([np.where(t, sizes, 0) for t in takes], axis=1)
 
 
 def _aligned(walks: Sequence[Sequence[Step]]) -> tuple[list[Step], list[Ints]]:
@@ -361,6 +378,8 @@ def _aligned(walks: Sequence[Sequence[Step]]) -> tuple[list[Step], list[Ints]]:
         if not starts or starts[0] != 0:
             starts = [0, *starts]
         sections.append([range(a, b) for a, b in zip(starts, [*starts[1:], len(steps)], strict=True)])
+    most = max(len(parts) for parts in sections)  # copies of the input come before all weights
+    sections = [[range(0)] * (most - len(parts)) + parts for parts in sections]
     common: list[Step] = []
     index: list[list[int]] = [[] for _ in walks]
     for parts in zip(*sections, strict=True):
@@ -504,6 +523,9 @@ def _pieces(array: Array, item: WorkItem, tiling: Tiling) -> list[float]:
                 total += max(1, len(owners) if place.resident else 1)
             total += geo.residual
         out.append(total / max(n_b, 1) + 0.5)
+        if tiling.kept:  # a residual and what it lacks to whole slots
+            data = band * len(tiling.block_rows) * tiling.nob * tiling.width * 8
+            out[-1] = 1.0 + (data < tiling.a_slots * tiling.kept)
     return out
 
 
@@ -526,6 +548,15 @@ def kernel_cycles(array: Array, item: WorkItem, tiling: Tiling, column: int, ban
     if device.core_ideal:
         return np.zeros(held.blocks.shape)
     return _channelwise(array, geo, band, taps, held.blocks)
+
+
+def copy_call(array: Array) -> float:
+    """Cycles of a copy of one A slot into ACC (KEEP): UPSAMPLE by 1x1 over one line."""
+    keys, vectors = array.device.keys(), -(-array.overlay.a_slot // 32)
+    if array.device.core_ideal:
+        return 0.0
+    call, a, ii = (keys[f"kernel.upsample.{name}"] for name in ("call", "a", "ii"))
+    return float(np.ceil(call + a + vectors * ii))
 
 
 def _taps_of_bands(geo: Geometry, y: Ints, band: int) -> Ints:

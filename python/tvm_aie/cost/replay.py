@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from tvm_aie import _native
-from tvm_aie.cost.item_load import WORD, events, kernel_cycles, rates_of, weight_messages
+from tvm_aie.cost.item_load import WORD, copy_call, events, kernel_cycles, rates_of, weight_messages
 from tvm_aie.cost.repeated import calls, chooser, measured_items, prepared, span_of
 from tvm_aie.device import Device
 from tvm_aie.emit import opcodes
-from tvm_aie.emit.commands import Channel, CommandBuilder, Work
+from tvm_aie.emit.commands import EPSILON, Channel, CommandBuilder, Work
 from tvm_aie.emit.emitter import Emitter, opcodes_column, weights_row
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.program import Dir, Push, Wait, WriteBd
@@ -123,6 +123,7 @@ class _Load:
     reals: Numbers
     n_a: Ints
     n_o: Ints
+    sent: dict[int, Ints]  # by column: slots of a kept input, and other messages, up to each message of the emitter
 
     @staticmethod
     def of(plan: Plan, emitter: Emitter, item: WorkItem, tiling: Tiling, packed: PackedConv | None) -> _Load:
@@ -134,19 +135,28 @@ class _Load:
         sizes = np.array([tiling.o_slots_of(b, ov.o_slot) for b in range(most + 1)], np.int64)
         ints: Numbers = [slots.shape[1], tiling.a_slots, slots]
         reals: Numbers = []
-        n_a, n_o = [], []
+        n_a, n_o, sent_a = [], [], {}
         for c in range(array.cols):
             words = opcodes.item_opcodes(item, plan.physical.layers[item.layer], tiling, c)
             found = events(words)
-            calls = [e for e in found if e.op == opcodes.KERNEL]
+            calls = [e for e in found if e.op in (opcodes.KERNEL, opcodes.KEEP)]
             sent = np.array([e.weights for e in found if e.op == opcodes.REL_O], np.int64)
-            held = np.array([e.weights for e in calls], np.int64)
+            held = np.array([max(e.weights, 0) for e in calls], np.int64)
             bands = np.array([e.band for e in calls], np.int64)
             o_size = sizes[messages.blocks[:, sent].T]
-            ints += [len(found), [(e.op, e.before) for e in found], o_size]
+            content = emitter.inputs[item.index, c].content
+            ends, sizes_a = _taken(content, int(tiling.kept > 0), tiling.a_slots, ov.a_slot)
+            sent_a[c] = ends
+            ops = [opcodes.KERNEL if e.op == opcodes.KEEP else e.op for e in found]
+            ints += [len(found), [(op, e.before) for op, e in zip(ops, found, strict=True)], o_size]
+            ints.append(sizes_a)
             if calls:
-                reals.append(kernel_cycles(array, item, tiling, c, bands, messages.at(held)))
-            reals.append(_splits(array, emitter.inputs[item.index, c].content, ov.a_slot))
+                copies = np.array([e.op == opcodes.KEEP for e in calls], np.bool_)[:, None]
+                cycles = kernel_cycles(array, item, tiling, c, bands, messages.at(held))
+                reals.append(np.where(copies, copy_call(array), cycles))
+            extra_a = np.zeros(len(sizes_a))
+            extra_a[ends - 1] = _splits(array, content, ov.a_slot)
+            reals.append(extra_a)
             extra, tail = np.zeros(o_size.shape), np.zeros(array.rows)
             for r, cut in emitter.outputs.get((item.index, c), {}).items():
                 extra[o_size[:, r] > 0, r] = _splits(array, cut.content, ov.o_slot)
@@ -154,7 +164,21 @@ class _Load:
             reals += [extra, tail]
             n_a.append(sum(e.op == opcodes.ACQ_A for e in found))
             n_o.append((o_size > 0).sum(axis=0))
-        return _Load(ints, reals, np.array(n_a), np.array(n_o))
+        return _Load(ints, reals, np.array(n_a), np.array(n_o), sent_a)
+
+
+def _taken(messages: Sequence[Message], single: int, a_slots: int, slot: int) -> tuple[Ints, list[int]]:
+    """The activation messages as a core takes them: of the first ``single`` each slot by itself.
+
+    How many they are up to the end of each message, and the slots of each.
+    """
+    sizes: list[int] = []
+    ends = []
+    for k, message in enumerate(messages):
+        slots = sum(shape.words for shape, _ in message) * WORD // slot
+        sizes += [1] * slots if k < single else [a_slots]
+        ends.append(len(sizes))
+    return np.array(ends, np.int64), sizes
 
 
 def _splits(array: Array, messages: Sequence[Message], slot: int) -> list[float]:
@@ -254,6 +278,8 @@ class _Ends:
         self.cols, self.rows = plan.array.cols, plan.array.rows
         self.inside = [t.order == PASSES_INSIDE for t in plan.tilings]
         self.n_a = np.array([load.n_a for load in loads], np.int64)  # (items, columns)
+        self.spans = {key: cut.spans for key, cut in emitter.inputs.items()}
+        self.sent = [load.sent for load in loads]
         self.n_o = np.array([load.n_o for load in loads], np.int64)  # (items, columns, rows)
         self.before_a = np.concatenate([np.zeros((1, self.cols), np.int64), np.cumsum(self.n_a + 1, axis=0)])
         self.junk = np.zeros_like(self.n_o)
@@ -268,7 +294,8 @@ class _Ends:
         if number < self.cols:
             before = int(self.before_a[item, number])
             if item < len(self.n_a):  # else: the message that ends the program, which is not followed
-                before += 1 + round(max(share, 0.0) * int(self.n_a[item, number]))
+                sent = sum(end <= share + EPSILON for _, end in self.spans[item, number])
+                before += 1 + (int(self.sent[item][number][sent - 1]) if sent else 0)
             return before, _PLAIN, work.item
         c, r = divmod(number - self.cols, self.rows)
         own = int(self.n_o[item, c, r])

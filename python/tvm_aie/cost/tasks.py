@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from tvm_aie.schedule.cuts import kept_bytes
 from tvm_aie.schedule.geometry import Geometry, KernelId, Overlay
 from tvm_aie.schedule.order import PASSES_INSIDE, steps
 from tvm_aie.schedule.tiling import Tiling, active_rows
@@ -20,6 +21,7 @@ FILLER_BYTES, JUNK_BYTES = 4096, 2048
 MOST = 384  # messages looked at; longer sequences are scaled
 LOCK_MAX = 63  # releases of outputs; beyond that only the last message releases
 PROLOGUE, PROLOGUE_BDS, OPCODE_BYTES = -1, 3, 256  # the opcode message: kind, descriptors with locks, usual size
+KEPT = -2  # kind of the message with an input that is kept in ACC
 Note = tuple[int, int]  # (kind, address)
 
 
@@ -127,12 +129,20 @@ def _inputs(
     line = geo.w_in * 8
     top, bottom = column == 0, column + 1 == len(work.rows)
     fill = _fillers(size - _message_bytes(work, tiling, band), FILLER_BYTES)
+    kept = tiling.kept > 0
+    if kept:  # the whole input goes first
+        edges = top + bottom if geo.kh > 1 else 2
+        notes.append((KEPT, 0))
+        pieces[KEPT] = _Pieces(3 - edges, _fillers(-kept_bytes(geo, height) % tiling.kept, FILLER_BYTES))
     for p, x, b in steps(tiling, passes, n_b):
         y = min(b * band, height - band)
         x0 = min(x * tiling.width, geo.w_out - tiling.width)
         y_kind, extra = _y_kind(geo, y, band, height, top, bottom)
         x_kind = (x == 0) + 2 * (x == tiling.n_x - 1) if geo.kw > 1 and tiling.n_x > 1 else 0
         address = y * geo.sy * geo.row_step * line * geo.in_blocks + x0 * geo.sx * geo.px_step * 8
+        if kept:
+            y_kind = x_kind = extra = 0
+            address = y * geo.w_out * 8 * geo.out_blocks
         if geo.residual:
             address += p * tiling.nob * 13
         for ck in range(tiling.n_ck):
@@ -140,11 +150,12 @@ def _inputs(
             if tiling.diagonal:  # those of each core row's output blocks of the pass
                 block = p * tiling.nob
             kind = 4 * y_kind + x_kind + (1000 * active_rows(tiling, p) if geo.residual else 0)
-            pieces[kind] = _Pieces((1 + extra + geo.residual) * (1 if conv else geo.n_inputs), fill)
+            data = 1 if kept else (1 + extra + geo.residual) * (1 if conv else geo.n_inputs)
+            pieces[kind] = _Pieces(data, fill)
             notes.append((kind, address + block * line))
         if len(notes) >= MOST:
             break
-    total = per_pass * (tiling.n_pass if same else passes)
+    total = per_pass * (tiling.n_pass if same else passes) + kept
     if same and len(notes) == per_pass:
         notes = notes * max(1, min(tiling.n_pass, -(-MOST // per_pass)))
     return notes, pieces, max(1.0, total / len(notes))
@@ -163,7 +174,7 @@ def _y_kind(geo: Geometry, y: int, band: int, height: int, top: bool, bottom: bo
 
 def _message_bytes(work: Workload, tiling: Tiling, band: int) -> int:
     geo = work.geometry
-    data = geo.max_rows_in(band) * tiling.ckb * geo.line_px(tiling.width) * 8
+    data = 0 if tiling.kept else geo.max_rows_in(band) * tiling.ckb * geo.line_px(tiling.width) * 8
     if geo.kernel != KernelId.CONV:
         return data * geo.n_inputs
     return data + (band * len(tiling.block_rows) * tiling.nob * tiling.width * 8 if geo.residual else 0)

@@ -104,6 +104,7 @@ class InstructionBudget:
     maxpool: int
     avgpool: int
     upsample: int
+    keep: int
     scale: int
 
     def total(self, kernels: frozenset[str] | set[str]) -> int:

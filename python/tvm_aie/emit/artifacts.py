@@ -22,16 +22,18 @@ from tvm_aie.emit.mlir.check import verify_text
 from tvm_aie.emit.mlir.parser import parse
 from tvm_aie.emit.mlir.readback import emulator_section, read_back
 from tvm_aie.emit.program import Program, Push, Wait, WriteBd
+from tvm_aie.emit.superkernel import KEEP_PART
 from tvm_aie.emit.verify import used_parts
 from tvm_aie.errors import InputError
 from tvm_aie.plan.graph import LayerGraph
+from tvm_aie.schedule.cover import KEEP
 from tvm_aie.schedule.geometry import KernelId
 
 Tensor = npt.NDArray[Any]
 DESIGN, WEIGHTS, MANIFEST = "design.mlir", "weights.bin", "manifest.json"
 ARRAY_SOURCES = ("superkernel_main.cc", "superkernel.cc", "kernel_call.cc", "kernels_portable.cc")
 ARRAY_INCLUDES = ("requant_array.inc", "channelwise_array.inc", "conv_kernel.inc", "gamma.inc", "pool_stage.inc")
-ALL_KERNELS = "USED_KERNELS ?= 0x7e"
+ALL_KERNELS = "USED_KERNELS ?= 0x7f"
 LAYOUT = "[row][block of 8 channels][pixel][8], int8; uint8 tensors are xored with 128"
 
 
@@ -180,6 +182,7 @@ def _copy_kernels(folder: Path, program: Program) -> Path:
     header = "superkernel.h"
     shutil.copyfile(source / "include" / "tvm_aie" / header, folder / "include" / "tvm_aie" / header)
     makefile = (Path(__file__).parent / "host" / "kernels.mk").read_text()
-    used = sum(1 << int(k) for k in KernelId if k.name.lower() in used_parts(program))
+    parts = used_parts(program)
+    used = sum(1 << int(k) for k in KernelId if k.name.lower() in parts) + (KEEP_PART if KEEP in parts else 0)
     (folder / "Makefile").write_text(makefile.replace(ALL_KERNELS, f"USED_KERNELS ?= {used:#x}"))
     return folder

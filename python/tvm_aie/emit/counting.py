@@ -97,7 +97,7 @@ class ItemCounter:
         column, conv = self.column, self.item.geometry.kernel == KernelId.CONV
         pixels = (t.bands[column], t.width, t.n_x, t.n_pass, t.order)
         own = (t.nob, t.block_rows) if self.item.geometry.residual or t.diagonal else ()
-        sent = (*pixels, t.ckb, t.a_slots, t.a_resident, t.line, t.diagonal, own)
+        sent = (*pixels, t.ckb, t.a_slots, t.a_resident, t.kept, t.line, t.diagonal, own)
         received = (*pixels, t.nob, 0 if conv else t.ckb, t.o_slots, t.block_rows[0], t.per_block)
         bound = self._all(self._sent.get(sent, LEAST_SENT), self._received.get(received, LEAST_RECEIVED))
         if received not in self._received and not enough(bound):

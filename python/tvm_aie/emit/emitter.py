@@ -223,14 +223,17 @@ class Emitter:
                 prologue = self._prologue(item.index, c, words, 1, False)
             elif tiling.aligned:  # behind the prologue every message finds its place
                 cut = self._input_cut(item, tiling, c, None)
-                prologue = self._prologue(item.index, c, words, tiling.a_slots, cut.tasks[0].repeat == 1)
-                column.a_pos += cut.messages * tiling.a_slots
+                ride = cut.tasks[0].repeat == 1
+                slots = cut.slots(self.array.overlay.a_slot)
+                prologue = self._prologue(item.index, c, words, tiling.a_slots, ride, slots[0] if tiling.kept else 0)
+                column.a_pos += sum(slots)
             else:
                 prologue = self._prologue(item.index, c, words, 1, False)
                 cut = self._input_cut(item, tiling, c, column.a_pos)
                 column.a_pos = cut.after
                 if self.divided:
-                    self.rings.take_inputs(item.index, c, cut.slots(self.makes[item.index].array.overlay.a_slot))
+                    slots = cut.slots(self.makes[item.index].array.overlay.a_slot)
+                    self.rings.take_inputs(item.index, c, slots, cut.spans)
             self.inputs[item.index, c] = cut
             for work in self.make.input_works(c, item.index, prologue, cut):
                 self._queue(work)
@@ -286,10 +289,11 @@ class Emitter:
 
     # ------------------------------------------------------------------ prologue and barriers
 
-    def _prologue(self, item: int, c: int, words: Sequence[int], a_slots: int, ride: bool) -> Prologue:
+    def _prologue(self, item: int, c: int, words: Sequence[int], a_slots: int, ride: bool, kept: int = 0) -> Prologue:
         """The opcode message of ``item`` and the barrier; the ring's position behind it is a multiple of ``a_slots``.
 
-        ``ride``: the first activation message may acquire the barrier's last lock.
+        ``ride``: the first activation message may acquire the barrier's last lock. ``kept``: slots between it and the
+        messages of ``a_slots``.
         """
         make = self.makes[item - 1] if item else self.make  # the message goes into the ring of the item before
         column, ov = self.columns[c], make.array.overlay
@@ -299,7 +303,7 @@ class Emitter:
                 f"opcode message of item {item}", n_words * 4, ov.ops_bytes, "bytes", ("a larger OPS area",)
             )
         locks = self._barrier(item, c)
-        address, ring = self.mt.opcode_base + column.opcode_offset, (column.a_pos, a_slots)
+        address, ring = self.mt.opcode_base + column.opcode_offset, (column.a_pos + kept, a_slots)
         if item:
             out = make.prologue(c, n_words, address, locks, ring, ride)
         else:  # the opcodes themselves are still being loaded

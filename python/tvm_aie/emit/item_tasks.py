@@ -12,7 +12,7 @@ from functools import partial
 
 from tvm_aie.emit.commands import EPSILON, Channel, Position, Work
 from tvm_aie.emit.memtile import MemtileMap
-from tvm_aie.emit.messages import Operand, filler, input_messages, output_messages, output_spans
+from tvm_aie.emit.messages import Operand, filler, input_messages, input_spans, output_messages, output_spans
 from tvm_aie.emit.overlay import LOAD_DONE, LOAD_GO, NBR_E, NBR_W, O_DONE, STORE_DONE, STORE_GO, Array
 from tvm_aie.emit.program import Dir, LockUse
 from tvm_aie.emit.transfers import (
@@ -42,6 +42,7 @@ class Cut:
     content: tuple[Message, ...]
     after: int
     tasks: tuple[DmaTask, ...]
+    spans: tuple[tuple[float, float], ...] = ()  # of activation messages: begin and end in shares of the item
 
     @property
     def messages(self) -> int:
@@ -174,9 +175,10 @@ class ItemTasks:
         messages, after = input_messages(self.array, item, tiling, operands, c), 0
         if position is not None:
             junk = partial(filler, self.array, c)
-            messages, after = place_in_ring(messages, position, ov.a_slots, ov.a_slot, junk)
+            single = range(int(tiling.kept > 0))
+            messages, after = place_in_ring(messages, position, ov.a_slots, ov.a_slot, junk, single)
         tasks = tasks_of(messages, self.array.device, UNROLL_A if self.chains else -1)
-        return Cut(tuple(messages), after, tuple(tasks))
+        return Cut(tuple(messages), after, tuple(tasks), input_spans(tiling, len(messages)))
 
     def prologue(
         self, c: int, n_words: int, address: int, locks: Sequence[LockPair], ring: tuple[int, int], ride: bool
@@ -211,7 +213,7 @@ class ItemTasks:
         for k, t in enumerate(cut.tasks):
             if k == 0 and prologue.riding:
                 t = replace(t, chain=(replace(t.chain[0], acquire=prologue.riding), *t.chain[1:]))
-            out.append(_work(channel, at, t, (at, t.first / cut.messages), (at, (t.last + 1) / cut.messages)))
+            out.append(_work(channel, at, t, (at, cut.spans[t.first][0]), (at, cut.spans[t.last][1])))
         return out
 
     # ------------------------------------------------------------------ outputs

@@ -23,7 +23,7 @@ from tvm_aie.memory.placement import InputPlace, WorkItem
 from tvm_aie.plan.physical import Storage
 from tvm_aie.schedule.geometry import KernelId, ceil_div
 from tvm_aie.schedule.order import PASSES_INSIDE, steps
-from tvm_aie.schedule.tiling import Tiling, active_rows
+from tvm_aie.schedule.tiling import Tiling, active_rows, kept_slots
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,9 @@ def input_messages(
     if tiling.a_resident:
         return [tuple((shape, base) for shape, base, _, _ in make.pieces((0, tiling.width), (first, last - first), 0))]
     one_pass: list[Message] = []
+    if tiling.kept:
+        whole = make.pieces((0, tiling.width), (first, last - first), 0, True)
+        one_pass.append(tuple((shape, base) for shape, base, _, _ in whole))
     same_passes = conv and not (geo.residual or tiling.diagonal)
     passes = 1 if same_passes else tiling.n_pass
     for p, x, b in steps(tiling, passes, n_b):
@@ -66,6 +69,19 @@ def input_messages(
     if same_passes and tiling.order != PASSES_INSIDE:
         return one_pass * tiling.n_pass
     return one_pass
+
+
+def input_spans(tiling: Tiling, n: int) -> tuple[tuple[float, float], ...]:
+    """Begin and end of the ``n`` activation messages of a column, in shares of the item.
+
+    The input that is kept in ACC and the message behind it share the span of one output message.
+    """
+    steps = n - (tiling.kept > 0)
+    out = [(k / steps, (k + 1) / steps) for k in range(steps)]
+    if tiling.kept:
+        begin, end = out[0]
+        out[:1] = [(begin, (begin + end) / 2), ((begin + end) / 2, end)]
+    return tuple(out)
 
 
 class _InputPieces:
@@ -95,14 +111,19 @@ class _InputPieces:
             self.known[x, b, active] = self.pieces((x0, self.tiling.width), (y, self.band), active)
         return self.known[x, b, active]
 
-    def pieces(self, pixels: tuple[int, int], rows: tuple[int, int], active: int) -> list[Moving]:
-        """Of output ``pixels`` and ``rows`` (first, count): input rows by the memtile that holds them, then fillers."""
-        geo, residual = self.geo, self.geo.residual
+    def pieces(self, pixels: tuple[int, int], rows: tuple[int, int], active: int, kept: bool = False) -> list[Moving]:
+        """Of output ``pixels`` and ``rows`` (first, count): input rows by the memtile that holds them, then fillers.
+
+        ``kept``: the message with the input that is kept in ACC (``Tiling.kept``), which the others lack.
+        """
+        geo, residual = self.geo, self.geo.residual and not kept
+        sources = self.operands[:1] if self.geo.residual else self.operands
+        slots = kept_slots(self.tiling, geo, rows[1]) if kept else self.tiling.a_slots
         begin, count, pads = self._line(pixels)
         lo, hi = geo.rows_in(*rows)
         owned: list[Owned] = []
         bases: list[tuple[int, int, int]] = []
-        for k, operand in enumerate(self.operands[:1] if residual else self.operands):
+        for k, operand in enumerate(sources if kept or not self.tiling.kept else ()):
             place, storage = operand.place, operand.storage
             line = storage.width * storage.pixel_bytes
             start = place.address + begin * geo.px_step * storage.pixel_bytes
@@ -114,9 +135,9 @@ class _InputPieces:
             for owner, n, base, each in self._residual(rows, pixels[0]):
                 owned.append((1, owner, n))
                 bases.append((base, 0, each))
-        key = (tuple(owned), count, pads, active)
+        key = (tuple(owned), count, pads, active, slots)
         if key not in self.shapes:
-            self.shapes[key] = self._filled([self._shape(o, count, pads, active) for o in owned])
+            self.shapes[key] = self._filled([self._shape(o, count, pads, active) for o in owned], slots)
         shapes, filler = self.shapes[key]
         return [*((s, *base) for s, base in zip(shapes, bases, strict=True)), *((s, base, 0, 0) for s, base in filler)]
 
@@ -179,9 +200,9 @@ class _InputPieces:
         words: Pads = tuple((px * before, px * behind) for before, behind in pads)
         return Shape(mem, merge_dims(dims, words), words)
 
-    def _filled(self, shapes: list[Shape]) -> tuple[tuple[Shape, ...], Message]:
+    def _filled(self, shapes: list[Shape], slots: int) -> tuple[tuple[Shape, ...], Message]:
         """Up to whole slots: zero padding at the end of the last piece, else filler words (any initialised memory)."""
-        words = self.tiling.a_slots * self.array.overlay.a_slot // 4 - sum(s.words for s in shapes)
+        words = slots * self.array.overlay.a_slot // 4 - sum(s.words for s in shapes)
         padded = pad_end(shapes[-1], words, self.array.device.memtile_bd) if words else None
         if padded is not None:
             return (*shapes[:-1], padded), ()

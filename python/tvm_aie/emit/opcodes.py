@@ -12,12 +12,13 @@ from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.graph import Add, Conv, Pool
 from tvm_aie.plan.physical import ArrayLayer
 from tvm_aie.plan.scale import scale_of
+from tvm_aie.schedule.cuts import kept_bytes
 from tvm_aie.schedule.geometry import KernelId, PoolStage
 from tvm_aie.schedule.order import LOOPS, PASSES_INSIDE
 from tvm_aie.schedule.tiling import Tiling
 
 OP_MAGIC = 0x0A1E0001
-END, LOOP, NEXT, ACQ_A, REL_A, ACQ_W, REL_W, ACQ_O, REL_O, KERNEL, HALT, SKIP_O, DIVIDE = range(13)
+END, LOOP, NEXT, ACQ_A, REL_A, ACQ_W, REL_W, ACQ_O, REL_O, KERNEL, HALT, SKIP_O, DIVIDE, KEEP = range(14)
 HEADER_WORDS = 6
 PER_BLOCK = 0  # count of a loop over the output blocks of the weight message
 BLOCK_PARAMS = 23, 31  # of a convolution that computes one output block (with a second stage): the loop's level last
@@ -81,6 +82,8 @@ def item_opcodes(item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int)
         w.skip(tiling)
     if tiling.a_resident:
         w.op(ACQ_A, tiling.a_slots)
+    if tiling.kept:
+        _keep(w, kept_bytes(item.geometry, last - first), tiling.kept)
     counts = {"pass": tiling.n_pass, "x": tiling.n_x, "band": n_b}
     levels: dict[str, int] = {}
     # the input of a piece serves all passes when these are inside
@@ -107,6 +110,18 @@ def item_opcodes(item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int)
         w.op(REL_W)
     w.op(END)
     return w.words
+
+
+def _keep(w: _Writer, size: int, slot: int) -> None:
+    """``size`` bytes of input move from the A ring to ACC, slot by slot as they arrive."""
+    whole, rest = divmod(size, slot)
+    level = w.open(whole) if whole else -1
+    for length in [slot] * (whole > 0) + [rest] * (rest > 0):
+        w.op(ACQ_A, 1)
+        w.op(KEEP, length)
+        w.op(REL_A, 1)
+        w.close(level)
+        level = -1
 
 
 def _piece(
@@ -169,7 +184,8 @@ def kernel_params(
         out = [*window, geo.pad_top, h_in, l_band, l_ck, tiling.n_ck, *tail]
         if layer.tail is not None:
             q, kind = layer.tail.requant, 1 if layer.tail.residual else 2
-            out += [kind, 0, layer.tail.x_shift, layer.tail.res_shift, q.shift, q.lo, q.hi, q.negative_mul]
+            out += [kind, int(tiling.kept > 0), layer.tail.x_shift, layer.tail.res_shift]
+            out += [q.shift, q.lo, q.hi, q.negative_mul]
         if geo.pool is not None:
             line_px = geo.w_in if geo.pool.before else geo.conv_px(tiling.width)
             out += _stage_params(geo.pool, layer, line_px, l_x)

@@ -8,7 +8,7 @@ from tvm_aie.device import Device
 from tvm_aie.memory.placement import Placement, WorkItem
 from tvm_aie.plan.graph import Conv
 from tvm_aie.plan.physical import PhysicalGraph
-from tvm_aie.schedule.cover import INT16
+from tvm_aie.schedule.cover import INT16, KEEP
 from tvm_aie.schedule.tiling import Tiling
 
 
@@ -22,6 +22,9 @@ def item_kernels(item: WorkItem) -> frozenset[str]:
     return frozenset(kernels)
 
 
+KEEP_PART = 1  # KEEP's bit in kUsedKernels (kernels/dispatch.h)
+
+
 def has_tail(item: WorkItem, physical: PhysicalGraph) -> bool:
     """Whether a convolution of the item has a second stage (``plan.fuse``): on a core that is the loop of ADD."""
     layers = (physical.layers[m] for m in item.members)
@@ -29,8 +32,9 @@ def has_tail(item: WorkItem, physical: PhysicalGraph) -> bool:
 
 
 def used_variants(tilings: Sequence[Tiling]) -> frozenset[str]:
-    """Variants of the convolution that the tilings need."""
-    return frozenset[str]().union(*(t.cover.variants for t in tilings if t.cover))
+    """Variants of the convolution that the tilings need, and KEEP."""
+    kept = {KEEP} if any(t.kept for t in tilings) else frozenset[str]()
+    return frozenset[str]().union(*(t.cover.variants for t in tilings if t.cover)) | kept
 
 
 def superkernel_bytes(device: Device, placement: Placement, physical: PhysicalGraph, variants: frozenset[str]) -> int:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
@@ -340,16 +340,22 @@ def pad_end(shape: Shape, words: int, limits: BdLimits) -> Shape | None:
 
 
 def place_in_ring(
-    messages: Sequence[Message], position: int, slots: int, slot: int, junk: Callable[[int], Message]
+    messages: Sequence[Message],
+    position: int,
+    slots: int,
+    slot: int,
+    junk: Callable[[int], Message],
+    single: Container[int] = (),
 ) -> tuple[list[Message], int]:
     """Messages whole in a ring of ``slots`` slots of ``slot`` bytes, from ``position`` on; and the position after them.
 
-    One that does not fit before the ring's end is preceded by ``junk(words)`` up to there.
+    One that does not fit before the ring's end is preceded by ``junk(words)`` up to there. ``single``: numbers of
+    messages that leave the ring slot by slot: they may be longer than the ring, and lie across its end.
     """
     out = []
-    for message in messages:
+    for k, message in enumerate(messages):
         size = sum(shape.words for shape, _ in message) * 4 // slot
-        if position + size > slots:
+        if position + size > slots and k not in single:
             message = (*junk((slots - position) * slot // 4), *message)
             position = 0
         out.append(message)

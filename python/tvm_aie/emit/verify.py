@@ -15,6 +15,7 @@ from tvm_aie.device import BdLimits, Device
 from tvm_aie.emit.opcodes import OP_MAGIC
 from tvm_aie.emit.program import Bd, Dir, Program, Push, Task, TileKind, Wait, WriteBd
 from tvm_aie.emit.verify_division import division_faults
+from tvm_aie.emit.verify_kept import kept_faults
 from tvm_aie.errors import ProgramError
 from tvm_aie.schedule.geometry import KernelId
 
@@ -274,6 +275,11 @@ def core_divisions(ctx: Context) -> Iterator[str]:
     yield from division_faults(ctx.program, ctx.device)
 
 
+def kept_inputs(ctx: Context) -> Iterator[str]:
+    """Inputs that lie in ACC while an item runs fit there."""
+    yield from kept_faults(ctx.program)
+
+
 def program_memory(ctx: Context) -> Iterator[str]:
     """The kernels that the network uses fit the budget of program memory (16 KB, 12 KB until compiled)."""
     names = used_parts(ctx.program)
@@ -322,6 +328,7 @@ RULES: tuple[Rule, ...] = (
     written_before_use,
     core_memory,
     core_divisions,
+    kept_inputs,
     program_memory,
     opcode_magic,
 )

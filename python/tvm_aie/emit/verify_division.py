@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
+import numpy.typing as npt
 
 from tvm_aie.device import Device
 from tvm_aie.emit.opcodes import DIVIDE, HALT, HEADER_WORDS, OP_MAGIC
@@ -32,6 +33,12 @@ def division_faults(program: Program, device: Device) -> Iterator[str]:
 
 def opcode_divisions(program: Program, column: int) -> list[Division]:
     """Operands of the DIVIDE opcodes of a column's messages, in order; none where its messages are not to be found."""
+    messages = opcode_messages(program, column)
+    return [tuple(int(w) for w in ops[1:9]) for ops in messages if ops[0] == DIVIDE]
+
+
+def opcode_messages(program: Program, column: int) -> list[npt.NDArray[np.int32]]:
+    """The opcodes of a column's messages, without their headers; none where they are not to be found."""
     content: dict[tuple[int, int], Bd] = {}
     for command in program.commands:
         if isinstance(command, WriteBd):
@@ -47,13 +54,12 @@ def _channel(task: Task) -> tuple[int, Dir, int]:
     return task.tile, task.dir, task.ch
 
 
-def _decode(data: bytes) -> list[Division]:
+def _decode(data: bytes) -> list[npt.NDArray[np.int32]]:
     words = np.frombuffer(data[: len(data) // 4 * 4], "<i4")
     out, at = [], 0
     while at + HEADER_WORDS < len(words) and words[at] == OP_MAGIC and words[at + 1] > HEADER_WORDS:
         ops = words[at + HEADER_WORDS : at + int(words[at + 1])]
-        if ops[0] == DIVIDE:
-            out.append(tuple(int(w) for w in ops[1:9]))
+        out.append(ops)
         if ops[0] == HALT:
             break
         at += int(words[at + 1])

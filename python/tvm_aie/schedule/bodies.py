@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tvm_aie.schedule.cuts import Cut, Share, sends_blocks
+from tvm_aie.schedule.cuts import Cut, Share, kept_bytes, sends_blocks
 from tvm_aie.schedule.estimate import PipelineColumns, pipeline_columns
 from tvm_aie.schedule.geometry import Geometry, Overlay, ceil_div, ring_share
 from tvm_aie.schedule.load import RowLoad
@@ -74,7 +74,7 @@ def bodies(share: Share, cuts: Sequence[Cut], ov: Overlay) -> list[float]:
     message, total = np.array([(c.weights.message, c.weights.total) for c in cuts], np.int64).T
     resident = flag > 0
     n_pass, steps = -(-most // nob), n_x * n_b
-    a_bytes = source * np.where(resident, geo.in_blocks, ckb)
+    a_bytes = source * (0 if share.kept else np.where(resident, geo.in_blocks, ckb))
     if geo.residual:
         a_bytes = a_bytes + band * len(share.block_rows) * nob * width * 8
     a = np.array(_ring_shares(ov.a_slots), np.int64)[-(-a_bytes // ov.a_slot)]
@@ -95,6 +95,7 @@ def bodies(share: Share, cuts: Sequence[Cut], ov: Overlay) -> list[float]:
         n_pass=n_pass,
         last_share=(most - (n_pass - 1) * nob) / max(most, 1),
         aligned=True,
+        kept=ceil_div(kept_bytes(geo, max(share.rows)), ov.a_slot) if share.kept else 0,
     )
     found: list[float] = pipeline_columns(load, ov, terms).tolist()
     return found

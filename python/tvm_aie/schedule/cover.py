@@ -32,7 +32,8 @@ INT4_LOW, INT4_HIGH = -8, 7
 # Parts of the superkernel beyond the walk over Gamma, as the device file's [instructions] names them.
 DENSE, LIST, INT4 = "conv_dense", "conv_list", "conv_int4"
 INT16 = "conv_int16"  # not a choice: int16 activations or outputs need it
-VARIANTS = frozenset({DENSE, LIST, INT4})
+KEEP = "keep"  # no part of a cover: the copy of a convolution's input into ACC (``schedule.tiling.Tiling.kept``)
+VARIANTS = frozenset({DENSE, LIST, INT4, KEEP})
 
 
 @dataclass(frozen=True, eq=False)

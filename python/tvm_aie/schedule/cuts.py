@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tvm_aie.plan.shares import split_even
-from tvm_aie.schedule.cover import INT4, LIST, Blocks, Cover, candidates, piece_costs
+from tvm_aie.schedule.cover import INT4, KEEP, LIST, Blocks, Cover, candidates, piece_costs
 from tvm_aie.schedule.geometry import Geometry, Overlay, ceil_div
 from tvm_aie.schedule.load import BlockRows, Load, RowLoad, WeightBytes, header_bytes
 from tvm_aie.schedule.terms import KernelTerms
@@ -117,7 +117,8 @@ class _Height(NamedTuple):
 class Share:
     """A cover of the weights and a distribution of the output blocks over the core rows.
 
-    ``diagonal``: messages have the input blocks of one pass alone (``Tiling.diagonal``).
+    ``diagonal``: messages have the input blocks of one pass alone (``Tiling.diagonal``); ``kept``: the residual alone,
+    as the input lies in ACC (``Tiling.kept``).
     """
 
     geo: Geometry
@@ -127,6 +128,7 @@ class Share:
     terms: KernelTerms
     in_place: bool
     diagonal: bool
+    kept: bool = False
 
     @cached_property
     def work(self) -> RowLoad:
@@ -197,6 +199,8 @@ class Share:
 
     def cuts(self, ov: Overlay) -> Iterator[Cut]:
         """All cuts that fit a core whose memory is divided so, in a fixed order."""
+        if self.kept:
+            return self._kept_cuts(ov)
         return self._diagonal_cuts(ov) if self.diagonal else self._shared_cuts(ov)
 
     def _allowed(self, blocks: int, width: int) -> bool:
@@ -246,6 +250,29 @@ class Share:
                 yield Cut(nob, ckb, 1, width, n_x, band, False, weights)
 
 
+    def _kept_cuts(self, ov: Overlay) -> Iterator[Cut]:
+        geo, most, most_rows = self.geo, self.most, max(self.rows)
+        if kept_bytes(geo, most_rows) > ov.acc_bytes or not self._allowed(geo.in_blocks, geo.w_out):
+            return
+        heights = sorted({ceil_div(most_rows, n) for n in range(1, most_rows + 1)}, reverse=True)
+        for nob in (n for n in range(most - 1, 0, -1) if most % n == 0 and geo.out_blocks % n == 0):
+            weights = self.load.bytes(self.block_rows, nob, geo.in_blocks, 1, ov.w_slot)
+            if weights.header > ov.hdr_bytes or weights.message > ov.w_slot * ov.w_slots:
+                continue
+            for height in heights:
+                band = max(b for b, _ in band_counts(self.rows, height, self.in_place))
+                pixels = band * nob * geo.w_out
+                fits = len(self.block_rows) * pixels * 8 <= ov.a_slot * ov.a_slots
+                if not fits or pixels * geo.out_px > ov.o_slot * ov.o_slots:
+                    continue
+                yield Cut(nob, geo.in_blocks, 1, geo.w_out, 1, height, False, weights)
+
+
+def kept_bytes(geo: Geometry, height: int) -> int:
+    """Bytes of the whole input of a column with so many output rows."""
+    return geo.max_rows_in(height) * geo.in_blocks * geo.line_px(geo.w_out) * geo.in_px
+
+
 def _last_listed_pixel(geo: Geometry, in_blocks: int, width: int) -> int:
     """Largest address in the unrolled lists of a message with ``in_blocks`` blocks and lines for ``width`` outputs."""
     return ((geo.kh - 1) * geo.dy + 1) * in_blocks * geo.line_px(width) - 1
@@ -264,5 +291,7 @@ def conv_shares(
     diagonal = terms.push > 0 and is_diagonal(geo, what, n_rows)
     for load, block_rows, own in conv_loads(geo, what, rows, n_rows, terms, variants):
         yield Share(geo, load, block_rows, rows, own, in_place, False)
+        if terms.keeps and geo.residual and not geo.pool and KEEP in variants:
+            yield Share(geo, load, block_rows, rows, own, in_place, False, True)
         if diagonal:
             yield Share(geo, load, block_rows, rows, own, in_place, True)

@@ -12,6 +12,7 @@ by a fourth (the weight stream). In steady state its period is that of the slowe
     one input slot    calls * (a + c)            + o      the ring holds one message: no double buffering (but filler)
     blocks one by one a + (outputs - 1) * (compute or what the ring does not take of an output) + the last one
     last pass          passes - 1 of max(input, compute) + max(input, what the last pass computes) + o
+    input kept        + its slots, each sent or copied, and the copy of the last one
     one output slot   a + outputs * (n * c + o)           likewise; with both, the two waits of a message overlap
     weight ring       + messages * what of two messages exceeds the ring: that part cannot be sent ahead
     weight stream     bytes / rate, less what the rings hold from before
@@ -28,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tvm_aie.schedule.geometry import Overlay
-from tvm_aie.schedule.terms import KernelTerms
+from tvm_aie.schedule.terms import KernelTerms, copy_cycles
 
 WORD = 4
 
@@ -43,6 +44,7 @@ class PipelineLoad:
     ``n_ck``: calls per output message; ``output_slots``: slots that all rows of a column send.
     ``blocks``: output messages per pass and piece, sent while the last call goes on; 0: one, after it.
     ``passes``: over the output blocks, and the share of the compute cycles that the last of them has.
+    ``kept``: A slots that are copied into ACC before the messages.
     ``weights``: bytes of the largest message and of the whole stream of a row; ``weight_messages``: their number.
     """
 
@@ -58,6 +60,7 @@ class PipelineLoad:
     aligned: bool
     blocks: int = 0
     passes: tuple[int, float] = (1, 1.0)
+    kept: int = 0
 
 
 def pipeline_cycles(load: PipelineLoad, ov: Overlay, terms: KernelTerms) -> float:
@@ -100,6 +103,9 @@ def pipeline_cycles(load: PipelineLoad, ov: Overlay, terms: KernelTerms) -> floa
     ring = ov.w_slot * ov.w_slots
     if load.weight_messages > 1:
         body += (load.weight_messages - 1) * max(0, 2 * largest - ring) / WORD / terms.w_rate
+    if load.kept:
+        copy = copy_cycles(terms, ov.a_slot)
+        body += load.kept * max(slot, copy) + copy
     body = max(body, total / WORD / terms.w_rate)
     # Aligned: the opcode message is padded until the ring position divides into messages, half a message on average.
     return body + (1 + ((load.a_slots - 1) / 2 if load.aligned else 0)) * slot
@@ -129,6 +135,7 @@ class PipelineColumns:
     n_pass: Ints
     last_share: Floats
     aligned: bool
+    kept: int = 0
 
 
 def pipeline_columns(load: PipelineColumns, ov: Overlay, terms: KernelTerms) -> Floats:
@@ -159,6 +166,9 @@ def pipeline_columns(load: PipelineColumns, ov: Overlay, terms: KernelTerms) -> 
     body = np.where(single_o, np.maximum(body, waits), body)
     excess = np.maximum(0, 2 * load.largest_weights - ov.w_slot * ov.w_slots)
     body = body + (load.weight_messages - 1) * excess / WORD / terms.w_rate
+    if load.kept:
+        copy = copy_cycles(terms, ov.a_slot)
+        body = body + (load.kept * max(slot, copy) + copy)
     body = np.maximum(body, load.weights / WORD / terms.w_rate)
     return np.asarray(body + (1 + ((load.a_slots - 1) / 2 if load.aligned else 0)) * slot)
 

@@ -74,6 +74,9 @@ DIVISIONS: tuple[Overlay, ...] = (
     Overlay(a_slot=896, a_slots=16, w_slots=44, acc_bytes=16384),
     Overlay(a_slot=896, a_slots=20, w_slots=36, acc_bytes=16384),
 )
+# Besides, where convolutions add residuals and keep their input in ACC: for dense ResNet-50 within 0.1 % of the best of
+# some twenty that were tried (emulated). 14 KB are 4 rows of 14 pixels of 256 channels, or 2 of 7 of 1,024.
+KEEPING = Overlay(a_slots=18, w_slots=36, acc_bytes=16384)
 
 
 MOST_SLOTS = 63  # of a ring: its lock counts them in 6 bits (hw.md 1)

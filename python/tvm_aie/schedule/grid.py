@@ -15,12 +15,12 @@ from math import inf
 import numpy as np
 import numpy.typing as npt
 
-from tvm_aie.schedule.cover import VARIANTS, Blocks, Mask
-from tvm_aie.schedule.cuts import band_counts, conv_loads, sends_blocks
+from tvm_aie.schedule.cover import KEEP, VARIANTS, Blocks, Mask
+from tvm_aie.schedule.cuts import band_counts, conv_loads, kept_bytes, sends_blocks
 from tvm_aie.schedule.estimate import WORD
 from tvm_aie.schedule.geometry import Geometry, Overlay, ceil_div
 from tvm_aie.schedule.load import BlockRows, Load
-from tvm_aie.schedule.terms import KernelTerms
+from tvm_aie.schedule.terms import KernelTerms, copy_cycles
 from tvm_aie.schedule.tiling import Tiling, build_tiling
 
 Ints = npt.NDArray[np.int64]
@@ -42,6 +42,7 @@ class Candidates:
     band: Ints
     n_b: Ints
     resident: Ints  # 0 or 1
+    kept: Ints  # bytes of the input where it lies in ACC, else 0
     single: Ints  # 0 or 1: the last input chunk is sent output block by output block
     compute: Floats  # cycles of the slowest core, all calls
     a_bytes: Ints
@@ -84,10 +85,13 @@ class Grid:
         terms: KernelTerms,
         in_place: bool,
         w_slot: int,
+        keeps: bool = False,
     ) -> None:
-        """``rows``: output rows of each column; ``w_slot``: of every division to come. Arguments as ``search``."""
+        """``rows``: output rows of each column; ``w_slot``: of every division to come; ``keeps``: the input may lie in
+        ACC. Arguments as ``search``."""
         self.geo, self.load, self.block_rows, self.rows, self.terms = geo, load, block_rows, rows, terms
         self.in_place, self.w_slot = in_place, w_slot
+        self.keeps = keeps and terms.keeps and geo.residual and not geo.pool
         found = _candidates(self)
         bound = self._bound(found)
         order = np.argsort(bound, kind="stable")
@@ -116,19 +120,19 @@ class Grid:
         work = self.load.row(self.block_rows)
         return build_tiling(
             self.geo, self.block_rows, self.load, work, self.rows, bands, *cut, weights, ov, self.terms,
-            bool(c["resident"]),
+            bool(c["resident"]), c["kept"] > 0,
         )  # fmt: skip
 
     def _bound(self, c: Candidates) -> Floats:
         """Cycles that no division of core memory can beat."""
         t = self.terms
-        sent = np.where(c.resident > 0, 1, c.outputs * c.n_ck) * c.a_bytes / t.a_rate
+        sent = (np.where(c.resident > 0, 1, c.outputs * c.n_ck) * c.a_bytes + c.kept) / t.a_rate
         out = c.outputs * np.where(c.single > 0, c.nob, 1) * c.o_bytes / t.o_rate
         return np.maximum(c.compute, np.maximum(np.maximum(sent, out), c.weights / t.w_rate) / WORD)
 
     def _fits(self, c: Candidates, ov: Overlay) -> npt.NDArray[np.bool_]:
         fits = (c.a_bytes <= ov.a_slot * ov.a_slots) & (c.o_bytes <= ov.o_slot * ov.o_slots)
-        fits &= (c.acc_bytes <= ov.acc_bytes) & (c.header <= ov.hdr_bytes)
+        fits &= (np.maximum(c.acc_bytes, c.kept) <= ov.acc_bytes) & (c.header <= ov.hdr_bytes)
         return np.asarray(fits & (c.w_message <= ov.w_slot * ov.w_slots))
 
     def _cycles(self, load: Candidates, ov: Overlay) -> Floats:
@@ -167,6 +171,8 @@ class Grid:
         computes = outputs * np.maximum(n * c, o - single)
         waits = a + computes + inside + (outputs - 1) * between + single
         body = np.where(single_o, np.maximum(body, waits), body)
+        copy, kept = copy_cycles(terms, ov.a_slot), -(-load.kept // ov.a_slot)
+        body = body + np.where(kept > 0, kept * max(slot, copy) + copy, 0.0)
         messages, excess = load.weight_messages, 2 * load.w_message - ov.w_slot * ov.w_slots
         body = body + np.where(messages > 1, (messages - 1) * np.maximum(0, excess) / WORD / terms.w_rate, 0.0)
         return np.asarray(np.maximum(body, load.weights / WORD / terms.w_rate) + slot)
@@ -232,12 +238,19 @@ def _candidates(grid: Grid) -> Candidates:
     whole = (geo.w_out, 1, max(grid.rows), 1)
     if not (geo.residual or geo.pool):
         pieces.append(whole)
+    # The whole input in ACC: a further time for all bands of whole lines.
+    kept_from = len(pieces)
+    if grid.keeps:
+        pieces += [piece for piece in pieces if piece[1] == 1]
     sizes = [(geo.max_rows_in(b), geo.line_px(w), geo.conv_rows(b), geo.conv_px(w)) for w, _, b, _ in pieces]
     piece, cut = np.repeat(np.array(pieces, np.int64), n_cuts, 0), np.tile(cuts, (len(pieces), 1))
     rows_in, line, conv_rows, conv_px = np.repeat(np.array(sizes, np.int64), n_cuts, 0).T
     width, n_x, band, n_b = piece.T
     ckb, n_ck, nob, message, total, header = cut.T
-    resident = (np.arange(len(piece)) >= n_pieces * n_cuts).astype(np.int64)
+    at = np.arange(len(piece)) // max(n_cuts, 1)
+    resident = ((at >= n_pieces) & (at < kept_from)).astype(np.int64)
+    kept = np.where(at >= kept_from, kept_bytes(geo, max(grid.rows)), 0)
+    held = np.where(kept > 0, 0, np.where(resident > 0, geo.in_blocks, ckb))  # input blocks of a message
     residual = band * len(grid.block_rows) * nob * width * 8 if geo.residual else 0
     acc = np.where(n_ck > 1, nob * conv_rows * -(-conv_px // 4) * 128, 0)
     if geo.pool is not None:
@@ -246,10 +259,10 @@ def _candidates(grid: Grid) -> Candidates:
     first, last = grid.block_rows[0]
     macs = grid.load.row(grid.block_rows).macs(geo.taps, terms)
     return Candidates(
-        ckb, n_ck, nob, -(-(last - first) // nob), width, n_x, band, n_b, resident,
+        ckb, n_ck, nob, -(-(last - first) // nob), width, n_x, band, n_b, resident, kept,
         single.astype(np.int64),
         compute=n_x * n_b * conv_rows * conv_px * macs / terms.macs_per_cycle,
-        a_bytes=rows_in * np.where(resident > 0, geo.in_blocks, ckb) * line * geo.in_px + residual,
+        a_bytes=rows_in * held * line * geo.in_px + residual,
         o_bytes=np.where(single, 1, nob) * band * width * geo.out_px,
         o_block=band * width * geo.out_px,
         acc_bytes=acc,
@@ -276,7 +289,7 @@ def grids(
     for load, block_rows, own in conv_loads(geo, what, rows, n_rows, terms, variants):
         if load.cover.listed:
             return None
-        out.append(Grid(geo, load, block_rows, rows, own, in_place, w_slot))
+        out.append(Grid(geo, load, block_rows, rows, own, in_place, w_slot, KEEP in variants))
     return tuple(out)
 
 
@@ -316,7 +329,7 @@ def shortlist(
     limit = min(least(options, ov) for ov in divisions) * within
     if limit == inf:
         return []
-    found: dict[tuple[int, bool, bool, bool, str], tuple[float, int, Grid, Overlay]] = {}
+    found: dict[tuple[int, bool, bool, bool, bool, str], tuple[float, int, Grid, Overlay]] = {}
     for ov in divisions:
         for grid in options:
             end = int(np.searchsorted(grid.bound, limit, "right"))
@@ -326,7 +339,8 @@ def shortlist(
                 if times[k] > limit:
                     break
                 many = ov.a_slots // ceil_div(int(part.a_bytes[k]), ov.a_slot) >= MANY_MESSAGES
-                kind = int(part.nob[k]), bool(part.n_ck[k] > 1), bool(part.resident[k]), many, grid.load.cover.name
+                held = bool(part.resident[k]), bool(part.kept[k])
+                kind = int(part.nob[k]), bool(part.n_ck[k] > 1), *held, many, grid.load.cover.name
                 if kind not in found or times[k] < found[kind][0]:
                     found[kind] = float(times[k]), k, grid, ov
     best = sorted(found.values(), key=lambda entry: entry[0])[:count]

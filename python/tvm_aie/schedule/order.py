@@ -36,7 +36,7 @@ def variants(
 
     ``n_bands``: most bands of a column.
     """
-    if tiling.a_resident or tiling.order != PASSES_X_BANDS or geo.pool is not None or not tiling.aligned:
+    if tiling.a_resident or tiling.kept or tiling.order != PASSES_X_BANDS or geo.pool is not None or not tiling.aligned:
         return
     if tiling.n_x > 1 and n_bands > 1:
         yield replace(tiling, order=PASSES_BANDS_X)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import ceil
 
 
 @dataclass(frozen=True)
@@ -11,12 +12,13 @@ class KernelTerms:
     """Cycles, words per cycle and MACs per cycle; ``ideal``: a kernel costs its MACs and nothing else.
 
     ``single_blocks``: the last input chunk may be computed and sent output block by output block
-    (``schedule.cuts.sends_blocks``). ``o_link``: words per cycle that the output flows of one column share; infinite
-    where each has its own.
+    (``schedule.cuts.sends_blocks``); ``keeps``: the input may lie in ACC (``Tiling.kept``). ``o_link``: words per
+    cycle that the output flows of one column share; infinite where each has its own.
     """
 
     ideal: bool
     single_blocks: bool
+    keeps: bool
     macs_per_cycle: float
     macs_per_cycle_int4: float
     macs_per_cycle_int16: float
@@ -34,6 +36,7 @@ class KernelTerms:
     add_ii: float
     max_pool: tuple[float, float]  # per line, per vector of 32 lanes and tap
     avg_pool: tuple[float, float]
+    copy: tuple[float, float]  # a copy into ACC, per vector of 32 bytes: UPSAMPLE by 1x1 of one line
     push: float
     bd_write: float
     a_rate: float
@@ -52,11 +55,17 @@ class KernelTerms:
         return replace(self, macs_per_cycle=self.macs_per_cycle_int16, ii_per_acc=self.int16_per_acc)
 
 
+def copy_cycles(terms: KernelTerms, slot: int) -> float:
+    """Cycles in which a core takes one A slot (bytes), copies it into ACC and gives it back, loop included."""
+    return 0.0 if terms.ideal else terms.copy[0] + ceil(slot / 32) * terms.copy[1] + 4 * terms.opcode
+
+
 def terms_from_keys(keys: Mapping[str, float]) -> KernelTerms:
     """Pick the terms out of the device keys."""
     return KernelTerms(
         ideal=bool(keys["core.ideal"]),
         single_blocks=bool(keys["core.ideal"]),  # where a call costs something, more calls cost more than they save
+        keeps=True,
         macs_per_cycle=keys["core.macs_per_cycle"],
         macs_per_cycle_int4=keys["core.macs_per_cycle_int4"],
         macs_per_cycle_int16=keys["core.macs_per_cycle_int16"],
@@ -74,6 +83,7 @@ def terms_from_keys(keys: Mapping[str, float]) -> KernelTerms:
         add_ii=keys["kernel.add.ii"],
         max_pool=(keys["kernel.maxpool.a"], keys["kernel.maxpool.ii"]),
         avg_pool=(keys["kernel.avgpool.a"], keys["kernel.avgpool.ii"]),
+        copy=(keys["kernel.upsample.call"] + keys["kernel.upsample.a"], keys["kernel.upsample.ii"]),
         push=keys["cmd.push_queued_cycles"],
         bd_write=keys["cmd.bd_write_cycles"],
         a_rate=keys["flow.a.words_per_cycle"],

@@ -19,7 +19,7 @@ from tvm_aie.plan.shares import split_even
 from tvm_aie.schedule.bodies import bodies, compute_cycles, piece_cycles
 from tvm_aie.schedule.control import combined, control_cycles
 from tvm_aie.schedule.cover import VARIANTS, Blocks, Cover, Mask
-from tvm_aie.schedule.cuts import Cut, Share, band_counts, conv_shares, sends_blocks
+from tvm_aie.schedule.cuts import Cut, Share, band_counts, conv_shares, kept_bytes, sends_blocks
 from tvm_aie.schedule.estimate import PipelineLoad, pipeline_cycles
 from tvm_aie.schedule.geometry import Geometry, KernelId, Overlay, ceil_div, ring_share
 from tvm_aie.schedule.load import Load, RowLoad, WeightBytes
@@ -54,6 +54,7 @@ class Tiling:
     out_px: int = 8  # bytes of 8 channels of an output pixel
     diagonal: bool = False  # a message has the input blocks of one pass: those of the output blocks of all core rows
     order: int = 0  # of the loops, see ``schedule.order``
+    kept: int = 0  # the input lies in ACC for all passes, brought by A slots of so many bytes; messages have a residual
     per_block: bool = False  # each output block of the last input chunk is computed and sent by itself
     division: Overlay | None = None  # of core memory while the item runs; None: the network's
 
@@ -216,8 +217,14 @@ def _tiling_of(share: Share, cut: Cut, ov: Overlay) -> Tiling:
     geo, block_rows, load, terms = share.geo, share.block_rows, share.load, share.terms
     sizes = cut.nob, cut.ckb, cut.n_ck, cut.width, cut.n_x, cut.weights
     bands = share.bands(cut)
-    made = build_tiling(geo, block_rows, load, share.work, share.rows, bands, *sizes, ov, terms, cut.resident)
+    how = ov, terms, cut.resident, share.kept
+    made = build_tiling(geo, block_rows, load, share.work, share.rows, bands, *sizes, *how)
     return replace(made, diagonal=True) if share.diagonal else made
+
+
+def kept_slots(tiling: Tiling, geo: Geometry, height: int) -> int:
+    """A slots through which the input of a column with so many output rows goes into ACC; 0 where it does not."""
+    return ceil_div(kept_bytes(geo, height), tiling.kept) if tiling.kept and height > 0 else 0
 
 
 def input_bytes(geo: Geometry, in_blocks: int, res_blocks: int, width: int, band: int) -> int:
@@ -242,6 +249,7 @@ def build_tiling(
     ov: Overlay,
     terms: KernelTerms,
     resident: bool,
+    kept: bool = False,
 ) -> Tiling:
     """One candidate with its estimate; arguments as named there."""
     a_blocks = geo.in_blocks if resident else ckb
@@ -249,7 +257,7 @@ def build_tiling(
     band, n_b = max(b for b, _ in bands), max(n for _, n in bands)
     n_rows = len(block_rows)
     aligned = terms.push > 0
-    a = ceil_div(input_bytes(geo, a_blocks, n_rows * nob, width, band), ov.a_slot)
+    a = ceil_div(input_bytes(geo, 0 if kept else a_blocks, n_rows * nob, width, band), ov.a_slot)
     single = sends_blocks(geo, n_ck, terms, load.cover.listed)
     o = ceil_div((1 if single else nob) * band * width * geo.out_px, ov.o_slot)
     if aligned:
@@ -277,10 +285,11 @@ def build_tiling(
         aligned,
         nob if single else 0,
         (n_pass, (most - (n_pass - 1) * nob) / max(most, 1)),
+        ceil_div(kept_bytes(geo, max(rows)), ov.a_slot) if kept else 0,
     )
     body = pipeline_cycles(pipe, ov, terms)
     line = 0
-    if aligned and not (resident or geo.px_step > 1 or geo.pool_before):
+    if aligned and not (resident or kept or geo.px_step > 1 or geo.pool_before):
         line = exact_line(geo, a * ov.a_slot, a_blocks, width, band, n_rows * nob)
     control = control_cycles(
         geo,
@@ -299,7 +308,7 @@ def build_tiling(
     cycles = combined(body, control)
     cut = block_rows, nob, n_pass, width, n_x, bands, ckb, n_ck, a, o
     chosen = resident, aligned, line, load.cover.name, load.cover
-    return Tiling(*cut, cycles, body, *chosen, out_px=geo.out_px, per_block=single)
+    return Tiling(*cut, cycles, body, *chosen, out_px=geo.out_px, kept=ov.a_slot if kept else 0, per_block=single)
 
 
 def _output_slots(

@@ -24,20 +24,21 @@ from tvm_aie.plan.graph import LayerGraph
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.rehearse import settle
 from tvm_aie.runtime.emulator import RunOptions, run_program
-from tvm_aie.schedule.geometry import DIVISIONS, IDEAL_OVERLAYS, Overlay
+from tvm_aie.schedule.geometry import DIVISIONS, IDEAL_OVERLAYS, KEEPING, Overlay
 from tvm_aie.tune.records import by_key, seconds_of, warn
 from tvm_aie.tune.space import SPACE_VERSION, device_digest
 from tvm_aie.tune.stub import stub_module, trace_of, values_of
 
 PlanChoice = dict[str, int]  # knob -> place of its value; a knob that is not named keeps its first value
 
-# Divisions of 62 KiB of core memory, by what they favour. The first five are the compiler's choice (``rehearse``).
+# Divisions of 62 KiB of core memory, by what they favour. The first six are the compiler's choice (``rehearse``).
 OVERLAYS: dict[str, Overlay] = {
     "default": DIVISIONS[0],
     "sums+, weights": DIVISIONS[1],
     "lines of 56, weights": DIVISIONS[2],
     "lines of 56, sums, weights": DIVISIONS[3],
     "lines of 56, sums": DIVISIONS[4],
+    "kept inputs": KEEPING,
     "sums, weights": Overlay(a_slots=24, w_slots=32, acc_bytes=12288),
     "inputs": Overlay(a_slots=40, w_slots=16),
     "weights": Overlay(a_slots=28, w_slots=40),

@@ -23,7 +23,7 @@ from tvm_aie.schedule.terms import terms_from_keys
 from tvm_aie.schedule.tiling import Tiling, search, tilings
 from tvm_aie.searches import Workload
 
-SPACE_VERSION = 4  # records of another version mean something else and are not used
+SPACE_VERSION = 5  # records of another version mean something else and are not used
 Values = tuple[int, ...]
 
 # What each knob says about a tiling. Fields that follow from these are no knobs.
@@ -35,10 +35,11 @@ KNOBS: dict[str, Callable[[Tiling], int]] = {
     "bands": lambda t: max(count for _, count in t.bands),
     "resident_input": lambda t: int(t.a_resident),
     "diagonal": lambda t: int(t.diagonal),
+    "kept_input": lambda t: int(t.kept > 0),
     "order": lambda t: t.order,
 }
 _SEEN = {"block_rows", "nob", "n_pass", "width", "n_x", "bands", "ckb", "n_ck", "a_slots", "o_slots", "a_resident",
-         "order"}  # fmt: skip
+         "order", "kept"}  # fmt: skip
 _SEEN |= {"diagonal", "line", "cover", "alternatives"}  # the cover follows from its name, ``plan``
 
 

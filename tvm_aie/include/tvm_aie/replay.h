@@ -37,6 +37,7 @@ struct ReplayColumn {
   std::vector<ReplayEvent> events;
   const double* kernel;    // [kernels][rows]: cycles
   const int64_t* o_size;   // [outputs][rows]: slots of each output message; 0: this row has none
+  const int64_t* a_size = nullptr;  // [inputs]: slots of each activation message; null: a_slots
   const double* a_extra;   // [inputs]: cycles of an activation message on top of its slots
   const double* o_extra;   // [outputs][rows]
   const double* o_tail;    // [rows]: cycles of what follows the data in the last output message

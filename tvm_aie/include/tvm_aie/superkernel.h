@@ -101,6 +101,7 @@ struct SuperkernelState {
   uint32_t a_msg = 0, a_held = 0;             // byte address and slots of the held message
   uint32_t w_msg = 0, w_held = 0;
   uint32_t o_msg = 0, o_held = 0;
+  uint32_t kept = 0;                          // bytes of the item's input that lie in ACC (KEEP)
   // Header of the last weight message, checked when it was acquired; stays valid until the next ACQ_W.
   struct Header {
     bool valid = false;
