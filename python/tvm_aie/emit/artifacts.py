@@ -32,7 +32,14 @@ from tvm_aie.schedule.geometry import KernelId
 Tensor = npt.NDArray[Any]
 DESIGN, WEIGHTS, MANIFEST = "design.mlir", "weights.bin", "manifest.json"
 ARRAY_SOURCES = ("superkernel_main.cc", "superkernel.cc", "kernel_call.cc", "kernels_portable.cc")
-ARRAY_INCLUDES = ("requant_array.inc", "channelwise_array.inc", "conv_kernel.inc", "gamma.inc", "pool_stage.inc")
+ARRAY_INCLUDES = (
+    "requant_array.inc",
+    "channelwise_array.inc",
+    "channelwise_call.inc",
+    "conv_kernel.inc",
+    "gamma.inc",
+    "pool_stage.inc",
+)
 ALL_KERNELS = "USED_KERNELS ?= 0x7f"
 LAYOUT = "[row][block of 8 channels][pixel][8], int8; uint8 tensors are xored with 128"
 

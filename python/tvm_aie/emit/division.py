@@ -50,9 +50,7 @@ class Rings:
         """The opcode message of ``item``, which goes into the ring of the item before."""
         self.a.setdefault((item, c), []).append(Segment((item, -1.0), (item, -0.55), slots))
 
-    def take_inputs(
-        self, item: int, c: int, sizes: Sequence[int], spans: Sequence[tuple[float, float]]
-    ) -> None:
+    def take_inputs(self, item: int, c: int, sizes: Sequence[int], spans: Sequence[tuple[float, float]]) -> None:
         """The activation messages of a column; ``sizes``: slots of each, filler included; ``spans``: see outputs."""
         at = zip(spans, sizes, strict=True)
         self.a[item + 1, c] = [Segment((item, begin), (item, end), size) for (begin, end), size in at]

@@ -87,9 +87,7 @@ def input_spans(tiling: Tiling, n: int) -> tuple[tuple[float, float], ...]:
 class _InputPieces:
     """Pieces of the activation messages of one column under a tiling, from channel block 0 on."""
 
-    def __init__(
-        self, array: Array, item: WorkItem, tiling: Tiling, operands: Sequence[Operand], column: int
-    ) -> None:
+    def __init__(self, array: Array, item: WorkItem, tiling: Tiling, operands: Sequence[Operand], column: int) -> None:
         geo = item.geometry
         self.array, self.geo, self.tiling, self.operands, self.column = array, geo, tiling, operands, column
         self.rows, self.band = item.out_rows[column], tiling.bands[column][0]

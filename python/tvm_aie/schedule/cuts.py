@@ -249,7 +249,6 @@ class Share:
                     continue
                 yield Cut(nob, ckb, 1, width, n_x, band, False, weights)
 
-
     def _kept_cuts(self, ov: Overlay) -> Iterator[Cut]:
         geo, most, most_rows = self.geo, self.most, max(self.rows)
         if kept_bytes(geo, most_rows) > ov.acc_bytes or not self._allowed(geo.in_blocks, geo.w_out):
