@@ -3,9 +3,9 @@
 The estimate follows the emulator closely while cores or streams bound a network. Where the command processor does, it
 approximates which pushes find their channel idle, and may prefer the slower of two plans. So a few plans that differ
 for the whole network are emulated, timed and without data:
-* the best plan of the default division of core memory, and the first of each other one
-  (``schedule.geometry.DIVISIONS``); which of a division's plans is best (pools, siblings, depth-first runs) is left to
-  the estimate;
+* the best plan of the default division of core memory, and the first plans of the two others that the estimate finds
+  best (``schedule.geometry.DIVISIONS``); which of a division's plans is best (pools, siblings, runs) is left to the
+  estimate;
 * where commands are much of a network's work: residual adds as items of their own, since as part of a convolution they
   take a message for each pass and band; and the input as it is, where ``plan.space_to_depth`` changes it.
 
