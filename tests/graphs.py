@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tvm_aie.pipeline import Compiled, Moves, compile_graph
 from tvm_aie.plan.graph import (
     Add,
     AvgDivisor,
@@ -18,6 +19,8 @@ from tvm_aie.plan.graph import (
     Upsample,
 )
 from tvm_aie.plan.graph import output_shape as shape_of
+from tvm_aie.plan.reference import evaluate
+from tvm_aie.runtime.emulator import RunOptions, RunResult, run_program
 
 
 class GraphBuilder:
@@ -137,3 +140,14 @@ def resnet50(density: float = 1.0, seed: int = 0) -> LayerGraph:
             shortcut = b.conv(x, 4 * width, 1, stride, lo=-128) if i == 0 else x
             x = b.add(y, shortcut)
     return b.graph(b.conv(b.global_pool(x), 1000, 1, lo=-128))
+
+
+def run_checked(graph: LayerGraph, device: str, moves: Moves, seed: int = 0) -> tuple[Compiled, RunResult]:
+    """Compile and run in check mode on random input ``x``; every output equals numpy's."""
+    compiled = compile_graph(graph, device, moves=moves)
+    x = np.random.default_rng(seed).integers(-128, 128, graph.inputs[0].shape).astype(np.int8)
+    result = run_program(compiled.program.to_bytes(), [x], RunOptions(check=True))
+    expected = evaluate(graph, {"x": x})
+    for io, got in zip(graph.outputs, result.outputs, strict=True):
+        np.testing.assert_array_equal(got.reshape(-1), np.asarray(expected[io.tensor]).reshape(-1), err_msg=io.tensor)
+    return compiled, result

@@ -10,14 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphs import GraphBuilder
+from graphs import GraphBuilder, run_checked
 from tvm_aie.pipeline import Moves, compile_graph
 from tvm_aie.plan.fuse import fuse, fuse_pools, pool_pairs
 from tvm_aie.plan.graph import AvgDivisor, Conv, Requant
 from tvm_aie.plan.physical import assign_channels
-from tvm_aie.plan.reference import evaluate
 from tvm_aie.plan.siblings import sibling_groups
-from tvm_aie.runtime.emulator import RunOptions, run_program
 
 AVERAGE = tuple(AvgDivisor(c, 1024 // c, 10) for c in (1, 2, 3, 4, 6, 9))
 NO_PADS = (0, 0, 0, 0)
@@ -27,13 +25,7 @@ ALWAYS = Moves(always=True)
 
 
 def run(graph, device, moves=ALWAYS, seed=0):
-    compiled = compile_graph(graph, device, moves=moves)
-    x = np.random.default_rng(seed).integers(-128, 128, graph.inputs[0].shape).astype(np.int8)
-    result = run_program(compiled.program.to_bytes(), [x], RunOptions(check=True))
-    expected = evaluate(graph, {"x": x})
-    for io, got in zip(graph.outputs, result.outputs, strict=True):
-        np.testing.assert_array_equal(got.reshape(-1), np.asarray(expected[io.tensor]).reshape(-1), err_msg=io.tensor)
-    return compiled, result
+    return run_checked(graph, device, moves, seed)
 
 
 @pytest.mark.parametrize("device", ["npu1", "wbs-3x2", "wbs-8x8"])

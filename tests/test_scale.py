@@ -7,14 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphs import GraphBuilder
+from graphs import GraphBuilder, run_checked
 from tvm_aie.pipeline import Moves, compile_graph
 from tvm_aie.plan.fuse import fuse, pool_pairs
 from tvm_aie.plan.graph import Conv, Requant
 from tvm_aie.plan.reference import evaluate, requantise
 from tvm_aie.plan.scale import scale_of
 from tvm_aie.report.collect import conv_work
-from tvm_aie.runtime.emulator import RunOptions, run_program
 
 ALWAYS = Moves(always=True)
 
@@ -30,13 +29,7 @@ def norm(b, x, acc_shift=0):
 
 
 def run(graph, device="npu1", moves=ALWAYS, seed=0):
-    compiled = compile_graph(graph, device, moves=moves)
-    x = np.random.default_rng(seed).integers(-128, 128, graph.inputs[0].shape).astype(np.int8)
-    result = run_program(compiled.program.to_bytes(), [x], RunOptions(check=True))
-    expected = evaluate(graph, {"x": x})
-    for io, got in zip(graph.outputs, result.outputs, strict=True):
-        np.testing.assert_array_equal(got.reshape(-1), np.asarray(expected[io.tensor]).reshape(-1), err_msg=io.tensor)
-    return compiled, result
+    return run_checked(graph, device, moves, seed)
 
 
 def scaled_items(compiled):

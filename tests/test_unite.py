@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphs import GraphBuilder
+from graphs import GraphBuilder, run_checked
 from tvm_aie.emit.weights import pack_conv
 from tvm_aie.errors import ProgramError
 from tvm_aie.pipeline import Moves, compile_graph
@@ -17,7 +17,6 @@ from tvm_aie.plan.reference import evaluate
 from tvm_aie.plan.siblings import sibling_groups
 from tvm_aie.plan.unite import common_accumulators, unite
 from tvm_aie.report.collect import conv_work
-from tvm_aie.runtime.emulator import RunOptions, run_program
 
 UNITED, APART = Moves(), Moves(unite=False)
 
@@ -36,14 +35,7 @@ def same_values(one, other, seed=0):
 
 
 def run(graph, device, moves=UNITED, seed=0):
-    """Compile and run in check mode; outputs equal numpy's on the graph as it was written."""
-    compiled = compile_graph(graph, device, moves=moves)
-    x = inputs(graph, seed)
-    result = run_program(compiled.program.to_bytes(), [x["x"]], RunOptions(check=True))
-    expected = evaluate(graph, x)
-    for io, got in zip(graph.outputs, result.outputs, strict=True):
-        np.testing.assert_array_equal(got.reshape(-1), np.asarray(expected[io.tensor]).reshape(-1), err_msg=io.tensor)
-    return compiled, result
+    return run_checked(graph, device, moves, seed)
 
 
 def convs(graph):

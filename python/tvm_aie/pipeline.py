@@ -23,7 +23,7 @@ from tvm_aie.emit.program import Program
 from tvm_aie.emit.superkernel import has_tail, item_kernels, superkernel_bytes, used_variants
 from tvm_aie.emit.weights import PackedConv, pack_conv, verify_covers
 from tvm_aie.errors import InfeasibleError
-from tvm_aie.memory.placement import Placement, WorkItem, plan_memory
+from tvm_aie.memory.placement import Placement, plan_memory, shifted
 from tvm_aie.narrow import costs, narrow_heights
 from tvm_aie.plan.balance import balanced_maps
 from tvm_aie.plan.fuse import PoolPair, fuse, fuse_pools, pool_pairs
@@ -369,7 +369,7 @@ def _place(
         opcode = needed
     array = replace(array, overlay=grow_weight_rings(array, capacity - placement.peak_bytes))
     layout = memtile_map(array, opcode)
-    return array, _offset(placement, layout.heap_base), layout
+    return array, shifted(placement, layout.heap_base), layout
 
 
 def _schedule(
@@ -559,17 +559,6 @@ def _tile(
     largest = [s for s in allowed if not any(s < other for other in allowed)] or [frozenset()]
     options = [tiled(s) for s in largest]
     return min(options, key=lambda ts: sum(t.cycles for t in ts))
-
-
-def _offset(placement: Placement, base: int) -> Placement:
-    """Shift all tensor addresses behind the fixed regions of the memtile."""
-
-    def moved(item: WorkItem) -> WorkItem:
-        inputs = tuple(replace(p, address=p.address + base) for p in item.inputs)
-        outputs = tuple(replace(p, address=p.address + base) for p in item.outputs)
-        return replace(item, inputs=inputs, outputs=outputs)
-
-    return replace(placement, items=tuple(moved(i) for i in placement.items))
 
 
 def describe(plan: Plan, device: Device) -> dict[str, object]:

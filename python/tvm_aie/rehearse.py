@@ -9,8 +9,8 @@ for the whole network are emulated, timed and without data:
 * where commands are much of a network's work: residual adds as items of their own, since as part of a convolution they
   take a message for each pass and band; and the input as it is, where ``plan.space_to_depth`` changes it.
 
-A compilation takes two to four times as long as by the estimate alone (``benchmarks/control_table.py --speed``): of
-5.6 s of processor time for ResNet-50 instead of 2.4 s (measured), three programs take 2.0 s and their emulations 0.4 s.
+A compilation takes several times as long as by the estimate alone (``benchmarks/control_table.py --speed``): most of it
+makes plans and emits their programs, little emulates them.
 Plans share what they can: the divisions of core memory differ only in the rings, and what a network's convolutions
 weigh and which commands their messages take is found once.
 """

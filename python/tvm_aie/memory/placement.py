@@ -427,3 +427,14 @@ def _output_place(
         intervals[key].last,
         step if share > 1 else 0,
     )
+
+
+def shifted(placement: Placement, base: int) -> Placement:
+    """Shift all tensor addresses behind the fixed regions of the memtile."""
+
+    def moved(item: WorkItem) -> WorkItem:
+        inputs = tuple(replace(p, address=p.address + base) for p in item.inputs)
+        outputs = tuple(replace(p, address=p.address + base) for p in item.outputs)
+        return replace(item, inputs=inputs, outputs=outputs)
+
+    return replace(placement, items=tuple(moved(i) for i in placement.items))

@@ -24,6 +24,7 @@ and across items; tests compare both with the emulator.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,8 @@ WORD = 4
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Reals = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -158,11 +161,7 @@ def pipeline_columns(load: PipelineColumns, ov: Overlay, terms: KernelTerms) -> 
     single_a = (2 * load.a_slots > ov.a_slots) & ~resident
     single_o = 2 * load.o_slots > ov.o_slots
     body = np.where(single_a, np.maximum(body, calls * (one + np.maximum(c, a - one)) + o), body)
-    single = o / junk
-    between = np.where(single_a, np.maximum(one, single), single)
-    inside = np.where(single_a, outputs * (n - 1) * one, 0.0)
-    computes = outputs * np.maximum(n * c, o - single)
-    waits = a + computes + inside + (outputs - 1) * between + single
+    waits = single_slot_waits(single_a, one, a, c, o, o / junk, outputs, n)
     body = np.where(single_o, np.maximum(body, waits), body)
     excess = np.maximum(0, 2 * load.largest_weights - ov.w_slot * ov.w_slots)
     body = body + (load.weight_messages - 1) * excess / WORD / terms.w_rate
@@ -177,3 +176,17 @@ def _with_filler(size: Ints, ring: int, messages: Ints) -> Floats:
     fit = ring // size
     turns = -(-messages // fit) - 1
     return np.asarray(size + turns * (ring - fit * size) / messages)
+
+
+def single_slot_waits(
+    single_a: Bools, one: Reals, a: Reals, c: Reals, o: Reals, drain: Reals, outputs: Ints, n: Ints
+) -> Floats:
+    """Cycles of candidates whose output ring holds one message: each waits until the one before has left.
+
+    ``single_a``: the input ring holds one message too, which takes ``one`` cycles; ``a``, ``c``, ``o``: input and
+    compute of a call, an output with the filler behind it, of which ``drain`` is the message; ``n``: calls each.
+    """
+    between = np.where(single_a, np.maximum(one, drain), drain)
+    inside = np.where(single_a, outputs * (n - 1) * one, 0.0)
+    computes = outputs * np.maximum(n * c, o - drain)
+    return np.asarray(a + computes + inside + (outputs - 1) * between + drain)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from tvm_aie.schedule.cover import KEEP, VARIANTS, Blocks, Mask
 from tvm_aie.schedule.cuts import band_counts, conv_loads, kept_bytes, sends_blocks
-from tvm_aie.schedule.estimate import WORD
+from tvm_aie.schedule.estimate import WORD, single_slot_waits
 from tvm_aie.schedule.geometry import Geometry, Overlay, ceil_div
 from tvm_aie.schedule.load import BlockRows, Load
 from tvm_aie.schedule.terms import KernelTerms, copy_cycles
@@ -165,11 +165,7 @@ class Grid:
         ragged = full * np.maximum(sent, each * load.nob) + np.maximum(sent, each * rest) + np.minimum(a, c) + drain
         body = np.where(resident, body, np.maximum(body, ragged))
         body = np.where(single_a, np.maximum(body, calls * (one + np.maximum(c, a - one)) + drain), body)
-        single = o / junk
-        between = np.where(single_a, np.maximum(one, single), single)
-        inside = np.where(single_a, outputs * (n - 1) * one, 0.0)
-        computes = outputs * np.maximum(n * c, o - single)
-        waits = a + computes + inside + (outputs - 1) * between + single
+        waits = single_slot_waits(single_a, one, a, c, o, o / junk, outputs, n)
         body = np.where(single_o, np.maximum(body, waits), body)
         copy, kept = copy_cycles(terms, ov.a_slot), -(-load.kept // ov.a_slot)
         body = body + np.where(kept > 0, kept * max(slot, copy) + copy, 0.0)
