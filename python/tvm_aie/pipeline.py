@@ -26,7 +26,7 @@ from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import Placement, plan_memory, shifted
 from tvm_aie.narrow import costs, narrow_heights
 from tvm_aie.plan.balance import balanced_maps
-from tvm_aie.plan.fuse import PoolPair, fuse, fuse_pools, pool_pairs
+from tvm_aie.plan.fuse import PoolPair, fuse, fuse_pools, pool_pairs, worth_keeping
 from tvm_aie.plan.graph import Conv, LayerGraph
 from tvm_aie.plan.physical import PhysicalGraph, assign_channels
 from tvm_aie.plan.pitch import pitched
@@ -311,8 +311,12 @@ def _plans(planner: _Planner, first: bool = False) -> Iterator[Plan]:
             failures.append(error)
 
     scales = planner.moves.scales and not planner.device.core_ideal  # which would do their MACs for nothing
-    pairs = pool_pairs(planner.fused, scales) if planner.moves.pools else ()
+    columns = planner.device.cols if planner.moves.sums and planner.device.push_idle_cycles else 0
+    pairs = pool_pairs(planner.fused, scales, columns) if planner.moves.pools else ()
     together = list(attempt(pairs, lambda _: True))
+    if not together and (plain := tuple(p for p in pairs if not p.sums)) != pairs:
+        pairs = plain
+        together = list(attempt(pairs, lambda _: True))
     yield from together
     alone = not (planner.moves.pools or planner.moves.siblings or planner.moves.runs)  # there is no other plan
     if together and (first or alone):
@@ -327,7 +331,7 @@ def _plans(planner: _Planner, first: bool = False) -> Iterator[Plan]:
         single, joint = apart[0].costs(), together[0].costs()
         members = together[0].members()
         gain = {n: sum(single.get(m, inf) for m in members[n]) - cost for n, cost in joint.items()}
-        kept = tuple(p for p in pairs if gain.get(p.conv, inf) + single.get(p.pool, 0.0) > 0)
+        kept = worth_keeping(pairs, gain, single)
         yield from attempt(kept, lambda name: gain.get(name, 0.0) > 0)
     elif not together and not apart:
         raise failures[0]

@@ -173,9 +173,9 @@ def _numbers(geometry: Geometry) -> dict[str, Any]:
 def _geometry(numbers: Mapping[str, Any]) -> Geometry:
     pool = None
     if "pool" in numbers:
-        before, average, *window, scale = numbers["pool"]
+        before, average, *window, scale, sums = numbers["pool"]
         kh, kw, sy, sx, top, left, h, w = window
-        pool = PoolStage(bool(before), bool(average), kh, kw, sy, sx, top, left, h, w, bool(scale))
+        pool = PoolStage(bool(before), bool(average), kh, kw, sy, sx, top, left, h, w, bool(scale), bool(sums))
     return Geometry(**{**numbers, "kernel": KernelId(numbers["kernel"]), "pool": pool})
 
 
