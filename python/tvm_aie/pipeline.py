@@ -291,10 +291,16 @@ class _Planner:
         tilings = _tile(array, physical, packed, placement, self.searches)
         return Plan(pools, array, physical, packed, placement, layout, tuple(tilings), self.divisions)
 
-    def likewise(self, plan: Plan, narrow: frozenset[int] = frozenset()) -> Plan:
-        """The plan with the pools, siblings and runs of another. Raises ``InfeasibleError``."""
+    def likewise(
+        self, plan: Plan, narrow: frozenset[int] = frozenset(), pools: tuple[PoolPair, ...] | None = None
+    ) -> Plan:
+        """The plan with the siblings, the runs and, unless there are others, the pools of another.
+
+        Raises ``InfeasibleError``.
+        """
         joint = {item_name(item, plan.physical) for item in plan.placement.items}
-        return self.plan(plan.pools, lambda name: name in joint, bool(plan.placement.runs), narrow)
+        pools = plan.pools if pools is None else pools
+        return self.plan(pools, lambda name: name in joint, bool(plan.placement.runs), narrow)
 
 
 def _plans(planner: _Planner, first: bool = False) -> Iterator[Plan]:
@@ -384,7 +390,7 @@ def _schedule(
     shared = _Shared(given=given, blocks=moves.blocks, keep=moves.keep, narrow=decisions.narrow)
     if not device.core_ideal:
         planner = _Planner(device, overlay or DIVISIONS[0], fused, moves, shared)
-        plan = _narrowed(_best([planner]), planner)
+        plan = _narrowed(_best([planner]), planner, judge)
         # A network that takes less than its launch is not worth the search.
         if overlay is not None or judge is None or not moves.divisions or judge(plan) < device.launch_cycles:
             return plan
@@ -417,11 +423,11 @@ def _rehearsed(plan: Plan, planners: Sequence[_Planner], judge: Judge) -> Plan:
     if not firsts:
         return plan
     near = sorted(firsts, key=lambda made: made[0].cycles)[:JUDGED]
-    narrowed = [(_narrowed(first, planner), planner) for first, planner in near]
+    narrowed = [(_narrowed(first, planner, judge), planner) for first, planner in near]
     first, planner = min(narrowed, key=lambda made: judge(made[0]))
     if judge(first) >= judge(plan):
         return plan
-    return min(first, _narrowed(_best([planner]), planner), key=judge)
+    return min(first, _narrowed(_best([planner]), planner, judge), key=judge)
 
 
 def _rings(device: Device, fused: LayerGraph, moves: Moves, shared: _Shared, first: Plan) -> list[_Planner]:
@@ -446,17 +452,26 @@ def _best_rings(planners: Sequence[_Planner]) -> list[Plan]:
     return plans
 
 
-def _narrowed(plan: Plan, planner: _Planner) -> Plan:
-    """The plan with small images on half of the columns, where commands bound them and it is faster so."""
+def _narrowed(plan: Plan, planner: _Planner, judge: Judge | None = None) -> Plan:
+    """The plan with small images on half of the columns, where commands bound them and it is faster so.
+
+    There a global pool may find its whole image next door, and is faster without sums (``plan.sums``): ``judge`` says.
+    """
     asked = planner.moves.narrow and planner.moves.splits and planner.narrow is None
     heights = narrow_heights(*plan.stages) if asked else frozenset()
     if not heights:
         return plan
-    try:
-        other = planner.likewise(plan, heights)
-    except InfeasibleError:
+
+    def cycles(p: Plan) -> float:
+        return sum(max(cost) for cost in costs(*p.stages))
+
+    found = []
+    for pools in dict.fromkeys((plan.pools, tuple(p for p in plan.pools if not p.sums))):
+        with suppress(InfeasibleError):
+            found.append(planner.likewise(plan, heights, pools))
+    if not found or cycles(plan) <= min(map(cycles, found)):
         return plan
-    return min(plan, other, key=lambda p: sum(max(cost) for cost in costs(*p.stages)))
+    return min(found, key=judge or cycles) if len(found) > 1 else found[0]
 
 
 def _first(planners: Sequence[_Planner]) -> Plan:

@@ -71,7 +71,8 @@ def covers(
 def is_diagonal(geo: Geometry, what: Blocks, n_rows: int) -> bool:
     """Every output block needs its own input block alone (per-channel scales, depthwise windows), equally many in each
     core row: a pass then needs no other channels."""
-    plain = not (geo.residual or geo.pool or geo.px_step > 1) and geo.in_blocks == geo.out_blocks
+    staged = geo.pool and not geo.pool.sums
+    plain = not (geo.residual or staged or geo.px_step > 1) and geo.in_blocks == geo.out_blocks
     return plain and geo.out_blocks % n_rows == 0 and not (what.live & ~np.eye(geo.out_blocks, dtype=np.bool_)).any()
 
 
