@@ -23,8 +23,9 @@ def rows_per_sum(pool: Pool, image: Tensor, columns: int) -> int:
 
     So many that three columns have all sums and the fullest has the fewest rows; of these the fewest sums.
     """
-    height, size = image.height, (image.height, image.width)
-    if not pool.divisors or pool.kernel != size or any(pool.pads) or height == 1 or _divisor(pool, image) is None:
+    (kh, kw), (top, left, bottom, right), height = pool.kernel, pool.pads, image.height
+    whole = kh == height + top + bottom and kw == image.width + left + right
+    if not whole or height == 1 or _divisor(pool, image) is None:
         return 0
     found: list[tuple[int, int]] = []
     for rows in range(1, min(height, MOST_SUMMED // image.width) + 1 if columns else 1):
@@ -52,5 +53,6 @@ def with_sums(conv: Conv, pool: Pool, image: Tensor, rows: int) -> tuple[Conv, P
     pads = 0, 0, count * rows - image.height, 0
     window = (rows, image.width), (rows, image.width)
     sums = Pool(f"{pool.name}:sums", image.name, between.name, *window, pads, sums=True)
-    rest = replace(pool, input=between.name, kernel=(count, 1), stride=(1, 1), divisors=(replace(divisor, count=0),))
+    unpadded = replace(pool, stride=(1, 1), pads=(0, 0, 0, 0), divisors=(replace(divisor, count=0),))
+    rest = replace(unpadded, input=between.name, kernel=(count, 1))
     return replace(conv, output=between.name, pool_after=sums), rest, between
