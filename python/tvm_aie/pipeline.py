@@ -466,7 +466,8 @@ def _narrowed(plan: Plan, planner: _Planner, judge: Judge | None = None) -> Plan
         return sum(max(cost) for cost in costs(*p.stages))
 
     found = []
-    for pools in dict.fromkeys((plan.pools, tuple(p for p in plan.pools if not p.sums))):
+    plain = plan.pools if planner.moves.always else tuple(p for p in plan.pools if not p.sums)
+    for pools in dict.fromkeys((plan.pools, plain)):
         with suppress(InfeasibleError):
             found.append(planner.likewise(plan, heights, pools))
     if not found or cycles(plan) <= min(map(cycles, found)):
