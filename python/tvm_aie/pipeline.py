@@ -26,7 +26,7 @@ from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import Placement, plan_memory, shifted
 from tvm_aie.narrow import costs, narrow_heights
 from tvm_aie.plan.balance import balanced_maps
-from tvm_aie.plan.fuse import PoolPair, fuse, fuse_pools, pool_pairs, worth_keeping
+from tvm_aie.plan.fuse import PoolPair, fuse, fuse_pools, pool_pairs, without_sums, worth_keeping
 from tvm_aie.plan.graph import Conv, LayerGraph
 from tvm_aie.plan.physical import PhysicalGraph, assign_channels
 from tvm_aie.plan.pitch import pitched
@@ -291,15 +291,10 @@ class _Planner:
         tilings = _tile(array, physical, packed, placement, self.searches)
         return Plan(pools, array, physical, packed, placement, layout, tuple(tilings), self.divisions)
 
-    def likewise(
-        self, plan: Plan, narrow: frozenset[int] = frozenset(), pools: tuple[PoolPair, ...] | None = None
-    ) -> Plan:
-        """The plan with the siblings, the runs and, unless there are others, the pools of another.
-
-        Raises ``InfeasibleError``.
-        """
+    def likewise(self, plan: Plan, narrow: frozenset[int] = frozenset(), sums: bool = True) -> Plan:
+        """The plan with the pools, siblings and runs of another; with its sums or not. Raises ``InfeasibleError``."""
         joint = {item_name(item, plan.physical) for item in plan.placement.items}
-        pools = plan.pools if pools is None else pools
+        pools = plan.pools if sums else without_sums(plan.pools)
         return self.plan(pools, lambda name: name in joint, bool(plan.placement.runs), narrow)
 
 
@@ -320,8 +315,8 @@ def _plans(planner: _Planner, first: bool = False) -> Iterator[Plan]:
     columns = planner.device.cols if planner.moves.sums and planner.device.push_idle_cycles else 0
     pairs = pool_pairs(planner.fused, scales, columns) if planner.moves.pools else ()
     together = list(attempt(pairs, lambda _: True))
-    if not together and (plain := tuple(p for p in pairs if not p.sums)) != pairs:
-        pairs = plain
+    if not together and any(p.sums for p in pairs):
+        pairs = without_sums(pairs)
         together = list(attempt(pairs, lambda _: True))
     yield from together
     alone = not (planner.moves.pools or planner.moves.siblings or planner.moves.runs)  # there is no other plan
@@ -461,18 +456,18 @@ def _narrowed(plan: Plan, planner: _Planner, judge: Judge | None = None) -> Plan
     heights = narrow_heights(*plan.stages) if asked else frozenset()
     if not heights:
         return plan
-
-    def cycles(p: Plan) -> float:
-        return sum(max(cost) for cost in costs(*p.stages))
-
     found = []
-    plain = plan.pools if planner.moves.always else tuple(p for p in plan.pools if not p.sums)
-    for pools in dict.fromkeys((plan.pools, plain)):
+    either = any(p.sums for p in plan.pools) and not planner.moves.always
+    for sums in (True, False)[: 1 + either]:
         with suppress(InfeasibleError):
-            found.append(planner.likewise(plan, heights, pools))
-    if not found or cycles(plan) <= min(map(cycles, found)):
+            found.append(planner.likewise(plan, heights, sums))
+    if not found or _counted(plan) <= min(map(_counted, found)):
         return plan
-    return min(found, key=judge or cycles) if len(found) > 1 else found[0]
+    return min(found, key=judge or _counted) if len(found) > 1 else found[0]
+
+
+def _counted(plan: Plan) -> float:
+    return sum(max(cost) for cost in costs(*plan.stages))
 
 
 def _first(planners: Sequence[_Planner]) -> Plan:

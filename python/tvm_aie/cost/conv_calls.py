@@ -31,8 +31,9 @@ _BY_ROW = ("taps", "lows", "visits")
 class BandCost:
     """What one band makes a convolution's call cost, in cycles where not said otherwise.
 
-    ``rows``: that the window computes; ``chunks``, ``full``: number of chunks, and of those with eight accumulators; ``column``: per weight tile column of
-    a whole block; ``pool``: vectors and taps of a pool, per block; ``every``: no tap is outside the image. By tap row:
+    ``rows``: that the window computes; ``chunks``, ``full``: number of chunks, and of those with eight accumulators;
+    ``column``: per weight tile column of a whole block; ``pool``: vectors and taps of a pool, per block; ``every``: no
+    tap is outside the image. By tap row:
     ``taps``, ``lows``: per listed int8 tap and pair of int4 taps; ``visits``: chunks that walk the row's lists.
     """
 

@@ -107,6 +107,11 @@ def pool_pairs(graph: LayerGraph, scales: bool = False, columns: int = 0) -> tup
     return tuple(pairs)
 
 
+def without_sums(pairs: Collection[PoolPair]) -> tuple[PoolPair, ...]:
+    """The pairs whose pools are no longer layers."""
+    return tuple(p for p in pairs if not p.sums)
+
+
 def worth_keeping(
     pairs: Collection[PoolPair], gain: Mapping[str, float], single: Mapping[str, float]
 ) -> tuple[PoolPair, ...]:
@@ -141,10 +146,10 @@ def fuse_pools(graph: LayerGraph, pairs: Collection[PoolPair]) -> LayerGraph:
     pools = {layer.name: layer for layer in graph.layers if isinstance(layer, Pool | Conv)}
     gone = {p.pool for p in pairs if not p.sums}
     tensors = dict(graph.tensors)
-    for pair in (p for p in pairs if p.sums):
-        conv, pool = pools[pair.conv], pools[pair.pool]
+    for added in (p for p in pairs if p.sums):
+        conv, pool = pools[added.conv], pools[added.pool]
         assert isinstance(conv, Conv) and isinstance(pool, Pool)
-        pools[pair.conv], pools[pair.pool], made = with_sums(conv, pool, tensors[pool.input], pair.sums)
+        pools[added.conv], pools[added.pool], made = with_sums(conv, pool, tensors[pool.input], added.sums)
         tensors[made.name] = made
     out: list[Layer] = []
     for layer in graph.layers:

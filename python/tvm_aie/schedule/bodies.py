@@ -40,7 +40,8 @@ def compute_cycles(
     if geo.residual:
         rows, px = band, width
         if geo.pool_after:  # sums: of whole lines
-            rows, px = np.minimum((band - 1) * geo.pool_after.sy + geo.pool_after.kh, geo.pool_after.h), geo.pool_after.w
+            after = geo.pool_after
+            rows, px = np.minimum((band - 1) * after.sy + after.kh, after.h), after.w
         cycles = cycles + steps * most * rows * (terms.add_a + 2 * ceil_div(px, 4) * terms.add_ii)
     if geo.pool:
         lines = steps * band * (n_pass * geo.in_blocks if geo.pool.before else most)
