@@ -8,6 +8,7 @@ from math import inf
 
 from tvm_aie.emit.commands import Channel, CommandBuilder, Joining, Work, column_chains, join
 from tvm_aie.emit.item_tasks import ItemTasks
+from tvm_aie.emit.periods import repeated
 from tvm_aie.emit.program import Bd
 from tvm_aie.emit.transfers import FILLER_WORDS
 from tvm_aie.errors import ProgramError
@@ -16,6 +17,8 @@ from tvm_aie.errors import ProgramError
 # descriptors earlier, so that more is pushed ahead; long ones are fewer tasks. The first is best for most networks.
 CHAINS = ((4, 3), (5, 3), (6, 4), (10, 6))
 NO_CHAINS = (0, 0)
+# Most descriptors of a block of outputs that repeats: three channels share 24.
+LONGEST_BLOCK = 0
 
 
 def arrange(
@@ -71,6 +74,8 @@ def _add_chains(
     junk = [(make.junk(r), make.mt.junk_bytes // 4) for r in range(array.rows)]
     for c in columns:
         outputs = [tasks.get(make.o_channel(c, r), ()) for r in range(array.rows)]
+        if a_chain:
+            outputs = [list(repeated(own, array.device, LONGEST_BLOCK)) for own in outputs]
         ahead = a_chain > 0 and c != columns[-1]
         for work in column_chains(tasks[make.a_channel(c)], outputs, how, o_chain, junk, ahead):
             commands.add(work)
