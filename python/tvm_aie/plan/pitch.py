@@ -92,7 +92,7 @@ def _adds(
         if after is not None:
             # The pool would reach over the end of what the window writes; a line could then not be cut.
             written = conv_shapes(layer, *size)[1]
-            if (pitch - 1) * after.stride[axis] - after.pads[axis] >= written[axis]:
+            if axis == 1 and (pitch - 1) * after.stride[axis] - after.pads[axis] >= written[axis]:
                 return False
         if axis == 1 and layer.weight.shape[2:] == (1, 1) and layer.stride != (1, 1) and not any(layer.pads):
             return False  # the memtile's DMA picks its pixels, and cannot add zeros to those
