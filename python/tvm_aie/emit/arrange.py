@@ -18,7 +18,7 @@ from tvm_aie.errors import ProgramError
 CHAINS = ((4, 3), (5, 3), (6, 4), (10, 6))
 NO_CHAINS = (0, 0)
 # Most descriptors of a block of outputs that repeats: three channels share 24.
-LONGEST_BLOCK = 0
+LONGEST_BLOCK = 6
 
 
 def arrange(
