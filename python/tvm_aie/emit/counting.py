@@ -107,7 +107,9 @@ class ItemCounter:
         if sent in self._sent or received not in self._received or enough(bound):
             return bound
         messages = input_messages(self.array, self.item, t, self.operands, column)
-        self._sent[sent] = count(tasks_of(messages, self.array.device, UNROLL_A), PROLOGUE)
+        # A message of several slots begins at a multiple of its length: filler, counted like a descriptor.
+        prologue = PROLOGUE + (t.a_slots > 1)
+        self._sent[sent] = count(tasks_of(messages, self.array.device, UNROLL_A), prologue)
         return self._all(self._sent[sent], self._received[received])
 
     def _all(self, sent: Counts, received: Counts) -> float:
