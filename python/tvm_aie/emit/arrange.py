@@ -15,7 +15,6 @@ from tvm_aie.emit.transfers import FILLER_WORDS
 from tvm_aie.errors import ProgramError
 
 
-
 class Chains(NamedTuple):
     """Most descriptors of a chain that serves several items: of activations, of outputs; and of a block of outputs that
     is repeated (``emit.periods``; 0: none is). Short chains free their descriptors earlier, so that more is pushed

@@ -187,8 +187,9 @@ class ItemTasks:
         """The opcode message (``n_words`` words at ``address``) and the barrier ``locks`` behind it.
 
         The opcodes travel while the previous item still computes; their descriptor reads on, window after window, as
-        filler (``_opcode_window``). Then come the barrier's descriptors, of one filler word each; the last acquire is left to the first descriptor of the activations if that is not repeated
-        (``ride``). ``ring``: position (slots) before it, and of what the position behind it is to be a multiple.
+        filler (``opcode_window``). Then come the barrier's descriptors, of one filler word each; the last acquire is
+        left to the first descriptor of the activations if that is not repeated (``ride``). ``ring``: position (slots)
+        before it, and of what the position behind it is to be a multiple.
         """
         slot, (position, multiple) = self.array.overlay.a_slot, ring
         mt, locks = self.array.memtile(c), list(locks)
@@ -199,7 +200,7 @@ class ItemTasks:
         while (position + slots) % multiple:
             slots += 1
         total = slots * slot // 4 - len(locks)
-        window, more = _opcode_window(n_words, total, slot // 4, MOST_LATE if locks else 0)
+        window, more = opcode_window(n_words, total, slot // 4, MOST_LATE if locks else 0)
         if window:
             dims, n = merge_dims(window), window[0][0] + window[1][0] - 1
             chain = [BdTemplate(Shape(mt, dims), address, control=True)]
@@ -275,7 +276,7 @@ class ItemTasks:
 MOST_LATE = 8
 
 
-def _opcode_window(
+def opcode_window(
     n_words: int, total: int, slot: int, most_late: int
 ) -> tuple[tuple[tuple[int, int], tuple[int, int]] | None, int]:
     """Dimensions of a descriptor that sends ``n_words`` opcodes, then filler, nearly ``total`` words; how many remain.

@@ -56,9 +56,7 @@ def _kind(work: Work) -> Hashable:
     return tuple((t.shape, t.wrap, t.step, t.acquire, t.release, t.control) for t in work.chain)
 
 
-def _longest(
-    tasks: Sequence[Work], kinds: Sequence[Hashable], at: int, device: Device, longest: int
-) -> Period | None:
+def _longest(tasks: Sequence[Work], kinds: Sequence[Hashable], at: int, device: Device, longest: int) -> Period | None:
     """The period at ``at`` that covers most tasks, of several the shortest."""
     best: Period | None = None
     size = descriptors = 0
