@@ -75,7 +75,7 @@ class _Clock:
         while len(self._done) < min(items, len(self.body)):
             body = self.body[len(self._done)]
             before = self._done[-1] if self._done else 0.0
-            self._done.append(max(before + body + BARRIER_CYCLES, self.now + min(body, LAST_TASK_CYCLES)))
+            self._done.append(max(before + MARGIN * body, self.now + min(body, LAST_TASK_CYCLES)))
 
     def wait(self, end: Position) -> None:
         """The command processor waits for a task that ends at ``end``."""
@@ -90,11 +90,10 @@ class _Clock:
         return (self._complete, -0.55)
 
 
-# Between two items: the last output, the barrier, the first activations. Most of npu1's items take about so long.
-BARRIER_CYCLES = 2000.0
-# What remains at most of an item when its last task has been pushed. Of both numbers tried, with these the clock ranks
-# chains of several lengths best as emulation does (SqueezeNet, ShuffleNet, Inception v2, ResNet-50 on npu1).
-LAST_TASK_CYCLES = 30000.0
+# Estimated cycles of an item are taken this many times: a wait that was thought to be over costs a bubble.
+MARGIN = 1.0
+# What remains of an item when its last task has been pushed: about one message.
+LAST_TASK_CYCLES = 6000.0
 
 
 _Wanted = tuple[Position, int, Channel]  # when, place of the channel, channel
