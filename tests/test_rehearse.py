@@ -94,8 +94,8 @@ def test_small_networks_and_given_divisions_are_not_rehearsed(monkeypatch):
     small, large = chain((8, 7, 7), (16,), 3, 1.0), NETWORKS["sums bound it"]
     for graph, decisions in (
         (small, Decisions()),
-        (large, Decisions(overlay=DIVISIONS[0])),
-        (large, Decisions(moves=Moves(divisions=False))),
+        (large, Decisions(overlay=DIVISIONS[0], moves=Moves(chains=False))),  # nor other chains
+        (large, Decisions(moves=Moves(divisions=False, chains=False))),
     ):
         runs.clear()
         compiled = compile_rehearsed(graph, "npu1", decisions)

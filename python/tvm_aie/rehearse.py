@@ -156,7 +156,7 @@ CHANNELS = 5
 
 
 def command_cycles(plan: Plan) -> float:
-    """Cycles of the command processor (estimated): of the items, and of first pushes, which find their channels idle."""
+    """Cycles of the command processor (estimated): of items, and of first pushes, which find their channels idle."""
     array = plan.array
     channels = array.cols * (array.rows + CHANNELS) + array.rows
     return sum(control for _, control in costs(*plan.stages)) + channels * array.device.push_idle_cycles
