@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 pytest.importorskip("psutil")
 
+from graphs import GraphBuilder
 from tuning_nets import Builder
 from tvm_aie.cost.item_load import events, kernel_cycles, weight_messages
 from tvm_aie.device import load_device
 from tvm_aie.emit import opcodes
 from tvm_aie.emit.weights import item_weights
-from tvm_aie.pipeline import finish, prepare
+from tvm_aie.pipeline import UNTUNED, Decisions, Moves, finish, prepare
 from tvm_aie.plan.graph import Requant, Tail
 from tvm_aie.runtime.emulator import RunOptions, run_program
 
@@ -34,9 +35,9 @@ def traced(program):
     return found
 
 
-def compared(graph, listed=False):
+def compared(graph, listed=False, moves=UNTUNED.moves):
     """Both counts of every call, as two lists."""
-    ready = prepare(graph, NPU1)
+    ready = prepare(graph, NPU1, Decisions(moves=moves))
     plan, seen = ready.plan, traced(finish(ready).program)
     mine, theirs = [], []
     for item, tiling in zip(plan.placement.items, plan.tilings, strict=True):
@@ -77,6 +78,17 @@ def test_rows_outside_the_image_cost_what_their_chunk_costs():
     y = b.add(b.conv(y, 64, 3), y)
     y = b.pool(b.conv(y, 64, 3), 2, 2)
     mine, theirs = compared(b.graph(b.conv(y, 32, 1)))
+    assert len(set(mine)) > 3 and mine == theirs
+
+
+@pytest.mark.parametrize("size", [7, 8, 9, 13, 31])
+def test_sums_behind_and_in_front(size):
+    """Behind a residual, the last column with fewer rows; the pool of the sums by itself, and in front of a layer."""
+    b = GraphBuilder((32, size, size))
+    x = b.conv("x", 64, 3)
+    y = b.global_pool(b.add(b.conv(x, 64, 1), x))
+    other = b.global_pool(b.conv(x, 24, 1))
+    mine, theirs = compared(b.graph(b.conv(y, 40, 1), other), moves=Moves(always=True))
     assert len(set(mine)) > 3 and mine == theirs
 
 

@@ -12,7 +12,7 @@ from test_mlir_array_form import check_design
 from tvm_aie.cost.replay import replay
 from tvm_aie.decisions import Moves
 from tvm_aie.device import load_device
-from tvm_aie.emit.opcodes import ACQ_A, END, KERNEL, LOOP, NEXT, REL_A
+from tvm_aie.emit.opcodes import ACQ_A, END, KERNEL, LOOP, NEXT, REL_A, SUMS
 from tvm_aie.emit.opcodes import KEEP as KEEP_OP
 from tvm_aie.emit.verify import used_parts
 from tvm_aie.emit.verify_kept import kept_by
@@ -195,7 +195,7 @@ def test_records_of_an_older_space_are_refused_by_name():
     key = workload_key(works[0], device)
     old = key.replace(f'"version":{SPACE_VERSION}', '"version":4')
     assert old != key
-    with pytest.raises(ValueError, match="version 4, this is version 5"):
+    with pytest.raises(ValueError, match=f"version 4, this is version {SPACE_VERSION}"):
         workload_from(old, gamma_text(works[0]))
 
 
@@ -204,6 +204,9 @@ def test_what_is_kept_is_counted_through_loops():
     conv = [KERNEL, 1, 30, *[0] * 22, 1, 1, *[0] * 6]
     assert kept_by([*keep, *conv, END, KEEP_OP, 1]) == (3 * 1024 + 64, True)
     assert kept_by([*conv, END]) == (0, True)
+    for last in (0, 1):  # behind sums
+        sums = [KERNEL, 1, 43, *[0] * 22, SUMS, *[1] * 12, 1, last, *[0] * 6]
+        assert kept_by([*keep, *sums, END]) == (3 * 1024 + 64, last == 1)
     assert kept_by([*keep, KERNEL, 1, 30, *[0] * 22, 1, 0, *[0] * 6, END]) == (3 * 1024 + 64, False)
     assert kept_by([*keep[:-4], KEEP_OP]) == (3 * 1024, False)  # cut off
 

@@ -83,3 +83,13 @@ def test_scale_and_shifts_on_the_array_form(tmp_path):
     program = compile_graph(b.graph(b.conv(scaled, 9, 1)), "npu1", moves=Moves(always=True)).program
     assert "scale" in used_parts(program) and len(json.loads(program.meta)["items"]) == 2
     check_design(program, tmp_path)
+
+
+def test_sums_on_the_array_form(tmp_path):
+    """Sums behind a residual, in front of a dense layer, and of another branch by a pool of their own."""
+    b = GraphBuilder((5, 9, 9), 4, 0.6)
+    x = b.conv("x", 33, 3)
+    dense = b.conv(b.global_pool(b.add(b.conv(x, 33, 1, lo=-128), x)), 9, 1)
+    program = compile_graph(b.graph(dense, b.global_pool(b.conv(x, 24, 1))), "npu1", moves=Moves(always=True)).program
+    assert len(json.loads(program.meta)["items"]) == 5
+    check_design(program, tmp_path)

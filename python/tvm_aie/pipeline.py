@@ -27,7 +27,7 @@ from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import Placement, plan_memory, shifted
 from tvm_aie.narrow import costs, narrow_heights
 from tvm_aie.plan.balance import balanced_maps
-from tvm_aie.plan.fuse import PoolPair, fuse, fuse_pools, pool_pairs
+from tvm_aie.plan.fuse import PoolPair, fuse, fuse_pools, pool_pairs, without_sums, worth_keeping
 from tvm_aie.plan.graph import Conv, LayerGraph
 from tvm_aie.plan.physical import PhysicalGraph, assign_channels
 from tvm_aie.plan.pitch import pitched
@@ -293,10 +293,11 @@ class _Planner:
         tilings = _tile(array, physical, packed, placement, self.searches)
         return Plan(pools, array, physical, packed, placement, layout, tuple(tilings), self.divisions)
 
-    def likewise(self, plan: Plan, narrow: frozenset[int] = frozenset()) -> Plan:
-        """The plan with the pools, siblings and runs of another. Raises ``InfeasibleError``."""
+    def likewise(self, plan: Plan, narrow: frozenset[int] = frozenset(), sums: bool = True) -> Plan:
+        """The plan with the pools, siblings and runs of another; with its sums or not. Raises ``InfeasibleError``."""
         joint = {item_name(item, plan.physical) for item in plan.placement.items}
-        return self.plan(plan.pools, lambda name: name in joint, bool(plan.placement.runs), narrow)
+        pools = plan.pools if sums else without_sums(plan.pools)
+        return self.plan(pools, lambda name: name in joint, bool(plan.placement.runs), narrow)
 
 
 def _plans(planner: _Planner, first: bool = False) -> Iterator[Plan]:
@@ -313,8 +314,12 @@ def _plans(planner: _Planner, first: bool = False) -> Iterator[Plan]:
             failures.append(error)
 
     scales = planner.moves.scales and not planner.device.core_ideal  # which would do their MACs for nothing
-    pairs = pool_pairs(planner.fused, scales) if planner.moves.pools else ()
+    columns = planner.device.cols if planner.moves.sums and planner.device.push_idle_cycles else 0
+    pairs = pool_pairs(planner.fused, scales, columns) if planner.moves.pools else ()
     together = list(attempt(pairs, lambda _: True))
+    if not together and any(p.sums for p in pairs):
+        pairs = without_sums(pairs)
+        together = list(attempt(pairs, lambda _: True))
     yield from together
     alone = not (planner.moves.pools or planner.moves.siblings or planner.moves.runs)  # there is no other plan
     if together and (first or alone):
@@ -329,7 +334,7 @@ def _plans(planner: _Planner, first: bool = False) -> Iterator[Plan]:
         single, joint = apart[0].costs(), together[0].costs()
         members = together[0].members()
         gain = {n: sum(single.get(m, inf) for m in members[n]) - cost for n, cost in joint.items()}
-        kept = tuple(p for p in pairs if gain.get(p.conv, inf) + single.get(p.pool, 0.0) > 0)
+        kept = worth_keeping(pairs, gain, single)
         yield from attempt(kept, lambda name: gain.get(name, 0.0) > 0)
     elif not together and not apart:
         raise failures[0]
@@ -382,7 +387,7 @@ def _schedule(
     shared = _Shared(given=given, blocks=moves.blocks, keep=moves.keep, narrow=decisions.narrow)
     if not device.core_ideal:
         planner = _Planner(device, overlay or DIVISIONS[0], fused, moves, shared)
-        plan = _narrowed(_best([planner]), planner)
+        plan = _narrowed(_best([planner]), planner, judge)
         # A network that takes less than its launch is not worth the search.
         if overlay is not None or judge is None or not moves.divisions or judge(plan) < device.launch_cycles:
             return plan
@@ -415,11 +420,11 @@ def _rehearsed(plan: Plan, planners: Sequence[_Planner], judge: Judge) -> Plan:
     if not firsts:
         return plan
     near = sorted(firsts, key=lambda made: made[0].cycles)[:JUDGED]
-    narrowed = [(_narrowed(first, planner), planner) for first, planner in near]
+    narrowed = [(_narrowed(first, planner, judge), planner) for first, planner in near]
     first, planner = min(narrowed, key=lambda made: judge(made[0]))
     if judge(first) >= judge(plan):
         return plan
-    return min(first, _narrowed(_best([planner]), planner), key=judge)
+    return min(first, _narrowed(_best([planner]), planner, judge), key=judge)
 
 
 def _rings(device: Device, fused: LayerGraph, moves: Moves, shared: _Shared, first: Plan) -> list[_Planner]:
@@ -444,17 +449,27 @@ def _best_rings(planners: Sequence[_Planner]) -> list[Plan]:
     return plans
 
 
-def _narrowed(plan: Plan, planner: _Planner) -> Plan:
-    """The plan with small images on half of the columns, where commands bound them and it is faster so."""
+def _narrowed(plan: Plan, planner: _Planner, judge: Judge | None = None) -> Plan:
+    """The plan with small images on half of the columns, where commands bound them and it is faster so.
+
+    There a global pool may find its whole image next door, and is faster without sums (``plan.sums``): ``judge`` says.
+    """
     asked = planner.moves.narrow and planner.moves.splits and planner.narrow is None
     heights = narrow_heights(*plan.stages) if asked else frozenset()
     if not heights:
         return plan
-    try:
-        other = planner.likewise(plan, heights)
-    except InfeasibleError:
+    found = []
+    either = any(p.sums for p in plan.pools) and not planner.moves.always
+    for sums in (True, False)[: 1 + either]:
+        with suppress(InfeasibleError):
+            found.append(planner.likewise(plan, heights, sums))
+    if not found or _counted(plan) <= min(map(_counted, found)):
         return plan
-    return min(plan, other, key=lambda p: sum(max(cost) for cost in costs(*p.stages)))
+    return min(found, key=judge or _counted) if len(found) > 1 else found[0]
+
+
+def _counted(plan: Plan) -> float:
+    return sum(max(cost) for cost in costs(*plan.stages))
 
 
 def _first(planners: Sequence[_Planner]) -> Plan:

@@ -385,7 +385,9 @@ void RefPool(const PoolArgs& a, bool average, std::vector<uint8_t>* out) {
               int64_t y = a.first_row + row * a.sy + ky * a.dy;
               int x = px * a.sx - a.pad_left + kx * a.dx;
               if (y < 0 || y >= a.rows || x < 0 || x >= a.line_px) continue;
-              int v = static_cast<int8_t>(a.a[((y * a.n_cblk + a.cb0 + ocb) * a.line_px + x) * 8 + n]);
+              const int64_t at = ((y * a.n_cblk + a.cb0 + ocb) * a.line_px + x) * 8 + n;
+              int v = static_cast<int8_t>(a.a[at]);
+              if (a.a_bytes == 2) v = static_cast<int16_t>(a.a[2 * at] | a.a[2 * at + 1] << 8);
               ++count;
               best = std::max(best, v);
               sum += v;
@@ -398,10 +400,31 @@ void RefPool(const PoolArgs& a, bool average, std::vector<uint8_t>* out) {
             value = RefRequant(static_cast<int64_t>(sum) * div[1], 0, Requant{0, div[2], a.lo, a.hi, 0});
             break;
           }
-          (*out)[i] = static_cast<uint8_t>(value);
+          if (a.out_bytes == 2) value = sum, (*out)[2 * i + 1] = static_cast<uint8_t>(sum >> 8);
+          (*out)[i * static_cast<size_t>(a.out_bytes)] = static_cast<uint8_t>(value);
         }
       }
     }
+  }
+}
+
+// Average pools of int16, and sums of int8 as int16.
+void TestWidePools(const std::vector<const KernelTable*>& tables, unsigned seed) {
+  Rng rng(seed);
+  PoolArgs a = RandomPool(rng);
+  (Uniform(rng, 0, 1) != 0 ? a.a_bytes : a.out_bytes) = 2;
+  const auto input = Bytes(rng, static_cast<size_t>(a.rows) * a.n_cblk * a.line_px * 8 * a.a_bytes);
+  a.a = input.data();
+  const int32_t divisors[] = {4, 64, 16, 9, 455, 20, 0, 21, 17};
+  a.div = divisors;
+  a.n_div = 3;
+  std::vector<uint8_t> expected(static_cast<size_t>(a.n_ocb) * a.band * a.wo * 8 * a.out_bytes);
+  RefPool(a, true, &expected);
+  for (const KernelTable* table : tables) {
+    std::vector<uint8_t> out(expected.size(), 0xA5);
+    a.out = out.data();
+    table->avg_pool(a);
+    CHECK(out == expected, "seed %u, %s: AVGPOOL of %d to %d bytes", seed, table->name, a.a_bytes, a.out_bytes);
   }
 }
 
@@ -491,6 +514,7 @@ int main(int argc, char** argv) {
     TestAdd(tables, seed);
     TestScale(tables, seed);
     TestPools(tables, seed);
+    TestWidePools(tables, seed);
     TestUpsample(tables, seed);
   }
   std::printf("test_kernels: %u rounds on %zu implementations\n", rounds, tables.size());

@@ -201,6 +201,131 @@ void TestScale(std::mt19937& rng, int h, int w, int more) {
         static_cast<long long>(two.tail_lines));
 }
 
+// Sums of `rows` whole lines of a 1x1 convolution's output, in `band` rows of a pixel each, the last of fewer lines; a
+// residual (1) or a bias (2) is added in between, and the input may lie in ACC.
+void TestSums(std::mt19937& rng, int tail, bool kept, int rows, int band, int w) {
+  constexpr int kCblk = 2, kOcb = 3;
+  const int h = rows * band - (rows > 1), input = kCblk * w * 8;
+  Bench plain, fused;
+  std::mt19937 copy = rng;
+  for (Bench* bench : {&plain, &fused}) {
+    bench->Weights(bench == &plain ? rng : copy, kOcb, kCblk, 1);
+    bench->Input(bench == &plain ? rng : copy);
+    if (tail == 2) {  // the second bias lies behind the first
+      uint8_t* p = bench->mem.get() + bench->c.hdr_base + 64 + kOcb * 32;
+      std::memmove(p + kOcb * 32, p, 2 * (2 * kOcb + 1 + kOcb * kCblk));
+      for (int i = 0; i < kOcb * 8; ++i) {
+        const int32_t bias = i * 7 - 50;
+        std::memcpy(p + i * 4, &bias, 4);
+      }
+      std::memmove(bench->mem.get() + bench->c.w_base + 320, bench->mem.get() + bench->c.w_base + bench->s.header.hdr_bytes,
+                   kOcb * kCblk * 64);
+      bench->s.header.hdr_bytes = 320;
+    }
+    bench->s.header.res_blocks = tail == 1 ? 4 : 0;
+    bench->s.header.cb0 = tail == 1 ? 1 : 0;
+  }
+  KernelCall one, two;
+  FaultText fault;
+  Words params = Conv(kCblk, w, 1, w, h, h);
+  const Words more = {tail, 0, 1, 0, 1, -90, 90, 0};
+  if (tail != 0) params = With(params, more);
+  CHECK(plain.Call(tvm_aie::kConv, params, &one, &fault), "%s", fault.c_str());
+  const Bytes mid = plain.Out(int64_t{kOcb} * h * w * 8);
+  Bytes expected;
+  for (int ocb = 0; ocb < kOcb; ++ocb) {
+    for (int i = 0; i < band * 8; ++i) {
+      int sum = 0;
+      for (int y = i / 8 * rows; y < std::min((i / 8 + 1) * rows, h); ++y) {
+        for (int x = 0; x < w; ++x) sum += static_cast<int8_t>(mid[static_cast<size_t>(((ocb * h + y) * w + x) * 8 + i % 8)]);
+      }
+      expected.push_back(static_cast<uint8_t>(sum));
+      expected.push_back(static_cast<uint8_t>(sum >> 8));
+    }
+  }
+  if (kept) {  // KEEP took the input, the message begins with the residual
+    uint8_t* a = fused.mem.get() + fused.c.a_base;
+    CHECK(kernels::KeepInput(fused.s, fused.c, fused.mem.get(), h * input, true, &two, &fault), "%s", fault.c_str());
+    fused.s.kept = static_cast<uint32_t>(h * input);
+    std::memmove(a, a + h * input, static_cast<size_t>(h * 4 * w * 8));
+  }
+  fused.s.header.flags = 4;
+  params = With(Conv(kCblk, w, 1, 1, band, h), {6, rows, w, rows, w, 0, 0, h, w, -128, 127, 0, -1});
+  if (tail != 0) params = With(params, more);
+  if (kept) params[params.size() - 7] = 1;
+  two = {};
+  CHECK(fused.Call(tvm_aie::kConv, params, &two, &fault), "%s", fault.c_str());
+  CHECK(fused.Out(static_cast<int64_t>(expected.size())) == expected, "sums, tail %d, kept %d, %dx%d of %d lines", tail, kept,
+        band, w, rows);
+  CHECK(two.pool_id == kAvgPool && two.pool_lines == kOcb * band && two.pool_vectors == kOcb * h * w, "vectors %lld",
+        static_cast<long long>(two.pool_vectors));
+  CHECK(two.tail_lines == (tail != 0 ? kOcb * h : 0), "lines %lld", static_cast<long long>(two.tail_lines));
+}
+
+// Sums of int16 in front of a 1x1 window: `n` pixels below each other, of which one is left.
+void TestSumsInFront(std::mt19937& rng, int n) {
+  constexpr int kCblk = 3, kOcb = 2;
+  Bench plain, fused;
+  std::mt19937 copy = rng;
+  plain.Weights(rng, kOcb, kCblk, 1);
+  plain.Input(rng);
+  fused.Weights(copy, kOcb, kCblk, 1);
+  fused.Input(copy);
+  for (int i = 0; i < kCblk * 8; ++i) {
+    int64_t sum = 0;
+    for (int row = 0; row < n; ++row) {
+      int16_t v;
+      std::memcpy(&v, fused.mem.get() + fused.c.a_base + (row * kCblk * 8 + i) * 2, 2);
+      sum += v;
+    }
+    plain.mem[plain.c.a_base + static_cast<size_t>(i)] = static_cast<uint8_t>(Round(sum * 21, 14, -128, 127));
+  }
+  KernelCall call;
+  FaultText fault;
+  CHECK(plain.Call(tvm_aie::kConv, Conv(kCblk, 1, 1, 1, 1, 1), &call, &fault), "%s", fault.c_str());
+  fused.s.header.flags = 2;
+  const Words stage = {4, n, 1, 1, 1, 0, 0, n, 1, -128, 127, 1, -1, 0, 21, 14};
+  call = {};
+  CHECK(fused.Call(tvm_aie::kConv, With(Conv(kCblk, 1, 1, 1, 1, 1), stage), &call, &fault), "%s", fault.c_str());
+  CHECK(fused.Out(kOcb * 8) == plain.Out(kOcb * 8), "sums of %d in front", n);
+  CHECK(!call.wide && call.pool_vectors == 2 * kCblk * n, "vectors %lld", static_cast<long long>(call.pool_vectors));
+}
+
+void TestSumFaults() {
+  std::mt19937 rng(6);
+  Bench bench(1024);
+  bench.Weights(rng, 1, 1, 1);
+  KernelCall call;
+  FaultText fault;
+  auto expect = [&](uint32_t flags, const Words& stage, const char* text) {
+    call = {};
+    bench.s.header.flags = flags;
+    CHECK(!bench.Call(tvm_aie::kConv, With(Conv(1, 9, 1, 1, 1, 9), stage), &call, &fault), "accepted: %s", text);
+    CHECK(fault == text, "got '%s', expected '%s'", fault.c_str(), text);
+  };
+  const Words sums = {6, 9, 9, 9, 9, 0, 0, 9, 9, -128, 127, 0, -1};
+  expect(0, sums, "CONV: sums behind are int16");
+  expect(6, sums, "CONV: a pool inside needs int8");
+  expect(4, {6, 9, 29, 9, 9, 0, 0, 9, 9, -128, 127, 0, -1}, "CONV: summed values 261 not in 1..256");
+  expect(4, With(sums, {1, 0, 1}), "CONV: 3 parameter words of a second stage");
+  expect(4, With(sums, {2, 0, 1, 0, 1, -90, 90, 0, 0}), "CONV: 44 parameter words, expected 43");
+  expect(4, With(sums, {3, 0, 1, 0, 1, -90, 90, 0}), "CONV: tail kind 3 not in 1..2");
+  expect(4, With(sums, {1, 0, 1, 0, 1, -90, 90, 0}), "CONV: res_blocks 0 not in 1..65536");
+  expect(4, {3, 3, 3, 2, 2, 0, 0, 9, 9, -128, 127, 0, -1}, "CONV: a pool inside needs int8");
+  expect(2, {4, 3, 3, 1, 1, 1, 1, 9, 9, -128, 127, 0, -1}, "CONV: a pool inside needs int8");
+  bench.s.kept = 400;
+  expect(4, sums, "CONV: partial sums and pool stage of 1048 bytes exceed ACC of 1024");
+  bench.s.kept = 1;
+  expect(0, {3, 3, 3, 2, 2, 0, 0, 9, 9, -128, 127, 0, -1}, "CONV: ACC holds the input that KEEP has put there");
+  bench.s.kept = 0;
+  bench.s.header.flags = 4;
+  const Words pool = {1, 9, 3, 3, 1, 1, 1, 1, 4, 4, 0, 4, 0, 9, -1, 0, -128, 127, 1, 0, 57, 9};
+  CHECK(!bench.Call(kAvgPool, pool, &call, &fault) && fault == "AVGPOOL: needs int8", "%s", fault.c_str());
+  bench.s.header.flags = 2;
+  const Words most = {1, 9, 3, 3, 1, 1, 1, 1, 4, 4, 0, 4, 0, 9, -1, 0, -128, 127};
+  CHECK(!bench.Call(kMaxPool, most, &call, &fault) && fault == "MAXPOOL: needs int8", "%s", fault.c_str());
+}
+
 void TestFaults() {
   std::mt19937 rng(5);
   Bench bench(512);
@@ -214,7 +339,8 @@ void TestFaults() {
   };
   expect({3, 3, 3, 2, 2, 0, 0, 9, 9, -128, 127, 0, -1}, "CONV: partial sums and pool stage of 648 bytes exceed ACC of 512");
   expect({5, 3, 3, 2, 2, 0, 0, 9, 9, -128, 127, 0, -1}, "CONV: 35 parameter words, expected 42");
-  expect({6, 3, 3, 2, 2, 0, 0, 9, 9, -128, 127, 0, -1}, "CONV: stage 6 not in 3..5");
+  expect({6, 3, 3, 2, 2, 0, 0, 9, 9, -128, 127, 0, -1}, "CONV: sums behind are int16");
+  expect({7, 3, 3, 2, 2, 0, 0, 9, 9, -128, 127, 0, -1}, "CONV: stage 7 not in 3..6");
   expect({5, 1, 3, 1, 1, 0, 0, 9, 9, -128, 127, 0, -1, 0, -128, 127, 0, 0, -128, 127}, "CONV: a factor per channel has no window");
   expect({5, 1, 1, 1, 1, 0, 0, 9, 9, -128, 127, 0, -1, 41, -128, 127, 0, 0, -128, 127}, "CONV: out_shift 41 not in -31..40");
   expect({5, 1, 1, 1, 1, 0, 0, 9, 9, -128, 127, 0, -1, 0, -128, 127, 16, 0, -128, 127}, "CONV: scale x_shift 16 not in 0..15");
@@ -237,6 +363,14 @@ void TestMutations(int rounds) {
     if (rng() % 3 == 0) {
       bench.Weights(rng, 2, 2, 1, rng() % 4 != 0);
       params = With(Conv(2, 9, 1, 9, 4, 9), {5, 1, 1, 1, 1, 0, 0, 9, 9, -128, 127, 0, -1, 5, -128, 127, 3, 4, -128, 127});
+    }
+    if (rng() % 3 == 0) {  // sums behind, or of int16 in front
+      bench.Weights(rng, 2, 2, 1);
+      bench.s.header.flags = static_cast<uint32_t>(rng() % 4 != 0 ? 4 : rng() % 8);
+      bench.s.kept = rng() % 4 != 0 ? 0 : rng() % 9000;
+      params = With(Conv(2, 9, 1, 1, 3, 9), {static_cast<int32_t>(6 - rng() % 3 * (rng() % 2)), 3, 9, 3, 9, 0, 0, 9, 9, -128, 127, 0, -1});
+      if (rng() % 2) params = With(params, {static_cast<int32_t>(1 + rng() % 2), static_cast<int32_t>(rng() % 2), 1, 0, 1, -90, 90, 0});
+      bench.s.header.res_blocks = rng() % 4;
     }
     for (uint32_t n = rng() % 4; n > 0; --n) {
       params[rng() % params.size()] = rng() % 2 ? kValues[rng() % std::size(kValues)] : static_cast<int32_t>(rng() % 16);
@@ -263,7 +397,16 @@ int main(int argc, char** argv) {
     TestBefore(rng, true, size, size + 2);
     TestBefore(rng, false, size, size + 2);
   }
+  for (int tail : {0, 1, 2}) {
+    for (int w : {1, 7, 8, 9, 31, 33}) {
+      for (int rows : {1, 2, 3}) TestSums(rng, tail, false, rows, 2, w);
+      TestSums(rng, tail, tail == 1, 2, 2, w);
+      TestSums(rng, tail, tail == 1, 1, 3, w);
+    }
+  }
+  for (int n : {1, 7, 8, 9, 31, 33}) TestSumsInFront(rng, n);
   TestFaults();
+  TestSumFaults();
   TestMutations(argc > 1 ? std::atoi(argv[1]) : 20000);
   std::printf("test_pool_stage: ok\n");
   return 0;

@@ -79,6 +79,7 @@ struct PoolArgs {
   int lo = -128, hi = 127;
   const int32_t* div = nullptr;    // AVGPOOL: n_div x (count, mult, shift)
   int n_div = 0;
+  int a_bytes = 1, out_bytes = 1;  // AVGPOOL: per element; with outputs of int16 these are the sums, not divided
   uint8_t* out = nullptr;
 };
 

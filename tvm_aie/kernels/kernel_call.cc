@@ -128,6 +128,7 @@ struct Window {
   Wide rows = 0;       // rows of the message
   Wide b = 0;          // index of the band
   Wide elem = 1;       // bytes per element of the message
+  Wide y = 0, y_first = 0;  // rows that the window computes: the band's first, the column's first
 };
 
 // First output row of the band; the last band overlaps its predecessor.
@@ -140,6 +141,7 @@ bool PlaceBand(Window* w, Wide y) {
   Wide hi = std::clamp<Wide>(end, lo + 1, w->h_in);
   w->first_row = y * w->sy - w->pad_top - lo;
   w->rows = hi - lo;
+  w->y = y;
   return w->band > 0;
 }
 
@@ -156,6 +158,7 @@ bool ReadWindow(const Call& c, Wide max_taps, Wide max_sx, Window* w) {
       !LoopIndex(c, "band_lvl", p[14], &w->b)) {
     return false;
   }
+  w->y_first = w->y0;
   return PlaceBand(w, BandStart(*w));
 }
 
@@ -170,7 +173,7 @@ Wide TapsOfRow(const Window& w, Wide r) {
 // The band's first row in a message with all rows of the column. A message without the others begins with it.
 Wide RowsBefore(const Window& w) {
   auto first = [&](Wide y) { return std::clamp<Wide>(y * w.sy - w.pad_top, 0, w.h_in - 1); };
-  return first(BandStart(w)) - first(w.y0);
+  return first(w.y) - first(w.y_first);
 }
 
 bool EveryTapValid(const Window& w) { return TapsOfRow(w, 0) == w.kh && TapsOfRow(w, w.band - 1) == w.kh; }
@@ -195,7 +198,7 @@ struct Tail {
   Requant requant;
 };
 
-constexpr int kConvParams = 22, kTailParams = 8;
+constexpr int kConvParams = 22, kTailParams = 8, kPoolTailParams = 13;
 
 // One word more than the convolution has: the loop over its output blocks.
 bool HasBlockLoop(const Call& c) {
@@ -203,9 +206,18 @@ bool HasBlockLoop(const Call& c) {
 }
 bool HasPoolStage(const Call& c) { return c.n_params > kConvParams + kTailParams + 1; }
 
+// Where the words of a second stage begin: behind those of the convolution, or of sums behind; 0: there are none.
+int TailAt(const Call& c) {
+  if (!HasPoolStage(c)) return c.n_params > kConvParams + 1 ? kConvParams : 0;
+  constexpr int kSums = 6, kEnd = kConvParams + kPoolTailParams;  // PoolStage::kSum
+  return c.params[kConvParams] == kSums && c.n_params > kEnd ? kEnd : 0;
+}
+
 bool ReadTail(const Call& c, Tail* t) {
-  if (c.n_params <= kConvParams + 1 || HasPoolStage(c)) return true;
-  const int32_t* p = c.params + kConvParams;
+  const int at = TailAt(c);
+  if (at == 0) return true;
+  if (!kTrusted && c.n_params < at + kTailParams) return c.Fail("%d parameter words of a second stage", c.n_params - at);
+  const int32_t* p = c.params + at;
   const SuperkernelState::Header& h = c.state.header;
   *t = {p[0], p[1] != 0, static_cast<Wide>(h.res_blocks), p[2], p[3], Requant{0, p[4], p[5], p[6], p[7]}};
   if (!c.Range("tail kind", t->kind, Tail::kResidual, Tail::kBias) ||
@@ -303,6 +315,9 @@ bool CheckDivisors(const Call& c, const Window& w, Wide pad_left, const int32_t*
 
 #endif
 
+// Sums of int16 keep 32 bits.
+bool CheckWidePool(const Call& c, Wide taps) { return c.Range("window of int16", taps, 1, kMaxDim / 2); }
+
 #include "kernels/pool_stage.inc"
 
 // Where the rows of the band begin: in the message, or among those that KEEP has put into ACC.
@@ -350,7 +365,7 @@ ConvArgs MakeConvArgs(const Call& c, const Tail& tail, const Window& w, const Ga
 }
 
 // int32 bias2 follows the first bias in HDR.
-void ApplyBiasTail(const Call& c, const Tail& t, const Window& w) {
+void ApplyBiasTail(const Call& c, const Tail& t, const Window& w, uint8_t* output) {
   AddArgs a;
   a.n_cblk = a.n_ocb = 1;
   a.line_px = static_cast<int>(w.wo);
@@ -359,14 +374,14 @@ void ApplyBiasTail(const Call& c, const Tail& t, const Window& w) {
   a.requant = t.requant;
   AttachScratch(&a);
   a.bias = c.mem + c.config.hdr_base + 64 + size_t{c.state.header.n_ocb} * 32 + c.first_block() * 32;
-  a.x = a.out = c.mem + c.state.o_msg;
+  a.x = a.out = output;
   for (Wide ocb = 0; ocb < c.blocks(); ++ocb, a.bias += 32) {
     BestKernels().add(a);
     a.x = a.out = a.out + w.wo * w.band * 8;
   }
 }
 
-void ApplyResidualTail(const Call& c, const Tail& t, const Window& w) {
+void ApplyResidualTail(const Call& c, const Tail& t, const Window& w, uint8_t* line) {
   const SuperkernelState::Header& h = c.state.header;
   const uint8_t* residual = c.mem + c.state.a_msg + (t.kept ? 0 : InputBytes(w));
   AddArgs a;
@@ -376,7 +391,6 @@ void ApplyResidualTail(const Call& c, const Tail& t, const Window& w) {
   a.y_shift = t.res_shift;
   a.requant = t.requant;
   AttachScratch(&a);
-  uint8_t* line = c.mem + c.state.o_msg;
   for (Wide ocb = 0; ocb < static_cast<Wide>(h.n_ocb); ++ocb) {
     for (Wide row = 0; row < w.band; ++row, line += w.wo * 8) {
       a.x = a.out = line;
@@ -387,12 +401,12 @@ void ApplyResidualTail(const Call& c, const Tail& t, const Window& w) {
 }
 
 Wide ConvInputBytes(const Window& w, const PoolStage& s) {
-  return s.InFront() ? s.rows * w.n_cblk * s.w * 8 : InputBytes(w);
+  return s.InFront() ? s.rows * w.n_cblk * s.w * 8 * s.elem : InputBytes(w);
 }
 
 Wide ConvOutputBytes(const Call& c, const Window& w, const PoolStage& s) {
   Wide n_ocb = c.blocks();
-  return s.kind == PoolStage::kAfter ? n_ocb * s.band * s.wo * 8 : n_ocb * w.band * w.wo * 8 * OutputElement(c);
+  return (s.Behind() ? s.band * s.wo : w.band * w.wo) * n_ocb * 8 * OutputElement(c);
 }
 
 // Parameters, messages and bounds of a CONV call; false with a fault.
@@ -415,20 +429,20 @@ bool CheckConv(Call& c, Window* w, Tail* tail, PoolStage* stage, Requant* q, Wid
   }
   *q = {p[17], p[18], p[19], p[20], p[21]};
   if (!c.Range("n_ck", *n_ck, 1, kMaxDim) || !c.Range("input chunk", *ck, 0, *n_ck - 1) ||
-      !CheckRequant(c, *q, (flags & kWideOutput) != 0 ? 16 : 8) || !ReadTail(c, tail)) {
+      !CheckRequant(c, *q, (flags & kWideOutput) != 0 && !HasPoolStage(c) ? 16 : 8) || !ReadTail(c, tail)) {
     return false;
   }
-  if (!kTrusted && HasPoolStage(c) && (flags & (kWideInput | kWideOutput)) != 0) return c.Fail("a pool inside needs int8");
   if (HasPoolStage(c)) {
-    if (!c.Range("stage", p[kConvParams], PoolStage::kAfter, PoolStage::kScale) || !ReadPoolStage(c, stage) ||
-        !ApplyPoolStage(c, stage, w)) {
+    if (!c.Range("stage", p[kConvParams], PoolStage::kAfter, PoolStage::kSum) || !ReadPoolStage(c, stage) ||
+        !TakeElements(c, stage, w, (flags & kWideOutput) != 0) || !ApplyPoolStage(c, stage, w)) {
       return false;
     }
   }
-  if (!kTrusted && c.state.kept != 0 && (*n_ck > 1 || stage->kind != PoolStage::kNone)) {
+  const bool behind_it = stage->kind == PoolStage::kNone || stage->kind == PoolStage::kSum;
+  if (!kTrusted && c.state.kept != 0 && (*n_ck > 1 || !behind_it)) {
     return c.Fail("ACC holds the input that KEEP has put there");
   }
-  if (!kTrusted && tail->kind != Tail::kNone && (flags & kWideOutput) != 0) return c.Fail("a second stage needs int8 outputs");
+  if (!kTrusted && tail->kind != Tail::kNone && (flags & kWideOutput) != 0 && stage->kind != PoolStage::kSum) return c.Fail("a second stage needs int8 outputs");
   if (!kTrusted && tail->kind == Tail::kResidual && *n_ck != 1) return c.Fail("a residual needs all input channels in one message");
   Wide last_px = (w->wo - 1) * w->sx + (w->kw - 1) * w->dx;
   if (!kTrusted && last_px >= w->line_px) {
@@ -490,7 +504,7 @@ bool RunConv(Call c) {
   CountConv(w, part, gamma, c.result);
   if (last) CountTail(tail, w, c.blocks(), c.result);
   if (stage.InFront()) CountStage(stage, w.n_cblk, c.result);
-  if (stage.kind == PoolStage::kAfter && last) CountStage(stage, c.state.header.n_ocb, c.result);
+  if (stage.Behind() && last) CountStage(stage, c.state.header.n_ocb, c.result);
   if (!c.functional) return true;
   uint8_t* between = c.mem + c.config.acc_base + StageOffset(c, w, n_ck);
   ConvArgs args = MakeConvArgs(c, tail, w, gamma, w_first);
@@ -502,12 +516,12 @@ bool RunConv(Call c) {
     if (kUsedKernels >> kScale & 1 && stage.kind == PoolStage::kScale) ScaleBefore(c, stage, w, between);
     args.a = between;
   }
-  if (stage.kind == PoolStage::kAfter) args.out = between;
+  if (stage.Behind()) args.out = between, args.out_bytes = 1;
   AttachScratch(&args);
   BestKernels().conv(args);
-  if (last && stage.kind == PoolStage::kAfter) PoolAfter(c, stage, w, between);
-  if (kUsedKernels >> kAdd & 1 && last && tail.kind == Tail::kResidual) ApplyResidualTail(c, tail, w);
-  if (kUsedKernels >> kAdd & 1 && last && tail.kind == Tail::kBias) ApplyBiasTail(c, tail, w);
+  if (kUsedKernels >> kAdd & 1 && last && tail.kind == Tail::kResidual) ApplyResidualTail(c, tail, w, args.out);
+  if (kUsedKernels >> kAdd & 1 && last && tail.kind == Tail::kBias) ApplyBiasTail(c, tail, w, args.out);
+  if (last && stage.Behind()) PoolAfter(c, stage, w, between);
   return true;
 }
 

@@ -157,7 +157,7 @@ def _compute(work: Workload, t: Tiling, terms: KernelTerms, device: Device, piec
     opcodes = calls * (OPCODES_PER_CALL + loops) * terms.opcode
     if work.live is None:
         vectors = band * own * ceil_div(geo.w_out, 4)
-        each = 2.0 * geo.n_inputs if geo.kernel == KernelId.ADD else 2.0 * geo.taps
+        each = 2.0 * geo.n_inputs if geo.kernel == KernelId.ADD else 2.0 * geo.taps * geo.in_elem
         lines = band * own * 8.0 * (geo.kh if geo.kernel != KernelId.ADD else 1)
         return opcodes + (0.0 if terms.ideal else calls * (terms.call + vectors * each + lines))
     rows, px = geo.conv_rows(band), geo.conv_px(t.width)
@@ -170,9 +170,10 @@ def _compute(work: Workload, t: Tiling, terms: KernelTerms, device: Device, piec
     each = row.cycles(geo, terms, groups, t.n_ck, n_b, t.a_resident)
     total = pieces * (own * t.n_ck * chunks * terms.a + each)
     if geo.residual:
-        total += pieces * own * band * (terms.add_a + 2 * ceil_div(t.width, 4) * terms.add_ii)
+        total += pieces * own * rows * (terms.add_a + 2 * ceil_div(px, 4) * terms.add_ii)
     if geo.pool is not None:
         lines = pieces * band * (t.n_pass * geo.in_blocks if geo.pool.before else own)
         per_line, per_vector = terms.stage(geo.pool.average, geo.pool.scale)
-        total += lines * (per_line + ceil_div(t.width, 4) * geo.pool.kh * geo.pool.kw * per_vector)
+        taps = geo.pool.kh * geo.pool.kw * geo.pooled_elem
+        total += lines * (per_line + ceil_div(t.width, 4) * taps * per_vector)
     return opcodes + calls * terms.call + total

@@ -31,11 +31,13 @@ _BY_ROW = ("taps", "lows", "visits")
 class BandCost:
     """What one band makes a convolution's call cost, in cycles where not said otherwise.
 
-    ``chunks``, ``full``: number of chunks, and of those with eight accumulators; ``column``: per weight tile column of
-    a whole block; ``pool``: vectors and taps of a pool, per block; ``every``: no tap is outside the image. By tap row:
+    ``rows``: that the window computes; ``chunks``, ``full``: number of chunks, and of those with eight accumulators;
+    ``column``: per weight tile column of a whole block; ``pool``: vectors and taps of a pool, per block; ``every``: no
+    tap is outside the image. By tap row:
     ``taps``, ``lows``: per listed int8 tap and pair of int4 taps; ``visits``: chunks that walk the row's lists.
     """
 
+    rows: int
     chunks: int
     full: int
     column: float
@@ -69,9 +71,9 @@ def band_cost(terms: KernelTerms, geo: Geometry, width: int, y: int, band: int) 
     pool = 0.0
     if geo.pool is not None:
         window = _inside(np.arange(y, y + band), geo.pool.sy, geo.pool.pad_top, geo.pool.kh, 1, geo.pool.h)
-        pool = -(-width // 4) * geo.pool.kw * float(window.sum())
+        pool = -(-width // 4) * geo.pool.kw * float(window.sum()) * geo.pooled_elem
     visits = tuple(walked.sum(axis=0))
-    return BandCost(len(chunks), full, column, pool, bool(inside.all()), tuple(lists[0]), tuple(lists[1]), visits)
+    return BandCost(rows, len(chunks), full, column, pool, bool(inside.all()), tuple(lists[0]), tuple(lists[1]), visits)
 
 
 def _inside(rows: Ints, step: int, pad: int, taps: int, dilation: int, height: int) -> npt.NDArray[np.bool_]:
@@ -101,7 +103,7 @@ def conv_calls(terms: KernelTerms, geo: Geometry, width: int, ys: Ints, band: in
     operands = 2 if geo.residual else held.stages - 1  # of the epilogue, with the last input blocks
     if operands:
         line = terms.add_a + operands * -(-geo.conv_px(width) // 4) * terms.add_ii
-        cycles = cycles + held.last * held.blocks * band * line
+        cycles = cycles + held.last * held.blocks * of("rows") * line
     return np.asarray(cycles, np.float64)
 
 

@@ -524,7 +524,7 @@ def _pieces(array: Array, item: WorkItem, tiling: Tiling) -> list[float]:
             total += geo.residual
         out.append(total / max(n_b, 1) + 0.5)
         if tiling.kept:  # a residual and what it lacks to whole slots
-            data = band * len(tiling.block_rows) * tiling.nob * tiling.width * 8
+            data = len(tiling.block_rows) * tiling.nob * geo.residual_bytes(band, tiling.width)
             out[-1] = 1.0 + (data < tiling.a_slots * tiling.kept)
     return out
 
@@ -538,7 +538,7 @@ def kernel_cycles(array: Array, item: WorkItem, tiling: Tiling, column: int, ban
     taps = _taps_of_bands(geo, y, band)[:, None]  # rows x taps inside the image
     if geo.kernel == KernelId.CONV:
         terms = terms_from_keys(device.keys())
-        terms = terms.wide() if geo.in_elem == 2 else terms
+        terms = terms.wide() if geo.window_elem == 2 else terms
         if device.core_ideal:
             low = held.lows.sum(axis=2) * (2 * terms.macs_per_cycle / terms.macs_per_cycle_int4)
             listed = (held.taps.sum(axis=2) + low) / geo.kh
@@ -586,6 +586,7 @@ def _channelwise(array: Array, geo: Geometry, band: int, taps: Ints, blocks: Int
     keys = array.device.keys()
     name = {KernelId.ADD: "add", KernelId.MAXPOOL: "maxpool", KernelId.AVGPOOL: "avgpool"}.get(geo.kernel, "upsample")
     vectors = -(-geo.w_out // 4)
-    per_line = vectors * (geo.kw * taps / band if geo.kernel in (KernelId.MAXPOOL, KernelId.AVGPOOL) else geo.n_inputs)
+    pools = geo.kernel in (KernelId.MAXPOOL, KernelId.AVGPOOL)
+    per_line = vectors * (geo.kw * geo.in_elem * taps / band if pools else geo.n_inputs)
     a, ii = keys[f"kernel.{name}.a"], keys[f"kernel.{name}.ii"]
     return np.asarray(np.ceil(keys[f"kernel.{name}.call"] + blocks * band * (a + per_line * ii)), np.float64)

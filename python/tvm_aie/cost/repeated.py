@@ -97,8 +97,13 @@ def chooser(work: Workload, tiling: Tiling) -> Chooser:
 
 
 def bench_graph(work: Workload, repeats: int) -> LayerGraph:
-    """The graph that repeats ``work``. Rows of a cut item become the rows of a lower image of the same shape."""
+    """The graph that repeats ``work``. Rows of a cut item become the rows of a lower image of the same shape.
+
+    Raises ``InfeasibleError`` for int16, which lies between layers alone.
+    """
     geo = work.geometry
+    if geo.in_elem == 2 or geo.out_elem == 2:
+        raise InfeasibleError(f"layer {work.layer} alone", 16, 8, "bits of its tensors", ("tune it in its network",))
     rows = sum(work.rows)
     height = _height_in(geo, rows)
     width = (geo.w_in - 1) * geo.px_step + 1

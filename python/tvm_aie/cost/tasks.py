@@ -117,7 +117,7 @@ def _inputs(
     band, n_b = tiling.bands[column]
     if tiling.a_resident:
         edges = (column > 0) + (column + 1 < len(work.rows)) if geo.kh > 1 else 0
-        data = geo.max_rows_in(height) * geo.in_blocks * geo.line_px(geo.w_out) * 8
+        data = geo.max_rows_in(height) * geo.in_blocks * geo.line_px(geo.w_out) * geo.in_px
         return [(0, 0)], {0: _Pieces(1 + edges, _fillers(size - data, FILLER_BYTES))}, 1.0
     conv = geo.kernel == KernelId.CONV
     same = conv and not (geo.residual or tiling.diagonal) and tiling.order != PASSES_INSIDE
@@ -126,7 +126,7 @@ def _inputs(
     per_pass = tiling.n_x * n_b * tiling.n_ck
     notes: list[Note] = []
     pieces: dict[int, _Pieces] = {}
-    line = geo.w_in * 8
+    line = geo.w_in * geo.in_px
     top, bottom = column == 0, column + 1 == len(work.rows)
     fill = _fillers(size - _message_bytes(work, tiling, band), FILLER_BYTES)
     kept = tiling.kept > 0
@@ -139,7 +139,7 @@ def _inputs(
         x0 = min(x * tiling.width, geo.w_out - tiling.width)
         y_kind, extra = _y_kind(geo, y, band, height, top, bottom)
         x_kind = (x == 0) + 2 * (x == tiling.n_x - 1) if geo.kw > 1 and tiling.n_x > 1 else 0
-        address = y * geo.sy * geo.row_step * line * geo.in_blocks + x0 * geo.sx * geo.px_step * 8
+        address = y * geo.sy * geo.row_step * line * geo.in_blocks + x0 * geo.sx * geo.px_step * geo.in_px
         if kept:
             y_kind = x_kind = extra = 0
             address = y * geo.w_out * 8 * geo.out_blocks
@@ -174,10 +174,10 @@ def _y_kind(geo: Geometry, y: int, band: int, height: int, top: bool, bottom: bo
 
 def _message_bytes(work: Workload, tiling: Tiling, band: int) -> int:
     geo = work.geometry
-    data = 0 if tiling.kept else geo.max_rows_in(band) * tiling.ckb * geo.line_px(tiling.width) * 8
+    data = 0 if tiling.kept else geo.max_rows_in(band) * tiling.ckb * geo.line_px(tiling.width) * geo.in_px
     if geo.kernel != KernelId.CONV:
         return data * geo.n_inputs
-    return data + (band * len(tiling.block_rows) * tiling.nob * tiling.width * 8 if geo.residual else 0)
+    return data + len(tiling.block_rows) * tiling.nob * geo.residual_bytes(band, tiling.width)
 
 
 def _outputs(
@@ -187,15 +187,15 @@ def _outputs(
     size = tiling.o_slots * overlay.o_slot
     conv = geo.kernel == KernelId.CONV
     n_pass = -(-own // tiling.nob) if conv else tiling.n_pass
-    line = geo.w_out * 8
+    line = geo.w_out * geo.out_px
     notes: list[Note] = []
     pieces: dict[int, _Pieces] = {}
     for p, x, b in steps(tiling, n_pass, n_b):
         blocks = min(tiling.nob, own - p * tiling.nob) if conv else own
         y, x0 = min(b * band, height - band), min(x * tiling.width, geo.w_out - tiling.width)
         chunk = p * tiling.nob if conv else min(p * tiling.ckb, geo.out_blocks - tiling.ckb)
-        pieces[blocks] = _Pieces(1, _fillers(size - blocks * band * tiling.width * 8, JUNK_BYTES))
-        notes.append((blocks, (y * geo.out_blocks + chunk) * line + x0 * 8))
+        pieces[blocks] = _Pieces(1, _fillers(size - blocks * band * tiling.width * geo.out_px, JUNK_BYTES))
+        notes.append((blocks, (y * geo.out_blocks + chunk) * line + x0 * geo.out_px))
         if len(notes) >= MOST:
             break
     return notes, pieces, max(1.0, n_pass * tiling.n_x * n_b / len(notes))

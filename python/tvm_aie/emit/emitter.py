@@ -219,7 +219,7 @@ class Emitter:
                     self.streamed.append(packed)
                 self.streams[r].append(self.weight_streams[key])
             else:
-                self.streams[r].append(weights.channelwise_message(tiling, r, slot, o_slot))
+                self.streams[r].append(weights.channelwise_message(tiling, item.geometry, r, slot, o_slot))
 
     def _emit_inputs(self, item: WorkItem, tiling: Tiling) -> None:
         """The opcode messages of all columns, which carry the barrier, and the activation messages behind them."""

@@ -168,8 +168,8 @@ class _InputPieces:
         place, storage = self.operands[1].place, self.operands[1].storage
         line = storage.width * storage.pixel_bytes
         first = (place.first if place.resident else 0) + self.tiling.block_rows[0][0]
-        start = place.address + first * line + x0 * storage.pixel_bytes
-        found = self._owners(place, rows[0], rows[0] + rows[1], 1)
+        start = place.address + first * line + self.geo.conv_x(x0) * storage.pixel_bytes
+        found = self._owners(place, *self.geo.residual_rows(*rows), 1)
         return [(o, n, start + at * place.buffer_blocks * line, self.tiling.nob * line) for o, at, n in found]
 
     def _shape(self, owned: Owned, count: int, pads: Pads, active: int) -> Shape:
@@ -186,7 +186,7 @@ class _InputPieces:
                 dims.append((active * share, line_words))
             else:
                 dims += [(active, share * line_words), (tiling.nob, line_words)]
-            return Shape(mem, merge_dims((*dims, (px * tiling.width, 1))))
+            return Shape(mem, merge_dims((*dims, (px * geo.conv_px(tiling.width), 1))))
         dims = [(n, place.buffer_blocks * line_words * geo.row_step)]
         if self.groups[0] > 1:
             dims.append((self.groups[0], self.groups[1] * line_words))

@@ -23,7 +23,7 @@ HEADER_WORDS = 6
 PER_BLOCK = 0  # count of a loop over the output blocks of the weight message
 BLOCK_PARAMS = 23, 31  # of a convolution that computes one output block (with a second stage): the loop's level last
 DIVIDE_WORDS = 9  # before the item's own opcodes, where core memory is divided anew
-POOL_AFTER, POOL_BEFORE, SCALE = 3, 4, 5  # stages inside a convolution's call
+POOL_AFTER, POOL_BEFORE, SCALE, SUMS = 3, 4, 5, 6  # stages inside a convolution's call
 
 
 @dataclass
@@ -182,13 +182,13 @@ def kernel_params(
         tail = [layer.acc_shift, q.shift, q.lo, q.hi, q.negative_mul]
         h_in = geo.h_out if geo.pool_before else geo.h_in  # rows that the window reads
         out = [*window, geo.pad_top, h_in, l_band, l_ck, tiling.n_ck, *tail]
-        if layer.tail is not None:
-            q, kind = layer.tail.requant, 1 if layer.tail.residual else 2
-            out += [kind, int(tiling.kept > 0), layer.tail.x_shift, layer.tail.res_shift]
-            out += [q.shift, q.lo, q.hi, q.negative_mul]
         if geo.pool is not None:
             line_px = geo.w_in if geo.pool.before else geo.conv_px(tiling.width)
             out += _stage_params(geo.pool, layer, line_px, l_x)
+        if layer.tail is not None:  # behind the words of sums, which no other pool inside has
+            q, kind = layer.tail.requant, 1 if layer.tail.residual else 2
+            out += [kind, int(tiling.kept > 0), layer.tail.x_shift, layer.tail.res_shift]
+            out += [q.shift, q.lo, q.hi, q.negative_mul]
         return out
     if isinstance(layer, Pool):
         h_in = geo.h_out if geo.pool_before else geo.h_in  # rows that the window reads
@@ -217,7 +217,8 @@ def _stage_params(stage: PoolStage, layer: Conv, line_px: int, l_x: int) -> list
         return [SCALE, *window, -128, 127, 0, l_x, a.shift, a.lo, a.hi, scale.x_shift, b.shift, b.lo, b.hi]
     pool = layer.pool_before or layer.pool_after
     assert pool is not None
-    out = [POOL_BEFORE if stage.before else POOL_AFTER, *window, pool.lo, pool.hi, len(pool.divisors), l_x]
+    kind = SUMS if stage.sums else POOL_BEFORE if stage.before else POOL_AFTER
+    out = [kind, *window, pool.lo, pool.hi, len(pool.divisors), l_x]
     for d in pool.divisors:
         out += [d.count, d.mult, d.shift]
     return out

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tvm_aie.emit.opcodes import DIVIDE, DIVIDE_WORDS, END, KEEP, KERNEL, LOOP, NEXT
+from tvm_aie.emit.opcodes import DIVIDE, DIVIDE_WORDS, END, KEEP, KERNEL, LOOP, NEXT, SUMS
 from tvm_aie.emit.program import Program, TileKind
 from tvm_aie.emit.verify_division import opcode_messages
 from tvm_aie.schedule.geometry import KernelId
 
 # Words of the opcodes by number; those that a kernel's parameters follow have theirs on top.
 WORDS = (1, 2, 1, 2, 2, 1, 1, 1, 1, 3, 1, 2, DIVIDE_WORDS, 2)
-TAIL, KEPT = 22, 23  # parameters of a convolution: kind of its second stage, whether its input lies in ACC
+# Parameters of a convolution: kind of its second stage, then whether its input lies in ACC; those of sums come first.
+TAIL, TAIL_OF_SUMS = 22, 35
+READS = [1, 1]  # a residual is added, the input is kept
 
 
 def kept_faults(program: Program) -> Iterator[str]:
@@ -50,6 +52,7 @@ def kept_by(ops: Sequence[int]) -> tuple[int, bool]:
         elif op == KERNEL:
             params = ops[at + 3 : at + 3 + ops[at + 2]]
             words += max(0, ops[at + 2])
-            reads = reads or (ops[at + 1] == KernelId.CONV and len(params) > KEPT and params[TAIL : KEPT + 1] == [1, 1])
+            first = TAIL_OF_SUMS if params[TAIL : TAIL + 1] == [SUMS] else TAIL
+            reads = reads or (ops[at + 1] == KernelId.CONV and list(params[first : first + 2]) == READS)
         at += words
     return total, reads

@@ -272,8 +272,9 @@ def message(slot: int, c: Contents) -> bytes:
     return data.ljust(n_slots * slot, b"\0")
 
 
-def channelwise_message(tiling: Tiling, row: int, slot: int, o_slot: int) -> bytes:
+def channelwise_message(tiling: Tiling, geo: Geometry, row: int, slot: int, o_slot: int) -> bytes:
     """Which channel blocks of each chunk core row ``row`` owns."""
     first, last = tiling.block_rows[row]
     n = last - first
-    return message(slot, Contents(n, tiling.o_slots_of(n, o_slot), 0, b"", b"", share=(first if n else 0, 0)))
+    share, flags = (first if n else 0, 0), WIDE_INPUT * (geo.in_elem == 2)
+    return message(slot, Contents(n, tiling.o_slots_of(n, o_slot), 0, b"", b"", share=share, flags=flags))

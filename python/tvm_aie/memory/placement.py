@@ -250,6 +250,8 @@ def _in_place(
     for i, d in enumerate(drafts):
         op = state.graph.layers[d.layer]
         fused = isinstance(op, Conv) and op.tail is not None and op.tail.residual is not None
+        if isinstance(op, Conv) and op.pool_after is not None:
+            continue  # the output is another image
         if not (isinstance(op, Add) or fused) or state.chunks[d.layer] > 1 or d.private or d.chunk:
             continue
         target = state.graph.views[op.output].storage

@@ -45,7 +45,7 @@ def reads(state: State, layer: int, operand: int, rows: Rows) -> Rows:
     """Storage rows that each column needs of an operand for its output rows."""
     geo = state.geometries[layer]
     if operand == 1 and geo.residual:
-        return tuple(r if r[1] > r[0] else (0, 0) for r in rows)
+        return tuple(geo.residual_rows(a, b - a) if b > a else (0, 0) for a, b in rows)
     out = []
     for first, last in rows:
         if last <= first:

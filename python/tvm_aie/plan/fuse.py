@@ -19,13 +19,15 @@ Whether that pays is for the schedule to decide (``pipeline``): ``pool_pairs`` l
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from math import inf
 
 import numpy as np
 
 from tvm_aie.plan.graph import Add, Conv, Layer, LayerGraph, Pool, Tail
 from tvm_aie.plan.scale import scale_of
+from tvm_aie.plan.sums import rows_per_sum, with_sums
 
 MAX_SHIFT = 22  # of the ADD kernel: both operands stay in 32 bits
 INT32 = 1 << 31
@@ -35,12 +37,14 @@ INT32 = 1 << 31
 class PoolPair:
     """Names of a convolution and a pool that can share a kernel call; ``before``: the pool comes first.
 
-    In place of a pool in front a factor and a term per channel (``plan.scale``).
+    In place of a pool in front a factor and a term per channel (``plan.scale``). ``sums``: the convolution adds so many
+    rows of its output for a global average pool, which stays a layer (``plan.sums``) and may be in another pair.
     """
 
     conv: str
     pool: str
     before: bool
+    sums: int = 0
 
 
 def fuse(graph: LayerGraph, keep: Collection[str] = ()) -> LayerGraph:
@@ -60,10 +64,11 @@ def fused_adds(graph: LayerGraph) -> list[frozenset[str]]:
     return [frozenset(names) for names in kinds.values()]
 
 
-def pool_pairs(graph: LayerGraph, scales: bool = False) -> tuple[PoolPair, ...]:
+def pool_pairs(graph: LayerGraph, scales: bool = False, columns: int = 0) -> tuple[PoolPair, ...]:
     """Pools that could run inside a convolution: each pool and each convolution in one pair at most.
 
-    ``scales``: and factors per channel in front of a 1x1 convolution (``plan.scale``).
+    ``scales``: and factors per channel in front of a 1x1 convolution (``plan.scale``). ``columns``: and, on so many
+    columns, sums of the image behind a convolution for a global average pool (``plan.sums``); 0: none.
     """
     uses = _uses(graph, list(graph.layers))
     made = {layer.output: layer for layer in graph.layers}
@@ -75,9 +80,16 @@ def pool_pairs(graph: LayerGraph, scales: bool = False) -> tuple[PoolPair, ...]:
         return all(graph.tensors[n].bits == 8 for layer in layers for n in (*layer.inputs, layer.output))
 
     for layer in graph.layers:
-        if isinstance(layer, Pool):
+        if isinstance(layer, Pool) and layer.divisors:
             conv = made.get(layer.input)
-            if isinstance(conv, Conv) and _takes_pool(conv) and not layer.divisors and uses[layer.input] == 1:
+            rows = rows_per_sum(layer, graph.tensors[layer.input], columns)
+            if rows and isinstance(conv, Conv) and uses[layer.input] == 1 and not _pointwise_stride(conv):
+                if conv.name not in taken and narrow(conv, layer):
+                    pairs.append(PoolPair(conv.name, layer.name, False, rows))
+                    taken.add(conv.name)
+        elif isinstance(layer, Pool):
+            conv = made.get(layer.input)
+            if isinstance(conv, Conv) and _takes_pool(conv) and uses[layer.input] == 1:
                 plain = layer.dilation == (1, 1) and not _pointwise_stride(conv)
                 if plain and conv.name not in taken and narrow(conv, layer):
                     pairs.append(PoolPair(conv.name, layer.name, False))
@@ -95,6 +107,29 @@ def pool_pairs(graph: LayerGraph, scales: bool = False) -> tuple[PoolPair, ...]:
     return tuple(pairs)
 
 
+def without_sums(pairs: Collection[PoolPair]) -> tuple[PoolPair, ...]:
+    """The pairs whose pools are no longer layers."""
+    return tuple(p for p in pairs if not p.sums)
+
+
+def worth_keeping(
+    pairs: Collection[PoolPair], gain: Mapping[str, float], single: Mapping[str, float]
+) -> tuple[PoolPair, ...]:
+    """The pairs that pay. ``gain``: cycles that items with all pairs save; ``single``: of pools that are items without.
+
+    Sums serve the pool that reads them: their gain is that of both items.
+    """
+
+    def saved(pair: PoolPair) -> float:
+        return gain.get(pair.conv, inf) + single.get(pair.pool, 0.0)
+
+    def with_reader(pair: PoolPair) -> float:
+        reader = next((saved(p) for p in pairs if p.pool == pair.pool and not p.sums), None)
+        return gain.get(pair.conv, inf) + (gain.get(pair.pool, inf) if reader is None else reader)
+
+    return tuple(p for p in pairs if (with_reader(p) if p.sums else saved(p)) > 0)
+
+
 def _takes_pool(conv: Conv) -> bool:
     front = conv.pool_before is None and conv.scale_before is None
     return conv.tail is None and front and conv.pool_after is None
@@ -107,11 +142,18 @@ def _pointwise_stride(conv: Conv) -> bool:
 
 def fuse_pools(graph: LayerGraph, pairs: Collection[PoolPair]) -> LayerGraph:
     """Move the pools of ``pairs`` into their convolutions."""
-    by_conv = {p.conv: p for p in pairs}
+    by_conv = {p.conv: p for p in pairs if not p.sums}
     pools = {layer.name: layer for layer in graph.layers if isinstance(layer, Pool | Conv)}
-    gone = {p.pool for p in pairs}
+    gone = {p.pool for p in pairs if not p.sums}
+    tensors = dict(graph.tensors)
+    for added in (p for p in pairs if p.sums):
+        conv, pool = pools[added.conv], pools[added.pool]
+        assert isinstance(conv, Conv) and isinstance(pool, Pool)
+        pools[added.conv], pools[added.pool], made = with_sums(conv, pool, tensors[pool.input], added.sums)
+        tensors[made.name] = made
     out: list[Layer] = []
     for layer in graph.layers:
+        layer = pools.get(layer.name, layer)
         pair = by_conv.get(layer.name)
         if pair and isinstance(layer, Conv):
             pool = pools[pair.pool]
@@ -123,7 +165,7 @@ def fuse_pools(graph: LayerGraph, pairs: Collection[PoolPair]) -> LayerGraph:
                 layer = replace(layer, output=pool.output, pool_after=pool)
         if layer.name not in gone:
             out.append(layer)
-    return replace(graph, layers=tuple(out))
+    return replace(graph, layers=tuple(out), tensors=tensors)
 
 
 def _uses(graph: LayerGraph, layers: list[Layer]) -> Counter[str]:

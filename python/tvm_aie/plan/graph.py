@@ -160,7 +160,10 @@ class AvgDivisor:
 
 @dataclass(frozen=True)
 class Pool:
-    """Max pool (``divisors`` empty; taps outside the image never win) or average pool (one row per divisor)."""
+    """Max pool (``divisors`` empty; taps outside the image never win) or average pool (one row per divisor).
+
+    ``sums``: neither, but the sums of the windows, int16; only inside a convolution (``plan.sums``).
+    """
 
     name: str
     input: str
@@ -172,6 +175,7 @@ class Pool:
     lo: int = -128
     hi: int = 127
     dilation: tuple[int, int] = (1, 1)
+    sums: bool = False
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -281,8 +285,16 @@ class LayerGraph:
             wide = [n for n in (*layer.inputs, layer.output) if self.tensors[n].bits != 8]
             if not wide:
                 continue
+            if isinstance(layer, Concat) and len({self.tensors[n].bits for n in (*layer.parts, layer.output)}) == 1:
+                continue
+            if isinstance(layer, Pool) and layer.divisors and wide == [layer.input]:
+                continue  # of partial sums
             if not isinstance(layer, Conv):
                 raise ProgramError(f"layer {layer.name}: only convolutions compute on int16 ({wide[0]})")
+            if layer.pool_before is not None and layer.pool_before.divisors and wide == [layer.input]:
+                continue
+            if layer.pool_after is not None and layer.pool_after.sums and wide == [layer.output]:
+                continue
             if layer.tail is not None and self.tensors[layer.output].bits != 8:
                 raise ProgramError(f"layer {layer.name}: a second stage writes int8")
             if self.tensors[layer.input].bits == 16:

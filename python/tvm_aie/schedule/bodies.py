@@ -38,11 +38,16 @@ def compute_cycles(
     """Cycles of the busiest core where kernels have a cost: its loops (``piece``), calls, opcodes, residuals, pools."""
     cycles = steps * piece + n_pass * steps * n_ck * (terms.call + 6 * terms.opcode)
     if geo.residual:
-        cycles = cycles + steps * most * band * (terms.add_a + 2 * ceil_div(width, 4) * terms.add_ii)
+        rows, px = band, width
+        if geo.pool_after:  # sums: of whole lines
+            after = geo.pool_after
+            rows, px = np.minimum((band - 1) * after.sy + after.kh, after.h), after.w
+        cycles = cycles + steps * most * rows * (terms.add_a + 2 * ceil_div(px, 4) * terms.add_ii)
     if geo.pool:
         lines = steps * band * (n_pass * geo.in_blocks if geo.pool.before else most)
         per_line, per_vector = terms.stage(geo.pool.average, geo.pool.scale)
-        cycles = cycles + lines * (per_line + ceil_div(width, 4) * geo.pool.kh * geo.pool.kw * per_vector)
+        taps = geo.pool.kh * geo.pool.kw * geo.pooled_elem
+        cycles = cycles + lines * (per_line + ceil_div(width, 4) * taps * per_vector)
     return cycles
 
 
@@ -66,17 +71,18 @@ def bodies(share: Share, cuts: Sequence[Cut], ov: Overlay) -> list[float]:
             band, n_b = max(b for b, _ in bands), max(n for _, n in bands)
             groups = geo.conv_rows(band) * -(-geo.conv_px(cut.width) // 4)
             piece = piece_cycles(geo, share.work, terms, most, groups, cut.n_ck, n_b, cut.resident)
-            known[key] = band, n_b, geo.max_rows_in(band) * geo.line_px(cut.width) * geo.in_px, piece
+            source = geo.max_rows_in(band) * geo.line_px(cut.width) * geo.in_px
+            known[key] = band, n_b, source, geo.residual_bytes(band, cut.width), piece
         table.append(known[key])
-    band, n_b, source = np.array([t[:3] for t in table], np.int64).T
-    pieces = np.array([t[3] for t in table])
+    band, n_b, source, added = np.array([t[:4] for t in table], np.int64).T
+    pieces = np.array([t[4] for t in table])
     nob, ckb, n_ck, width, n_x, _, flag = np.array([c[:7] for c in cuts], np.int64).T
     message, total = np.array([(c.weights.message, c.weights.total) for c in cuts], np.int64).T
     resident = flag > 0
     n_pass, steps = -(-most // nob), n_x * n_b
     a_bytes = source * (0 if share.kept else np.where(resident, geo.in_blocks, ckb))
     if geo.residual:
-        a_bytes = a_bytes + band * len(share.block_rows) * nob * width * 8
+        a_bytes = a_bytes + added * len(share.block_rows) * nob
     a = np.array(_ring_shares(ov.a_slots), np.int64)[-(-a_bytes // ov.a_slot)]
     o = np.array(_ring_shares(ov.o_slots), np.int64)[-(-(nob * band * width * geo.out_px) // ov.o_slot)]
     sent = sum(-(-(last - first) // nob) for first, last in share.block_rows) * o

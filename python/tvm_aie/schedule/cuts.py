@@ -71,7 +71,8 @@ def covers(
 def is_diagonal(geo: Geometry, what: Blocks, n_rows: int) -> bool:
     """Every output block needs its own input block alone (per-channel scales, depthwise windows), equally many in each
     core row: a pass then needs no other channels."""
-    plain = not (geo.residual or geo.pool or geo.px_step > 1) and geo.in_blocks == geo.out_blocks
+    staged = geo.pool and not geo.pool.sums
+    plain = not (geo.residual or staged or geo.px_step > 1) and geo.in_blocks == geo.out_blocks
     return plain and geo.out_blocks % n_rows == 0 and not (what.live & ~np.eye(geo.out_blocks, dtype=np.bool_)).any()
 
 
@@ -80,7 +81,7 @@ def conv_loads(
 ) -> Iterator[tuple[Load, BlockRows, KernelTerms]]:
     """Every cover with every distribution of the output blocks over the core rows, and the convolution's terms."""
     shares = residual_shares if geo.residual else _even_shares
-    if geo.in_elem == 2:
+    if geo.window_elem == 2:
         terms, variants = terms.wide(), variants - {INT4}
     for cover in covers(geo, what, rows, terms, variants):
         load = Load(cover, geo, terms)
@@ -169,7 +170,7 @@ class Share:
         return _Height(
             band,
             geo.max_rows_in(band) * geo.line_px(width) * geo.in_px,
-            band * width * 8 if geo.residual else 0,
+            geo.residual_bytes(band, width),
             band * width * geo.out_px,
             rows * ceil_div(px, 4) * 128,
             rows * px * 8 if geo.pool else 0,
@@ -212,7 +213,9 @@ class Share:
         w_ring, a_ring, o_ring = ov.w_slot * ov.w_slots, ov.a_slot * ov.a_slots, ov.o_slot * ov.o_slots
         line = geo.max_rows_in(1) * geo.line_px(1) * geo.in_px
         whole = geo.max_rows_in(most_rows) * geo.in_blocks * geo.line_px(geo.w_out) * geo.in_px
-        resident = whole <= a_ring and not (geo.residual or geo.pool) and self._allowed(geo.in_blocks, geo.w_out)
+        streamed = geo.residual or (geo.pool and not geo.pool.sums)
+        resident = whole <= a_ring and not streamed and self._allowed(geo.in_blocks, geo.w_out)
+        column = self._height(geo.w_out, most_rows)
         passes = sorted({-(-most // n) for n in range(1, most + 1)}, reverse=True)
         for ckb in sorted({-(-geo.in_blocks // n) for n in range(1, geo.in_blocks + 1)}, reverse=True):
             n_ck = -(-geo.in_blocks // ckb)
@@ -230,7 +233,7 @@ class Share:
                         continue
                     yield Cut(nob, ckb, n_ck, width, n_x, band, False, weights)
                 fits_o = (1 if single else nob) * most_rows * geo.w_out * geo.out_px <= o_ring
-                fits_acc = n_ck == 1 or nob * most_rows * ceil_div(geo.w_out, 4) * 128 <= ov.acc_bytes
+                fits_acc = nob * (column.partial * (n_ck > 1) + column.pool) <= ov.acc_bytes
                 if resident and fits_o and fits_acc:
                     yield Cut(nob, ckb, n_ck, geo.w_out, 1, most_rows, True, weights)
 
@@ -260,9 +263,10 @@ class Share:
                 continue
             for height in heights:
                 band = max(b for b, _ in band_counts(self.rows, height, self.in_place))
-                pixels = band * nob * geo.w_out
-                fits = len(self.block_rows) * pixels * 8 <= ov.a_slot * ov.a_slots
-                if not fits or pixels * geo.out_px > ov.o_slot * ov.o_slots:
+                size = self._height(geo.w_out, band)
+                fits = len(self.block_rows) * nob * size.residual <= ov.a_slot * ov.a_slots
+                fits = fits and kept_bytes(geo, most_rows) + nob * size.pool <= ov.acc_bytes
+                if not fits or nob * size.output > ov.o_slot * ov.o_slots:
                     continue
                 yield Cut(nob, geo.in_blocks, 1, geo.w_out, 1, height, False, weights)
 
@@ -290,7 +294,7 @@ def conv_shares(
     diagonal = terms.push > 0 and is_diagonal(geo, what, n_rows)
     for load, block_rows, own in conv_loads(geo, what, rows, n_rows, terms, variants):
         yield Share(geo, load, block_rows, rows, own, in_place, False)
-        if terms.keeps and geo.residual and not geo.pool and KEEP in variants:
+        if terms.keeps and geo.residual and (not geo.pool or geo.pool.sums) and KEEP in variants:
             yield Share(geo, load, block_rows, rows, own, in_place, False, True)
         if diagonal:
             yield Share(geo, load, block_rows, rows, own, in_place, True)

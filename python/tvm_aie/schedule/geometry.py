@@ -115,7 +115,8 @@ def ring_share(needed: int, slots: int) -> int:
 class PoolStage:
     """A pool inside a convolution's kernel call; ``h``, ``w``: of the image that the pool reads (pixels).
 
-    ``scale``: no pool but a factor and a term per channel, in front of the window (``plan.scale``).
+    ``scale``: no pool but a factor and a term per channel, in front of the window (``plan.scale``). ``sums``: behind
+    the window, the sums of what the pool reads, int16 (``plan.sums``); ``average`` then: that is its loop.
 
     Before: the window is 1x1 and reads what the pool writes. After: the pool reads what the window writes. Either way
     the tensor between the two stages lives in the core (ACC).
@@ -132,6 +133,7 @@ class PoolStage:
     h: int
     w: int
     scale: bool = False
+    sums: bool = False
 
     def rows_in(self, y: int, count: int) -> tuple[int, int]:
         """Rows [lo, hi) of the image that ``count`` output rows from ``y`` need."""
@@ -235,8 +237,27 @@ class Geometry:
 
     @property
     def wide(self) -> bool:
-        """The convolution reads or writes int16."""
-        return self.in_elem == 2 or self.out_elem == 2
+        """The window of a convolution reads or writes int16."""
+        both = self.window_elem == 2 or self.out_elem == 2
+        return self.kernel == KernelId.CONV and both and not self.pool
+
+    @property
+    def window_elem(self) -> int:
+        """Bytes per element of what the window of a convolution reads."""
+        return 1 if self.pool_before else self.in_elem
+
+    @property
+    def pooled_elem(self) -> int:
+        """Bytes per element of what a pool inside the call reads."""
+        return self.in_elem if self.pool_before else 1
+
+    def residual_bytes(self, band: int, width: int) -> int:
+        """Most bytes of the residual of one channel block for ``band`` output rows of ``width`` pixels."""
+        return self.conv_rows(band) * self.conv_px(width) * 8 if self.residual else 0
+
+    def residual_rows(self, y: int, count: int) -> tuple[int, int]:
+        """Rows [lo, hi) of the residual that ``count`` output rows from ``y`` on need."""
+        return self.pool_after.rows_in(y, count) if self.pool_after else (y, y + count)
 
     @property
     def in_px(self) -> int:
@@ -273,7 +294,8 @@ def _stage(conv: Conv, height: int, width: int) -> PoolStage:
     assert pool is not None
     h, w = (height, width) if conv.pool_before else conv_shapes(conv, height, width)[1]
     window = (*pool.kernel, *pool.stride, pool.pads[0], pool.pads[1])
-    return PoolStage(conv.pool_before is not None, bool(pool.divisors), *window, h, w)
+    average = bool(pool.divisors) or pool.sums
+    return PoolStage(conv.pool_before is not None, average, *window, h, w, sums=pool.sums)
 
 
 def geometry_of(layer: ArrayLayer, graph: PhysicalGraph) -> Geometry:
@@ -293,9 +315,8 @@ def geometry_of(layer: ArrayLayer, graph: PhysicalGraph) -> Geometry:
         elem = src.bits // 8, dst.bits // 8
         if layer.pool_before or layer.pool_after or layer.scale_before:
             stage = _stage(layer, src.height, src.width)
-            return Geometry(
-                KernelId.CONV, kh, kw, sy, sx, *layer.dilation, layer.pads[0], layer.pads[1], *size, pool=stage
-            )
+            window = kh, kw, sy, sx, *layer.dilation, layer.pads[0], layer.pads[1]
+            return Geometry(KernelId.CONV, *window, *size, n, in_elem=elem[0], out_elem=elem[1], pool=stage)
         if kh == kw == 1 and not any(layer.pads) and (sy > 1 or sx > 1):
             points = 1, 1, 1, 1, 1, 1, 0, 0, dst.height, dst.width, *out, *blocks, n, sy, sx
             return Geometry(KernelId.CONV, *points, in_elem=elem[0], out_elem=elem[1])
@@ -303,7 +324,8 @@ def geometry_of(layer: ArrayLayer, graph: PhysicalGraph) -> Geometry:
         return Geometry(KernelId.CONV, *window, *size, n, in_elem=elem[0], out_elem=elem[1])
     if isinstance(layer, Pool):
         kind = KernelId.AVGPOOL if layer.divisors else KernelId.MAXPOOL
-        return Geometry(kind, *layer.kernel, *layer.stride, *layer.dilation, layer.pads[0], layer.pads[1], *size)
+        window = *layer.kernel, *layer.stride, *layer.dilation, layer.pads[0], layer.pads[1]
+        return Geometry(kind, *window, *size, in_elem=src.bits // 8)
     if isinstance(layer, Add):
         return Geometry(KernelId.ADD, 1, 1, 1, 1, 1, 1, 0, 0, *out, *out, *blocks, n_inputs=len(layer.inputs))
     return Geometry(KernelId.UPSAMPLE, *layer.factors, 1, 1, 1, 1, 0, 0, *size)

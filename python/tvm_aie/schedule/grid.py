@@ -247,7 +247,7 @@ def _candidates(grid: Grid) -> Candidates:
     resident = ((at >= n_pieces) & (at < kept_from)).astype(np.int64)
     kept = np.where(at >= kept_from, kept_bytes(geo, max(grid.rows)), 0)
     held = np.where(kept > 0, 0, np.where(resident > 0, geo.in_blocks, ckb))  # input blocks of a message
-    residual = band * len(grid.block_rows) * nob * width * 8 if geo.residual else 0
+    residual = conv_rows * conv_px * len(grid.block_rows) * nob * 8 if geo.residual else 0
     acc = np.where(n_ck > 1, nob * conv_rows * -(-conv_px // 4) * 128, 0)
     if geo.pool is not None:
         acc = acc + conv_rows * conv_px * 8 * (ckb if geo.pool.before else nob)

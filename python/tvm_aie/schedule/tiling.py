@@ -240,7 +240,7 @@ def kept_slots(tiling: Tiling, geo: Geometry, height: int) -> int:
 def input_bytes(geo: Geometry, in_blocks: int, res_blocks: int, width: int, band: int) -> int:
     """Most bytes of an activation message: input rows, then the residual of all core rows' blocks of the pass."""
     data = geo.max_rows_in(band) * in_blocks * geo.line_px(width) * geo.in_px
-    return data + (band * res_blocks * width * 8 if geo.residual else 0)
+    return data + res_blocks * geo.residual_bytes(band, width)
 
 
 def build_tiling(
@@ -339,7 +339,7 @@ def exact_line(geo: Geometry, size: int, blocks: int, width: int, band: int, res
     (docs/program.md section 3).
     """
     most = PAD_WORDS * WORD // geo.in_px - (geo.kw - 1) * geo.dx
-    residual = band * res_blocks * width * 8 if geo.residual else 0
+    residual = res_blocks * geo.residual_bytes(band, width)
     rows, line = geo.max_rows_in(band), geo.line_px(width)
     data = size - residual
     for px in range(line, line + most + 1):
@@ -365,7 +365,7 @@ def _channelwise_candidates(
             band = ceil_div(ceil_div(max(rows), n_b), unit) * unit
             bands = band_counts(rows, band, in_place, unit)
             aligned = terms.push > 0
-            a = -(-geo.max_rows_in(band) * ckb * geo.line_px(0) * 8 * geo.n_inputs // ov.a_slot)
+            a = -(-geo.max_rows_in(band) * ckb * geo.line_px(0) * geo.in_px * geo.n_inputs // ov.a_slot)
             o = -(-own * band * geo.w_out * 8 // ov.o_slot)
             if aligned:
                 a, o = ring_share(a, ov.a_slots), ring_share(o, ov.o_slots)
@@ -375,7 +375,7 @@ def _channelwise_candidates(
             t_a = messages * a * ov.a_slot / WORD / terms.a_rate
             sent = _output_slots(split_even(ckb, n_rows), own, band * geo.w_out * 8, o, ov.o_slot, aligned)
             t_o = messages * ov.o_slot / WORD * max(o / terms.o_rate, sent / terms.o_link)
-            taps = geo.n_inputs if geo.kernel == KernelId.ADD else geo.taps
+            taps = geo.n_inputs if geo.kernel == KernelId.ADD else geo.taps * geo.in_elem
             t_c = 0.0 if terms.ideal else messages * own * band * -(-geo.w_out // 4) * taps * 2.0
             body = max(t_a, t_o, t_c) if 2 * a <= ov.a_slots else max(t_a + t_c, t_o)
             n_most = max(n for _, n in bands)

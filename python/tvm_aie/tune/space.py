@@ -23,7 +23,7 @@ from tvm_aie.schedule.terms import terms_from_keys
 from tvm_aie.schedule.tiling import Tiling, search, tilings
 from tvm_aie.searches import Workload
 
-SPACE_VERSION = 5  # records of another version mean something else and are not used
+SPACE_VERSION = 6  # records of another version mean something else and are not used
 Values = tuple[int, ...]
 
 # What each knob says about a tiling. Fields that follow from these are no knobs.
@@ -173,9 +173,9 @@ def _numbers(geometry: Geometry) -> dict[str, Any]:
 def _geometry(numbers: Mapping[str, Any]) -> Geometry:
     pool = None
     if "pool" in numbers:
-        before, average, *window, scale = numbers["pool"]
+        before, average, *window, scale, sums = numbers["pool"]
         kh, kw, sy, sx, top, left, h, w = window
-        pool = PoolStage(bool(before), bool(average), kh, kw, sy, sx, top, left, h, w, bool(scale))
+        pool = PoolStage(bool(before), bool(average), kh, kw, sy, sx, top, left, h, w, bool(scale), bool(sums))
     return Geometry(**{**numbers, "kernel": KernelId(numbers["kernel"]), "pool": pool})
 
 
