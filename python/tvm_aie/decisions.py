@@ -26,7 +26,8 @@ class Moves:
     ``narrow``: small images are left to half of the columns where commands bound them (``memory.partition``);
     ``space_to_depth``: pixels of a network's input become channels where that fills blocks (``plan.space_to_depth``);
     ``unite``: convolutions of one input that a concat joins are one, whatever their windows (``plan.unite``);
-    ``scales``: a factor and a term per channel in front of a 1x1 convolution run in its call (``plan.scale``).
+    ``scales``: a factor and a term per channel in front of a 1x1 convolution run in its call (``plan.scale``);
+    ``lags``: independent branches are interleaved, so that barriers lag by an item (``plan.interleave``, ``memory.lag``).
     ``always``: pools and siblings without asking the estimate.
     """
 
@@ -48,6 +49,7 @@ class Moves:
     space_to_depth: bool = True
     unite: bool = True
     scales: bool = True
+    lags: bool = True
     always: bool = False
 
 

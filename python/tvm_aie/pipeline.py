@@ -27,7 +27,9 @@ from tvm_aie.memory.placement import Placement, plan_memory, shifted
 from tvm_aie.narrow import costs, narrow_heights
 from tvm_aie.plan.balance import balanced_maps
 from tvm_aie.plan.fuse import PoolPair, fuse, fuse_pools, pool_pairs
+from tvm_aie.overlap import overlapped, same_items
 from tvm_aie.plan.graph import Conv, LayerGraph
+from tvm_aie.plan.interleave import interleaved
 from tvm_aie.plan.physical import PhysicalGraph, assign_channels
 from tvm_aie.plan.pitch import pitched
 from tvm_aie.plan.siblings import Groups, sibling_groups
@@ -38,7 +40,7 @@ from tvm_aie.schedule.division import NEARLY, best_divisions, best_switches
 from tvm_aie.schedule.geometry import DIVISIONS, IDEAL_OVERLAYS, KEEPING, Geometry, Overlay
 from tvm_aie.schedule.grid import Grid
 from tvm_aie.schedule.tiling import Tiling
-from tvm_aie.searches import Chooser, Key, Searches, Shares, group_name, item_name, workload
+from tvm_aie.searches import Chooser, Key, Searches, Shares, base_overlay, group_name, item_name, workload
 
 
 @dataclass(frozen=True)
@@ -296,6 +298,33 @@ class _Planner:
         joint = {item_name(item, plan.physical) for item in plan.placement.items}
         return self.plan(plan.pools, lambda name: name in joint, bool(plan.placement.runs), narrow)
 
+    def lagging(self, plan: Plan) -> Plan:
+        """The plan with barriers that lag, its items in their order or interleaved, if it is faster so by estimate.
+
+        Only where commands cost nothing: elsewhere all columns start an item together. Nothing more goes to DDR.
+        """
+        if not self.moves.lags or self.device.push_idle_cycles:
+            return plan
+        groups = tuple(dict.fromkeys(item.members for item in plan.placement.items))
+        moves = replace(self.moves, runs=bool(plan.placement.runs))
+        own = {(item.members, item.chunk): (item, t) for item, t in zip(plan.placement.items, plan.tilings, strict=True)}
+        found = [plan]
+        for order in dict.fromkeys((groups, interleaved(plan.physical, tuple(sorted(groups))))):
+            array = Array(self.device, self.overlay)
+            with suppress(InfeasibleError):
+                array, placement, layout = _place(
+                    array, plan.physical, order, moves, self.narrow or frozenset(), lags=True
+                )
+                if not any(item.lag for item in placement.items) or not same_items(plan.placement, placement):
+                    continue
+                tilings = [own[item.members, item.chunk][1] for item in placement.items]
+                shortlist = partial(self.searches.flowing, array, physical=plan.physical, packed=plan.packed)
+                chosen, times = overlapped(array, plan.physical, placement, tilings, plan.packed, shortlist)
+                found.append(
+                    replace(plan, array=array, placement=placement, layout=layout, tilings=chosen, known=times)
+                )
+        return min(found, key=lambda p: p.cycles)
+
 
 def _plans(planner: _Planner, first: bool = False) -> Iterator[Plan]:
     """All pools and siblings together, depth-first or not; each by itself; those together that are faster so.
@@ -343,7 +372,7 @@ def _pack(physical: PhysicalGraph) -> dict[str, PackedConv]:
 
 
 def _place(
-    array: Array, physical: PhysicalGraph, groups: Groups, moves: Moves, narrow: frozenset[int]
+    array: Array, physical: PhysicalGraph, groups: Groups, moves: Moves, narrow: frozenset[int], lags: bool = False
 ) -> tuple[Array, Placement, MemtileMap]:
     """Give every tensor a home, then what memory is left to the weight rings.
 
@@ -362,6 +391,7 @@ def _place(
             moves.splits,
             array.rows if moves.runs else None,
             narrow,
+            lags,
         )
         needed = opcode_bytes_estimate(len(placement.items), array.overlay.a_slot)
         if needed <= opcode:
@@ -395,10 +425,12 @@ def _schedule(
         # One division for the network is one choice of those that switch, if its weight ring is among theirs.
         if moves.switches and (rings := _rings(device, fused, moves, shared, first)):
             plans = _best_rings(rings)
-            return min((_refined(p, shared) for p in plans), key=lambda p: p.cycles) if moves.refine else plans[0]
+            refined = [(_refined(p, shared), planner) for p, planner in plans] if moves.refine else plans[:1]
+            return min((planner.lagging(p) for p, planner in refined), key=lambda p: p.cycles)
         options = best_divisions(partial(_tiled_cycles, first, shared), MOST_DIVISIONS)
     plan = _best([_Planner(device, option, fused, moves, shared) for option in options])
-    return _refined(plan, shared) if moves.refine else plan
+    plan = _refined(plan, shared) if moves.refine else plan
+    return _Planner(device, base_overlay(plan.array.overlay), fused, moves, shared).lagging(plan)
 
 
 def _rehearsed(plan: Plan, planners: Sequence[_Planner], judge: Judge) -> Plan:
@@ -431,14 +463,14 @@ def _rings(device: Device, fused: LayerGraph, moves: Moves, shared: _Shared, fir
     return [planners[divisions] for divisions in best_switches(cycles, MOST_SWITCHES)]
 
 
-def _best_rings(planners: Sequence[_Planner]) -> list[Plan]:
+def _best_rings(planners: Sequence[_Planner]) -> list[tuple[Plan, _Planner]]:
     """The best plan of the two best weight rings, by estimate; the best first. The second is made like the first."""
     (least, best), *others = _ranked(planners)
-    plans = [min(_plans(best), key=lambda p: p.cycles)]
+    plans = [(min(_plans(best), key=lambda p: p.cycles), best)]
     for cycles, planner in others[:1]:
         if cycles <= least * NEARLY:
             with suppress(InfeasibleError):
-                plans.append(planner.likewise(plans[0]))
+                plans.append((planner.likewise(plans[0][0]), planner))
     return plans
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from tvm_aie.emit.counting import ItemCounter, Known
@@ -84,6 +84,7 @@ def base_overlay(overlay: Overlay) -> Overlay:
 
 
 MOST_TRIED = 5  # tilings of an item
+MOST_FLOWING = 3  # likewise, for each ring of outputs
 NEARLY = 1.15  # times the best
 
 
@@ -152,6 +153,16 @@ class Searches:
             return []
         found = shortlist(grids, self.divisions or (array.overlay,), MOST_TRIED, NEARLY)[1:]
         return [replace(t, division=ov if self.divisions else None) for t, ov in found]
+
+    def flowing(
+        self, array: Array, item: WorkItem, divisions: Sequence[Overlay], physical: PhysicalGraph,
+        packed: dict[str, PackedConv],
+    ) -> list[Tiling]:
+        """The best tilings of an item between items that overlap with it, over some of the divisions; no grid: none."""
+        work = workload(array, item, physical, packed, self.counted)
+        grids = self._grids(_key(item, physical, packed, VARIANTS), array, work, VARIANTS)
+        found = shortlist(grids, divisions, MOST_FLOWING, NEARLY, flowing=True) if grids and divisions else []
+        return [replace(t, division=ov) for t, ov in found]
 
     def _searched(self, key: Key, array: Array, work: Workload, variants: frozenset[str]) -> Tiling:
         """By walking the candidates."""

@@ -18,11 +18,14 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
+Busy = list[tuple[float, list[tuple[float, float]]]]  # of shared links: simulated up to when, idle spans before
+
+
 class OwnLinks:
     """Links of one item, one per core: messages go one after the other. Times are arrays (columns, rows)."""
 
-    def __init__(self, before: Floats, messages: int) -> None:
-        """``before``: when each link is free; ``messages``: most of a core."""
+    def __init__(self, before: Floats, messages: int, busy: Busy | None = None) -> None:
+        """``before``: when each link is free; ``messages``: most of a core; ``busy``: see ``SharedLinks``."""
         self.now, self.count = before, 0
         self.known = np.zeros((messages + 1, *before.shape))
         self.at = np.arange(before.shape[0])[:, None], np.arange(before.shape[1])[None, :]
@@ -45,13 +48,19 @@ class OwnLinks:
         """When everything has ended."""
         return self.now
 
+    def busy(self) -> Busy | None:
+        """What the links of the next item need to know when this one's still work."""
+        return None
+
 
 class SharedLinks:
     """The same where the cores of a column share a link."""
 
-    def __init__(self, before: Floats, messages: int) -> None:
-        """As ``OwnLinks``."""
+    def __init__(self, before: Floats, messages: int, busy: Busy | None = None) -> None:
+        """As ``OwnLinks``. ``busy``: of links that may still work for the item before."""
         self.links = [Link(row) for row in before.tolist()]
+        for link, (now, idle) in zip(self.links, busy or (), strict=False):
+            link.now, link.idle = now, list(idle)
 
     def junk(self, ready: Floats, move: Floats) -> None:
         """As ``OwnLinks``."""
@@ -77,6 +86,10 @@ class SharedLinks:
     def finish(self) -> Floats:
         """As ``OwnLinks``."""
         return np.array([[link.end(r, n) for r, n in enumerate(link.pushed)] for link in self.links])
+
+    def busy(self) -> Busy | None:
+        """As ``OwnLinks``, once it has finished."""
+        return [(link.now, link.idle) for link in self.links]
 
 
 class Link:
