@@ -307,7 +307,9 @@ class _Planner:
             return plan
         groups = tuple(dict.fromkeys(item.members for item in plan.placement.items))
         moves = replace(self.moves, runs=bool(plan.placement.runs))
-        own = {(item.members, item.chunk): (item, t) for item, t in zip(plan.placement.items, plan.tilings, strict=True)}
+        own = {
+            (item.members, item.chunk): (item, t) for item, t in zip(plan.placement.items, plan.tilings, strict=True)
+        }
         found = [plan]
         for order in dict.fromkeys((groups, interleaved(plan.physical, tuple(sorted(groups))))):
             array = Array(self.device, self.overlay)

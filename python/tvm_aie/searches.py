@@ -155,7 +155,11 @@ class Searches:
         return [replace(t, division=ov if self.divisions else None) for t, ov in found]
 
     def flowing(
-        self, array: Array, item: WorkItem, divisions: Sequence[Overlay], physical: PhysicalGraph,
+        self,
+        array: Array,
+        item: WorkItem,
+        divisions: Sequence[Overlay],
+        physical: PhysicalGraph,
         packed: dict[str, PackedConv],
     ) -> list[Tiling]:
         """The best tilings of an item between items that overlap with it, over some of the divisions; no grid: none."""

@@ -24,17 +24,19 @@ def arrange(
     body: Sequence[float],
     tasks: Mapping[Channel, Sequence[Work]],
     chains: Sequence[tuple[int, int]],
+    lags: Sequence[bool] = (),
 ) -> CommandBuilder:
     """The command stream: of those with ``chains``, the first to end by the scheduler's clock.
 
     Without chains only if there is no other. ``reserved``: the overlay's descriptors; ``body``: estimated cycles of
-    each item; ``tasks``: of each channel, in its order. ProgramError: there is no legal order.
+    each item; ``tasks``: of each channel, in its order; ``lags``: see ``CommandBuilder``. ProgramError: there is no
+    legal order.
     """
     best: CommandBuilder | None = None
     for longest in (*chains, NO_CHAINS):
         if best and longest == NO_CHAINS:
             break
-        commands = CommandBuilder(make.array, reserved, body)
+        commands = CommandBuilder(make.array, reserved, body, lags)
         _add_chains(commands, make, body, tasks, *longest)
         try:
             done = commands.schedule(best.end if best else inf)

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tvm_aie.emit.commands import Channel, Position, Work
-from tvm_aie.emit.item_tasks import behind
+from tvm_aie.emit.item_tasks import ahead
 from tvm_aie.emit.opcodes import DIVIDE
 from tvm_aie.emit.overlay import A_LOCKS, O_LOCKS, Array, core_map
 from tvm_aie.emit.program import CoreMap, Dir, LockUse
@@ -62,12 +62,13 @@ class Segment:
 class Rings:
     """What passes through the rings of all cores, by ring: one that item i lays out has number i + 1, the first 0.
 
-    ``a``: by (ring, column); ``o``: by (ring, column, core row); ``stays``: of each item.
+    ``a``: by (ring, column); ``o``: by (ring, column, core row); ``stays``, ``lags``: of each item.
     """
 
     a: dict[tuple[int, int], list[Segment]] = field(default_factory=dict)
     o: dict[tuple[int, int, int], list[Segment]] = field(default_factory=dict)
     stays: Sequence[Staying] = ()
+    lags: Sequence[bool] = ()
 
     def _a_ring(self, item: int) -> int:
         """Number of the A ring of an item; -1: the ring before the first."""
@@ -94,10 +95,10 @@ class Rings:
     def take_outputs(
         self, item: int, c: int, r: int, sizes: Sequence[int], spans: Sequence[tuple[float, float]]
     ) -> None:
-        """The output messages of a core; ``spans``: their shares of the item."""
+        """The output messages of a core; ``spans``: from where on they are sent to their end, in shares of the item."""
         at = zip(spans, sizes, strict=False)
         ring = self.o.setdefault((self._o_ring(item), c, r), [])
-        ring += [Segment((item, behind(span)), (item, span[1]), size) for span, size in at]
+        ring += [Segment((item, begin), (item, end), size) for (begin, end), size in at]
 
     def works(self, array: Array, arrays: Sequence[Array]) -> Iterator[Work]:
         """The tasks of the cores' A and O channels in order; ``arrays``: the division of each item."""
@@ -108,30 +109,32 @@ class Rings:
             for c in range(array.cols):
                 for r in range(array.rows):
                     m = core_map(here, array.core(c, r), r, True)
-                    yield from _tasks(array, m, Dir.S2MM, self.a.get((ring, c), ()), a_bank)
-                    yield from _tasks(array, m, Dir.MM2S, self.o.get((ring, c, r), ()), o_bank)
+                    yield from self._tasks(array, m, Dir.S2MM, self.a.get((ring, c), ()), a_bank)
+                    yield from self._tasks(array, m, Dir.MM2S, self.o.get((ring, c, r), ()), o_bank)
 
+    def _tasks(self, array: Array, m: CoreMap, direction: Dir, parts: Sequence[Segment], bank: int) -> Iterator[Work]:
+        """Tasks of whole turns of the ring (writing a descriptor begins at its start), the last one of what remains."""
+        into = direction == Dir.S2MM
+        base, slot, slots = (m.a_base, m.a_slot, m.a_slots) if into else (m.o_base, m.o_slot, m.o_slots)
+        free, full = (A_LOCKS if into else O_LOCKS)[bank]
+        acquire, release = LockUse(m.tile, free if into else full, 1), LockUse(m.tile, full if into else free, 1)
+        step = slot // 4 if slots > 1 else 0
+        ring = BdTemplate(Shape(m.tile, ((slot // 4, 1),)), base, slots, step, acquire, release)
+        channel: Channel = (m.tile, direction, 0)
+        most = array.device.repeat_max // slots * slots
+        first: Position | None = None
+        filled = 0
+        for part in parts:
+            left = part.slots
+            while left:
+                first = first or part.start
+                taken = min(left, most - filled)
+                filled, left = filled + taken, left - taken
+                if filled == most:
+                    yield Work(channel, (ring,), filled, first, part.end, self._wanted(first))
+                    first, filled = None, 0
+        if filled and first:
+            yield Work(channel, (ring,), filled, first, parts[-1].end, self._wanted(first))
 
-def _tasks(array: Array, m: CoreMap, direction: Dir, parts: Sequence[Segment], bank: int) -> Iterator[Work]:
-    """Tasks of whole turns of the ring (writing a descriptor begins at its start), the last one of what remains."""
-    into = direction == Dir.S2MM
-    base, slot, slots = (m.a_base, m.a_slot, m.a_slots) if into else (m.o_base, m.o_slot, m.o_slots)
-    free, full = (A_LOCKS if into else O_LOCKS)[bank]
-    acquire, release = LockUse(m.tile, free if into else full, 1), LockUse(m.tile, full if into else free, 1)
-    step = slot // 4 if slots > 1 else 0
-    ring = BdTemplate(Shape(m.tile, ((slot // 4, 1),)), base, slots, step, acquire, release)
-    channel: Channel = (m.tile, direction, 0)
-    most = array.device.repeat_max // slots * slots
-    first: Position | None = None
-    filled = 0
-    for part in parts:
-        left = part.slots
-        while left:
-            first = first or part.start
-            taken = min(left, most - filled)
-            filled, left = filled + taken, left - taken
-            if filled == most:
-                yield Work(channel, (ring,), filled, first, part.end, first)
-                first, filled = None, 0
-    if filled and first:
-        yield Work(channel, (ring,), filled, first, parts[-1].end, first)
+    def _wanted(self, first: Position) -> Position:
+        return ahead(first, first[0] < len(self.lags) and self.lags[first[0]])

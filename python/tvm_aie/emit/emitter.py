@@ -95,15 +95,15 @@ class Emitter:
         # Where commands cost nothing chains buy nothing, and a task serves one item in the statistics.
         chains = chains and array.device.push_idle_cycles > 0
         self.chains = CHAINS if chains else ()
-        self.make = ItemTasks(array, mt, chains)
+        self.lags = tuple(item.lag for item in placement.items)
+        self.make = ItemTasks(array, mt, chains, any(self.lags))
         # Core memory is divided anew for each item, or laid out once (``emit.division``).
         self.divided = any(t.division is not None for t in tilings)
-        self.makes = [ItemTasks(array.divided(t.division), mt, chains) for t in tilings]
-        self.lags = tuple(item.lag for item in placement.items)
+        self.makes = [replace(self.make, array=array.divided(t.division)) for t in tilings]
         overlays = [make.array.overlay for make in self.makes]
         befores = (array.overlay, *overlays[:-1])
         self.stays = [staying(*x) for x in zip(self.lags, befores, overlays, strict=True)]
-        self.rings = Rings(stays=self.stays)
+        self.rings = Rings(stays=self.stays, lags=self.lags)
         self.parts: OverlayParts = build_overlay(array, self.divided)
         self.columns = [_Column(o_pos=[0] * array.rows) for _ in range(array.cols)]
         self.homes, self.ddr_sizes = self._ddr_homes()
@@ -193,7 +193,7 @@ class Emitter:
             for work in self.rings.works(self.array, [make.array for make in self.makes]):
                 self._queue(work)
         body = [t.body for t in self.tilings]
-        commands = arrange(self.make, self.parts.bds, body, self.tasks, self.chains)
+        commands = arrange(self.make, self.parts.bds, body, self.tasks, self.chains, self.lags if any(self.lags) else ())
         for shim, number in last_stores:
             commands.wait((shim, Dir.S2MM, 0), number)
         return commands
@@ -250,7 +250,7 @@ class Emitter:
                     slots = cut.slots(self.makes[item.index].array.overlay.a_slot)
                     self.rings.take_inputs(item.index, c, slots, cut.spans)
             self.inputs[item.index, c] = cut
-            for work in self.make.input_works(c, item.index, prologue, cut):
+            for work in self.make.input_works(c, item.index, prologue, cut, item.lag):
                 self._queue(work)
 
     def _input_cut(self, item: WorkItem, tiling: Tiling, c: int, position: int | None) -> Cut:
@@ -282,11 +282,12 @@ class Emitter:
         make = self.makes[item.index]
         cuts = {r: self._output_cut(item, tiling, c, r) for r in range(self.array.rows)}
         if self.divided:
-            for r, spans in make.output_spans(c, cuts, tiling).items():
+            for r, shares in make.output_spans(c, cuts, tiling).items():
+                spans = [(make.sent_from(share), share[1]) for share in shares]
                 self.rings.take_outputs(item.index, c, r, cuts[r].slots(make.array.overlay.o_slot), spans)
         self.outputs[item.index, c] = cuts
         lock = O_DONE_ODD if self._is_odd(item.index) else O_DONE
-        works, self.columns[c].o_done[item.index] = self.make.output_works(c, item.index, cuts, tiling, lock)
+        works, self.columns[c].o_done[item.index] = self.make.output_works(c, item.index, cuts, tiling, lock, item.lag)
         for work in works:
             self._queue(work)
 

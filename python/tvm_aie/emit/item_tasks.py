@@ -157,6 +157,7 @@ class ItemTasks:
     array: Array
     mt: MemtileMap
     chains: bool = True
+    late: bool = False  # see ``sent_from``
 
     # ------------------------------------------------------------------ channels
 
@@ -216,14 +217,17 @@ class ItemTasks:
         chain += [BdTemplate(word, self.mt.opcode_base, 1, 0, acquire, release) for acquire, release in locks]
         return Prologue(tuple(chain), slots, 4 * n, riding)
 
-    def input_works(self, c: int, at: int, prologue: Prologue, cut: Cut) -> list[Work]:
-        """Prologue and activations of item number ``at``; a ``cut`` without messages: the column has no rows in it."""
+    def input_works(self, c: int, at: int, prologue: Prologue, cut: Cut, lag: bool = False) -> list[Work]:
+        """Prologue and activations of item number ``at``; a ``cut`` without messages: the column has no rows in it.
+
+        ``lag``: see ``ahead``.
+        """
         channel = self.a_channel(c)
-        out = [_work(channel, at, DmaTask(0, 0, prologue.chain, 1), (at, -1.0), (at, -0.55))]
+        out = [_work(channel, at, DmaTask(0, 0, prologue.chain, 1), (at, -1.0), (at, -0.55), lag)]
         for k, t in enumerate(cut.tasks):
             if k == 0 and prologue.riding:
                 t = replace(t, chain=(replace(t.chain[0], acquire=prologue.riding), *t.chain[1:]))
-            out.append(_work(channel, at, t, (at, cut.spans[t.first][0]), (at, cut.spans[t.last][1])))
+            out.append(_work(channel, at, t, (at, cut.spans[t.first][0]), (at, cut.spans[t.last][1]), lag))
         return out
 
     # ------------------------------------------------------------------ outputs
@@ -252,12 +256,21 @@ class ItemTasks:
         inside = tiling.order == PASSES_INSIDE
         return {r: output_spans(tiling, c, r, n if inside else most) for r, n in rows.items()}
 
+    def sent_from(self, span: tuple[float, float]) -> float:
+        """Where an output message's tasks are pushed at the latest: behind the begin of its span.
+
+        ``late``: just before its end, which is when there is something to send. Who waits there for a place in the
+        queue must not hold up the activations of an item that overlaps with the one before.
+        """
+        begin, end = span
+        return max(behind(span), end - min(EPSILON, (end - begin) / 4)) if self.late else behind(span)
+
     def output_works(
-        self, c: int, at: int, cuts: Mapping[int, Cut], tiling: Tiling, lock: int = O_DONE
+        self, c: int, at: int, cuts: Mapping[int, Cut], tiling: Tiling, lock: int = O_DONE, lag: bool = False
     ) -> tuple[list[Work], int]:
         """Tasks of the core rows with messages, and how often they release ``lock``.
 
-        The last task of each row releases it: per message while that fits a lock.
+        The last task of each row releases it: per message while that fits a lock. ``lag``: see ``ahead``.
         """
         rows = {r: cut for r, cut in cuts.items() if cut.messages}
         o_done = sum(cut.tasks[-1].repeat for cut in rows.values())
@@ -268,9 +281,10 @@ class ItemTasks:
         for r, cut in rows.items():
             for t in release_at_end(cut.tasks, done, single, self.junk(r)):
                 # The junk that realigns the ring needs the first activations, where the core takes those first.
-                begin, end = (behind(spans[r][t.first]), spans[r][t.last][1]) if t.last >= 0 else (0.0, EPSILON)
+                whole = t.last >= 0
+                begin, end = (self.sent_from(spans[r][t.first]), spans[r][t.last][1]) if whole else (0.0, EPSILON)
                 start, end_at = (at, begin), (at, end)
-                out.append(_work(self.o_channel(c, r), at, t, start, end_at))
+                out.append(_work(self.o_channel(c, r), at, t, start, end_at, lag))
         return out, len(rows) if single else o_done
 
 
@@ -280,8 +294,14 @@ def behind(span: tuple[float, float]) -> float:
     return min(begin + 2 * EPSILON, (3 * begin + end) / 4)
 
 
-def _work(channel: Channel, item: int, task: DmaTask, start: Position, end: Position) -> Work:
-    return Work(channel, task.chain, task.repeat, start, end, start, item=item)
+def ahead(start: Position, lag: bool) -> Position:
+    """When a task is wanted: where the item's barrier lags (``lag``), an item early, so that its channel has work while
+    the command processor waits for places in the queues of the item before."""
+    return (start[0] - 1, start[1]) if lag else start
+
+
+def _work(channel: Channel, item: int, task: DmaTask, start: Position, end: Position, lag: bool) -> Work:
+    return Work(channel, task.chain, task.repeat, start, end, ahead(start, lag), item=item)
 
 
 def release_at_end(tasks: Sequence[DmaTask], use: LockUse, single: bool, junk: int) -> Iterable[DmaTask]:
