@@ -486,6 +486,10 @@ class Recurrence:
             if step.acquires_o:
                 if o_fills[q]:
                     out.junk(core, o_filler[q])
+                    # A message that does not fit beside its own filler waits until that has left.
+                    beside = o_skipped[q] + load.o_sizes[q] <= self.array.overlay.o_slots
+                    if not beside.all():
+                        core = np.where(beside, core, np.maximum(core, out.last()))
                 if o_waits[q]:
                     core = np.maximum(core, out.ends(np.maximum(o_needs[q] - sent, -1)))
                     if sent:
