@@ -27,7 +27,7 @@ class Moves:
     ``space_to_depth``: pixels of a network's input become channels where that fills blocks (``plan.space_to_depth``);
     ``unite``: convolutions of one input that a concat joins are one, whatever their windows (``plan.unite``);
     ``scales``: a factor and a term per channel in front of a 1x1 convolution run in its call (``plan.scale``);
-    ``lags``: independent branches are interleaved, so that barriers lag by an item (``plan.interleave``, ``memory.lag``).
+    ``lags``: branches are interleaved, so that barriers may lag by an item (``plan.interleave``, ``memory.lag``).
     ``always``: pools and siblings without asking the estimate.
     """
 

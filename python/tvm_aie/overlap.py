@@ -1,22 +1,28 @@
-"""Tilings of items that overlap: where barriers lag, items that share an output ring run into each other.
+"""Items that overlap: where barriers lag (``memory.lag``), items that share an output ring run into each other.
 
 An item alone is best with a small output ring and large partial sums; one that overlaps with its neighbours wants its
-outputs out of the cores' way, and DIVIDE must find the output ring as it is (``emit.division.staying``). So the items of
-each *run*, one behind a full barrier and those that lag behind it, are chosen together: for every output ring, item by
-item the tiling with which the cores are done first, by the recurrence over messages (``cost.estimate``); the ring with
-which the run is complete first, or the tilings that the items had.
+outputs out of the cores' way, and DIVIDE must find the output ring as it is (``emit.division.staying``). So the items
+of each *run*, one behind a full barrier and those that lag behind it, are chosen together: for every output ring, item
+by item the tiling with which the cores are done first, by the recurrence over messages (``cost.estimate``); the ring
+with which the run is complete first, or the tilings that the items had.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
 from tvm_aie.cost.commands import costs_of, message_commands
 from tvm_aie.cost.estimate import Estimate, ItemTime, Recurrence, opcode_words
 from tvm_aie.cost.item_load import ItemLoad, item_load
+from tvm_aie.decisions import Moves
+from tvm_aie.emit.memtile import MemtileMap
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.weights import PackedConv, item_weights
+from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import Placement, WorkItem
+from tvm_aie.places import place
+from tvm_aie.plan.interleave import interleaved
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.schedule.division import switched
 from tvm_aie.schedule.geometry import Overlay
@@ -27,6 +33,34 @@ O_RINGS = ((128, 12), (128, 24), (128, 36), (128, 48), (128, 60), (192, 48))
 Trial = tuple[Recurrence, tuple[ItemTime, ...], tuple[Tiling, ...]]
 # Of an item the tilings to try under any of some divisions.
 Shortlist = Callable[[WorkItem, Sequence[Overlay]], Sequence[Tiling]]
+
+
+Made = tuple[Array, Placement, MemtileMap, tuple[Tiling, ...], Estimate]
+
+
+def lagging(
+    array: Array,
+    physical: PhysicalGraph,
+    placement: Placement,
+    tilings: Sequence[Tiling],
+    packed: dict[str, PackedConv],
+    moves: Moves,
+    narrow: frozenset[int],
+    shortlist: Shortlist,
+) -> Iterator[Made]:
+    """The schedule with barriers that lag: with its items in their order, and with its branches interleaved.
+
+    Neither has more in DDR. ``array``: before its weight rings grow; ``narrow``: see ``plan_memory``.
+    """
+    groups = tuple(dict.fromkeys(item.members for item in placement.items))
+    own = {(item.members, item.chunk): t for item, t in zip(placement.items, tilings, strict=True)}
+    for order in dict.fromkeys((groups, interleaved(physical, tuple(sorted(groups))))):
+        with suppress(InfeasibleError):
+            grown, other, layout = place(array, physical, order, moves, narrow, lags=True)
+            if any(item.lag for item in other.items) and same_items(placement, other):
+                mine = [own[item.members, item.chunk] for item in other.items]
+                chosen, times = overlapped(grown, physical, other, mine, packed, shortlist)
+                yield grown, other, layout, chosen, times
 
 
 def same_items(one: Placement, other: Placement) -> bool:

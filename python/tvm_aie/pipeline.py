@@ -17,19 +17,19 @@ from tvm_aie.decisions import Moves as Moves
 from tvm_aie.device import Device, load_device
 from tvm_aie.emit.counting import Known
 from tvm_aie.emit.emitter import Emitter
-from tvm_aie.emit.memtile import MemtileMap, memtile_map, opcode_bytes_estimate
-from tvm_aie.emit.overlay import Array, grow_weight_rings
+from tvm_aie.emit.memtile import MemtileMap
+from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.program import Program
 from tvm_aie.emit.superkernel import has_tail, item_kernels, superkernel_bytes, used_variants
 from tvm_aie.emit.weights import PackedConv, pack_conv, verify_covers
 from tvm_aie.errors import InfeasibleError
-from tvm_aie.memory.placement import Placement, plan_memory, shifted
+from tvm_aie.memory.placement import Placement
 from tvm_aie.narrow import costs, narrow_heights
+from tvm_aie.overlap import lagging
+from tvm_aie.places import place
 from tvm_aie.plan.balance import balanced_maps
 from tvm_aie.plan.fuse import PoolPair, fuse, fuse_pools, pool_pairs
-from tvm_aie.overlap import overlapped, same_items
 from tvm_aie.plan.graph import Conv, LayerGraph
-from tvm_aie.plan.interleave import interleaved
 from tvm_aie.plan.physical import PhysicalGraph, assign_channels
 from tvm_aie.plan.pitch import pitched
 from tvm_aie.plan.siblings import Groups, sibling_groups
@@ -289,7 +289,7 @@ class _Planner:
         physical, packed = self.graphs[pools]
         array = Array(self.device, self.overlay)
         moves = replace(self.moves, runs=runs and self.moves.runs)
-        array, placement, layout = _place(array, physical, groups, moves, narrow)
+        array, placement, layout = place(array, physical, groups, moves, narrow)
         tilings = _tile(array, physical, packed, placement, self.searches)
         return Plan(pools, array, physical, packed, placement, layout, tuple(tilings), self.divisions)
 
@@ -301,31 +301,19 @@ class _Planner:
     def lagging(self, plan: Plan) -> Plan:
         """The plan with barriers that lag, its items in their order or interleaved, if it is faster so by estimate.
 
-        Only where commands cost nothing: elsewhere all columns start an item together. Nothing more goes to DDR.
+        Only where commands cost nothing: elsewhere all columns start an item together.
         """
         if not self.moves.lags or self.device.push_idle_cycles:
             return plan
-        groups = tuple(dict.fromkeys(item.members for item in plan.placement.items))
         moves = replace(self.moves, runs=bool(plan.placement.runs))
-        own = {
-            (item.members, item.chunk): (item, t) for item, t in zip(plan.placement.items, plan.tilings, strict=True)
-        }
-        found = [plan]
-        for order in dict.fromkeys((groups, interleaved(plan.physical, tuple(sorted(groups))))):
-            array = Array(self.device, self.overlay)
-            with suppress(InfeasibleError):
-                array, placement, layout = _place(
-                    array, plan.physical, order, moves, self.narrow or frozenset(), lags=True
-                )
-                if not any(item.lag for item in placement.items) or not same_items(plan.placement, placement):
-                    continue
-                tilings = [own[item.members, item.chunk][1] for item in placement.items]
-                shortlist = partial(self.searches.flowing, array, physical=plan.physical, packed=plan.packed)
-                chosen, times = overlapped(array, plan.physical, placement, tilings, plan.packed, shortlist)
-                found.append(
-                    replace(plan, array=array, placement=placement, layout=layout, tilings=chosen, known=times)
-                )
-        return min(found, key=lambda p: p.cycles)
+        array = Array(self.device, self.overlay)
+        flowing = partial(self.searches.flowing, array, physical=plan.physical, packed=plan.packed)
+        found = lagging(array, *plan.stages[1:], plan.packed, moves, self.narrow or frozenset(), flowing)
+        plans = [
+            replace(plan, array=grown, placement=placement, layout=layout, tilings=tilings, known=times)
+            for grown, placement, layout, tilings, times in found
+        ]
+        return min([plan, *plans], key=lambda p: p.cycles)
 
 
 def _plans(planner: _Planner, first: bool = False) -> Iterator[Plan]:
@@ -371,37 +359,6 @@ def _pack(physical: PhysicalGraph) -> dict[str, PackedConv]:
         for layer in physical.layers
         if isinstance(layer, Conv)
     }
-
-
-def _place(
-    array: Array, physical: PhysicalGraph, groups: Groups, moves: Moves, narrow: frozenset[int], lags: bool = False
-) -> tuple[Array, Placement, MemtileMap]:
-    """Give every tensor a home, then what memory is left to the weight rings.
-
-    The opcode region grows with the number of items, which depends on the placement: repeat until it holds.
-    """
-    opcode = opcode_bytes_estimate(len(physical.layers), array.overlay.a_slot)
-    while True:
-        layout = memtile_map(array, opcode)
-        capacity = array.device.memtile_col_bytes - layout.heap_base
-        placement = plan_memory(
-            physical,
-            array.cols,
-            capacity,
-            groups,
-            array.device.keys()["cmd.push_idle_cycles"] if moves.spread else None,
-            moves.splits,
-            array.rows if moves.runs else None,
-            narrow,
-            lags,
-        )
-        needed = opcode_bytes_estimate(len(placement.items), array.overlay.a_slot)
-        if needed <= opcode:
-            break
-        opcode = needed
-    array = replace(array, overlay=grow_weight_rings(array, capacity - placement.peak_bytes))
-    layout = memtile_map(array, opcode)
-    return array, shifted(placement, layout.heap_base), layout
 
 
 def _schedule(

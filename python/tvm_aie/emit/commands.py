@@ -142,9 +142,7 @@ class CommandBuilder:
     task that is pushed ahead of the frontier leaves to each other channel of its pool the descriptors of one task.
     """
 
-    def __init__(
-        self, array: Array, reserved: Sequence[Bd], body: Sequence[float], lags: Sequence[bool] = ()
-    ) -> None:
+    def __init__(self, array: Array, reserved: Sequence[Bd], body: Sequence[float], lags: Sequence[bool] = ()) -> None:
         """``reserved``: the overlay's static descriptors, which stay what they are; ``body``: cycles of each item;
         ``lags``: of each item whether its barrier lags (``memory.lag``); none: no barrier does."""
         self.array, self._lags = array, lags

@@ -193,7 +193,8 @@ class Emitter:
             for work in self.rings.works(self.array, [make.array for make in self.makes]):
                 self._queue(work)
         body = [t.body for t in self.tilings]
-        commands = arrange(self.make, self.parts.bds, body, self.tasks, self.chains, self.lags if any(self.lags) else ())
+        lags = self.lags if any(self.lags) else ()
+        commands = arrange(self.make, self.parts.bds, body, self.tasks, self.chains, lags)
         for shim, number in last_stores:
             commands.wait((shim, Dir.S2MM, 0), number)
         return commands

@@ -90,8 +90,8 @@ class Prologue:
 def barrier(array: Array, c: int, before: Before) -> list[LockPair]:
     """Acquires and releases at the start of an item.
 
-    Order: the items that it waits for are complete (``_neighbours`` or ``_sweep``); let stores go; wait for stores whose
-    memory is reused; let loads go; wait for this item's loads.
+    Order: the items that it waits for are complete (``_neighbours`` or ``_sweep``); let stores go; wait for stores
+    whose memory is reused; let loads go; wait for this item's loads.
     """
     mt = array.memtile(c)
     steps = _sweep(array, c, before.outputs) if array.device.push_idle_cycles else _neighbours(array, c, before)
