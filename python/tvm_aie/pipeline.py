@@ -21,6 +21,7 @@ from tvm_aie.emit.memtile import MemtileMap
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.program import Program
 from tvm_aie.emit.superkernel import has_tail, item_kernels, superkernel_bytes, used_variants
+from tvm_aie.emit.verify_lag import verify_lags
 from tvm_aie.emit.weights import PackedConv, pack_conv, verify_covers
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import Placement
@@ -123,8 +124,10 @@ def finish(
     # descriptors, locks, opcode and weight streams, commands; then what a report needs
     program = program or emitted(plan, prepared.chains)
     program = replace(program, meta=json.dumps(describe(plan, dev)))
-    # every live weight is in the program, and every hardware limit of the device file is satisfied
+    # every live weight is in the program, no barrier lets too much through, and every hardware limit of the device file
+    # is satisfied
     verify_covers(plan.placement.items, plan.tilings, plan.physical, plan.packed)
+    verify_lags(plan.placement.items, plan.physical)
     program.verify(dev)
     return Compiled(prepared.graph, plan.physical, plan.placement, plan.tilings, program, dev, plan.estimate)
 

@@ -18,7 +18,8 @@ Terms, each from a timing rule of that section; ``slot`` is a ring slot in words
 * an item starts when the previous one is complete here, in all columns to the west, and in the next one to the east
   (the order of the barrier's acquires, ``emit.emitter``); one that lags when those that its barrier waits for are
   (``memory.lag``), and where it lays rings out anew, when the cores have sent what the old ones held. Its loads must
-  be there, and stores of memory that it overwrites have gone. Loads and stores run on channels of their own, one after the other.
+  be there, and stores of memory that it overwrites have gone. Loads and stores run on channels of their own, one
+  after the other.
 * the command processor waits for the store of what it is to load. Where commands cost time, those of an item are
   issued after those of the item before and at most one item ahead, and the last of them precede its last messages. If
   that makes them the last to end, tasks find their channels idle, which costs more.

@@ -4,10 +4,11 @@ At an item's border the A and O rings of a core are empty: the barrier lets no a
 item before have arrived. So their memory, and that of the partial sums, can be laid out anew there. Where the barrier
 lags (``memory.lag``) a ring of the same size stays as it is instead, with what it holds (``staying``): the O ring
 alone, while A and ACC change, or all. A ring that does not stay is waited for by DIVIDE, barrier or not. The weight
-ring, into which later items' weights are prefetched, stays where it is. The rings' descriptors are written by the command
-stream, their tasks carry as many slots as the item has (its activations and the next item's opcode message), and they
-use the other bank of the core's locks: those are 0 until the core, in DIVIDE, has found all slots of the old rings free
-and hands out the new ones. Nothing else is needed: a channel runs its tasks in order, so the old ring's are over.
+ring, into which later items' weights are prefetched, stays where it is. The rings' descriptors are written by the
+command stream, their tasks carry as many slots as the item has (its activations and the next item's opcode message),
+and they use the other bank of the core's locks: those are 0 until the core, in DIVIDE, has found all slots of the old
+rings free and hands out the new ones. Nothing else is needed: a channel runs its tasks in order, so the old ring's are
+over.
 """
 
 from __future__ import annotations
