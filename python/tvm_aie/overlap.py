@@ -27,12 +27,14 @@ from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.schedule.division import switched
 from tvm_aie.schedule.geometry import Overlay
 from tvm_aie.schedule.tiling import Tiling
+from tvm_aie.searches import Flowing
 
 # Bytes of a slot, slots.
 O_RINGS = ((128, 12), (128, 24), (128, 36), (128, 48), (128, 60), (192, 48))
 Trial = tuple[Recurrence, tuple[ItemTime, ...], tuple[Tiling, ...]]
-# Of an item the tilings to try under any of some divisions.
-Shortlist = Callable[[WorkItem, Sequence[Overlay]], Sequence[Tiling]]
+# Of an item its tilings where it overlaps with its neighbours; None: it has but one.
+Flow = Callable[[WorkItem], Flowing | None]
+MOST_RINGS = 3  # of outputs, of a run: those that are best in closed form are tried
 
 
 Made = tuple[Array, Placement, MemtileMap, tuple[Tiling, ...], Estimate]
@@ -46,21 +48,23 @@ def lagging(
     packed: dict[str, PackedConv],
     moves: Moves,
     narrow: frozenset[int],
-    shortlist: Shortlist,
-) -> Iterator[Made]:
-    """The schedule with barriers that lag: with its items in their order, and with its branches interleaved.
+    flowing: Flow,
+) -> Made | None:
+    """The schedule with barriers that lag: with its branches interleaved, or, where more would go to DDR then, with its
+    items in their order. None where no barrier may lag.
 
-    Neither has more in DDR. ``array``: before its weight rings grow; ``narrow``: see ``plan_memory``.
+    ``array``: before its weight rings grow; ``narrow``: see ``plan_memory``.
     """
     groups = tuple(dict.fromkeys(item.members for item in placement.items))
     own = {(item.members, item.chunk): t for item, t in zip(placement.items, tilings, strict=True)}
-    for order in dict.fromkeys((groups, interleaved(physical, tuple(sorted(groups))))):
+    for order in dict.fromkeys((interleaved(physical, tuple(sorted(groups))), groups)):
         with suppress(InfeasibleError):
             grown, other, layout = place(array, physical, order, moves, narrow, lags=True)
             if any(item.lag for item in other.items) and same_items(placement, other):
                 mine = [own[item.members, item.chunk] for item in other.items]
-                chosen, times = overlapped(grown, physical, other, mine, packed, shortlist)
-                yield grown, other, layout, chosen, times
+                chosen, times = overlapped(grown, physical, other, mine, packed, flowing)
+                return grown, other, layout, chosen, times
+    return None
 
 
 def same_items(one: Placement, other: Placement) -> bool:
@@ -85,12 +89,12 @@ def overlapped(
     placement: Placement,
     tilings: Sequence[Tiling],
     packed: dict[str, PackedConv],
-    shortlist: Shortlist,
+    flowing: Flow,
 ) -> tuple[tuple[Tiling, ...], Estimate]:
     """Tilings and their estimate; core memory that is not divided anew for each item leaves nothing to choose."""
     costs, items = costs_of(array), placement.items
     known: dict[tuple[object, ...], ItemLoad] = {}
-    lists: dict[tuple[object, ...], Sequence[Tiling]] = {}
+    flows = {item.index: flowing(item) for item in items}
 
     def load(item: WorkItem, tiling: Tiling) -> ItemLoad:
         key = item.members, item.chunk, tiling
@@ -100,29 +104,39 @@ def overlapped(
             known[key] = item_load(array, item, physical.layers[item.layer], tiling, weights, control)
         return known[key]
 
-    def listed(item: WorkItem, divisions: tuple[Overlay, ...]) -> Sequence[Tiling]:
-        key = item.members, item.chunk, divisions
-        if key not in lists:
-            lists[key] = shortlist(item, divisions)
-        return lists[key]
-
     def extended(trial: Trial, i: int, tiling: Tiling) -> Trial:
         state = trial[0].copy()
         time = state.advance(i, load(items[i], tiling))
         return state, (*trial[1], time), (*trial[2], tiling)
 
-    def together(trial: Trial, run: range, o_ring: tuple[int, int], divisions: Sequence[Overlay]) -> Trial:
-        """The run with one output ring; an item that has no tiling with it keeps its own."""
-        for i in run:
-            mine = tuple(d for d in divisions if (d.o_slot, d.o_slots) == o_ring)
-            options = list(listed(items[i], mine))
-            before = trial[2][-1].division if i > run.start else None
+    def options(i: int, mine: tuple[Overlay, ...], before: Overlay | None, last: bool) -> list[Tiling]:
+        """What is tried for an item under divisions with one output ring; ``before``: that of the item before."""
+        flow = flows[i]
+        found = [tilings[i]] if flow is None or tilings[i].division in mine else []
+        if flow is not None:
+            found += flow.tilings(mine, last)
             if before in mine:  # all rings stay
-                options += listed(items[i], (before,))[:1]
-            options = list(dict.fromkeys(options)) or [tilings[i]]
-            trials = [extended(trial, i, t) for t in options]
-            trial = min(trials, key=lambda t: float((t[0].core if i + 1 < run.stop else t[0].o_end).max()))
+                found += flow.tilings((before,), last)[:1]
+        return list(dict.fromkeys(found)) or [tilings[i]]
+
+    def together(trial: Trial, run: range, mine: tuple[Overlay, ...]) -> Trial:
+        """The run with divisions of one output ring."""
+        for i in run:
+            last = i + 1 == run.stop
+            before = trial[2][-1].division if i > run.start else None
+            trials = [extended(trial, i, t) for t in options(i, mine, before, last)]
+            trial = min(trials, key=lambda t: float((t[0].o_end if last else t[0].core).max()))
         return trial
+
+    def rings(run: range) -> list[tuple[Overlay, ...]]:
+        """The divisions of each output ring that is tried."""
+        division = tilings[run.start].division
+        if len(run) == 1 or division is None:
+            return []
+        every = switched(division.w_slot, division.w_slots)
+        found = [tuple(d for d in every if (d.o_slot, d.o_slots) == ring) for ring in O_RINGS]
+        cycles = {mine: sum(flow.least(mine) for i in run if (flow := flows[i])) for mine in found if mine}
+        return sorted(cycles, key=cycles.__getitem__)[:MOST_RINGS]
 
     words = opcode_words([load(item, t) for item, t in zip(items, tilings, strict=True)])
     trial: Trial = (Recurrence(array, physical, placement, words), (), ())
@@ -130,11 +144,7 @@ def overlapped(
         own = trial
         for i in run:
             own = extended(own, i, tilings[i])
-        found = [own]
-        division = tilings[run.start].division
-        if len(run) > 1 and division is not None:
-            divisions = switched(division.w_slot, division.w_slots)
-            found += [together(trial, run, o_ring, divisions) for o_ring in O_RINGS]
+        found = [own, *(together(trial, run, mine) for mine in rings(run))]
         trial = min(found, key=lambda t: float(t[0].o_end.max()))
     state, times, chosen = trial
     return chosen, Estimate(times, state.finish(times[-1]))

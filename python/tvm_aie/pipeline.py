@@ -311,12 +311,12 @@ class _Planner:
         moves = replace(self.moves, runs=bool(plan.placement.runs))
         array = Array(self.device, self.overlay)
         flowing = partial(self.searches.flowing, array, physical=plan.physical, packed=plan.packed)
-        found = lagging(array, *plan.stages[1:], plan.packed, moves, self.narrow or frozenset(), flowing)
-        plans = [
-            replace(plan, array=grown, placement=placement, layout=layout, tilings=tilings, known=times)
-            for grown, placement, layout, tilings, times in found
-        ]
-        return min([plan, *plans], key=lambda p: p.cycles)
+        made = lagging(array, *plan.stages[1:], plan.packed, moves, self.narrow or frozenset(), flowing)
+        if made is None:
+            return plan
+        array, placement, layout, tilings, times = made
+        other = replace(plan, array=array, placement=placement, layout=layout, tilings=tilings, known=times)
+        return min(plan, other, key=lambda p: p.cycles)
 
 
 def _plans(planner: _Planner, first: bool = False) -> Iterator[Plan]:
