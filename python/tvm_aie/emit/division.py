@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tvm_aie.emit.commands import Channel, Position, Work
-from tvm_aie.emit.item_tasks import ahead
+from tvm_aie.emit.item_tasks import ahead, behind
 from tvm_aie.emit.opcodes import DIVIDE
 from tvm_aie.emit.overlay import A_LOCKS, O_LOCKS, Array, core_map
 from tvm_aie.emit.program import CoreMap, Dir, LockUse
@@ -96,10 +96,10 @@ class Rings:
     def take_outputs(
         self, item: int, c: int, r: int, sizes: Sequence[int], spans: Sequence[tuple[float, float]]
     ) -> None:
-        """The output messages of a core; ``spans``: from where on they are sent to their end, in shares of the item."""
+        """The output messages of a core; ``spans``: their shares of the item."""
         at = zip(spans, sizes, strict=False)
         ring = self.o.setdefault((self._o_ring(item), c, r), [])
-        ring += [Segment((item, begin), (item, end), size) for (begin, end), size in at]
+        ring += [Segment((item, behind(span)), (item, span[1]), size) for span, size in at]
 
     def works(self, array: Array, arrays: Sequence[Array]) -> Iterator[Work]:
         """The tasks of the cores' A and O channels in order; ``arrays``: the division of each item."""

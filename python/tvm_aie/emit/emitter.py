@@ -96,7 +96,7 @@ class Emitter:
         chains = chains and array.device.push_idle_cycles > 0
         self.chains = CHAINS if chains else ()
         self.lags = tuple(item.lag for item in placement.items)
-        self.make = ItemTasks(array, mt, chains, any(self.lags))
+        self.make = ItemTasks(array, mt, chains)
         # Core memory is divided anew for each item, or laid out once (``emit.division``).
         self.divided = any(t.division is not None for t in tilings)
         self.makes = [replace(self.make, array=array.divided(t.division)) for t in tilings]
@@ -283,8 +283,7 @@ class Emitter:
         make = self.makes[item.index]
         cuts = {r: self._output_cut(item, tiling, c, r) for r in range(self.array.rows)}
         if self.divided:
-            for r, shares in make.output_spans(c, cuts, tiling).items():
-                spans = [(make.sent_from(share), share[1]) for share in shares]
+            for r, spans in make.output_spans(c, cuts, tiling).items():
                 self.rings.take_outputs(item.index, c, r, cuts[r].slots(make.array.overlay.o_slot), spans)
         self.outputs[item.index, c] = cuts
         lock = O_DONE_ODD if self._is_odd(item.index) else O_DONE

@@ -157,7 +157,6 @@ class ItemTasks:
     array: Array
     mt: MemtileMap
     chains: bool = True
-    late: bool = False  # see ``sent_from``
 
     # ------------------------------------------------------------------ channels
 
@@ -256,15 +255,6 @@ class ItemTasks:
         inside = tiling.order == PASSES_INSIDE
         return {r: output_spans(tiling, c, r, n if inside else most) for r, n in rows.items()}
 
-    def sent_from(self, span: tuple[float, float]) -> float:
-        """Where an output message's tasks are pushed at the latest: behind the begin of its span.
-
-        ``late``: just before its end, which is when there is something to send. Who waits there for a place in the
-        queue must not hold up the activations of an item that overlaps with the one before.
-        """
-        begin, end = span
-        return max(behind(span), end - min(EPSILON, (end - begin) / 4)) if self.late else behind(span)
-
     def output_works(
         self, c: int, at: int, cuts: Mapping[int, Cut], tiling: Tiling, lock: int = O_DONE, lag: bool = False
     ) -> tuple[list[Work], int]:
@@ -281,8 +271,7 @@ class ItemTasks:
         for r, cut in rows.items():
             for t in release_at_end(cut.tasks, done, single, self.junk(r)):
                 # The junk that realigns the ring needs the first activations, where the core takes those first.
-                whole = t.last >= 0
-                begin, end = (self.sent_from(spans[r][t.first]), spans[r][t.last][1]) if whole else (0.0, EPSILON)
+                begin, end = (behind(spans[r][t.first]), spans[r][t.last][1]) if t.last >= 0 else (0.0, EPSILON)
                 start, end_at = (at, begin), (at, end)
                 out.append(_work(self.o_channel(c, r), at, t, start, end_at, lag))
         return out, len(rows) if single else o_done
