@@ -1,6 +1,7 @@
 """Barriers that lag by an item: same outputs, honest estimate, locks that keep items apart, wrong lags named."""
 
 import dataclasses
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -79,18 +80,15 @@ def tangle(seed, pixels, channels, layers=9):
     return b.graph(*(b.conv(t, 8, 1) for t in ends))
 
 
-def lagging_plans(graph, device, moves=NO_LAGS):
-    """All plans with barriers that lag, whether or not they are faster."""
+def lagging_plan(graph, device, moves=NO_LAGS):
+    """The plan with barriers that lag, whether or not it is faster; None: no barrier can."""
     plan = prepare(graph, device, Decisions(moves=moves)).plan
     array = Array(plan.array.device, base_overlay(plan.array.overlay))
     searches = Searches({}, divisions=plan.divisions)
-
-    def flowing(item, divisions):
-        return searches.flowing(array, item, divisions, plan.physical, plan.packed)
-
+    flowing = partial(searches.flowing, array, physical=plan.physical, packed=plan.packed)
+    made = lagging(array, *plan.stages[1:], plan.packed, moves, frozenset(), flowing)
     names = "array", "placement", "layout", "tilings", "known"
-    for made in lagging(array, *plan.stages[1:], plan.packed, moves, frozenset(), flowing):
-        yield dataclasses.replace(plan, **dict(zip(names, made, strict=True)))
+    return made and dataclasses.replace(plan, **dict(zip(names, made, strict=True)))
 
 
 def outputs_equal(graph, program, seed=0):
@@ -105,16 +103,16 @@ def outputs_equal(graph, program, seed=0):
 
 
 @pytest.mark.parametrize("moves", [NO_LAGS, Moves(lags=False, switches=False), Moves(lags=False, divisions=False)])
-@pytest.mark.parametrize("device", ["wbs-1x1", "wbs-3x2", "wbs-2x3"])
-@pytest.mark.parametrize(("pixels", "channels"), [(1, 8), (7, 9), (8, 31), (9, 33), (31, 8), (33, 8)])
+@pytest.mark.parametrize(
+    ("device", "pixels", "channels"),
+    [("wbs-1x1", 1, 8), ("wbs-3x2", 7, 9), ("wbs-2x3", 8, 31), ("wbs-5x1", 9, 33), ("wbs-4x4", 31, 8), ("wbs-1x2", 33, 8)],
+)
 def test_outputs_are_the_same(device, pixels, channels, moves):
     graph = branches(pixels, channels)
-    plans = list(lagging_plans(graph, device, moves))
-    assert plans
-    for plan in plans:
-        assert sum(item.lag for item in plan.placement.items) >= 2
-        verify_lags(plan.placement.items, plan.physical)
-        assert outputs_equal(graph, emitted(plan))[1]
+    plan = lagging_plan(graph, device, moves)
+    assert sum(item.lag for item in plan.placement.items) >= 2
+    verify_lags(plan.placement.items, plan.physical)
+    assert outputs_equal(graph, emitted(plan))[1]
 
 
 @settings(max_examples=25, deadline=None)
@@ -127,13 +125,15 @@ def test_outputs_are_the_same(device, pixels, channels, moves):
 )
 def test_any_network(seed, pixels, channels, device, moves):
     graph = tangle(seed, pixels, channels)
-    for plan in lagging_plans(graph, device, moves):
-        verify_lags(plan.placement.items, plan.physical)
-        result, same = outputs_equal(graph, emitted(plan), seed)
-        assert same
-        times = estimate(plan.array, plan.physical, plan.placement, plan.tilings, plan.packed)
-        assert times.total == pytest.approx(plan.cycles)
-        assert times.total == pytest.approx(result.total_cycles - result.launch_cycles, rel=0.05, abs=150)
+    plan = lagging_plan(graph, device, moves)
+    if plan is None:
+        return
+    verify_lags(plan.placement.items, plan.physical)
+    result, same = outputs_equal(graph, emitted(plan), seed)
+    assert same
+    times = estimate(plan.array, plan.physical, plan.placement, plan.tilings, plan.packed)
+    assert times.total == pytest.approx(plan.cycles, rel=0.005, abs=50)  # it begins with other opcodes
+    assert times.total == pytest.approx(result.total_cycles - result.launch_cycles, rel=0.05, abs=150)
 
 
 def test_lags_are_faster_where_branches_are():
@@ -248,7 +248,7 @@ def test_what_stays():
 
 @pytest.fixture(scope="module")
 def plan():
-    return max(lagging_plans(branches(9, 40), "wbs-2x2"), key=lambda p: sum(i.lag for i in p.placement.items))
+    return lagging_plan(branches(9, 40), "wbs-2x2")
 
 
 def changed(plan, at, **fields):
