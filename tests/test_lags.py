@@ -105,7 +105,14 @@ def outputs_equal(graph, program, seed=0):
 @pytest.mark.parametrize("moves", [NO_LAGS, Moves(lags=False, switches=False), Moves(lags=False, divisions=False)])
 @pytest.mark.parametrize(
     ("device", "pixels", "channels"),
-    [("wbs-1x1", 1, 8), ("wbs-3x2", 7, 9), ("wbs-2x3", 8, 31), ("wbs-5x1", 9, 33), ("wbs-4x4", 31, 8), ("wbs-1x2", 33, 8)],
+    [
+        ("wbs-1x1", 1, 8),
+        ("wbs-3x2", 7, 9),
+        ("wbs-2x3", 8, 31),
+        ("wbs-5x1", 9, 33),
+        ("wbs-4x4", 31, 8),
+        ("wbs-1x2", 33, 8),
+    ],
 )
 def test_outputs_are_the_same(device, pixels, channels, moves):
     graph = branches(pixels, channels)
