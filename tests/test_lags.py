@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from graphs import GraphBuilder, run_checked
 from tvm_aie.cost.estimate import estimate
+from tvm_aie.cost.item_load import ring_plan
+from tvm_aie.cost.link import SharedLinks
 from tvm_aie.decisions import Decisions
 from tvm_aie.device import load_device
 from tvm_aie.emit.division import staying
@@ -30,7 +32,7 @@ from tvm_aie.plan.reference import evaluate
 from tvm_aie.plan.siblings import single_groups
 from tvm_aie.runtime.emulator import RunOptions, run_program
 from tvm_aie.schedule.geometry import Overlay
-from tvm_aie.searches import Searches, base_overlay
+from tvm_aie.searches import Searches, base_overlay, item_name
 
 ALL, NO_LAGS = Moves(), Moves(lags=False)
 WINDOWS = ((1, 1), (3, 3), (1, 7), (7, 1), (3, 1))
@@ -354,3 +356,77 @@ def test_runs_cover_all_items(plan):
     runs = list(runs_of(items))
     assert [i for run in runs for i in run] == list(range(len(items)))
     assert all(not items[run.start].lag and all(items[i].lag for i in run[1:]) for run in runs)
+
+
+# ---------------------------------------------------------------------- what an item leaves behind in the estimate
+
+
+@given(
+    st.integers(8, 63),
+    st.lists(st.integers(0, 8), max_size=12),
+    st.lists(st.integers(0, 8), min_size=1, max_size=12),
+    st.integers(0, 62),
+)
+def test_a_ring_that_goes_on(slots, before, sizes, position):
+    """Messages behind others in the ring, planned apart and together."""
+    position %= slots
+    whole = ring_plan(position, (*before, *sizes), slots)
+    first = ring_plan(position, tuple(before), slots)
+    held = tuple(size + filler for size, filler in zip(before, first.filler, strict=True))
+    plan = ring_plan(first.position, tuple(sizes), slots, held)
+    n = len(before)
+    assert plan.filler == whole.filler[n:] and plan.position == whole.position
+    # Together, filler of a message counts as gone with the one before it.
+    for apart, together in zip(plan.needs, whole.needs[n:], strict=True):
+        assert together <= apart <= together + 1 + sum(size == 0 for size in (*before, *sizes))
+
+
+@settings(max_examples=50)
+@given(st.integers(1, 4), st.integers(1, 12), st.integers(1, 12), st.randoms())
+def test_a_link_that_still_works(rows, first, second, random):
+    """Two items' messages on one shared link: the second's links begin with what the first's have left to do."""
+
+    def messages(count, begin):
+        ready = np.full(rows, begin)
+        for _ in range(count):
+            ready = ready + np.array([random.uniform(0, 90) for _ in range(rows)])
+            yield ready[None], np.array([[random.uniform(1, 60) for _ in range(rows)]])
+
+    whole = SharedLinks(np.zeros((1, rows)), first + second)
+    apart = SharedLinks(np.zeros((1, rows)), first)
+    for message in messages(first, 0.0):
+        whole.send(*message)
+        apart.send(*message)
+    end = apart.finish()
+    np.testing.assert_allclose(whole.finish(), end)
+    behind = SharedLinks(end, second, apart.busy())
+    for message in messages(second, float(end.min()) - 100):
+        whole.send(*message)
+        behind.send(*message)
+    np.testing.assert_allclose(behind.finish(), whole.finish())
+
+
+def test_tilings_that_are_given_stay():
+    graph = branches(9, 40)
+    tuned = {}
+
+    def given_tiling(work):
+        return tuned.get((work.layer, work.rows))
+
+    plan = prepare(graph, "wbs-2x2", Decisions(moves=NO_LAGS)).plan
+    for item, tiling in zip(plan.placement.items, plan.tilings, strict=True):
+        tuned[item_name(item, plan.physical), tuple(max(0, b - a) for a, b in item.out_rows)] = tiling
+    searches = Searches({}, given_tiling, divisions=plan.divisions)
+    array = Array(plan.array.device, base_overlay(plan.array.overlay))
+    assert all(searches.flowing(array, item, plan.physical, plan.packed) is None for item in plan.placement.items)
+
+
+@pytest.mark.parametrize("moves", [Moves(switches=False), Moves(divisions=False)])
+def test_one_division_for_all(moves):
+    """Rings that no item divides anew go on over every border."""
+    graph = branches(17, 40)
+    compiled, result = run_checked(graph, "wbs-2x2", moves)
+    assert any(item.lag for item in compiled.placement.items)
+    assert compiled.estimate.total == pytest.approx(result.total_cycles - result.launch_cycles, rel=0.02)
+    _, other = run_checked(graph, "wbs-2x2", dataclasses.replace(moves, lags=False))
+    assert result.total_cycles < other.total_cycles

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 from tvm_aie.cost.commands import costs_of, message_commands
 from tvm_aie.cost.estimate import Estimate, ItemTime, Recurrence, opcode_words
@@ -35,8 +36,6 @@ Trial = tuple[Recurrence, tuple[ItemTime, ...], tuple[Tiling, ...]]
 # Of an item its tilings where it overlaps with its neighbours; None: it has but one.
 Flow = Callable[[WorkItem], Flowing | None]
 MOST_RINGS = 3  # of outputs, of a run: those that are best in closed form are tried
-
-
 Made = tuple[Array, Placement, MemtileMap, tuple[Tiling, ...], Estimate]
 
 
@@ -83,6 +82,65 @@ def runs_of(items: Sequence[WorkItem]) -> Iterator[range]:
         yield range(first, after)
 
 
+@dataclass(frozen=True)
+class _Network:
+    """What the tilings are chosen for; ``loads``: what is known of items under a tiling."""
+
+    array: Array
+    physical: PhysicalGraph
+    items: Sequence[WorkItem]
+    tilings: Sequence[Tiling]  # that the items had
+    packed: dict[str, PackedConv]
+    flows: Sequence[Flowing | None]
+    loads: dict[tuple[object, ...], ItemLoad] = field(default_factory=dict)
+
+    def load(self, i: int, tiling: Tiling) -> ItemLoad:
+        """What an item puts on the machine."""
+        item = self.items[i]
+        key = item.members, item.chunk, tiling
+        if key not in self.loads:
+            control = message_commands(self.array, self.physical, item, tiling, costs_of(self.array))
+            weights = item_weights(item, self.physical, self.packed)
+            layer = self.physical.layers[item.layer]
+            self.loads[key] = item_load(self.array, item, layer, tiling, weights, control)
+        return self.loads[key]
+
+    def extended(self, trial: Trial, i: int, tiling: Tiling) -> Trial:
+        """With item ``i``, which comes next, under a tiling."""
+        state = trial[0].copy()
+        time = state.advance(i, self.load(i, tiling))
+        return state, (*trial[1], time), (*trial[2], tiling)
+
+    def options(self, i: int, mine: tuple[Overlay, ...], before: Overlay | None, last: bool) -> list[Tiling]:
+        """What is tried for an item under divisions with one output ring; ``before``: that of the item before."""
+        flow, own = self.flows[i], self.tilings[i]
+        found = [own] if flow is None or own.division in mine else []
+        if flow is not None:
+            found += flow.tilings(mine, last)
+            if before in mine:  # all rings stay
+                found += flow.tilings((before,), last)[:1]
+        return list(dict.fromkeys(found)) or [own]
+
+    def together(self, trial: Trial, run: range, mine: tuple[Overlay, ...]) -> Trial:
+        """The run with divisions of one output ring."""
+        for i in run:
+            last = i + 1 == run.stop
+            before = trial[2][-1].division if i > run.start else None
+            trials = [self.extended(trial, i, t) for t in self.options(i, mine, before, last)]
+            trial = min(trials, key=lambda t: float((t[0].o_end if last else t[0].core).max()))
+        return trial
+
+    def rings(self, run: range) -> list[tuple[Overlay, ...]]:
+        """The divisions of each output ring that is tried."""
+        division = self.tilings[run.start].division
+        if len(run) == 1 or division is None:
+            return []
+        every = switched(division.w_slot, division.w_slots)
+        found = [tuple(d for d in every if (d.o_slot, d.o_slots) == ring) for ring in O_RINGS]
+        cycles = {mine: sum(flow.least(mine) for i in run if (flow := self.flows[i])) for mine in found if mine}
+        return sorted(cycles, key=cycles.__getitem__)[:MOST_RINGS]
+
+
 def overlapped(
     array: Array,
     physical: PhysicalGraph,
@@ -92,59 +150,15 @@ def overlapped(
     flowing: Flow,
 ) -> tuple[tuple[Tiling, ...], Estimate]:
     """Tilings and their estimate; core memory that is not divided anew for each item leaves nothing to choose."""
-    costs, items = costs_of(array), placement.items
-    known: dict[tuple[object, ...], ItemLoad] = {}
-    flows = {item.index: flowing(item) for item in items}
-
-    def load(item: WorkItem, tiling: Tiling) -> ItemLoad:
-        key = item.members, item.chunk, tiling
-        if key not in known:
-            control = message_commands(array, physical, item, tiling, costs)
-            weights = item_weights(item, physical, packed)
-            known[key] = item_load(array, item, physical.layers[item.layer], tiling, weights, control)
-        return known[key]
-
-    def extended(trial: Trial, i: int, tiling: Tiling) -> Trial:
-        state = trial[0].copy()
-        time = state.advance(i, load(items[i], tiling))
-        return state, (*trial[1], time), (*trial[2], tiling)
-
-    def options(i: int, mine: tuple[Overlay, ...], before: Overlay | None, last: bool) -> list[Tiling]:
-        """What is tried for an item under divisions with one output ring; ``before``: that of the item before."""
-        flow = flows[i]
-        found = [tilings[i]] if flow is None or tilings[i].division in mine else []
-        if flow is not None:
-            found += flow.tilings(mine, last)
-            if before in mine:  # all rings stay
-                found += flow.tilings((before,), last)[:1]
-        return list(dict.fromkeys(found)) or [tilings[i]]
-
-    def together(trial: Trial, run: range, mine: tuple[Overlay, ...]) -> Trial:
-        """The run with divisions of one output ring."""
-        for i in run:
-            last = i + 1 == run.stop
-            before = trial[2][-1].division if i > run.start else None
-            trials = [extended(trial, i, t) for t in options(i, mine, before, last)]
-            trial = min(trials, key=lambda t: float((t[0].o_end if last else t[0].core).max()))
-        return trial
-
-    def rings(run: range) -> list[tuple[Overlay, ...]]:
-        """The divisions of each output ring that is tried."""
-        division = tilings[run.start].division
-        if len(run) == 1 or division is None:
-            return []
-        every = switched(division.w_slot, division.w_slots)
-        found = [tuple(d for d in every if (d.o_slot, d.o_slots) == ring) for ring in O_RINGS]
-        cycles = {mine: sum(flow.least(mine) for i in run if (flow := flows[i])) for mine in found if mine}
-        return sorted(cycles, key=cycles.__getitem__)[:MOST_RINGS]
-
-    words = opcode_words([load(item, t) for item, t in zip(items, tilings, strict=True)])
+    items = placement.items
+    net = _Network(array, physical, items, tilings, packed, [flowing(item) for item in items])
+    words = opcode_words([net.load(i, t) for i, t in enumerate(tilings)])
     trial: Trial = (Recurrence(array, physical, placement, words), (), ())
     for run in runs_of(items):
         own = trial
         for i in run:
-            own = extended(own, i, tilings[i])
-        found = [own, *(together(trial, run, mine) for mine in rings(run))]
+            own = net.extended(own, i, tilings[i])
+        found = [own, *(net.together(trial, run, mine) for mine in net.rings(run))]
         trial = min(found, key=lambda t: float(t[0].o_end.max()))
     state, times, chosen = trial
     return chosen, Estimate(times, state.finish(times[-1]))

@@ -315,6 +315,8 @@ class _Planner:
         if made is None:
             return plan
         array, placement, layout, tilings, times = made
+        if not fits_program(array.device, placement, plan.physical, tilings):
+            return plan
         other = replace(plan, array=array, placement=placement, layout=layout, tilings=tilings, known=times)
         return min(plan, other, key=lambda p: p.cycles)
 
@@ -467,6 +469,12 @@ def other_divisions(fused: LayerGraph, moves: Moves) -> tuple[Overlay, ...]:
     return (*DIVISIONS[1:], KEEPING) if moves.keep and adds else DIVISIONS[1:]
 
 
+def fits_program(device: Device, placement: Placement, physical: PhysicalGraph, tilings: Sequence[Tiling]) -> bool:
+    """Whether the variants of the convolution that the tilings need fit program memory together."""
+    needed = superkernel_bytes(device, placement, physical, used_variants(tilings))
+    return needed <= device.program_budget_bytes
+
+
 def _refined(plan: Plan, shared: _Shared) -> Plan:
     """The plan with other tilings of nearly equal cycles where the recurrence finds them faster."""
     # Of many divisions those that some item uses: the others were not best for any.
@@ -474,8 +482,7 @@ def _refined(plan: Plan, shared: _Shared) -> Plan:
     searches = Searches(shared.grids, divisions=used, blocks=shared.blocks, keep=shared.keep)
     others = partial(searches.others, plan.array, physical=plan.physical, packed=plan.packed)
     tilings, times = refine(plan.array, plan.physical, plan.placement, plan.tilings, plan.packed, others)
-    needed = superkernel_bytes(plan.array.device, plan.placement, plan.physical, used_variants(tilings))
-    if times.total >= plan.cycles or needed > plan.array.device.program_budget_bytes:
+    if times.total >= plan.cycles or not fits_program(plan.array.device, plan.placement, plan.physical, tilings):
         return plan
     return replace(plan, tilings=tilings, known=times)
 

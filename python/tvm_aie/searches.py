@@ -180,11 +180,13 @@ class Searches:
     def flowing(
         self, array: Array, item: WorkItem, physical: PhysicalGraph, packed: dict[str, PackedConv]
     ) -> Flowing | None:
-        """The item's tilings between items that overlap with it; None: it has no grid."""
+        """The item's tilings between items that overlap with it; None: it has no grid, or its tiling is given."""
         key = _key(item, physical, packed, VARIANTS)
         if key not in self.flows:
-            found = self._grids(key, array, workload(array, item, physical, packed, self.counted), VARIANTS)
-            self.flows[key] = Flowing(found) if found and self.divisions else None
+            work = workload(array, item, physical, packed, self.counted)
+            settled = not self.divisions or (self.given is not None and self.given(work) is not None)
+            found = None if settled else self._grids(key, array, work, VARIANTS)
+            self.flows[key] = Flowing(found) if found else None
         return self.flows[key]
 
     def _searched(self, key: Key, array: Array, work: Workload, variants: frozenset[str]) -> Tiling:

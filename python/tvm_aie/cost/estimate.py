@@ -152,6 +152,8 @@ class _InRing:
     def then(self, sizes: npt.NDArray[np.int64], gone: Floats, slots: int) -> _InRing:
         """With these behind them; without what lies more than ``slots`` back."""
         sizes, gone = np.concatenate([self.sizes, sizes]), np.concatenate([self.gone, gone])
+        if not len(sizes):
+            return self
         behind = sizes[::-1].cumsum(axis=0)[::-1].reshape(len(sizes), -1).min(axis=1, initial=slots)
         first = max(0, int((behind >= slots).sum()) - 1)
         return _InRing(sizes[first:], gone[first:])
