@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from graphs import GraphBuilder, run_checked
 from tvm_aie.cost.estimate import estimate
 from tvm_aie.cost.item_load import ring_plan
-from tvm_aie.cost.link import SharedLinks
+from tvm_aie.cost.link import OwnLinks, SharedLinks
 from tvm_aie.decisions import Decisions
 from tvm_aie.device import load_device
 from tvm_aie.emit.division import staying
@@ -382,28 +382,27 @@ def test_a_ring_that_goes_on(slots, before, sizes, position):
 
 
 @settings(max_examples=50)
-@given(st.integers(1, 4), st.integers(1, 12), st.integers(1, 12), st.randoms())
-def test_a_link_that_still_works(rows, first, second, random):
-    """Two items' messages on one shared link: the second's links begin with what the first's have left to do."""
+@given(st.integers(1, 4), st.integers(1, 12), st.integers(1, 12), st.booleans(), st.randoms())
+def test_links_that_go_on(rows, first, second, shared, random):
+    """Two items' messages on the same links: asked for at a mark, or all at once; a copy goes its own way."""
 
-    def messages(count, begin):
-        ready = np.full(rows, begin)
+    def sent(links, begin, count):
+        ready = np.full((1, rows), begin)
         for _ in range(count):
-            ready = ready + np.array([random.uniform(0, 90) for _ in range(rows)])
-            yield ready[None], np.array([[random.uniform(1, 60) for _ in range(rows)]])
+            ready = ready + np.array([[random.uniform(0, 90) for _ in range(rows)]])
+            links.send(ready, np.array([[random.uniform(1, 60) for _ in range(rows)]]))
 
-    whole = SharedLinks(np.zeros((1, rows)), first + second)
-    apart = SharedLinks(np.zeros((1, rows)), first)
-    for message in messages(first, 0.0):
-        whole.send(*message)
-        apart.send(*message)
-    end = apart.finish()
-    np.testing.assert_allclose(whole.finish(), end)
-    behind = SharedLinks(end, second, apart.busy())
-    for message in messages(second, float(end.min()) - 100):
-        whole.send(*message)
-        behind.send(*message)
-    np.testing.assert_allclose(behind.finish(), whole.finish())
+    links = (SharedLinks if shared else OwnLinks)(np.zeros((1, rows)), first)
+    sent(links, 0.0, first)
+    mark = links.mark()
+    alone, untouched = links.copy().finish(), links.copy()
+    links.more(second)
+    sent(links, float(alone.min()) / 2, second)
+    ends = links.ended(mark)
+    assert (ends >= alone - 1e-6).all(), "what comes later does not speed it up"
+    assert (links.finish() >= ends - 1e-6).all()
+    np.testing.assert_allclose(links.ends(np.full((1, rows), first - 1)), ends)
+    np.testing.assert_allclose(untouched.finish(), alone)
 
 
 def test_tilings_that_are_given_stay():

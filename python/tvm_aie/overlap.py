@@ -161,4 +161,4 @@ def overlapped(
         found = [own, *(net.together(trial, run, mine) for mine in net.rings(run))]
         trial = min(found, key=lambda t: float(t[0].o_end.max()))
     state, times, chosen = trial
-    return chosen, Estimate(times, state.finish(times[-1]))
+    return chosen, state.finish(times)

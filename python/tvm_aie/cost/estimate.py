@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -38,7 +38,7 @@ import numpy.typing as npt
 
 from tvm_aie.cost.commands import costs_of, message_commands
 from tvm_aie.cost.item_load import ItemLoad, Rates, item_load, rates_of, ring_plan
-from tvm_aie.cost.link import Busy, OwnLinks, SharedLinks
+from tvm_aie.cost.link import Marks, OwnLinks, SharedLinks
 from tvm_aie.emit import opcodes
 from tvm_aie.emit.division import Staying, staying
 from tvm_aie.emit.overlay import Array
@@ -105,7 +105,7 @@ def estimate(
         loads.append(cache[key])
     run = Recurrence(array, physical, placement, opcode_words(loads))
     times = [run.advance(i, load) for i, load in enumerate(loads)]
-    return Estimate(tuple(times), run.finish(times[-1]))
+    return run.finish(times)
 
 
 def opcode_words(loads: Sequence[ItemLoad]) -> Floats:
@@ -122,7 +122,6 @@ class _Columns:
         self.a_pos = np.zeros(n, np.int64)  # ring position in slots
         self.load_free = np.zeros(n)
         self.store_free = np.zeros(n)
-        self.done: dict[int, Floats] = {-1: np.zeros(n)}  # outputs of the last two items are complete
         self.passed = np.zeros(n)  # the barrier before
         self.store_ends: list[list[float]] = [[] for _ in range(n)]
         self.store_deaths: list[list[int]] = [[] for _ in range(n)]
@@ -131,7 +130,6 @@ class _Columns:
     def copy(self) -> _Columns:
         """An independent state."""
         other = copy(self)
-        other.done = dict(self.done)
         other.load_free, other.store_free = self.load_free.copy(), self.store_free.copy()
         other.store_ends = [list(x) for x in self.store_ends]
         other.store_deaths = [list(x) for x in self.store_deaths]
@@ -141,9 +139,10 @@ class _Columns:
 
 @dataclass(frozen=True)
 class _InRing:
-    """Messages that a ring may still hold when an item begins, oldest first: slots with filler, when they are gone.
+    """Messages that a ring may still hold when an item begins, oldest first: slots with filler.
 
-    Arrays (messages, columns) of the A ring, (messages, columns, rows) of the O ring.
+    Arrays (messages, columns) of the A ring, (messages, columns, rows) of the O ring. ``gone``: when those of the A
+    ring are released; the output links know it of the others.
     """
 
     sizes: npt.NDArray[np.int64]
@@ -160,7 +159,7 @@ class _InRing:
 
 
 def _empty(*shape: int) -> _InRing:
-    return _InRing(np.zeros((0, *shape), np.int64), np.zeros((0, *shape)))
+    return _InRing(np.zeros((0, *shape), np.int64), np.zeros((0, *shape[:1])))
 
 
 class _Weights:
@@ -256,8 +255,11 @@ class Recurrence:
         self.o_end = np.zeros((n, array.rows))
         self.o_pos = np.zeros((n, array.rows), np.int64)
         self.a_ring, self.o_ring = _empty(n), _empty(n, array.rows)
-        self.busy: Busy | None = None  # of the output links
         self.lags = tuple(item.lag for item in placement.items)
+        # The output links while a lagging item follows, and what they had of each item; of others, when it had ended.
+        self.out: SharedLinks | OwnLinks | None = None
+        self.marks: dict[int, Marks] = {}
+        self.done: dict[int, Floats] = {-1: np.zeros(n)}  # by column
         self.weights = _Weights(array, self.rates)
         self.load_ends: dict[tuple[int, int], Floats] = {}
         self.stored: dict[str, tuple[tuple[int, int, float], ...]] = {}  # by storage: rows [first, last), end
@@ -278,29 +280,49 @@ class Recurrence:
         other = copy(self)
         other.col, other.weights = self.col.copy(), copy(self.weights)
         other.load_ends, other.stored = dict(self.load_ends), dict(self.stored)
+        other.out = self.out and self.out.copy()
+        other.marks, other.done = dict(self.marks), dict(self.done)
         return other
 
     def advance(self, i: int, load: ItemLoad) -> ItemTime:
-        """Item ``i``, which comes next."""
+        """Item ``i``, which comes next. Where a lagging one follows, ``finish`` knows when its outputs end."""
         first_free = float(self.col.a_free.min())
         moved = self._start(i, load)
-        self._steps(load)
+        self._steps(i, load)
+        if i + 1 == len(self.lags) or not self.lags[i + 1]:
+            self._close()
         busy, idle = load.control
         if busy:
             # Its last tasks are pushed at the end of its commands. Behind late commands every channel waits: idle.
             late = self.command + busy > float(self.o_end.max())
             self.command += idle if late else busy
             self.o_end = np.maximum(self.o_end, self.command)
-        self.col.done = {i - 1: self.col.done[i - 1], i: self.o_end.max(axis=1)}
-        end = max(float(self.o_end.max()), float(self.col.a_free.max()), moved)
+        if self.out is None:
+            self.done[i] = self.o_end.max(axis=1)
+        end = max(float(self.done[i].max()) if self.out is None else 0.0, float(self.col.a_free.max()), moved)
         return ItemTime(first_free, end, float(load.kernel.sum(axis=0).max(initial=0.0)))
 
-    def finish(self, last: ItemTime) -> float:
-        """Cycles of the program: the last item, the message that ends it, the last stores."""
+    def finish(self, times: Sequence[ItemTime]) -> Estimate:
+        """The network's: the items' as ``advance`` gave them, the message that ends the program, the last stores."""
         items = self.placement.items
         ready = self._barrier(len(items))
         moved = self._stores(items[-1].index, ready)
-        return max(float(ready.max()) + self.rates.a_slot, moved, last.end)
+        settled = tuple(replace(t, end=max(t.end, float(self.done[i].max()))) for i, t in enumerate(times))
+        return Estimate(settled, max(float(ready.max()) + self.rates.a_slot, moved, settled[-1].end))
+
+    def _close(self) -> None:
+        """The output links send all that they have, and nothing comes in between."""
+        if self.out is not None:
+            self.o_end = self.out.finish()
+            for i, mark in self.marks.items():
+                self.done[i] = self.out.ended(mark).max(axis=1)
+            self.out, self.marks = None, {}
+
+    def _done(self, i: int) -> Floats:
+        """When the outputs of item ``i`` are complete, by column."""
+        if i in self.marks and self.out is not None:
+            return np.asarray(self.out.ended(self.marks[i]).max(axis=1), np.float64)
+        return self.done[i]
 
     # ------------------------------------------------------------------ between items
 
@@ -310,7 +332,7 @@ class Recurrence:
             return self.col.load_free.copy()
         awaited = waits(self.lags, i)
         if awaited:
-            done = np.max([self.col.done[k] for k in awaited], axis=0)
+            done = np.max([self._done(k) for k in awaited], axis=0)
             west = np.maximum.accumulate(done)
             ready = west.copy()
             ready[:-1] = np.maximum(west[:-1], done[1:])
@@ -410,6 +432,7 @@ class Recurrence:
             if lag and not stays.a:
                 self.col.a_free = np.maximum(self.col.a_free, self.core.max(axis=1))
             if lag and not stays.o:
+                self._close()
                 self.col.a_free = np.maximum(self.col.a_free, self.o_end.max(axis=1))
             if not stays.a:
                 self.col.a_pos = np.zeros_like(self.col.a_pos)
@@ -421,8 +444,6 @@ class Recurrence:
             self.a_ring = self.a_ring.then(head[None], self.core.max(axis=1)[None], self.array.overlay.a_slots)
         if not (lag and stays.o):
             self.o_ring = _empty(*self.o_ring.sizes.shape[1:])
-        if not lag:
-            self.busy = None
 
     def _prologue_slots(self, load: ItemLoad) -> npt.NDArray[np.int64]:
         """A slots of the opcode messages: whole slots and, if aligned, up to a multiple of the item's messages."""
@@ -457,10 +478,19 @@ class Recurrence:
             self.o_pos[c, r] = plan.position
         return filler, needs
 
-    def _steps(self, load: ItemLoad) -> None:
-        """The kernel calls of an item in order; arrays (columns, rows)."""
+    def _links(self, messages: int) -> SharedLinks | OwnLinks:
+        """The output links of an item of so many messages: new ones, or those that work for the items before, too."""
+        if self.out is None:
+            self.out = (SharedLinks if self.rates.o_shared else OwnLinks)(self.o_end, messages)
+        else:
+            self.out.more(messages)
+        return self.out
+
+    def _steps(self, i: int, load: ItemLoad) -> None:
+        """The kernel calls of item ``i`` in order; arrays (columns, rows)."""
         core, a_free = self.core, self.col.a_free
-        out = (SharedLinks if self.rates.o_shared else OwnLinks)(self.o_end, len(load.o_sizes), self.busy)
+        out = self._links(len(load.o_sizes))
+        number = out.count - len(self.o_ring.sizes)  # of the first message that the O ring may hold
         if load.aligned:
             out.junk(core, self._skip(load))
         self.weights.begin(load.w_bytes.astype(np.float64))
@@ -471,7 +501,7 @@ class Recurrence:
         a_waits = np.asarray((a_needs >= 0).any(axis=1))
         o_waits, o_fills = np.asarray((o_needs >= 0).any(axis=(1, 2))), np.asarray(o_filler.any(axis=(1, 2)))
         # Row 0 is the time of a message that nothing waits for; then what the ring held before.
-        held, sent = len(self.a_ring.gone), len(self.o_ring.gone)
+        held = len(self.a_ring.gone)
         released, columns = np.zeros((held + len(a_needs) + 1, core.shape[0])), np.arange(core.shape[0])
         released[1 : held + 1] = self.a_ring.gone
         m = q = 0
@@ -494,9 +524,7 @@ class Recurrence:
                     if not beside.all():
                         core = np.where(beside, core, np.maximum(core, out.last()))
                 if o_waits[q]:
-                    core = np.maximum(core, out.ends(np.maximum(o_needs[q] - sent, -1)))
-                    if sent:
-                        core = np.maximum(core, self._sent_before(o_needs[q]))
+                    core = np.maximum(core, out.ends(np.where(o_needs[q] >= 0, o_needs[q] + number, -1)))
             core = core + load.kernel[s]
             if step.releases_a:
                 n_released += 1
@@ -506,31 +534,12 @@ class Recurrence:
             if step.releases_o:
                 out.send(core, o_move[q])
                 q += 1
-        self.core, self.col.a_free, self.o_end = core, a_free, out.finish()
-        self.busy = out.busy()
-        self._remember(load.a_sizes + a_skipped, released[held + 1 :], load.o_sizes + o_skipped, out)
-
-    def _sent_before(self, needs: npt.NDArray[np.int64]) -> Floats:
-        """When these messages of the item before have left the O ring; 0 where they are none of its."""
-        gone = np.take_along_axis(self.o_ring.gone, np.clip(needs, 0, len(self.o_ring.gone) - 1)[None], 0)[0]
-        return np.where((needs >= 0) & (needs < len(self.o_ring.gone)), gone, 0.0)
-
-    def _remember(
-        self,
-        a_sizes: npt.NDArray[np.int64],
-        released: Floats,
-        o_sizes: npt.NDArray[np.int64],
-        out: SharedLinks | OwnLinks,
-    ) -> None:
-        """What the item leaves in the rings, for one behind it that lags."""
-        if not any(self.lags):
-            return
-        ov = self.array.overlay
-        self.a_ring = self.a_ring.then(a_sizes, released, ov.a_slots)
-        first = max(0, len(o_sizes) - ov.o_slots)
-        ends = [out.ends(np.full(o_sizes.shape[1:], k, np.int64)) for k in range(first, len(o_sizes))]
-        gone = np.array(ends).reshape(len(ends), *o_sizes.shape[1:])
-        self.o_ring = self.o_ring.then(o_sizes[first:], gone, ov.o_slots)
+        self.core, self.col.a_free = core, a_free
+        self.marks[i] = out.mark()
+        if any(self.lags):
+            ov, o_sizes = self.array.overlay, load.o_sizes + o_skipped
+            self.a_ring = self.a_ring.then(load.a_sizes + a_skipped, released[held + 1 :], ov.a_slots)
+            self.o_ring = self.o_ring.then(o_sizes, np.zeros(o_sizes.shape[:2]), ov.o_slots)
 
     def _skip(self, load: ItemLoad) -> Floats:
         """Junk that aligns the output rings at the start of an item, in cycles of the link."""

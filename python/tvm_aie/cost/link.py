@@ -9,6 +9,7 @@ ready then is served then.
 from __future__ import annotations
 
 from collections import deque
+from copy import copy
 from heapq import heappop, heappush
 
 import numpy as np
@@ -18,17 +19,27 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
-Busy = list[tuple[float, list[tuple[float, float]]]]  # of shared links: simulated up to when, idle spans before
-
-
 class OwnLinks:
-    """Links of one item, one per core: messages go one after the other. Times are arrays (columns, rows)."""
+    """Links of one item, one per core: messages go one after the other. Times are arrays (columns, rows).
 
-    def __init__(self, before: Floats, messages: int, busy: Busy | None = None) -> None:
-        """``before``: when each link is free; ``messages``: most of a core; ``busy``: see ``SharedLinks``."""
+    Of several items, where barriers lag: numbers of messages go on.
+    """
+
+    def __init__(self, before: Floats, messages: int) -> None:
+        """``before``: when each link is free; ``messages``: most of a core."""
         self.now, self.count = before, 0
         self.known = np.zeros((messages + 1, *before.shape))
         self.at = np.arange(before.shape[0])[:, None], np.arange(before.shape[1])[None, :]
+
+    def copy(self) -> OwnLinks:
+        """An independent state."""
+        other = copy(self)
+        other.known = self.known.copy()
+        return other
+
+    def more(self, messages: int) -> None:
+        """At most so many messages of a core come next."""
+        self.known = np.concatenate([self.known[: self.count + 1], np.zeros((messages, *self.known.shape[1:]))])
 
     def junk(self, ready: Floats, move: Floats) -> None:
         """What is ready at ``ready`` and takes ``move`` cycles alone, 0: nothing; nobody asks for its end."""
@@ -52,19 +63,34 @@ class OwnLinks:
         """When everything has ended."""
         return self.now
 
-    def busy(self) -> Busy | None:
-        """What the links of the next item need to know when this one's still work."""
-        return None
+    def mark(self) -> Marks:
+        """What each core has sent so far."""
+        return [row.tolist() for row in self.now]
+
+    def ended(self, mark: Marks) -> Floats:
+        """When what each core had sent at a mark has ended."""
+        return np.array(mark)
+
+
+Marks = list[list[int]]  # of each column and row; of links of their own the times
 
 
 class SharedLinks:
     """The same where the cores of a column share a link."""
 
-    def __init__(self, before: Floats, messages: int, busy: Busy | None = None) -> None:
-        """As ``OwnLinks``. ``busy``: of links that may still work for the item before."""
+    def __init__(self, before: Floats, messages: int) -> None:
+        """As ``OwnLinks``."""
         self.links = [Link(row) for row in before.tolist()]
-        for link, (now, idle) in zip(self.links, busy or (), strict=False):
-            link.now, link.idle = now, list(idle)
+        self.count = 0
+
+    def copy(self) -> SharedLinks:
+        """As ``OwnLinks``."""
+        other = copy(self)
+        other.links = [link.copy() for link in self.links]
+        return other
+
+    def more(self, messages: int) -> None:
+        """As ``OwnLinks``."""
 
     def junk(self, ready: Floats, move: Floats) -> None:
         """As ``OwnLinks``."""
@@ -76,6 +102,7 @@ class SharedLinks:
     def send(self, ready: Floats, move: Floats) -> None:
         """As ``OwnLinks``."""
         self.junk(ready, move)
+        self.count += 1
         for link in self.links:
             for pushed, sent in zip(link.pushed, link.sent, strict=True):
                 sent.append(pushed)
@@ -95,9 +122,15 @@ class SharedLinks:
         """As ``OwnLinks``."""
         return self.last()
 
-    def busy(self) -> Busy | None:
-        """As ``OwnLinks``, once it has finished."""
-        return [(link.now, link.idle) for link in self.links]
+    def mark(self) -> Marks:
+        """As ``OwnLinks``."""
+        return [list(link.pushed) for link in self.links]
+
+    def ended(self, mark: Marks) -> Floats:
+        """As ``OwnLinks``."""
+        return np.array(
+            [[link.end(r, n) for r, n in enumerate(row)] for link, row in zip(self.links, mark, strict=True)]
+        )
 
 
 class Link:
@@ -117,6 +150,15 @@ class Link:
         self.done = [[t] for t in before]  # end of each part that is done; first: of what came before
         self.pushed = [0 for _ in before]
         self.sent: list[list[int]] = [[] for _ in before]  # of each message: parts up to its own
+
+    def copy(self) -> Link:
+        """An independent state."""
+        other = copy(self)
+        other.idle, other.active, other.coming = list(self.idle), list(self.active), list(self.coming)
+        other.queues = [deque(queue) for queue in self.queues]
+        other.done, other.sent = [list(x) for x in self.done], [list(x) for x in self.sent]
+        other.pushed = list(self.pushed)
+        return other
 
     def push(self, r: int, ready: float, work: float) -> None:
         """A part of core ``r``."""
