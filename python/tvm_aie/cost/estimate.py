@@ -486,6 +486,23 @@ class Recurrence:
             self.out.more(messages)
         return self.out
 
+    def _fill(
+        self, out: SharedLinks | OwnLinks, core: Floats, skipped: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]
+    ) -> Floats:
+        """Filler before output messages of these sizes (slots); when the cores may begin.
+
+        A message that does not fit beside its own filler waits until enough of that has left.
+        """
+        slot = self.rates.o_slot
+        first = np.where(skipped > 0, np.maximum(skipped + sizes - self.array.overlay.o_slots, 0), 0)
+        if not first.any():
+            out.junk(core, np.asarray(skipped * slot, np.float64))
+            return core
+        out.junk(core, np.asarray(first * slot, np.float64))
+        mark = out.mark()
+        out.junk(core, np.asarray((skipped - first) * slot, np.float64))
+        return np.where(first > 0, np.maximum(core, out.ended(mark)), core)
+
     def _steps(self, i: int, load: ItemLoad) -> None:
         """The kernel calls of item ``i`` in order; arrays (columns, rows)."""
         core, a_free = self.core, self.col.a_free
@@ -496,10 +513,10 @@ class Recurrence:
         self.weights.begin(load.w_bytes.astype(np.float64))
         a_skipped, a_needs = self._a_plan(load)
         o_skipped, o_needs = self._o_plan(load)
-        a_filler, o_filler = a_skipped * self.rates.a_slot, o_skipped * self.rates.o_slot
+        a_filler = a_skipped * self.rates.a_slot
         o_move = load.o_sizes * self.rates.o_slot
         a_waits = np.asarray((a_needs >= 0).any(axis=1))
-        o_waits, o_fills = np.asarray((o_needs >= 0).any(axis=(1, 2))), np.asarray(o_filler.any(axis=(1, 2)))
+        o_waits, o_fills = np.asarray((o_needs >= 0).any(axis=(1, 2))), np.asarray(o_skipped.any(axis=(1, 2)))
         # Row 0 is the time of a message that nothing waits for; then what the ring held before.
         held = len(self.a_ring.gone)
         released, columns = np.zeros((held + len(a_needs) + 1, core.shape[0])), np.arange(core.shape[0])
@@ -518,11 +535,7 @@ class Recurrence:
                 m += 1
             if step.acquires_o:
                 if o_fills[q]:
-                    out.junk(core, o_filler[q])
-                    # A message that does not fit beside its own filler waits until that has left.
-                    beside = o_skipped[q] + load.o_sizes[q] <= self.array.overlay.o_slots
-                    if not beside.all():
-                        core = np.where(beside, core, np.maximum(core, out.last()))
+                    core = self._fill(out, core, o_skipped[q], load.o_sizes[q])
                 if o_waits[q]:
                     core = np.maximum(core, out.ends(np.where(o_needs[q] >= 0, o_needs[q] + number, -1)))
             core = core + load.kernel[s]

@@ -55,10 +55,6 @@ class OwnLinks:
         """When these messages (numbers by core, -1: none) have ended; 0: none."""
         return np.asarray(self.known[messages + 1, *self.at], np.float64)
 
-    def last(self) -> Floats:
-        """When what each core has sent so far has ended."""
-        return self.now
-
     def finish(self) -> Floats:
         """When everything has ended."""
         return self.now
@@ -114,13 +110,9 @@ class SharedLinks:
             found.append([link.end(r, link.sent[r][m]) if m >= 0 else 0.0 for r, m in enumerate(asked)])
         return np.array(found)
 
-    def last(self) -> Floats:
-        """As ``OwnLinks``."""
-        return np.array([[link.end(r, n) for r, n in enumerate(link.pushed)] for link in self.links])
-
     def finish(self) -> Floats:
         """As ``OwnLinks``."""
-        return self.last()
+        return self.ended(self.mark())
 
     def mark(self) -> Marks:
         """As ``OwnLinks``."""
