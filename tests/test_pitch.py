@@ -357,3 +357,31 @@ def test_barrier_is_a_sweep(outputs):
     locks[array.memtile(0), O_DONE] += outputs
     play([0, 1, 2, 3])
     assert not any(pairs) and not any(locks.values())
+
+
+# ---------------------------------------------------------------------- pools behind convolutions
+
+
+def pooled(height, width, channels, window, padded):
+    b = GraphBuilder((16, height, width), 3)
+    pads = (1, 1, 1, 1) if padded else NO_PADS
+    x = b.pool(b.conv("x", channels, 3), window, 2, pads)
+    return b.graph(b.conv(x, 24, 1))
+
+
+@given(st.integers(3, 34), st.integers(3, 34), st.sampled_from([8, 24, 64]), st.sampled_from([2, 3]), st.booleans())
+@settings(max_examples=25, deadline=None)
+def test_windows_beyond_what_the_convolution_writes(height, width, channels, window, padded):
+    graph = pooled(height, width, channels, window, padded)
+    check(graph, compile_graph(graph, "npu1"))
+
+
+def test_a_pooled_image_has_its_pitch():
+    """27x27 pixels come as 28x28, and so with two descriptors fewer for each channel and turn of the ring."""
+    graph = pooled(55, 55, 64, 3, False)
+    compiled = compile_graph(graph, "npu1")
+    layer = next(n for n in compiled.physical.layers if getattr(n, "pool_after", None))
+    storage = compiled.physical.storages[compiled.physical.views[layer.output].storage]
+    assert (storage.height, storage.width) == (28, 28)
+    assert writes(compiled) < writes(compile_graph(graph, "npu1", moves=Moves(pitch=False)))
+    check(graph, compiled)

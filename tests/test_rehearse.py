@@ -9,6 +9,7 @@ from graphs import GraphBuilder
 from tvm_aie import rehearse
 from tvm_aie.device import load_device
 from tvm_aie.emit.overlay import Array, core_map
+from tvm_aie.errors import EmulationFault, PlanWarning, ProgramError
 from tvm_aie.pipeline import Decisions, Moves, compile_graph, prepare
 from tvm_aie.plan.graph import Conv
 from tvm_aie.plan.reference import evaluate
@@ -51,20 +52,22 @@ def emulations(monkeypatch):
 
 
 NETWORKS = {
-    "sums bound it": (chain((128, 28, 28), (128,), 3, 0.5), True),
-    "weights bound it": (chain((256, 14, 14), (1024, 256), 1, 0.5), True),
-    "commands bound it": (chain((64, 28, 28), (256, 64), 1, 0.5), False),
+    "sums bound it": chain((128, 28, 28), (128,), 3, 0.5),
+    "weights bound it": chain((256, 14, 14), (1024, 256), 1, 0.5),
+    "commands bound it": chain((64, 28, 28), (256, 64), 1, 0.5),
 }
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_fastest_division_is_taken_and_computes_the_same(name):
-    graph, other = NETWORKS[name]
+    graph = NETWORKS[name]
     compiled = compile_rehearsed(graph, "npu1")
     by_division = {n: cycles(compile_graph(graph, "npu1", overlay=o)) for n, o in enumerate(DIVISIONS)}
     assert cycles(compiled) <= by_division[0]
     # the estimate chooses which two of the others are emulated
-    assert cycles(compiled) <= min(by_division.values()) * 1.02 and (division(compiled) != 0) == other
+    assert cycles(compiled) <= min(by_division.values()) * 1.02
+    if min(by_division.values()) * 1.02 < by_division[0]:
+        assert division(compiled) != 0
     x = np.random.default_rng(0).integers(-128, 128, graph.inputs[0].shape).astype(np.int8)
     result = run_program(compiled.program.to_bytes(), [x], RunOptions(check=True))
     expected = evaluate(graph, {"x": x})[graph.outputs[0].tensor]
@@ -87,7 +90,7 @@ def test_where_commands_are_free_the_estimate_decides():
 
 def test_small_networks_and_given_divisions_are_not_rehearsed(monkeypatch):
     runs = emulations(monkeypatch)
-    small, large = chain((8, 7, 7), (16,), 3, 1.0), NETWORKS["sums bound it"][0]
+    small, large = chain((8, 7, 7), (16,), 3, 1.0), NETWORKS["sums bound it"]
     for graph, decisions in (
         (small, Decisions()),
         (large, Decisions(overlay=DIVISIONS[0])),
@@ -150,7 +153,7 @@ def test_where_commands_matter_adds_and_the_input_are_tried_apart(monkeypatch):
 def test_a_division_that_does_not_fit_is_left_out(monkeypatch):
     huge = replace(DIVISIONS[2], a_slots=60)
     monkeypatch.setattr("tvm_aie.pipeline.DIVISIONS", (DIVISIONS[0], huge, DIVISIONS[1]))
-    graph = NETWORKS["sums bound it"][0]
+    graph = NETWORKS["sums bound it"]
     assert division(compile_rehearsed(graph, "npu1")) == 1
     monkeypatch.setattr("tvm_aie.pipeline.DIVISIONS", (DIVISIONS[0], huge))
     assert division(compile_rehearsed(graph, "npu1")) == 0
@@ -158,16 +161,16 @@ def test_a_division_that_does_not_fit_is_left_out(monkeypatch):
 
 def test_each_plan_is_emulated_once(monkeypatch):
     runs = emulations(monkeypatch)
-    plan = prepare(NETWORKS["sums bound it"][0], "npu1").plan
+    plan = prepare(NETWORKS["sums bound it"], "npu1").plan
     cost = judge(NPU1)
     assert cost(plan) == cost(plan) > 0 and len(runs) == 1
 
 
 def test_a_plan_that_cannot_be_emitted_costs_infinitely_much(monkeypatch):
-    plan = prepare(NETWORKS["sums bound it"][0], "npu1").plan
+    plan = prepare(NETWORKS["sums bound it"], "npu1").plan
 
     def fails(*_):
-        raise rehearse.TvmAieError("no")
+        raise ProgramError("no")
 
     monkeypatch.setattr(rehearse, "emitted", fails)
     assert judge(NPU1)(plan) == float("inf")
@@ -184,3 +187,24 @@ def test_names_decide_nothing():
     plans = [prepare(g, "npu1").plan for g in (graph, replace(graph, layers=tuple(layers)))]
     stages = [(p.placement.items, p.tilings) for p in plans]
     assert stages[0] == stages[1]
+
+
+def test_a_program_that_does_not_run_is_named(monkeypatch):
+    """A fault of the compiler is no slow plan: another is taken, and the user is told."""
+    graph = chain((128, 28, 28), (128,), 3, 0.5)
+    faults = []
+
+    def faulty(data, inputs, options):
+        if not faults:
+            faults.append(data)
+            raise EmulationFault("core (0, 2): read of never-written memory")
+        return run_program(data, inputs, options)
+
+    monkeypatch.setattr(rehearse, "run_program", faulty)
+    with pytest.warns(PlanWarning, match="please report.*never-written"):
+        compiled = compile_rehearsed(graph, "npu1")
+    assert compiled.program.to_bytes() != faults[0]
+    x = np.random.default_rng(1).integers(-128, 128, graph.inputs[0].shape).astype(np.int8)
+    expected = evaluate(graph, {graph.inputs[0].tensor: x})[graph.outputs[0].tensor]
+    got = run_program(compiled.program.to_bytes(), [x], RunOptions()).outputs[0]
+    assert np.array_equal(got.ravel(), np.asarray(expected).ravel())

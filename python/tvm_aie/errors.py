@@ -52,3 +52,10 @@ class EmulationFault(TvmAieError):
     """The emulator stopped: deadlock, race, read of never-written memory, descriptor out of range."""
 
     exit_code = 7
+
+
+class PlanWarning(RuntimeWarning):
+    """A program that the compiler made was refused or stopped when it was tried: a fault of the compiler.
+
+    Another plan is taken, so the network still compiles; please report it.
+    """

@@ -17,13 +17,14 @@ weigh and which commands their messages take is found once.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from math import inf
 
 from tvm_aie.device import Device, load_device
 from tvm_aie.emit.program import Program
-from tvm_aie.errors import TvmAieError
+from tvm_aie.errors import EmulationFault, InfeasibleError, PlanWarning, ProgramError
 from tvm_aie.narrow import costs
 from tvm_aie.pipeline import UNTUNED, Compiled, Decisions, Plan, Prepared, emitted, finish, prepare
 from tvm_aie.plan.fuse import fused_adds
@@ -43,7 +44,7 @@ class Rehearsal:
         self.fastest: tuple[float, Plan, Program] | None = None
 
     def __call__(self, plan: Plan) -> float:
-        """Cycles of a plan; infinite when no program can be made of it, or it does not run."""
+        """Cycles of a plan; infinite when no program can be made of it, or (``PlanWarning``) it does not run."""
         if id(plan) not in self.known:
             self.known[id(plan)] = plan, self._emulated(plan)
         return self.known[id(plan)][1]
@@ -51,8 +52,14 @@ class Rehearsal:
     def _emulated(self, plan: Plan) -> float:
         try:
             program = emitted(plan, self.chains)
+        except (InfeasibleError, ProgramError):
+            return inf  # it does not fit, or its commands have no legal order
+        try:
             cycles = float(run_program(program.to_bytes(), [], RunOptions(functional=False)).cycles)
-        except TvmAieError:
+        except (EmulationFault, ProgramError) as error:
+            name = plan.physical.graph.name
+            text = f"{name}: a plan was dropped because its program does not run (please report): {str(error)[:300]}"
+            warnings.warn(text, PlanWarning, stacklevel=2)
             return inf
         if self.fastest is None or cycles < self.fastest[0]:
             self.fastest = cycles, plan, program

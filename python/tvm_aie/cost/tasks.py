@@ -20,7 +20,7 @@ REPEAT_MAX, WRAP_MAX, MAX_CHAIN = 256, 64, 10  # as on AIE2; ``emit.transfers.MA
 FILLER_BYTES, JUNK_BYTES = 4096, 2048
 MOST = 384  # messages looked at; longer sequences are scaled
 LOCK_MAX = 63  # releases of outputs; beyond that only the last message releases
-PROLOGUE, PROLOGUE_BDS, OPCODE_BYTES = -1, 3, 256  # the opcode message: kind, descriptors with locks, usual size
+PROLOGUE, PROLOGUE_BDS = -1, 3  # the opcode message: kind, descriptors with locks
 KEPT = -2  # kind of the message with an input that is kept in ACC
 Note = tuple[int, int]  # (kind, address)
 
@@ -81,7 +81,7 @@ def count_tasks(work: Workload, tiling: Tiling, overlay: Overlay) -> Tasks:
     """Tasks of the column with the most rows."""
     column = max(range(len(work.rows)), key=lambda c: (work.rows[c], min(c, len(work.rows) - 1 - c)))
     notes, pieces, a_scale = _inputs(work, tiling, overlay, column)
-    prologue = _Pieces(PROLOGUE_BDS, _fillers(tiling.a_slots * overlay.a_slot - OPCODE_BYTES, FILLER_BYTES))
+    prologue = _Pieces(PROLOGUE_BDS, 0)  # the opcodes' descriptor reads on as filler
     a_list = _compressed([(PROLOGUE, 0), *notes], {PROLOGUE: prologue, **pieces})
     o_lists = []
     o_tasks = o_bds = 0.0

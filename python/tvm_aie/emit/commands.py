@@ -106,7 +106,7 @@ class _Pool:
 
     free: deque[int]
     size: int
-    content: dict[int, _Content] = field(default_factory=dict)
+    content: dict[int, _Content | None] = field(default_factory=dict)
     members: list[Channel] = field(default_factory=list)
     changes: int = 0  # tasks pushed or retired
     refused: list[tuple[_Wanted, Position]] = field(default_factory=list)  # ahead of their turn; with their starts
@@ -294,7 +294,7 @@ class CommandBuilder:
         ids: list[int] = []
         following = -1
         for template in reversed(work.chain):
-            following = self._write(tile, pool, template, following)
+            following = self._write(tile, pool, template, following, work.repeat)
             ids.append(following)
         complete = self._clock.complete()
         self._clock.push(all(f.end <= complete for f in flights))
@@ -306,17 +306,21 @@ class CommandBuilder:
         free = deque(i for i in ids if (tile, i) not in self._taken)
         return _Pool(free, len(free))
 
-    def _write(self, tile: int, pool: _Pool, t: BdTemplate, following: int) -> int:
-        """Number of a descriptor with this content; written unless a free one still holds it."""
+    def _write(self, tile: int, pool: _Pool, t: BdTemplate, following: int, repeat: int) -> int:
+        """Number of a descriptor with this content; written unless a free one still holds it.
+
+        Writing sets its iteration to the begin, where it is again after whole turns.
+        """
         place = t.shape.mem, t.base, t.shape.dims, t.shape.pads
         content = (*place, t.wrap, t.step, t.acquire, t.release, following, t.control)
-        if t.wrap == 1:
+        whole = repeat % t.wrap == 0
+        if whole:
             for number in pool.free:
                 if pool.content.get(number) == content:
                     pool.free.remove(number)
                     return number
         number = pool.free.popleft()
-        pool.content[number] = content
+        pool.content[number] = content if whole else None
         key = (tile, number, content)
         row = self._rows.get(key)
         if row is None:

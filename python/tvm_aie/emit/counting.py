@@ -107,7 +107,7 @@ class ItemCounter:
         if sent in self._sent or received not in self._received or enough(bound):
             return bound
         messages = input_messages(self.array, self.item, t, self.operands, column)
-        # Opcodes fill one slot; a message of several slots begins at a multiple of its length.
+        # A message of several slots begins at a multiple of its length: filler, counted like a descriptor.
         prologue = PROLOGUE + (t.a_slots > 1)
         self._sent[sent] = count(tasks_of(messages, self.array.device, UNROLL_A), prologue)
         return self._all(self._sent[sent], self._received[received])

@@ -23,6 +23,7 @@ from tvm_aie.emit.transfers import (
     DmaTask,
     Message,
     Shape,
+    merge_dims,
     place_in_ring,
     repeated_dims,
     tasks_of,
@@ -195,9 +196,10 @@ class ItemTasks:
     ) -> Prologue:
         """The opcode message (``n_words`` words at ``address``) and the barrier ``locks`` behind it.
 
-        The opcodes travel while the previous item still computes. Then come the barrier's descriptors, of one filler
-        word each; the last acquire is left to the first descriptor of the activations if that is not repeated
-        (``ride``). ``ring``: position (slots) before it, and of what the position behind it is to be a multiple.
+        The opcodes travel while the previous item still computes; their descriptor reads on, window after window, as
+        filler (``opcode_window``). Then come the barrier's descriptors, of one filler word each; the last acquire is
+        left to the first descriptor of the activations if that is not repeated (``ride``). ``ring``: position (slots)
+        before it, and of what the position behind it is to be a multiple.
         """
         slot, (position, multiple) = self.array.overlay.a_slot, ring
         mt, locks = self.array.memtile(c), list(locks)
@@ -208,12 +210,20 @@ class ItemTasks:
         while (position + slots) % multiple:
             slots += 1
         total = slots * slot // 4 - len(locks)
-        # What follows the message in the opcode region serves as its filler.
-        n = max(n_words, min(total, slot // 4 - len(locks)))
-        chain = [BdTemplate(Shape(mt, ((n, 1),)), address, 1, 0, None, None, True)]
-        chain += [BdTemplate(Shape(mt, dims), self.mt.opcode_base) for dims in repeated_dims(total - n, FILLER_WORDS)]
-        word = Shape(mt, ((1, 1),))
-        chain += [BdTemplate(word, self.mt.opcode_base, 1, 0, acquire, release) for acquire, release in locks]
+        window, more = opcode_window(n_words, total, slot // 4, MOST_LATE if locks else 0)
+        if window:
+            dims, n = merge_dims(window), window[0][0] + window[1][0] - 1
+            chain = [BdTemplate(Shape(mt, dims), address, control=True)]
+        else:
+            # What follows the message in the opcode region serves as its filler.
+            n, more = max(n_words, min(total, slot // 4 - len(locks))), 0
+            chain = [BdTemplate(Shape(mt, ((n, 1),)), address, control=True)]
+            chain += [
+                BdTemplate(Shape(mt, dims), self.mt.opcode_base) for dims in repeated_dims(total - n, FILLER_WORDS)
+            ]
+        words = [1 + more, *[1] * (len(locks) - 1)]
+        for (acquire, release), word in zip(locks, words, strict=False):
+            chain.append(BdTemplate(Shape(mt, ((word, 1),)), self.mt.opcode_base, 1, 0, acquire, release))
         return Prologue(tuple(chain), slots, 4 * n, riding)
 
     def input_works(self, c: int, at: int, prologue: Prologue, cut: Cut, lag: bool = False) -> list[Work]:
@@ -275,6 +285,28 @@ class ItemTasks:
                 start, end_at = (at, begin), (at, end)
                 out.append(_work(self.o_channel(c, r), at, t, start, end_at, lag))
         return out, len(rows) if single else o_done
+
+
+# Filler words behind the barrier's first acquire, instead of a descriptor for them before it.
+MOST_LATE = 8
+
+
+def opcode_window(
+    n_words: int, total: int, slot: int, most_late: int
+) -> tuple[tuple[tuple[int, int], tuple[int, int]] | None, int]:
+    """Dimensions of a descriptor that sends ``n_words`` opcodes, then filler, nearly ``total`` words; how many remain.
+
+    It sends windows of words, each a word further, of which the first begins with the opcodes. It reads at most a
+    ``slot`` (words) of the opcode region, or the message. None: more than ``most_late`` words would remain.
+    """
+    best: tuple[tuple[tuple[int, int], tuple[int, int]] | None, int] = (None, most_late + 1)
+    for words in range(max(n_words, min(slot, total)), n_words - 1, -1):
+        times, late = divmod(total, words)
+        if words + times - 1 <= max(n_words, slot) and late < best[1]:
+            best = ((times, 1), (words, 1)), late
+            if not late:
+                break
+    return best
 
 
 def behind(span: tuple[float, float]) -> float:

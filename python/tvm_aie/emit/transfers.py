@@ -214,7 +214,7 @@ def merge_unused(before: BdTemplate, after: BdTemplate, area: int, words: int) -
         return before, after
     total = before.shape.words + after.shape.words
     base = after.base - 4 * before.shape.words
-    if after.control and base >= area:
+    if after.control and base >= area and len(after.shape.dims) == 1:
         return (replace(after, shape=Shape(after.shape.mem, ((total, 1),)), base=base),)
     dims = repeated_dims(total, words)
     if after.base == area and not after.control and len(dims) == 1:

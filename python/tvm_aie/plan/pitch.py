@@ -90,10 +90,10 @@ def _adds(
     if isinstance(layer, Conv):
         after = layer.pool_after
         if after is not None:
-            # The pool would reach over the end of what the window writes; a line could then not be cut.
+            # Rows beyond the last are clipped to it. A line that is reached over is one piece (``whole_lines``); each
+            # window on it needs a pixel.
             written = conv_shapes(layer, *size)[1]
-            reach = (pitch - 1) * after.stride[axis] - after.pads[axis] + after.kernel[axis]
-            if reach > written[axis]:
+            if axis == 1 and (pitch - 1) * after.stride[1] - after.pads[1] >= written[1]:
                 return False
         if axis == 1 and layer.weight.shape[2:] == (1, 1) and layer.stride != (1, 1) and not any(layer.pads):
             return False  # the memtile's DMA picks its pixels, and cannot add zeros to those
