@@ -471,6 +471,7 @@ class Recurrence:
         slots = self.array.overlay.o_slots
         filler = np.zeros(load.o_sizes.shape, np.int64)
         needs = np.full(load.o_sizes.shape, -1, np.int64)
+        self.o_pos = self.o_pos.copy()  # of this state alone
         for c, r in np.ndindex(self.o_pos.shape):
             before = tuple(self.o_ring.sizes[:, c, r].tolist())
             plan = ring_plan(int(self.o_pos[c, r]), tuple(load.o_sizes[:, c, r].tolist()), slots, before)
