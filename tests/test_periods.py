@@ -7,18 +7,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import tvm_aie.emit.emitter as emitter
 from graphs import GraphBuilder
 from tvm_aie.device import load_device
 from tvm_aie.emit.arrange import CHAINS
 from tvm_aie.emit.commands import Work
 from tvm_aie.emit.item_tasks import MOST_LATE, opcode_window
+from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.periods import LEAST_BLOCKS, repeated
 from tvm_aie.emit.program import Dir, LockUse, Push
 from tvm_aie.emit.transfers import BdTemplate, Shape
-from tvm_aie.pipeline import compile_graph
+from tvm_aie.pipeline import Moves, compile_graph, emitted, prepare
 from tvm_aie.plan.reference import evaluate
 from tvm_aie.runtime.emulator import RunOptions, run_program
+from tvm_aie.schedule.geometry import Overlay
 
 NPU1 = load_device("npu1")
 CHANNEL = (5, Dir.S2MM, 1)
@@ -116,14 +117,13 @@ def dense_block(count):
 
 
 @pytest.mark.parametrize("count", [1, 5])
-def test_a_dense_block_is_exact_and_takes_few_commands(monkeypatch, count):
+def test_a_dense_block_is_exact_and_takes_few_commands(count):
     graph = dense_block(count)
     x = np.random.default_rng(1).integers(-128, 128, graph.inputs[0].shape).astype(np.int8)
     expected = evaluate(graph, {graph.inputs[0].tensor: x})[graph.outputs[0].tensor]
     pushes = []
     for block in (6, 0):
-        monkeypatch.setattr(emitter, "CHAINS", (CHAINS[0]._replace(block=block),))
-        program = compile_graph(graph).program
+        program = emitted(prepare(graph).plan, (CHAINS[0]._replace(block=block),))
         result = run_program(program.to_bytes(), [x], RunOptions(check=True))
         assert np.array_equal(result.outputs[0].ravel(), np.asarray(expected).ravel())
         sent = [c.task for c in program.commands if isinstance(c, Push) and c.task.dir is Dir.S2MM]
@@ -151,3 +151,21 @@ def test_opcodes_and_filler_are_one_descriptor(n_words, slots, locks, slot):
 @pytest.mark.parametrize("slots", [1, 2, 7, 8, 9, 18])
 def test_usual_prologues_need_no_filler_descriptor(slots):
     assert opcode_window(70, slots * 224 - 2, 224, MOST_LATE)[0] is not None
+
+
+@pytest.mark.parametrize("chains", [True, False])
+def test_opcodes_and_inputs_are_one_task(chains):
+    """On every channel of loads; without chains each is one."""
+    graph = dense_block(1)
+    compiled = compile_graph(graph, moves=Moves(chains=chains))
+    array = Array(NPU1, Overlay())
+    loads = [c.task for c in compiled.program.commands if isinstance(c, Push) and c.item == 0]
+    counts = []
+    for c in range(array.cols):
+        for channel in ((array.memtile(c), Dir.S2MM, array.load_s2mm), (array.shim(c), Dir.MM2S, 0)):
+            counts.append(sum((t.tile, t.dir, t.ch) == channel for t in loads))
+    assert min(counts) == 1 and max(counts) == (1 if chains else 2)  # the last column has no rows of the image
+    x = np.random.default_rng(1).integers(-128, 128, graph.inputs[0].shape).astype(np.int8)
+    expected = evaluate(graph, {graph.inputs[0].tensor: x})[graph.outputs[0].tensor]
+    got = run_program(compiled.program.to_bytes(), [x], RunOptions(check=True)).outputs[0]
+    assert np.array_equal(got.ravel(), np.asarray(expected).ravel())

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from graphs import GraphBuilder, resnet50
 from tvm_aie.device import load_device
+from tvm_aie.errors import InfeasibleError, ProgramError
 from tvm_aie.pipeline import compile_graph
 from tvm_aie.plan.graph import AvgDivisor
 from tvm_aie.plan.reference import evaluate
@@ -195,3 +196,23 @@ def test_resnet50_within_the_limits(density):
 @pytest.mark.parametrize("density", [1.0, 0.5])
 def test_resnet50_on_every_square_array(n, density):
     run(resnet50(density), f"wbs-{n}x{n}", check=False)
+
+
+def test_an_output_that_is_an_input_is_refused():
+    """Nothing on the array would write it."""
+    b = GraphBuilder((8, 7, 7))
+    with pytest.raises(ProgramError, match="output x is an input"):
+        compile_graph(b.graph(b.conv("x", 8, 1), "x"), "npu1")
+    b = GraphBuilder((8, 7, 7))
+    graph = b.graph(b.conv("x", 8, 1))
+    with pytest.raises(ProgramError, match="output nowhere is never written"):
+        dataclasses.replace(graph, outputs=(dataclasses.replace(graph.outputs[0], tensor="nowhere"),)).verify()
+
+
+@pytest.mark.parametrize("device", ["npu1", "wbs-2x2"])
+def test_what_does_not_fit_is_named(device):
+    """A window whose weights exceed their ring is no matter of the input; the demand exceeds the limit named."""
+    b = GraphBuilder((8, 9, 64))
+    with pytest.raises(InfeasibleError, match=r"29x29 window: needs .* core weight memory") as caught:
+        compile_graph(b.graph(b.conv("x", 8, 29)), device)
+    assert caught.value.demand > caught.value.bound

@@ -8,9 +8,10 @@ import pytest
 from graphs import GraphBuilder
 from tvm_aie import rehearse
 from tvm_aie.device import load_device
+from tvm_aie.emit.arrange import MORE_CHAINS
 from tvm_aie.emit.overlay import Array, core_map
 from tvm_aie.errors import EmulationFault, PlanWarning, ProgramError
-from tvm_aie.pipeline import Decisions, Moves, compile_graph, prepare
+from tvm_aie.pipeline import Decisions, Moves, compile_graph, emitter_of, finish, prepare
 from tvm_aie.plan.graph import Conv
 from tvm_aie.plan.reference import evaluate
 from tvm_aie.rehearse import command_cycles, compile_rehearsed, judge, settle
@@ -93,13 +94,13 @@ def test_small_networks_and_given_divisions_are_not_rehearsed(monkeypatch):
     small, large = chain((8, 7, 7), (16,), 3, 1.0), NETWORKS["sums bound it"]
     for graph, decisions in (
         (small, Decisions()),
-        (large, Decisions(overlay=DIVISIONS[0])),
-        (large, Decisions(moves=Moves(divisions=False))),
+        (large, Decisions(overlay=DIVISIONS[0], moves=Moves(chains=False))),  # nor other chains
+        (large, Decisions(moves=Moves(divisions=False, chains=False))),
     ):
         runs.clear()
         compiled = compile_rehearsed(graph, "npu1", decisions)
         assert division(compiled) == 0 and len(runs) == 1, "its own plan alone"
-        assert compiled.program.to_bytes() == compile_graph(graph, "npu1").program.to_bytes()
+        assert compiled.program.to_bytes() == compile_graph(graph, "npu1", moves=decisions.moves).program.to_bytes()
 
 
 def block(b, x, channels, k=1):
@@ -208,3 +209,23 @@ def test_a_program_that_does_not_run_is_named(monkeypatch):
     expected = evaluate(graph, {graph.inputs[0].tensor: x})[graph.outputs[0].tensor]
     got = run_program(compiled.program.to_bytes(), [x], RunOptions()).outputs[0]
     assert np.array_equal(got.ravel(), np.asarray(expected).ravel())
+
+
+def test_the_fastest_chains_are_taken():
+    """Where commands bound a network: no stream of those compared is faster; tuning starts from the same program."""
+    graph = chain((16, 14, 14), (32, 64), 1, 1.0, pairs=8)
+    compiled = compile_rehearsed(graph, "npu1")
+    ready, _ = settle(graph, "npu1")
+    assert finish(ready).program.to_bytes() == compiled.program.to_bytes()
+    assert command_cycles(ready.plan) > rehearse.SOME * cycles(compiled) > NPU1.launch_cycles * rehearse.SOME
+    emitter = emitter_of(ready.plan, ready.chains)
+    assert emitter.emit({}).commands == compiled.program.commands
+    found = []
+    for chains in MORE_CHAINS:
+        program = emitter.rearranged((chains,))
+        x = np.random.default_rng(1).integers(-128, 128, graph.inputs[0].shape).astype(np.int8)
+        result = run_program(program.to_bytes(), [x], RunOptions(check=True))
+        expected = evaluate(graph, {graph.inputs[0].tensor: x})[graph.outputs[0].tensor]
+        assert np.array_equal(result.outputs[0].ravel(), np.asarray(expected).ravel())
+        found.append(result.cycles)
+    assert len(set(found)) > 1 and cycles(compiled) <= min(found)

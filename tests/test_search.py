@@ -186,7 +186,7 @@ def test_tilings_are_of_the_same_weights(graph, device, seed, monkeypatch):
 
 def test_what_a_cover_leaves_out_is_an_error():
     """A tiling that was found for fewer live blocks, as ``prepare``'s chooser may hand in."""
-    graph = NETWORKS["weights bound it"][0]
+    graph = NETWORKS["weights bound it"]
     prepared = prepare(graph, "npu1")
 
     def stale(work):
@@ -202,7 +202,7 @@ def test_what_a_cover_leaves_out_is_an_error():
 
 def test_shares_are_kept():
     """For every division of core memory, and found again."""
-    plan = prepare(NETWORKS["weights bound it"][0], "npu1").plan
+    plan = prepare(NETWORKS["weights bound it"], "npu1").plan
     array, physical, placement, _ = plan.stages
     item = next(i for i in placement.items if i.geometry.kernel == KernelId.CONV and i.geometry.in_blocks >= 8)
     one = Searches({})
@@ -321,7 +321,7 @@ def test_a_rehearsed_program_is_emitted_once(monkeypatch):
 
     monkeypatch.setattr(rehearse, "emitted", noted)
     monkeypatch.setattr("tvm_aie.pipeline.emitted", lambda *_: pytest.fail("emitted again"))
-    graph = NETWORKS["sums bound it"][0]
+    graph = NETWORKS["sums bound it"]
     compiled = compile_rehearsed(graph, "npu1")
     assert len(emissions) >= 1 + pipeline.JUDGED and len(set(map(id, emissions))) == len(emissions)
     monkeypatch.undo()

@@ -15,6 +15,7 @@ from tvm_aie.decisions import UNTUNED as UNTUNED
 from tvm_aie.decisions import Decisions as Decisions
 from tvm_aie.decisions import Moves as Moves
 from tvm_aie.device import Device, load_device
+from tvm_aie.emit.arrange import CHAINS, Chains
 from tvm_aie.emit.counting import Known
 from tvm_aie.emit.emitter import Emitter
 from tvm_aie.emit.memtile import MemtileMap
@@ -80,7 +81,7 @@ class Prepared:
     graph: LayerGraph
     device: Device
     plan: Plan
-    chains: bool = True  # see ``Moves``
+    chains: tuple[Chains, ...] = CHAINS  # none: see ``Moves.chains``
 
 
 def prepare(
@@ -107,7 +108,7 @@ def prepare(
     # pools run inside convolutions and siblings share an item where that is faster by estimate; channels have places
     # in blocks of 8, weights are mmul tiles, each tensor has a home, and each item fits its cores
     plan = _schedule(dev, fused, decisions, given, judge)
-    return Prepared(graph, dev, plan, decisions.moves.chains)
+    return Prepared(graph, dev, plan, CHAINS if decisions.moves.chains else ())
 
 
 def finish(
@@ -138,15 +139,16 @@ def scheduled(prepared: Prepared, chooser: Chooser) -> tuple[Plan, Emitter]:
     Raises as ``compile_graph``.
     """
     plan = _chosen(prepared.plan, chooser, False)
-    return plan, _emitter(plan, prepared.chains)
+    return plan, emitter_of(plan, prepared.chains)
 
 
-def emitted(plan: Plan, chains: bool = True) -> Program:
+def emitted(plan: Plan, chains: Sequence[Chains] = CHAINS) -> Program:
     """The program of a plan, not verified and not described. Raises ``InfeasibleError`` when it does not fit."""
-    return _emitter(plan, chains).emit({})
+    return emitter_of(plan, chains).emit({})
 
 
-def _emitter(plan: Plan, chains: bool) -> Emitter:
+def emitter_of(plan: Plan, chains: Sequence[Chains] = CHAINS) -> Emitter:
+    """What emits the program of a plan."""
     return Emitter(plan.array, plan.physical, plan.placement, plan.tilings, plan.packed, plan.layout, chains)
 
 

@@ -7,7 +7,8 @@ for the whole network are emulated, timed and without data:
   best (``schedule.geometry.DIVISIONS``); which of a division's plans is best (pools, siblings, runs) is left to the
   estimate;
 * where commands are much of a network's work: residual adds as items of their own, since as part of a convolution they
-  take a message for each pass and band; and the input as it is, where ``plan.space_to_depth`` changes it.
+  take a message for each pass and band; the input as it is, where ``plan.space_to_depth`` changes it; and of the best
+  plan command streams with other chains (``emit.arrange``).
 
 A compilation takes several times as long as by the estimate alone (``benchmarks/control_table.py --speed``): most of it
 makes plans and emits their programs, little emulates them.
@@ -18,15 +19,16 @@ weigh and which commands their messages take is found once.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import inf
 
 from tvm_aie.device import Device, load_device
+from tvm_aie.emit.arrange import CHAINS, MORE_CHAINS, Chains
 from tvm_aie.emit.program import Program
 from tvm_aie.errors import EmulationFault, InfeasibleError, PlanWarning, ProgramError
 from tvm_aie.narrow import costs
-from tvm_aie.pipeline import UNTUNED, Compiled, Decisions, Plan, Prepared, emitted, finish, prepare
+from tvm_aie.pipeline import UNTUNED, Compiled, Decisions, Plan, Prepared, emitted, emitter_of, finish, prepare
 from tvm_aie.plan.fuse import fused_adds
 from tvm_aie.plan.graph import LayerGraph
 from tvm_aie.runtime.emulator import RunOptions, run_program
@@ -37,8 +39,8 @@ from tvm_aie.searches import base_overlay
 class Rehearsal:
     """Emulated cycles of plans, each emulated once."""
 
-    def __init__(self, chains: bool = True) -> None:
-        """``chains``: see ``pipeline.Moves``."""
+    def __init__(self, chains: Sequence[Chains] = CHAINS) -> None:
+        """``chains``: of which the command scheduler takes one."""
         self.chains = chains
         self.known: dict[int, tuple[Plan, float]] = {}  # by identity; the plan is kept, so that its id stays its own
         self.fastest: tuple[float, Plan, Program] | None = None
@@ -54,6 +56,9 @@ class Rehearsal:
             program = emitted(plan, self.chains)
         except (InfeasibleError, ProgramError):
             return inf  # it does not fit, or its commands have no legal order
+        return self._timed(plan, program)
+
+    def _timed(self, plan: Plan, program: Program) -> float:
         try:
             cycles = float(run_program(program.to_bytes(), [], RunOptions(functional=False)).cycles)
         except (EmulationFault, ProgramError) as error:
@@ -65,14 +70,35 @@ class Rehearsal:
             self.fastest = cycles, plan, program
         return cycles
 
+    def best_chains(self, plan: Plan) -> tuple[Chains, ...]:
+        """The chains with which the fastest plan runs fastest, or those of which the scheduler took its own."""
+        best, least = tuple(self.chains), self(plan)
+        emitter = emitter_of(plan, self.chains)
+        seen = {emitter.emit({}).commands}
+        for chains in MORE_CHAINS:
+            try:
+                program = emitter.rearranged((chains,))
+            except ProgramError:
+                continue  # there is no legal order
+            if program.commands in seen:
+                continue
+            seen.add(program.commands)
+            cycles = self._timed(plan, program)
+            if cycles < least:
+                best, least = (chains,), cycles
+        return best
+
     def program(self, plan: Plan) -> Program | None:
         """What was emitted for the fastest plan; None for others."""
         return self.fastest[2] if self.fastest and self.fastest[1] is plan else None
 
 
 def judge(device: Device, chains: bool = True) -> Rehearsal | None:
-    """Emulated cycles of plans; None on devices whose commands are free: the estimate serves."""
-    return Rehearsal(chains) if device.push_idle_cycles else None
+    """Emulated cycles of plans; None on devices whose commands are free: the estimate serves.
+
+    ``chains``: see ``pipeline.Moves``.
+    """
+    return Rehearsal(CHAINS if chains else ()) if device.push_idle_cycles else None
 
 
 def compile_rehearsed(graph: LayerGraph, device: Device | str, decisions: Decisions = UNTUNED) -> Compiled:
@@ -104,6 +130,9 @@ def _settled(
             made = prepare(graph, dev, other)
             if cost(made.plan) < cost(best.plan):
                 best, settled = made, other
+    worth = cost(best.plan) > dev.launch_cycles and command_cycles(best.plan) > SOME * cost(best.plan)
+    if decisions.moves.chains and worth:
+        best = replace(best, chains=cost.best_chains(best.plan))
     return best, settled
 
 
@@ -119,9 +148,15 @@ def _alternatives(graph: LayerGraph, plan: Plan, decisions: Decisions, free: boo
         yield replace(decisions, moves=replace(decisions.moves, space_to_depth=False))
 
 
-MUCH = 0.6  # of a network's cycles: what commands alone would take
+# Of a network's cycles, what commands alone would take, for it to be worth emulating other plans, other chains.
+MUCH, SOME = 0.6, 0.6
+# Of a column, beside those of the outputs: activations, loads and stores at both ends. Each row of cores has one for
+# its weights.
+CHANNELS = 5
 
 
 def command_cycles(plan: Plan) -> float:
-    """Cycles of the command processor (estimated)."""
-    return sum(control for _, control in costs(*plan.stages))
+    """Cycles of the command processor (estimated): of items, and of first pushes, which find their channels idle."""
+    array = plan.array
+    channels = array.cols * (array.rows + CHANNELS) + array.rows
+    return sum(control for _, control in costs(*plan.stages)) + channels * array.device.push_idle_cycles

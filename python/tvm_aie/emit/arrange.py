@@ -29,6 +29,10 @@ class Chains(NamedTuple):
 # The first is best for most networks. Three of the channels of a block share 24 descriptors.
 CHAINS = tuple(Chains(*most, block=6) for most in ((4, 3), (5, 3), (6, 4), (10, 6)))
 NO_CHAINS = Chains(0, 0)
+# Loads before the first item that are one chain: opcodes and inputs.
+MOST_FIRST = 4
+# To compare by emulation (``rehearse``): the clock's first choice is up to a tenth slower than the best of these.
+MORE_CHAINS = (*CHAINS, Chains(4, 4, block=6), *(most._replace(block=0) for most in CHAINS[:3]))
 
 
 def arrange(
@@ -41,9 +45,9 @@ def arrange(
 ) -> CommandBuilder:
     """The command stream: of those with ``chains``, the first to end by the scheduler's clock.
 
-    The best is tried without repeated blocks too, whose descriptors are taken for long. Without chains only if there is
-    no other. ``reserved``: the overlay's descriptors; ``body``: estimated cycles of each item; ``tasks``: of each
-    channel, in its order; ``lags``: see ``CommandBuilder``. ProgramError: there is no legal order.
+    Of several the best is tried without repeated blocks too, whose descriptors are taken for long. Without chains only
+    if there is no other. ``reserved``: the overlay's descriptors; ``body``: estimated cycles of each item; ``tasks``:
+    of each channel, in its order; ``lags``: see ``CommandBuilder``. ProgramError: there is no legal order.
     """
     best: tuple[CommandBuilder, Chains] | None = None
     waiting = list(chains)
@@ -60,7 +64,7 @@ def arrange(
             done = False
         if done and (best is None or commands.end < best[0].end):
             best = commands, most
-        if not waiting and best and best[1].block and repeats:
+        if not waiting and best and best[1].block and repeats and len(chains) > 1:
             waiting.append(best[1]._replace(block=0))
     return best[0]
 
@@ -81,7 +85,7 @@ def _add_chains(
     joined = {make.a_channel(c) for c in columns} | {make.o_channel(c, r) for c in columns for r in range(array.rows)}
     for channel, own in tasks.items():
         if channel not in joined:
-            for work in own:
+            for work in _first_joined(own) if most.activations else own:
                 commands.add(work)
     # The column with the most descriptors decides where chains are cut: columns run in step, as weights are shared.
     busiest = max((tasks[make.a_channel(c)] for c in columns), key=lambda own: sum(len(w.chain) for w in own))
@@ -100,3 +104,12 @@ def _add_chains(
         for work in column_chains(tasks[make.a_channel(c)], outputs, how, most.outputs, junk, ahead):
             commands.add(work)
     return repeats
+
+
+def _first_joined(tasks: Sequence[Work]) -> list[Work]:
+    """The tasks of a channel of loads or stores; those before the first item, opcodes and inputs, as one chain."""
+    first = [work for work in tasks if work.item == 0 and work.repeat == 1 and not work.after]
+    if len(first) < 2 or len(first) > MOST_FIRST or list(tasks[: len(first)]) != first:
+        return list(tasks)
+    chain = tuple(template for work in first for template in work.chain)
+    return [replace(first[0], chain=chain, end=first[-1].end), *tasks[len(first) :]]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from tvm_aie.emit import opcodes, weights
-from tvm_aie.emit.arrange import CHAINS, arrange
+from tvm_aie.emit.arrange import CHAINS, Chains, arrange
 from tvm_aie.emit.commands import Channel, CommandBuilder, Position, Work
 from tvm_aie.emit.division import Rings, Staying, divide_words, staying
 from tvm_aie.emit.item_tasks import NOTHING, Before, Cut, ItemTasks, LockPair, Prologue, barrier
@@ -81,9 +81,10 @@ class Emitter:
         tilings: Sequence[Tiling],
         packed: dict[str, weights.PackedConv],
         mt: MemtileMap,
-        chains: bool = True,
+        chains: Sequence[Chains] = CHAINS,
     ) -> None:
-        """All stages' results; nothing is changed. ``chains``: messages and items may share descriptors and tasks."""
+        """All stages' results; nothing is changed. ``chains``: how messages and items may share descriptors and tasks,
+        of which the command scheduler takes the best; none: they do not."""
         self.array, self.graph, self.placement, self.tilings, self.packed, self.mt = (
             array,
             graph,
@@ -93,10 +94,9 @@ class Emitter:
             mt,
         )
         # Where commands cost nothing chains buy nothing, and a task serves one item in the statistics.
-        chains = chains and array.device.push_idle_cycles > 0
-        self.chains = CHAINS if chains else ()
+        self.chains = tuple(chains) if array.device.push_idle_cycles > 0 else ()
         self.lags = tuple(item.lag for item in placement.items)
-        self.make = ItemTasks(array, mt, chains)
+        self.make = ItemTasks(array, mt, bool(self.chains))
         # Core memory is divided anew for each item, or laid out once (``emit.division``).
         self.divided = any(t.division is not None for t in tilings)
         self.makes = [replace(self.make, array=array.divided(t.division)) for t in tilings]
@@ -178,6 +178,12 @@ class Emitter:
         const, offsets = self._const()
         return self._program(const, offsets, meta)
 
+    def rearranged(self, chains: Sequence[Chains]) -> Program:
+        """After ``emit``, the same program with the command stream of other chains."""
+        self.commands = self._arranged(chains)
+        const, offsets = self._const()
+        return self._program(const, offsets, {})
+
     def command_stream(self) -> CommandBuilder:
         """The tasks of all items in their order; all that the cost model needs. Once, and not before ``emit``."""
         items = self.placement.items
@@ -188,14 +194,17 @@ class Emitter:
             if item.index > 0:
                 self._emit_stores(items[item.index - 1], item.index)
                 self._emit_loads(item.index)
-        last_stores = self._finish(len(items))
+        self.last_stores = self._finish(len(items))
         if self.divided:
             for work in self.rings.works(self.array, [make.array for make in self.makes]):
                 self._queue(work)
+        return self._arranged(self.chains)
+
+    def _arranged(self, chains: Sequence[Chains]) -> CommandBuilder:
         body = [t.body for t in self.tilings]
         lags = self.lags if any(self.lags) else ()
-        commands = arrange(self.make, self.parts.bds, body, self.tasks, self.chains, lags)
-        for shim, number in last_stores:
+        commands = arrange(self.make, self.parts.bds, body, self.tasks, chains, lags)
+        for shim, number in self.last_stores:
             commands.wait((shim, Dir.S2MM, 0), number)
         return commands
 

@@ -267,6 +267,8 @@ class LayerGraph:
         for io in self.outputs:
             if io.tensor not in known:
                 raise ProgramError(f"graph {self.name}: output {io.tensor} is never written")
+            if any(io.tensor == given.tensor for given in self.inputs):
+                raise ProgramError(f"graph {self.name}: output {io.tensor} is an input; leave it out")
         self._verify_bits()
 
     def _verify_bits(self) -> None:

@@ -123,15 +123,25 @@ def search(
         plans[tiling.plan] = min(tiling.cycles, plans.get(tiling.plan, tiling.cycles))
         best = tiling if best is None or tiling.cycles < best.cycles else best
     if best is None:
-        line = geo.line_px(geo.w_out if geo.kernel != KernelId.CONV else 1) * 8 * geo.max_rows_in(1)
-        raise InfeasibleError(
-            f"smallest piece of a {geo.kernel.name} with {geo.kh}x{geo.kw} window",
-            line,
-            overlay.a_slot * overlay.a_slots,
-            "bytes of core input memory",
-            ("use a smaller window or image width",),
-        )
+        raise _infeasible(geo, overlay)
     return replace(best, alternatives=tuple(plans.items()))
+
+
+def _infeasible(geo: Geometry, overlay: Overlay) -> InfeasibleError:
+    """What of the smallest piece exceeds its part of a core most: the rows of one output pixel, the weights of one
+    pair of channel blocks, its partial sums with what a pool inside the call needs."""
+    conv = geo.kernel == KernelId.CONV
+    inputs = geo.line_px(1 if conv else geo.w_out) * geo.in_px * geo.max_rows_in(1)
+    weights = 64 * geo.taps + 128 if conv else 0  # with the least of a message header
+    sums = geo.conv_rows(1) * geo.conv_px(1) * (32 + 8) if geo.pool_after else 32
+    needs = (
+        (inputs, overlay.a_slot * overlay.a_slots, "input", "use a smaller window or image width"),
+        (weights, overlay.w_slot * overlay.w_slots, "weight", "use a smaller window"),
+        (sums, overlay.acc_bytes, "accumulator", "use a smaller window or image width"),
+    )
+    demand, bound, what, lever = max(needs, key=lambda need: need[0] / need[1])
+    piece = f"smallest piece of a {geo.kernel.name} with {geo.kh}x{geo.kw} window"
+    return InfeasibleError(piece, demand, bound, f"bytes of core {what} memory", (lever,))
 
 
 # Cycles without the command processor, name of the cover, and what makes the tiling: most are never looked at.
