@@ -18,13 +18,13 @@ def update_golden(request: pytest.FixtureRequest) -> bool:
 def checked_placements(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every placement that a test makes through the pipeline is checked from its items alone."""
     from placement_check import check_placement
-    from tvm_aie import pipeline
+    from tvm_aie import places
 
-    plan = pipeline.plan_memory
+    plan = places.plan_memory
 
     def checked(graph, columns, capacity, *args):  # type: ignore[no-untyped-def]
         placement = plan(graph, columns, capacity, *args)
         check_placement(placement, graph, capacity)
         return placement
 
-    monkeypatch.setattr(pipeline, "plan_memory", checked)
+    monkeypatch.setattr(places, "plan_memory", checked)

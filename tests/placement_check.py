@@ -3,6 +3,12 @@
 from tvm_aie.memory.allocator import ALIGN
 
 
+def until(placement, last):
+    """The last item during which something is in use: a barrier that lags does not wait for the item before."""
+    behind = last + 1
+    return behind if behind < len(placement.items) and placement.items[behind].lag else last
+
+
 def regions(placement, graph):
     """(address, bytes, first item, last item, storage) of everything that items read or write in a memtile."""
     out = []
@@ -11,11 +17,12 @@ def regions(placement, graph):
             width = graph.storages[place.storage].width * 8
             size = max(hi - lo for lo, hi in place.rows) * place.buffer_blocks * width
             first = place.load_at if place.loaded else item.index
-            out.append((place.address, size, first, item.index, place.storage))
+            out.append((place.address, size, first, until(placement, item.index), place.storage))
         for place in item.outputs:
             width = graph.storages[place.storage].width * 8
             size = max(hi - lo for lo, hi in place.rows) * place.buffer_blocks * width
-            out.append((place.address, size, item.index, place.last_use, place.storage))
+            last = max(place.last_use, until(placement, item.index))
+            out.append((place.address, size, item.index, last, place.storage))
     return out
 
 

@@ -189,7 +189,7 @@ def without_pushes(program):
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (lambda p: divide_at(p, 0, lambda a: a - 64), "O and A overlap"),
+        (lambda p: divide_at(p, 0, lambda a: a - 64), "ACC and A overlap"),
         (lambda p: divide_at(p, 0, lambda a: 65536), "A ends at"),
         (lambda p: divide_at(p, 2, lambda n: 64), "limit 63"),
         (lambda p: divide_at(p, 6, lambda a: 2048), "and ACC overlap"),

@@ -27,7 +27,8 @@ class Moves:
     ``space_to_depth``: pixels of a network's input become channels where that fills blocks (``plan.space_to_depth``);
     ``unite``: convolutions of one input that a concat joins are one, whatever their windows (``plan.unite``);
     ``scales``: a factor and a term per channel in front of a 1x1 convolution run in its call (``plan.scale``);
-    ``sums``: the convolution in front of a global average pool adds its pixels, column by column (``plan.sums``).
+    ``sums``: the convolution in front of a global average pool adds its pixels, column by column (``plan.sums``);
+    ``lags``: branches are interleaved, so that barriers may lag by an item (``plan.interleave``, ``memory.lag``);
     ``always``: pools and siblings without asking the estimate.
     """
 
@@ -50,6 +51,7 @@ class Moves:
     unite: bool = True
     scales: bool = True
     sums: bool = True
+    lags: bool = True
     always: bool = False
 
 

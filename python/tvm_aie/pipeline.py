@@ -18,14 +18,17 @@ from tvm_aie.device import Device, load_device
 from tvm_aie.emit.arrange import CHAINS, Chains
 from tvm_aie.emit.counting import Known
 from tvm_aie.emit.emitter import Emitter
-from tvm_aie.emit.memtile import MemtileMap, memtile_map, opcode_bytes_estimate
-from tvm_aie.emit.overlay import Array, grow_weight_rings
+from tvm_aie.emit.memtile import MemtileMap
+from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.program import Program
 from tvm_aie.emit.superkernel import has_tail, item_kernels, superkernel_bytes, used_variants
+from tvm_aie.emit.verify_lag import verify_lags
 from tvm_aie.emit.weights import PackedConv, pack_conv, verify_covers
 from tvm_aie.errors import InfeasibleError
-from tvm_aie.memory.placement import Placement, plan_memory, shifted
+from tvm_aie.memory.placement import Placement
 from tvm_aie.narrow import costs, narrow_heights
+from tvm_aie.overlap import lagging
+from tvm_aie.places import place
 from tvm_aie.plan.balance import balanced_maps
 from tvm_aie.plan.fuse import PoolPair, fuse, fuse_pools, pool_pairs, without_sums, worth_keeping
 from tvm_aie.plan.graph import Conv, LayerGraph
@@ -39,7 +42,7 @@ from tvm_aie.schedule.division import NEARLY, best_divisions, best_switches
 from tvm_aie.schedule.geometry import DIVISIONS, IDEAL_OVERLAYS, KEEPING, Geometry, Overlay
 from tvm_aie.schedule.grid import Grid
 from tvm_aie.schedule.tiling import Tiling
-from tvm_aie.searches import Chooser, Key, Searches, Shares, group_name, item_name, workload
+from tvm_aie.searches import Chooser, Key, Searches, Shares, base_overlay, group_name, item_name, workload
 
 
 @dataclass(frozen=True)
@@ -122,8 +125,10 @@ def finish(
     # descriptors, locks, opcode and weight streams, commands; then what a report needs
     program = program or emitted(plan, prepared.chains)
     program = replace(program, meta=json.dumps(describe(plan, dev)))
-    # every live weight is in the program, and every hardware limit of the device file is satisfied
+    # every live weight is in the program, no barrier lets too much through, and every hardware limit of the device file
+    # is satisfied
     verify_covers(plan.placement.items, plan.tilings, plan.physical, plan.packed)
+    verify_lags(plan.placement.items, plan.physical)
     program.verify(dev)
     return Compiled(prepared.graph, plan.physical, plan.placement, plan.tilings, program, dev, plan.estimate)
 
@@ -289,7 +294,7 @@ class _Planner:
         physical, packed = self.graphs[pools]
         array = Array(self.device, self.overlay)
         moves = replace(self.moves, runs=runs and self.moves.runs)
-        array, placement, layout = _place(array, physical, groups, moves, narrow)
+        array, placement, layout = place(array, physical, groups, moves, narrow)
         tilings = _tile(array, physical, packed, placement, self.searches)
         return Plan(pools, array, physical, packed, placement, layout, tuple(tilings), self.divisions)
 
@@ -298,6 +303,25 @@ class _Planner:
         joint = {item_name(item, plan.physical) for item in plan.placement.items}
         pools = plan.pools if sums else without_sums(plan.pools)
         return self.plan(pools, lambda name: name in joint, bool(plan.placement.runs), narrow)
+
+    def lagging(self, plan: Plan) -> Plan:
+        """The plan with barriers that lag, its items in their order or interleaved, if it is faster so by estimate.
+
+        Only where commands cost nothing: elsewhere all columns start an item together.
+        """
+        if not self.moves.lags or self.device.push_idle_cycles:
+            return plan
+        moves = replace(self.moves, runs=bool(plan.placement.runs))
+        array = Array(self.device, self.overlay)
+        flowing = partial(self.searches.flowing, array, physical=plan.physical, packed=plan.packed)
+        made = lagging(array, *plan.stages[1:], plan.packed, moves, self.narrow or frozenset(), flowing)
+        if made is None:
+            return plan
+        array, placement, layout, tilings, times = made
+        if not fits_program(array.device, placement, plan.physical, tilings):
+            return plan
+        other = replace(plan, array=array, placement=placement, layout=layout, tilings=tilings, known=times)
+        return min(plan, other, key=lambda p: p.cycles)
 
 
 def _plans(planner: _Planner, first: bool = False) -> Iterator[Plan]:
@@ -349,36 +373,6 @@ def _pack(physical: PhysicalGraph) -> dict[str, PackedConv]:
     }
 
 
-def _place(
-    array: Array, physical: PhysicalGraph, groups: Groups, moves: Moves, narrow: frozenset[int]
-) -> tuple[Array, Placement, MemtileMap]:
-    """Give every tensor a home, then what memory is left to the weight rings.
-
-    The opcode region grows with the number of items, which depends on the placement: repeat until it holds.
-    """
-    opcode = opcode_bytes_estimate(len(physical.layers), array.overlay.a_slot)
-    while True:
-        layout = memtile_map(array, opcode)
-        capacity = array.device.memtile_col_bytes - layout.heap_base
-        placement = plan_memory(
-            physical,
-            array.cols,
-            capacity,
-            groups,
-            array.device.keys()["cmd.push_idle_cycles"] if moves.spread else None,
-            moves.splits,
-            array.rows if moves.runs else None,
-            narrow,
-        )
-        needed = opcode_bytes_estimate(len(placement.items), array.overlay.a_slot)
-        if needed <= opcode:
-            break
-        opcode = needed
-    array = replace(array, overlay=grow_weight_rings(array, capacity - placement.peak_bytes))
-    layout = memtile_map(array, opcode)
-    return array, shifted(placement, layout.heap_base), layout
-
-
 def _schedule(
     device: Device, fused: LayerGraph, decisions: Decisions, given: Chooser | None, judge: Judge | None
 ) -> Plan:
@@ -402,10 +396,12 @@ def _schedule(
         # One division for the network is one choice of those that switch, if its weight ring is among theirs.
         if moves.switches and (rings := _rings(device, fused, moves, shared, first)):
             plans = _best_rings(rings)
-            return min((_refined(p, shared) for p in plans), key=lambda p: p.cycles) if moves.refine else plans[0]
+            refined = [(_refined(p, shared), planner) for p, planner in plans] if moves.refine else plans[:1]
+            return min((planner.lagging(p) for p, planner in refined), key=lambda p: p.cycles)
         options = best_divisions(partial(_tiled_cycles, first, shared), MOST_DIVISIONS)
     plan = _best([_Planner(device, option, fused, moves, shared) for option in options])
-    return _refined(plan, shared) if moves.refine else plan
+    plan = _refined(plan, shared) if moves.refine else plan
+    return _Planner(device, base_overlay(plan.array.overlay), fused, moves, shared).lagging(plan)
 
 
 def _rehearsed(plan: Plan, planners: Sequence[_Planner], judge: Judge) -> Plan:
@@ -438,14 +434,14 @@ def _rings(device: Device, fused: LayerGraph, moves: Moves, shared: _Shared, fir
     return [planners[divisions] for divisions in best_switches(cycles, MOST_SWITCHES)]
 
 
-def _best_rings(planners: Sequence[_Planner]) -> list[Plan]:
+def _best_rings(planners: Sequence[_Planner]) -> list[tuple[Plan, _Planner]]:
     """The best plan of the two best weight rings, by estimate; the best first. The second is made like the first."""
     (least, best), *others = _ranked(planners)
-    plans = [min(_plans(best), key=lambda p: p.cycles)]
+    plans = [(min(_plans(best), key=lambda p: p.cycles), best)]
     for cycles, planner in others[:1]:
         if cycles <= least * NEARLY:
             with suppress(InfeasibleError):
-                plans.append(planner.likewise(plans[0]))
+                plans.append((planner.likewise(plans[0][0]), planner))
     return plans
 
 
@@ -490,6 +486,12 @@ def other_divisions(fused: LayerGraph, moves: Moves) -> tuple[Overlay, ...]:
     return (*DIVISIONS[1:], KEEPING) if moves.keep and adds else DIVISIONS[1:]
 
 
+def fits_program(device: Device, placement: Placement, physical: PhysicalGraph, tilings: Sequence[Tiling]) -> bool:
+    """Whether the variants of the convolution that the tilings need fit program memory together."""
+    needed = superkernel_bytes(device, placement, physical, used_variants(tilings))
+    return needed <= device.program_budget_bytes
+
+
 def _refined(plan: Plan, shared: _Shared) -> Plan:
     """The plan with other tilings of nearly equal cycles where the recurrence finds them faster."""
     # Of many divisions those that some item uses: the others were not best for any.
@@ -497,8 +499,7 @@ def _refined(plan: Plan, shared: _Shared) -> Plan:
     searches = Searches(shared.grids, divisions=used, blocks=shared.blocks, keep=shared.keep)
     others = partial(searches.others, plan.array, physical=plan.physical, packed=plan.packed)
     tilings, times = refine(plan.array, plan.physical, plan.placement, plan.tilings, plan.packed, others)
-    needed = superkernel_bytes(plan.array.device, plan.placement, plan.physical, used_variants(tilings))
-    if times.total >= plan.cycles or needed > plan.array.device.program_budget_bytes:
+    if times.total >= plan.cycles or not fits_program(plan.array.device, plan.placement, plan.physical, tilings):
         return plan
     return replace(plan, tilings=tilings, known=times)
 

@@ -16,7 +16,7 @@ from tvm_aie.schedule.cover import VARIANTS, Blocks, Mask
 from tvm_aie.schedule.cuts import Share
 from tvm_aie.schedule.division import choose_of, least_of
 from tvm_aie.schedule.geometry import DEFAULT_OVERLAY, Geometry, Overlay
-from tvm_aie.schedule.grid import Grid, choose, grids, least, shortlist
+from tvm_aie.schedule.grid import Grid, choose, grids, least, least_of_all, shortlist
 from tvm_aie.schedule.terms import KernelTerms, terms_from_keys
 from tvm_aie.schedule.tiling import Counter, Tiling, search, shares_of
 
@@ -84,7 +84,30 @@ def base_overlay(overlay: Overlay) -> Overlay:
 
 
 MOST_TRIED = 5  # tilings of an item
+MOST_FLOWING = 3  # likewise, for each ring of outputs
 NEARLY = 1.15  # times the best
+
+
+@dataclass(frozen=True)
+class Flowing:
+    """The best tilings of an item under some divisions where items overlap, each found once."""
+
+    grids: tuple[Grid, ...]
+    leasts: dict[tuple[Overlay, ...], float] = field(default_factory=dict)
+    lists: dict[tuple[tuple[Overlay, ...], bool], list[Tiling]] = field(default_factory=dict)
+
+    def least(self, divisions: tuple[Overlay, ...]) -> float:
+        """Estimated cycles of the best between items that overlap with it; infinite when nothing fits."""
+        if divisions not in self.leasts:
+            self.leasts[divisions] = least_of_all(self.grids, divisions, True)
+        return self.leasts[divisions]
+
+    def tilings(self, divisions: tuple[Overlay, ...], last: bool) -> list[Tiling]:
+        """The best; ``last``: nothing overlaps with the item's outputs."""
+        if (divisions, last) not in self.lists:
+            found = shortlist(self.grids, divisions, MOST_FLOWING, NEARLY, not last) if divisions else []
+            self.lists[divisions, last] = [replace(t, division=ov) for t, ov in found]
+        return self.lists[divisions, last]
 
 
 # The last: digests of the weights' live taps. Another plan may deal the channels of a layer of that name otherwise, and
@@ -107,6 +130,7 @@ class Searches:
     tilings: dict[Key, Tiling] = field(default_factory=dict)
     best: dict[Key, float] = field(default_factory=dict)
     leasts: dict[Key, tuple[float, Overlay | None]] = field(default_factory=dict)  # over ``divisions``
+    flows: dict[Key, Flowing | None] = field(default_factory=dict)
 
     def tiling(
         self,
@@ -152,6 +176,18 @@ class Searches:
             return []
         found = shortlist(grids, self.divisions or (array.overlay,), MOST_TRIED, NEARLY)[1:]
         return [replace(t, division=ov if self.divisions else None) for t, ov in found]
+
+    def flowing(
+        self, array: Array, item: WorkItem, physical: PhysicalGraph, packed: dict[str, PackedConv]
+    ) -> Flowing | None:
+        """The item's tilings between items that overlap with it; None: it has no grid, or its tiling is given."""
+        key = _key(item, physical, packed, VARIANTS)
+        if key not in self.flows:
+            work = workload(array, item, physical, packed, self.counted)
+            settled = not self.divisions or (self.given is not None and self.given(work) is not None)
+            found = None if settled else self._grids(key, array, work, VARIANTS)
+            self.flows[key] = Flowing(found) if found else None
+        return self.flows[key]
 
     def _searched(self, key: Key, array: Array, work: Workload, variants: frozenset[str]) -> Tiling:
         """By walking the candidates."""

@@ -78,12 +78,13 @@ class Core {
     SuperkernelState state;
     for (int i = 0; i < max_steps; ++i) {
       Step step = NextStep(state, c_, mem_.get(), functional_);
-      if (state.bank != bank_) {
-        CHECK(lock_[bank_ == 0 ? kAFree : kAFree1] == 0 && lock_[bank_ == 0 ? kOFree : kOFree1] == 0 &&
-                  lock_[kAFull] + lock_[kOFull] + lock_[kAFull1] + lock_[kOFull1] == 0,
-              "rings in use when they are divided anew");
-        bank_ = state.bank;
-        a_start_ = a_done_, o_start_ = o_done_;
+      if (state.a_bank != a_bank_) {
+        CHECK(lock_[AFree()] + lock_[kAFull] + lock_[kAFull1] == 0, "A ring in use when it is divided anew");
+        a_bank_ = state.a_bank, a_start_ = a_done_;
+      }
+      if (state.o_bank != o_bank_) {
+        CHECK(lock_[OFree()] + lock_[kOFull] + lock_[kOFull1] == 0, "O ring in use when it is divided anew");
+        o_bank_ = state.o_bank, o_start_ = o_done_;
       }
       out.opcodes += step.opcodes;
       out.end = step.kind;
@@ -122,17 +123,19 @@ class Core {
 
   // Moves one slot; false when nothing can move.
   bool Pump(Outcome* out) {
-    const int a_free = bank_ == 0 ? kAFree : kAFree1, a_full = bank_ == 0 ? kAFull : kAFull1;
-    const int o_free = bank_ == 0 ? kOFree : kOFree1, o_full = bank_ == 0 ? kOFull : kOFull1;
-    if (Feed(traffic_.a, &a_done_, a_start_, c_.a_base, c_.a_slot, c_.a_slots, a_free, a_full)) return true;
+    const int a_full = a_bank_ == 0 ? kAFull : kAFull1, o_full = o_bank_ == 0 ? kOFull : kOFull1;
+    if (Feed(traffic_.a, &a_done_, a_start_, c_.a_base, c_.a_slot, c_.a_slots, AFree(), a_full)) return true;
     if (Feed(traffic_.w, &w_done_, 0, c_.w_base, c_.w_slot, c_.w_slots, kWFree, kWFull)) return true;
     if (lock_[o_full] < 1) return false;
     --lock_[o_full];
-    ++lock_[o_free];
+    ++lock_[OFree()];
     const uint8_t* slot = mem_.get() + c_.o_base + (o_done_++ - o_start_) % c_.o_slots * c_.o_slot;
     out->output.insert(out->output.end(), slot, slot + c_.o_slot);
     return true;
   }
+
+  int AFree() const { return a_bank_ == 0 ? kAFree : kAFree1; }
+  int OFree() const { return o_bank_ == 0 ? kOFree : kOFree1; }
 
   bool Feed(const Bytes& stream, uint32_t* done, uint32_t start, uint32_t base, uint32_t slot, uint32_t slots, int free, int full) {
     if (lock_[free] < 1 || (uint64_t{*done} + 1) * slot > stream.size()) return false;
@@ -149,7 +152,7 @@ class Core {
   std::unique_ptr<uint8_t[]> mem_;
   int64_t lock_[10] = {};
   uint32_t a_done_ = 0, w_done_ = 0, o_done_ = 0;
-  int bank_ = 0;                        // of the rings that the DMA serves
+  int a_bank_ = 0, o_bank_ = 0;         // of the rings that the DMA serves
   uint32_t a_start_ = 0, o_start_ = 0;  // slots before the ring began
 };
 
@@ -472,10 +475,29 @@ Network Divided(const Network& net, const CoreConfig& to, const Words& before = 
   const Words divide = {12, word(to.a_base), word(to.a_slot), word(to.a_slots), word(to.o_base), word(to.o_slot),
                         word(to.o_slots), word(to.acc_base), word(to.acc_bytes), 0};
   ops.insert(ops.end(), divide.begin(), divide.end());
-  Bytes a = OpMessage(c, 1, ops);
+  // Where the A ring stays, its position is to be 0 again.
+  Bytes a = OpMessage(c, to.a_slots == 0 ? static_cast<int>(net.config.a_slots) : 1, ops);
   Append(&a, net.traffic.a);
   out.traffic.a = a;
   return out;
+}
+
+// A ring of 0 slots stays where it is; the other one and ACC change all the same.
+void TestRingsThatStay(const Network& net) {
+  for (int stay : {1, 2, 3}) {  // A, O, both
+    CoreConfig to = net.config;
+    if (stay & 1) to.a_slots = 0, to.a_base = 1;
+    if (stay & 2) to.o_slots = 0, to.o_base = 1;
+    Network divided = Divided(net, to);
+    CoreConfig& from = divided.config;
+    if (stay & 1) from.a_base = net.config.a_base, from.a_slots = net.config.a_slots;
+    if (stay & 2) from.o_base = net.config.o_base, from.o_slot = net.config.o_slot, from.o_slots = net.config.o_slots;
+    for (bool functional : {true, false}) {
+      Outcome out = Core(from, divided.traffic, functional).Run(10000);
+      CHECK(out.end == StepKind::kHalt, "%d stays: ended with %d: %s", stay, static_cast<int>(out.end), out.fault.c_str());
+      if (functional) CheckOutputs(net, out);
+    }
+  }
 }
 
 void TestDivide() {
@@ -488,6 +510,7 @@ void TestDivide() {
     CHECK(out.opcodes == plain.opcodes + 2 && out.calls.size() == plain.calls.size(), "steps after DIVIDE");
     if (functional) CheckOutputs(net, out);
   }
+  TestRingsThatStay(net);
   CoreConfig to = net.config;
   to.a_base = to.mem_bytes - 64;
   ExpectFault(Divided(net, to), "DIVIDE: bad A ring");

@@ -202,8 +202,8 @@ std::string ChannelName(const Program& program, int channel) {
 std::string LockName(const Program& program, int lock) {
   constexpr std::array<std::string_view, 10> kCoreLocks = {"A_free",    "A_full",    "W_free",    "W_full",    "O_free",
                                                            "O_full",    "A_free[1]", "A_full[1]", "O_free[1]", "O_full[1]"};
-  constexpr std::array<std::string_view, 9> kMemLocks = {"W_free[0]", "W_full[0]", "O_done",    "NBR_W",     "NBR_E",
-                                                         "LOAD_GO",   "LOAD_DONE", "STORE_GO",  "STORE_DONE"};
+  constexpr std::array<std::string_view, 10> kMemLocks = {"W_free[0]", "W_full[0]", "O_done",   "NBR_W",      "NBR_E",
+                                                          "LOAD_GO",   "LOAD_DONE", "STORE_GO", "STORE_DONE", "O_done[1]"};
   for (const Tile& t : program.tiles) {
     if (lock < t.lock_base || lock >= t.lock_base + t.n_locks) continue;
     const auto id = static_cast<size_t>(lock - t.lock_base);

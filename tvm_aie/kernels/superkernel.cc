@@ -86,10 +86,8 @@ class Machine {
         s_.phase = kAgainO;
         return Lock(StepKind::kRelease, kOFull, n, 0);
       }
-      case kDivideA:
-        s_.phase = kDivided;
-        return Lock(StepKind::kAcquire, kAFree, c_.a_slots, 0);
-      case kDivided: return Divided();
+      case kDivideA: return DivideA(0);
+      case kDivided: return Divided(0);
       case kDividedO:
         s_.phase = kExecute;
         return Lock(StepKind::kRelease, kOFree, c_.o_slots, 0);
@@ -108,7 +106,7 @@ class Machine {
   // The lock of the bank in use.
   int Banked(int lock) const {
     static constexpr int kOther[] = {kAFree1, kAFull1, kWFree, kWFull, kOFree1, kOFull1};
-    return s_.bank == 0 ? lock : kOther[lock];
+    return (lock >= kOFree ? s_.o_bank : s_.a_bank) == 0 ? lock : kOther[lock];
   }
   Step Lock(StepKind kind, int lock, Wide value, int opcodes) const {
     Step step;
@@ -384,33 +382,51 @@ class Machine {
     return Lock(StepKind::kAcquire, kOFree, s_.pending, 1);
   }
 
-  // Between items: both rings must have drained before their memory becomes something else. Their descriptors are of
-  // the command stream and end with the item; those of the new rings wait for the other bank's locks.
+  // Between items: a ring must have drained before its memory becomes something else. Its descriptors are of the
+  // command stream and end with the item; those of the new ring wait for the other bank's locks. A ring of 0 slots:
+  // the one that there is stays, with its position, and what is left in the O ring is sent while the next item begins.
   Step Divide() {
     if (s_.a_held != 0 || s_.o_held != 0 || s_.w_held != 0) return Fault("DIVIDE: a message is held");
+    if (OStays()) return DivideA(1);
     s_.phase = kDivideA;
     return Lock(StepKind::kAcquire, kOFree, c_.o_slots, 1);
   }
 
-  Step Divided() {
-    uint32_t at = s_.pc - 8;
+  bool AStays() const { return Op(s_.pc - 6) == 0; }
+  bool OStays() const { return Op(s_.pc - 3) == 0; }
+
+  Step DivideA(int opcodes) {
+    if (AStays()) return Divided(opcodes);
+    s_.phase = kDivided;
+    return Lock(StepKind::kAcquire, kAFree, c_.a_slots, opcodes);
+  }
+
+  Step Divided(int opcodes) {
+    const uint32_t at = s_.pc - 8;
     CoreConfig next = c_;
-    next.a_base = static_cast<uint32_t>(Op(at));
-    next.a_slot = static_cast<uint32_t>(Op(at + 1));
-    next.a_slots = static_cast<uint32_t>(Op(at + 2));
-    next.o_base = static_cast<uint32_t>(Op(at + 3));
-    next.o_slot = static_cast<uint32_t>(Op(at + 4));
-    next.o_slots = static_cast<uint32_t>(Op(at + 5));
+    if (!AStays()) {
+      next.a_base = static_cast<uint32_t>(Op(at));
+      next.a_slot = static_cast<uint32_t>(Op(at + 1));
+      next.a_slots = static_cast<uint32_t>(Op(at + 2));
+      s_.a_bank = 1 - s_.a_bank;
+      s_.a_pos = 0;
+    }
+    if (!OStays()) {
+      next.o_base = static_cast<uint32_t>(Op(at + 3));
+      next.o_slot = static_cast<uint32_t>(Op(at + 4));
+      next.o_slots = static_cast<uint32_t>(Op(at + 5));
+      s_.o_bank = 1 - s_.o_bank;
+      s_.o_pos = 0;
+    }
     next.acc_base = static_cast<uint32_t>(Op(at + 6));
     next.acc_bytes = static_cast<uint32_t>(Op(at + 7));
     c_ = next;
     if (const char* problem = ConfigProblem(); problem != nullptr) return Fault(FaultText("DIVIDE: ") + problem);
     if (!kTrusted && (c_.a_slots > kMaxSlots || c_.o_slots > kMaxSlots)) return Fault("DIVIDE: more slots than a lock counts");
-    s_.bank = 1 - s_.bank;
     s_.kept = 0;
-    s_.a_pos = s_.o_pos = 0;
-    s_.phase = kDividedO;
-    return Lock(StepKind::kRelease, kAFree, c_.a_slots, 0);
+    s_.phase = OStays() ? kExecute : kDividedO;
+    if (AStays()) return Control(StepKind::kControl, opcodes);
+    return Lock(StepKind::kRelease, kAFree, c_.a_slots, opcodes);
   }
 
   // The A ring's slots are filled in order: what stays in one would hold up those behind it. So an input that is read

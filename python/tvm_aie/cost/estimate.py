@@ -16,8 +16,10 @@ Terms, each from a timing rule of that section; ``slot`` is a ring slot in words
 * output flows of one link share it equally (``cost.link``).
 * an item's opcode message follows the activations of the one before, as soon as the ring has room.
 * an item starts when the previous one is complete here, in all columns to the west, and in the next one to the east
-  (the order of the barrier's acquires, ``emit.emitter``), its loads are there, and stores of memory that it
-  overwrites have gone. Loads and stores run on channels of their own, one after the other.
+  (the order of the barrier's acquires, ``emit.emitter``); one that lags when those that its barrier waits for are
+  (``memory.lag``), and where it lays rings out anew, when the cores have sent what the old ones held. Its loads must
+  be there, and stores of memory that it overwrites have gone. Loads and stores run on channels of their own, one
+  after the other.
 * the command processor waits for the store of what it is to load. Where commands cost time, those of an item are
   issued after those of the item before and at most one item ahead, and the last of them precede its last messages. If
   that makes them the last to end, tasks find their channels idle, which costs more.
@@ -28,7 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -36,11 +38,13 @@ import numpy.typing as npt
 
 from tvm_aie.cost.commands import costs_of, message_commands
 from tvm_aie.cost.item_load import ItemLoad, Rates, item_load, rates_of, ring_plan
-from tvm_aie.cost.link import OwnLinks, SharedLinks
+from tvm_aie.cost.link import Marks, OwnLinks, SharedLinks
 from tvm_aie.emit import opcodes
+from tvm_aie.emit.division import Staying, staying
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.transfers import FILLER_WORDS
 from tvm_aie.emit.weights import PackedConv, item_weights
+from tvm_aie.memory.lag import waits
 from tvm_aie.memory.placement import Placement
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.schedule.tiling import Tiling
@@ -101,7 +105,7 @@ def estimate(
         loads.append(cache[key])
     run = Recurrence(array, physical, placement, opcode_words(loads))
     times = [run.advance(i, load) for i, load in enumerate(loads)]
-    return Estimate(tuple(times), run.finish(times[-1]))
+    return run.finish(times)
 
 
 def opcode_words(loads: Sequence[ItemLoad]) -> Floats:
@@ -118,7 +122,7 @@ class _Columns:
         self.a_pos = np.zeros(n, np.int64)  # ring position in slots
         self.load_free = np.zeros(n)
         self.store_free = np.zeros(n)
-        self.done = np.zeros(n)  # outputs of the item before are complete
+        self.passed = np.zeros(n)  # the barrier before
         self.store_ends: list[list[float]] = [[] for _ in range(n)]
         self.store_deaths: list[list[int]] = [[] for _ in range(n)]
         self.stores_awaited = [0] * n
@@ -131,6 +135,31 @@ class _Columns:
         other.store_deaths = [list(x) for x in self.store_deaths]
         other.stores_awaited = list(self.stores_awaited)
         return other
+
+
+@dataclass(frozen=True)
+class _InRing:
+    """Messages that a ring may still hold when an item begins, oldest first: slots with filler.
+
+    Arrays (messages, columns) of the A ring, (messages, columns, rows) of the O ring. ``gone``: when those of the A
+    ring are released; the output links know it of the others.
+    """
+
+    sizes: npt.NDArray[np.int64]
+    gone: Floats
+
+    def then(self, sizes: npt.NDArray[np.int64], gone: Floats, slots: int) -> _InRing:
+        """With these behind them; without what lies more than ``slots`` back."""
+        sizes, gone = np.concatenate([self.sizes, sizes]), np.concatenate([self.gone, gone])
+        if not len(sizes):
+            return self
+        behind = sizes[::-1].cumsum(axis=0)[::-1].reshape(len(sizes), -1).min(axis=1, initial=slots)
+        first = max(0, int((behind >= slots).sum()) - 1)
+        return _InRing(sizes[first:], gone[first:])
+
+
+def _empty(*shape: int) -> _InRing:
+    return _InRing(np.zeros((0, *shape), np.int64), np.zeros((0, *shape[:1])))
 
 
 class _Weights:
@@ -225,6 +254,12 @@ class Recurrence:
         self.a_slots = 0  # of the last activation message
         self.o_end = np.zeros((n, array.rows))
         self.o_pos = np.zeros((n, array.rows), np.int64)
+        self.a_ring, self.o_ring = _empty(n), _empty(n, array.rows)
+        self.lags = tuple(item.lag for item in placement.items)
+        # The output links while a lagging item follows, and what they had of each item; of others, when it had ended.
+        self.out: SharedLinks | OwnLinks | None = None
+        self.marks: dict[int, Marks] = {}
+        self.done: dict[int, Floats] = {-1: np.zeros(n)}  # by column
         self.weights = _Weights(array, self.rates)
         self.load_ends: dict[tuple[int, int], Floats] = {}
         self.stored: dict[str, tuple[tuple[int, int, float], ...]] = {}  # by storage: rows [first, last), end
@@ -245,29 +280,49 @@ class Recurrence:
         other = copy(self)
         other.col, other.weights = self.col.copy(), copy(self.weights)
         other.load_ends, other.stored = dict(self.load_ends), dict(self.stored)
+        other.out = self.out and self.out.copy()
+        other.marks, other.done = dict(self.marks), dict(self.done)
         return other
 
     def advance(self, i: int, load: ItemLoad) -> ItemTime:
-        """Item ``i``, which comes next."""
+        """Item ``i``, which comes next. Where a lagging one follows, ``finish`` knows when its outputs end."""
         first_free = float(self.col.a_free.min())
         moved = self._start(i, load)
-        self._steps(load)
+        self._steps(i, load)
+        if i + 1 == len(self.lags) or not self.lags[i + 1]:
+            self._close()
         busy, idle = load.control
         if busy:
             # Its last tasks are pushed at the end of its commands. Behind late commands every channel waits: idle.
             late = self.command + busy > float(self.o_end.max())
             self.command += idle if late else busy
             self.o_end = np.maximum(self.o_end, self.command)
-        self.col.done = self.o_end.max(axis=1)
-        end = max(float(self.col.done.max()), float(self.col.a_free.max()), moved)
+        if self.out is None:
+            self.done[i] = self.o_end.max(axis=1)
+        end = max(float(self.done[i].max()) if self.out is None else 0.0, float(self.col.a_free.max()), moved)
         return ItemTime(first_free, end, float(load.kernel.sum(axis=0).max(initial=0.0)))
 
-    def finish(self, last: ItemTime) -> float:
-        """Cycles of the program: the last item, the message that ends it, the last stores."""
+    def finish(self, times: Sequence[ItemTime]) -> Estimate:
+        """The network's: the items' as ``advance`` gave them, the message that ends the program, the last stores."""
         items = self.placement.items
         ready = self._barrier(len(items))
         moved = self._stores(items[-1].index, ready)
-        return max(float(ready.max()) + self.rates.a_slot, moved, last.end)
+        settled = tuple(replace(t, end=max(t.end, float(self.done[i].max()))) for i, t in enumerate(times))
+        return Estimate(settled, max(float(ready.max()) + self.rates.a_slot, moved, settled[-1].end))
+
+    def _close(self) -> None:
+        """The output links send all that they have, and nothing comes in between."""
+        if self.out is not None:
+            self.o_end = self.out.finish()
+            for i, mark in self.marks.items():
+                self.done[i] = self.out.ended(mark).max(axis=1)
+            self.out, self.marks = None, {}
+
+    def _done(self, i: int) -> Floats:
+        """When the outputs of item ``i`` are complete, by column."""
+        if i in self.marks and self.out is not None:
+            return np.asarray(self.out.ended(self.marks[i]).max(axis=1), np.float64)
+        return self.done[i]
 
     # ------------------------------------------------------------------ between items
 
@@ -275,11 +330,14 @@ class Recurrence:
         """When the columns may start item ``i``, loads and stores apart; item 0: when the opcodes are there."""
         if i == 0:
             return self.col.load_free.copy()
-        done = self.col.done
-        west = np.maximum.accumulate(done)
-        ready = west.copy()
-        ready[:-1] = np.maximum(west[:-1], done[1:])
-        return np.asarray(ready + self.rates.barrier, np.float64)
+        awaited = waits(self.lags, i)
+        if awaited:
+            done = np.max([self._done(k) for k in awaited], axis=0)
+            west = np.maximum.accumulate(done)
+            ready = west.copy()
+            ready[:-1] = np.maximum(west[:-1], done[1:])
+            self.col.passed = np.maximum(self.col.passed, ready + self.rates.barrier)
+        return self.col.passed.copy()
 
     def _stores(self, of: int, ready: Floats) -> float:
         """The stores of item ``of``'s output, which may go from ``ready`` on; returns when the last one ends."""
@@ -344,28 +402,48 @@ class Recurrence:
         for k, place in enumerate(item.inputs):
             if place.loaded:
                 ready = np.maximum(ready, self.load_ends[(i, k)])
-        opcodes_there = self._opcodes(load, ready if i == 0 else col.a_free)
+        slots = self._prologue_slots(load)
+        opcodes_there = self._opcodes(load, slots, ready if i == 0 else col.a_free)
         col.a_free = np.maximum(ready, opcodes_there)
-        self._divide(load)
+        self._divide(load, self.lags[i], slots)
         self.core = np.maximum(self.core, col.a_free[:, None])
         self.begun = float(ready.min())
         if self.command > float(col.a_free.min()):
             col.a_free = np.maximum(col.a_free, self.command)
         return moved
 
-    def _opcodes(self, load: ItemLoad, begin: Floats) -> Floats:
+    def _opcodes(self, load: ItemLoad, slots: npt.NDArray[np.int64], begin: Floats) -> Floats:
         """When the opcode message is there, which is behind the activations of the item before, not its barrier."""
-        slots = self._prologue_slots(load)
         beside = self.a_slots + slots <= self.array.overlay.a_slots  # the last of those activations
         begin = np.where(beside, begin, np.maximum(begin, self.core.max(axis=1)))
         self.a_slots = load.a_slots
         return np.asarray(begin + slots * self.rates.a_slot, np.float64)
 
-    def _divide(self, load: ItemLoad) -> None:
-        """The item's own rings begin behind its opcode message, empty."""
+    def _divide(self, load: ItemLoad, lag: bool, head: npt.NDArray[np.int64]) -> None:
+        """The rings that the item lays out begin behind its opcode message, empty; the others go on.
+
+        ``head``: A slots of that message, which the cores take when they are done with the item before.
+        """
+        before, stays = self.array.overlay, Staying(True, True)
         if load.divided is not None:
             self.array, self.rates = load.divided
-            self.col.a_pos, self.o_pos = np.zeros_like(self.col.a_pos), np.zeros_like(self.o_pos)
+            stays = staying(lag, before, self.array.overlay)
+            # The cores hand the slots of the new A ring out when they have released those of the old rings.
+            if lag and not stays.a:
+                self.col.a_free = np.maximum(self.col.a_free, self.core.max(axis=1))
+            if lag and not stays.o:
+                self._close()
+                self.col.a_free = np.maximum(self.col.a_free, self.o_end.max(axis=1))
+            if not stays.a:
+                self.col.a_pos = np.zeros_like(self.col.a_pos)
+            if not stays.o:
+                self.o_pos = np.zeros_like(self.o_pos)
+        if not (lag and stays.a):  # behind a full barrier the rings are empty
+            self.a_ring = _empty(*self.a_ring.sizes.shape[1:])
+        else:
+            self.a_ring = self.a_ring.then(head[None], self.core.max(axis=1)[None], self.array.overlay.a_slots)
+        if not (lag and stays.o):
+            self.o_ring = _empty(*self.o_ring.sizes.shape[1:])
 
     def _prologue_slots(self, load: ItemLoad) -> npt.NDArray[np.int64]:
         """A slots of the opcode messages: whole slots and, if aligned, up to a multiple of the item's messages."""
@@ -379,42 +457,73 @@ class Recurrence:
 
     # ------------------------------------------------------------------ inside an item
 
-    def _a_plan(self, load: ItemLoad) -> tuple[Floats, npt.NDArray[np.int64]]:
-        """Filler cycles before each activation message, and the message that it waits for: (messages, columns)."""
+    def _a_plan(self, load: ItemLoad) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Filler slots before each activation message, and the message that it waits for: (messages, columns)."""
         plans = [
-            ring_plan(int(p), tuple(sizes.tolist()), self.array.overlay.a_slots)
-            for p, sizes in zip(self.col.a_pos, load.a_sizes.T, strict=True)
+            ring_plan(int(p), tuple(sizes.tolist()), self.array.overlay.a_slots, tuple(before.tolist()))
+            for p, sizes, before in zip(self.col.a_pos, load.a_sizes.T, self.a_ring.sizes.T, strict=True)
         ]
         self.col.a_pos = np.array([p.position for p in plans], np.int64)
-        filler = np.array([p.filler for p in plans]).T * self.rates.a_slot
-        return filler, np.array([p.needs for p in plans]).T
+        return np.array([p.filler for p in plans], np.int64).T, np.array([p.needs for p in plans]).T
 
-    def _o_plan(self, load: ItemLoad) -> tuple[Floats, npt.NDArray[np.int64]]:
-        """The same for output messages, in cycles of the link: (messages, columns, rows)."""
+    def _o_plan(self, load: ItemLoad) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The same for output messages: (messages, columns, rows)."""
         slots = self.array.overlay.o_slots
-        filler = np.zeros(load.o_sizes.shape)
+        filler = np.zeros(load.o_sizes.shape, np.int64)
         needs = np.full(load.o_sizes.shape, -1, np.int64)
+        self.o_pos = self.o_pos.copy()  # of this state alone
         for c, r in np.ndindex(self.o_pos.shape):
-            plan = ring_plan(int(self.o_pos[c, r]), tuple(load.o_sizes[:, c, r].tolist()), slots)
+            before = tuple(self.o_ring.sizes[:, c, r].tolist())
+            plan = ring_plan(int(self.o_pos[c, r]), tuple(load.o_sizes[:, c, r].tolist()), slots, before)
             filler[:, c, r], needs[:, c, r] = plan.filler, plan.needs
             self.o_pos[c, r] = plan.position
-        return filler * self.rates.o_slot, needs
+        return filler, needs
 
-    def _steps(self, load: ItemLoad) -> None:
-        """The kernel calls of an item in order; arrays (columns, rows)."""
+    def _links(self, messages: int) -> SharedLinks | OwnLinks:
+        """The output links of an item of so many messages: new ones, or those that work for the items before, too."""
+        if self.out is None:
+            self.out = (SharedLinks if self.rates.o_shared else OwnLinks)(self.o_end, messages)
+        else:
+            self.out.more(messages)
+        return self.out
+
+    def _fill(
+        self, out: SharedLinks | OwnLinks, core: Floats, skipped: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]
+    ) -> Floats:
+        """Filler before output messages of these sizes (slots); when the cores may begin.
+
+        A message that does not fit beside its own filler waits until enough of that has left.
+        """
+        slot = self.rates.o_slot
+        first = np.where(skipped > 0, np.maximum(skipped + sizes - self.array.overlay.o_slots, 0), 0)
+        if not first.any():
+            out.junk(core, np.asarray(skipped * slot, np.float64))
+            return core
+        out.junk(core, np.asarray(first * slot, np.float64))
+        mark = out.mark()
+        out.junk(core, np.asarray((skipped - first) * slot, np.float64))
+        return np.where(first > 0, np.maximum(core, out.ended(mark)), core)
+
+    def _steps(self, i: int, load: ItemLoad) -> None:
+        """The kernel calls of item ``i`` in order; arrays (columns, rows)."""
         core, a_free = self.core, self.col.a_free
-        out = (SharedLinks if self.rates.o_shared else OwnLinks)(self.o_end, len(load.o_sizes))
+        out = self._links(len(load.o_sizes))
+        number = out.count - len(self.o_ring.sizes)  # of the first message that the O ring may hold
         if load.aligned:
             out.junk(core, self._skip(load))
         self.weights.begin(load.w_bytes.astype(np.float64))
-        a_filler, a_needs = self._a_plan(load)
-        o_filler, o_needs = self._o_plan(load)
+        a_skipped, a_needs = self._a_plan(load)
+        o_skipped, o_needs = self._o_plan(load)
+        a_filler = a_skipped * self.rates.a_slot
         o_move = load.o_sizes * self.rates.o_slot
         a_waits = np.asarray((a_needs >= 0).any(axis=1))
-        o_waits, o_fills = np.asarray((o_needs >= 0).any(axis=(1, 2))), np.asarray(o_filler.any(axis=(1, 2)))
-        # Row 0 is the time of a message that nothing waits for.
-        released, columns = np.zeros((len(a_needs) + 1, core.shape[0])), np.arange(core.shape[0])
-        m = n_released = q = 0
+        o_waits, o_fills = np.asarray((o_needs >= 0).any(axis=(1, 2))), np.asarray(o_skipped.any(axis=(1, 2)))
+        # Row 0 is the time of a message that nothing waits for; then what the ring held before.
+        held = len(self.a_ring.gone)
+        released, columns = np.zeros((held + len(a_needs) + 1, core.shape[0])), np.arange(core.shape[0])
+        released[1 : held + 1] = self.a_ring.gone
+        m = q = 0
+        n_released = held
         for s, step in enumerate(load.steps):
             if step.acquires_w:
                 core = np.maximum(core, self.weights.arrive())
@@ -427,9 +536,9 @@ class Recurrence:
                 m += 1
             if step.acquires_o:
                 if o_fills[q]:
-                    out.junk(core, o_filler[q])
+                    core = self._fill(out, core, o_skipped[q], load.o_sizes[q])
                 if o_waits[q]:
-                    core = np.maximum(core, out.ends(o_needs[q]))
+                    core = np.maximum(core, out.ends(np.where(o_needs[q] >= 0, o_needs[q] + number, -1)))
             core = core + load.kernel[s]
             if step.releases_a:
                 n_released += 1
@@ -439,7 +548,12 @@ class Recurrence:
             if step.releases_o:
                 out.send(core, o_move[q])
                 q += 1
-        self.core, self.col.a_free, self.o_end = core, a_free, out.finish()
+        self.core, self.col.a_free = core, a_free
+        self.marks[i] = out.mark()
+        if any(self.lags):
+            ov, o_sizes = self.array.overlay, load.o_sizes + o_skipped
+            self.a_ring = self.a_ring.then(load.a_sizes + a_skipped, released[held + 1 :], ov.a_slots)
+            self.o_ring = self.o_ring.then(o_sizes, np.zeros(o_sizes.shape[:2]), ov.o_slots)
 
     def _skip(self, load: ItemLoad) -> Floats:
         """Junk that aligns the output rings at the start of an item, in cycles of the link."""

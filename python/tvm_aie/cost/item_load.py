@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import chain, pairwise
+from itertools import accumulate, chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -140,10 +140,10 @@ class ItemLoad:
 
 @dataclass(frozen=True)
 class RingPlan:
-    """Messages in a ring that is empty at first.
+    """Messages in a ring.
 
-    Per message: filler slots before it, and the message whose release it needs (-1: none). ``position``: of the ring
-    after the last.
+    Per message: filler slots before it, and the message whose release it needs (-1: none; counted from the first of
+    those that were in the ring before). ``position``: of the ring after the last.
     """
 
     filler: tuple[int, ...]
@@ -152,10 +152,13 @@ class RingPlan:
 
 
 @cache
-def ring_plan(position: int, sizes: tuple[int, ...], slots: int) -> RingPlan:
-    """Place messages of these sizes (0: no message) from ``position`` on; one that does not fit begins at 0."""
-    filler, ends, needs = [], [], []
-    end, freed = 0, -1
+def ring_plan(position: int, sizes: tuple[int, ...], slots: int, before: tuple[int, ...] = ()) -> RingPlan:
+    """Place messages of these sizes (0: no message) from ``position`` on; one that does not fit begins at 0.
+
+    ``before``: slots, with their filler, of messages that may still be in the ring, the last one in front of position.
+    """
+    filler, ends, needs = [0] * len(before), list(accumulate(before)), []
+    end, freed = sum(before), -1
     for size in sizes:
         skip = slots - position if position + size > slots else 0
         position = (0 if skip else position) + size
@@ -167,7 +170,7 @@ def ring_plan(position: int, sizes: tuple[int, ...], slots: int) -> RingPlan:
         while freed + 1 < len(ends) - 1 and (ends[freed] if freed >= 0 else 0) + filler[freed + 1] < end - slots:
             freed += 1
         needs.append(freed)
-    return RingPlan(tuple(filler), tuple(needs), position)
+    return RingPlan(tuple(filler[len(before) :]), tuple(needs), position)
 
 
 @dataclass(frozen=True)

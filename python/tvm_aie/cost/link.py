@@ -9,6 +9,7 @@ ready then is served then.
 from __future__ import annotations
 
 from collections import deque
+from copy import copy
 from heapq import heappop, heappush
 
 import numpy as np
@@ -19,13 +20,26 @@ Ints = npt.NDArray[np.int64]
 
 
 class OwnLinks:
-    """Links of one item, one per core: messages go one after the other. Times are arrays (columns, rows)."""
+    """Links of one item, one per core: messages go one after the other. Times are arrays (columns, rows).
+
+    Of several items, where barriers lag: numbers of messages go on.
+    """
 
     def __init__(self, before: Floats, messages: int) -> None:
         """``before``: when each link is free; ``messages``: most of a core."""
         self.now, self.count = before, 0
         self.known = np.zeros((messages + 1, *before.shape))
         self.at = np.arange(before.shape[0])[:, None], np.arange(before.shape[1])[None, :]
+
+    def copy(self) -> OwnLinks:
+        """An independent state."""
+        other = copy(self)
+        other.known = self.known.copy()
+        return other
+
+    def more(self, messages: int) -> None:
+        """At most so many messages of a core come next."""
+        self.known = np.concatenate([self.known[: self.count + 1], np.zeros((messages, *self.known.shape[1:]))])
 
     def junk(self, ready: Floats, move: Floats) -> None:
         """What is ready at ``ready`` and takes ``move`` cycles alone, 0: nothing; nobody asks for its end."""
@@ -45,6 +59,17 @@ class OwnLinks:
         """When everything has ended."""
         return self.now
 
+    def mark(self) -> Marks:
+        """What each core has sent so far."""
+        return [row.tolist() for row in self.now]
+
+    def ended(self, mark: Marks) -> Floats:
+        """When what each core had sent at a mark has ended."""
+        return np.array(mark)
+
+
+Marks = list[list[int]]  # of each column and row; of links of their own the times
+
 
 class SharedLinks:
     """The same where the cores of a column share a link."""
@@ -52,6 +77,16 @@ class SharedLinks:
     def __init__(self, before: Floats, messages: int) -> None:
         """As ``OwnLinks``."""
         self.links = [Link(row) for row in before.tolist()]
+        self.count = 0
+
+    def copy(self) -> SharedLinks:
+        """As ``OwnLinks``."""
+        other = copy(self)
+        other.links = [link.copy() for link in self.links]
+        return other
+
+    def more(self, messages: int) -> None:
+        """As ``OwnLinks``."""
 
     def junk(self, ready: Floats, move: Floats) -> None:
         """As ``OwnLinks``."""
@@ -63,6 +98,7 @@ class SharedLinks:
     def send(self, ready: Floats, move: Floats) -> None:
         """As ``OwnLinks``."""
         self.junk(ready, move)
+        self.count += 1
         for link in self.links:
             for pushed, sent in zip(link.pushed, link.sent, strict=True):
                 sent.append(pushed)
@@ -76,7 +112,17 @@ class SharedLinks:
 
     def finish(self) -> Floats:
         """As ``OwnLinks``."""
-        return np.array([[link.end(r, n) for r, n in enumerate(link.pushed)] for link in self.links])
+        return self.ended(self.mark())
+
+    def mark(self) -> Marks:
+        """As ``OwnLinks``."""
+        return [list(link.pushed) for link in self.links]
+
+    def ended(self, mark: Marks) -> Floats:
+        """As ``OwnLinks``."""
+        return np.array(
+            [[link.end(r, n) for r, n in enumerate(row)] for link, row in zip(self.links, mark, strict=True)]
+        )
 
 
 class Link:
@@ -96,6 +142,15 @@ class Link:
         self.done = [[t] for t in before]  # end of each part that is done; first: of what came before
         self.pushed = [0 for _ in before]
         self.sent: list[list[int]] = [[] for _ in before]  # of each message: parts up to its own
+
+    def copy(self) -> Link:
+        """An independent state."""
+        other = copy(self)
+        other.idle, other.active, other.coming = list(self.idle), list(self.active), list(self.coming)
+        other.queues = [deque(queue) for queue in self.queues]
+        other.done, other.sent = [list(x) for x in self.done], [list(x) for x in self.sent]
+        other.pushed = list(self.pushed)
+        return other
 
     def push(self, r: int, ready: float, work: float) -> None:
         """A part of core ``r``."""

@@ -73,7 +73,7 @@ def refine(
         settled[key] = tried[best]
         chosen.append(tried[best][0])
         times.append(time)
-    return tuple(chosen), Estimate(tuple(times), run.finish(times[-1]))
+    return tuple(chosen), run.finish(times)
 
 
 def _options(

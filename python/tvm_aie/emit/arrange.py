@@ -41,19 +41,20 @@ def arrange(
     body: Sequence[float],
     tasks: Mapping[Channel, Sequence[Work]],
     chains: Sequence[Chains],
+    lags: Sequence[bool] = (),
 ) -> CommandBuilder:
     """The command stream: of those with ``chains``, the first to end by the scheduler's clock.
 
     Of several the best is tried without repeated blocks too, whose descriptors are taken for long. Without chains only
     if there is no other. ``reserved``: the overlay's descriptors; ``body``: estimated cycles of each item; ``tasks``:
-    of each channel, in its order. ProgramError: there is no legal order.
+    of each channel, in its order; ``lags``: see ``CommandBuilder``. ProgramError: there is no legal order.
     """
     best: tuple[CommandBuilder, Chains] | None = None
     waiting = list(chains)
     while waiting or best is None:
         last = not waiting
         most = waiting.pop(0) if waiting else NO_CHAINS
-        commands = CommandBuilder(make.array, reserved, body)
+        commands = CommandBuilder(make.array, reserved, body, lags)
         repeats = _add_chains(commands, make, body, tasks, most)
         try:
             done = commands.schedule(best[0].end if best else inf)

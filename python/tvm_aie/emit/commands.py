@@ -142,9 +142,10 @@ class CommandBuilder:
     task that is pushed ahead of the frontier leaves to each other channel of its pool the descriptors of one task.
     """
 
-    def __init__(self, array: Array, reserved: Sequence[Bd], body: Sequence[float]) -> None:
-        """``reserved``: the overlay's static descriptors, which stay what they are; ``body``: cycles of each item."""
-        self.array = array
+    def __init__(self, array: Array, reserved: Sequence[Bd], body: Sequence[float], lags: Sequence[bool] = ()) -> None:
+        """``reserved``: the overlay's static descriptors, which stay what they are; ``body``: cycles of each item;
+        ``lags``: of each item whether its barrier lags (``memory.lag``); none: no barrier does."""
+        self.array, self._lags = array, lags
         self._clock = _Clock(array.device, body)
         self.bds: list[Bd] = []
         self.commands: list[Command] = []
@@ -183,7 +184,7 @@ class CommandBuilder:
         asked: list[_Pool] = []  # pools with tasks that were refused
         while (wanted or asked) and self._clock.now < limit:
             frontier = starts[0][0]
-            upto = min(frontier, self._clock.complete())
+            upto = min(frontier, self._clock.complete(), self._awaited(frontier))
             asked = [pool for pool in asked if pool.holds_back(frontier, upto, wanted)]
             while True:
                 entry = heappop(wanted)
@@ -226,6 +227,12 @@ class CommandBuilder:
         flights = self._flights[channel]
         while flights and flights[0].number <= number:
             self._retire(channel)
+
+    def _awaited(self, frontier: Position) -> Position:
+        """Up to where all is complete when the barrier of the frontier's item is passed: what is pushed ahead of the
+        frontier waits for no more, as the frontier would with it."""
+        item = frontier[0]
+        return (item - 1, -0.55) if item < len(self._lags) and self._lags[item] else frontier
 
     def _is_pushed(self, entry: tuple[Position, int, Channel]) -> bool:
         start, _, channel = entry

@@ -9,14 +9,25 @@ from dataclasses import dataclass, field, replace
 from tvm_aie.emit import opcodes, weights
 from tvm_aie.emit.arrange import CHAINS, Chains, arrange
 from tvm_aie.emit.commands import Channel, CommandBuilder, Position, Work
-from tvm_aie.emit.division import Rings, divide_words
+from tvm_aie.emit.division import Rings, Staying, divide_words, staying
 from tvm_aie.emit.item_tasks import NOTHING, Before, Cut, ItemTasks, LockPair, Prologue, barrier
 from tvm_aie.emit.memtile import ALIGN, MemtileMap
 from tvm_aie.emit.messages import Operand
-from tvm_aie.emit.overlay import LOAD_DONE, LOAD_GO, STORE_DONE, STORE_GO, Array, OverlayParts, build_overlay
+from tvm_aie.emit.overlay import (
+    LOAD_DONE,
+    LOAD_GO,
+    O_DONE,
+    O_DONE_ODD,
+    STORE_DONE,
+    STORE_GO,
+    Array,
+    OverlayParts,
+    build_overlay,
+)
 from tvm_aie.emit.program import Arg, Dir, LockUse, Program, ProgramIO
 from tvm_aie.emit.transfers import FILLER_WORDS, BdTemplate, Shape, merge_dims
 from tvm_aie.errors import InfeasibleError
+from tvm_aie.memory.lag import waits
 from tvm_aie.memory.partition import Rows
 from tvm_aie.memory.placement import OutputPlace, Placement, WorkItem
 from tvm_aie.plan.physical import PhysicalGraph
@@ -84,12 +95,15 @@ class Emitter:
         )
         # Where commands cost nothing chains buy nothing, and a task serves one item in the statistics.
         self.chains = tuple(chains) if array.device.push_idle_cycles > 0 else ()
-        share = bool(self.chains)
-        self.make = ItemTasks(array, mt, share)
+        self.lags = tuple(item.lag for item in placement.items)
+        self.make = ItemTasks(array, mt, bool(self.chains))
         # Core memory is divided anew for each item, or laid out once (``emit.division``).
         self.divided = any(t.division is not None for t in tilings)
-        self.rings = Rings()
-        self.makes = [ItemTasks(array.divided(t.division), mt, share) for t in tilings]
+        self.makes = [replace(self.make, array=array.divided(t.division)) for t in tilings]
+        overlays = [make.array.overlay for make in self.makes]
+        befores = (array.overlay, *overlays[:-1])
+        self.stays = [staying(*x) for x in zip(self.lags, befores, overlays, strict=True)]
+        self.rings = Rings(stays=self.stays, lags=self.lags)
         self.parts: OverlayParts = build_overlay(array, self.divided)
         self.columns = [_Column(o_pos=[0] * array.rows) for _ in range(array.cols)]
         self.homes, self.ddr_sizes = self._ddr_homes()
@@ -188,7 +202,8 @@ class Emitter:
 
     def _arranged(self, chains: Sequence[Chains]) -> CommandBuilder:
         body = [t.body for t in self.tilings]
-        commands = arrange(self.make, self.parts.bds, body, self.tasks, chains)
+        lags = self.lags if any(self.lags) else ()
+        commands = arrange(self.make, self.parts.bds, body, self.tasks, chains, lags)
         for shim, number in self.last_stores:
             commands.wait((shim, Dir.S2MM, 0), number)
         return commands
@@ -227,7 +242,7 @@ class Emitter:
         for c in range(self.array.cols):
             words = opcodes.item_opcodes(item, layer, tiling, c)
             if self.divided:
-                words = [*divide_words(self.makes[item.index].array), *words]
+                words = [*divide_words(self.makes[item.index].array, self.stays[item.index]), *words]
             column, cut = self.columns[c], NOTHING
             if not _height(item.out_rows[c]):
                 prologue = self._prologue(item.index, c, words, 1, False)
@@ -245,7 +260,7 @@ class Emitter:
                     slots = cut.slots(self.makes[item.index].array.overlay.a_slot)
                     self.rings.take_inputs(item.index, c, slots, cut.spans)
             self.inputs[item.index, c] = cut
-            for work in self.make.input_works(c, item.index, prologue, cut):
+            for work in self.make.input_works(c, item.index, prologue, cut, item.lag):
                 self._queue(work)
 
     def _input_cut(self, item: WorkItem, tiling: Tiling, c: int, position: int | None) -> Cut:
@@ -264,6 +279,8 @@ class Emitter:
     def _emit_outputs(self, item: WorkItem, tiling: Tiling) -> None:
         """Output tasks of all columns, in order of the ring positions that they keep."""
         for c in range(self.array.cols):
+            if self.divided and not self.stays[item.index].o:
+                self.columns[c].o_pos = [0] * self.array.rows
             if _height(item.out_rows[c]):
                 self._column_outputs(item, tiling, c)
                 for out in item.outputs:
@@ -273,14 +290,13 @@ class Emitter:
 
     def _column_outputs(self, item: WorkItem, tiling: Tiling, c: int) -> None:
         make = self.makes[item.index]
-        if self.divided:
-            self.columns[c].o_pos = [0] * self.array.rows
         cuts = {r: self._output_cut(item, tiling, c, r) for r in range(self.array.rows)}
         if self.divided:
             for r, spans in make.output_spans(c, cuts, tiling).items():
                 self.rings.take_outputs(item.index, c, r, cuts[r].slots(make.array.overlay.o_slot), spans)
         self.outputs[item.index, c] = cuts
-        works, self.columns[c].o_done[item.index] = self.make.output_works(c, item.index, cuts, tiling)
+        lock = O_DONE_ODD if self._is_odd(item.index) else O_DONE
+        works, self.columns[c].o_done[item.index] = self.make.output_works(c, item.index, cuts, tiling, lock, item.lag)
         for work in works:
             self._queue(work)
 
@@ -298,6 +314,10 @@ class Emitter:
         return self.output_cuts[key]
 
     # ------------------------------------------------------------------ prologue and barriers
+
+    def _is_odd(self, item: int) -> bool:
+        """Whether an item's outputs release the other bank: the counts of two items in flight must not mix."""
+        return any(self.lags) and item % 2 == 1
 
     def _prologue(self, item: int, c: int, words: Sequence[int], a_slots: int, ride: bool, kept: int = 0) -> Prologue:
         """The opcode message of ``item`` and the barrier; the ring's position behind it is a multiple of ``a_slots``.
@@ -319,7 +339,9 @@ class Emitter:
         else:  # the opcodes themselves are still being loaded
             out = make.prologue(c, n_words, address, (), ring, False)
             out = replace(out, chain=(replace(out.chain[0], acquire=locks[0][0]), *out.chain[1:]))
-        column.a_pos = 0 if self.divided else (column.a_pos + out.slots) % ov.a_slots
+        stays = self.stays[item] if item < len(self.stays) else Staying()
+        anew = self.divided and not stays.a
+        column.a_pos = 0 if anew else (column.a_pos + out.slots) % ov.a_slots
         if self.divided:
             self.rings.take_opcodes(item, c, out.slots)
         column.opcode_end = max(column.opcode_end, column.opcode_offset + out.bytes)
@@ -339,7 +361,10 @@ class Emitter:
         needed = max((n + 1 for n, death in enumerate(column.store_deaths) if death < item), default=0)
         stored = max(0, needed - column.stores_acquired)
         column.stores_acquired += stored
-        before = Before(column.o_done.get(item - 1, 0), go, n_loads, column.store_go, stored)
+        awaited = waits(self.lags, item)
+        odd = sum(column.o_done.get(i, 0) for i in awaited if self._is_odd(i))
+        outputs = sum(column.o_done.get(i, 0) for i in awaited) - odd
+        before = Before(outputs, go, n_loads, column.store_go, stored, odd, bool(awaited))
         column.store_go = 0
         return barrier(self.array, c, before)
 

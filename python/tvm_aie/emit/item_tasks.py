@@ -13,7 +13,7 @@ from functools import partial
 from tvm_aie.emit.commands import EPSILON, Channel, Position, Work
 from tvm_aie.emit.memtile import MemtileMap
 from tvm_aie.emit.messages import Operand, filler, input_messages, input_spans, output_messages, output_spans
-from tvm_aie.emit.overlay import LOAD_DONE, LOAD_GO, NBR_E, NBR_W, O_DONE, STORE_DONE, STORE_GO, Array
+from tvm_aie.emit.overlay import LOAD_DONE, LOAD_GO, NBR_E, NBR_W, O_DONE, O_DONE_ODD, STORE_DONE, STORE_GO, Array
 from tvm_aie.emit.program import Dir, LockUse
 from tvm_aie.emit.transfers import (
     FILLER_WORDS,
@@ -60,13 +60,19 @@ NOTHING = Cut((), 0, ())
 
 @dataclass(frozen=True)
 class Before:
-    """What the prologue of an item acquires and releases in its column, in counts of messages or transfers."""
+    """What the prologue of an item acquires and releases in its column, in counts of messages or transfers.
 
-    outputs: int  # of the item before
+    ``outputs``: of the item before; ``odd``: of those whose outputs release the other bank (``memory.lag``);
+    ``awaited``: whether it waits for outputs at all.
+    """
+
+    outputs: int
     go: int = 0  # loads that may start
     loads: int = 0  # of this item's inputs
     store_go: int = 0  # stores of the item before
     stored: int = 0  # stores whose memory is reused
+    odd: int = 0
+    awaited: bool = True
 
 
 @dataclass(frozen=True)
@@ -85,11 +91,11 @@ class Prologue:
 def barrier(array: Array, c: int, before: Before) -> list[LockPair]:
     """Acquires and releases at the start of an item.
 
-    Order: the previous item is complete (``_neighbours`` or ``_sweep``); let its stores go; wait for stores whose
-    memory is reused; let loads go; wait for this item's loads.
+    Order: the items that it waits for are complete (``_neighbours`` or ``_sweep``); let stores go; wait for stores
+    whose memory is reused; let loads go; wait for this item's loads.
     """
     mt = array.memtile(c)
-    steps = _sweep(array, c, before.outputs) if array.device.push_idle_cycles else _neighbours(array, c, before.outputs)
+    steps = _sweep(array, c, before.outputs) if array.device.push_idle_cycles else _neighbours(array, c, before)
     wanted = [
         (False, before.store_go > 0, LockUse(mt, STORE_GO, before.store_go)),
         (True, before.stored > 0, LockUse(mt, STORE_DONE, before.stored)),
@@ -106,13 +112,17 @@ def barrier(array: Array, c: int, before: Before) -> list[LockPair]:
     return out or [(None, None)]
 
 
-def _neighbours(array: Array, c: int, outputs: int) -> list[tuple[bool, LockUse]]:
-    """The previous item is complete here and next door: own outputs done; tell the west; the west is done, tell the
-    east (so each acquire shares a descriptor with a release); the east is done."""
+def _neighbours(array: Array, c: int, before: Before) -> list[tuple[bool, LockUse]]:
+    """What it waits for is complete here and next door: own outputs done; tell the west; the west is done, tell the
+    east (so each acquire shares a descriptor with a release); the east is done.
+
+    NBR locks count: the n-th acquire needs n barriers of the neighbour, and as many wait for the same items.
+    """
     mt = array.memtile
-    west, east = c > 0, c + 1 < array.cols
+    west, east = c > 0 and before.awaited, c + 1 < array.cols and before.awaited
     wanted = [
-        (True, outputs > 0, LockUse(mt(c), O_DONE, outputs)),
+        (True, before.odd > 0, LockUse(mt(c), O_DONE_ODD, before.odd)),
+        (True, before.outputs > 0, LockUse(mt(c), O_DONE, before.outputs)),
         (False, west, LockUse(mt(c - 1), NBR_E, 1)),
         (True, west, LockUse(mt(c), NBR_W, 1)),
         (False, east, LockUse(mt(c + 1), NBR_W, 1)),
@@ -216,14 +226,17 @@ class ItemTasks:
             chain.append(BdTemplate(Shape(mt, ((word, 1),)), self.mt.opcode_base, 1, 0, acquire, release))
         return Prologue(tuple(chain), slots, 4 * n, riding)
 
-    def input_works(self, c: int, at: int, prologue: Prologue, cut: Cut) -> list[Work]:
-        """Prologue and activations of item number ``at``; a ``cut`` without messages: the column has no rows in it."""
+    def input_works(self, c: int, at: int, prologue: Prologue, cut: Cut, lag: bool = False) -> list[Work]:
+        """Prologue and activations of item number ``at``; a ``cut`` without messages: the column has no rows in it.
+
+        ``lag``: see ``ahead``.
+        """
         channel = self.a_channel(c)
-        out = [_work(channel, at, DmaTask(0, 0, prologue.chain, 1), (at, -1.0), (at, -0.55))]
+        out = [_work(channel, at, DmaTask(0, 0, prologue.chain, 1), (at, -1.0), (at, -0.55), lag)]
         for k, t in enumerate(cut.tasks):
             if k == 0 and prologue.riding:
                 t = replace(t, chain=(replace(t.chain[0], acquire=prologue.riding), *t.chain[1:]))
-            out.append(_work(channel, at, t, (at, cut.spans[t.first][0]), (at, cut.spans[t.last][1])))
+            out.append(_work(channel, at, t, (at, cut.spans[t.first][0]), (at, cut.spans[t.last][1]), lag))
         return out
 
     # ------------------------------------------------------------------ outputs
@@ -252,15 +265,17 @@ class ItemTasks:
         inside = tiling.order == PASSES_INSIDE
         return {r: output_spans(tiling, c, r, n if inside else most) for r, n in rows.items()}
 
-    def output_works(self, c: int, at: int, cuts: Mapping[int, Cut], tiling: Tiling) -> tuple[list[Work], int]:
-        """Tasks of the core rows with messages, and how often they release O_DONE.
+    def output_works(
+        self, c: int, at: int, cuts: Mapping[int, Cut], tiling: Tiling, lock: int = O_DONE, lag: bool = False
+    ) -> tuple[list[Work], int]:
+        """Tasks of the core rows with messages, and how often they release ``lock``.
 
-        The last task of each row releases it: per message while that fits a lock.
+        The last task of each row releases it: per message while that fits a lock. ``lag``: see ``ahead``.
         """
         rows = {r: cut for r, cut in cuts.items() if cut.messages}
         o_done = sum(cut.tasks[-1].repeat for cut in rows.values())
         single = o_done >= self.array.device.lock_max  # one more comes from the next column (``_sweep``)
-        done = LockUse(self.array.memtile(c), O_DONE, 1)
+        done = LockUse(self.array.memtile(c), lock, 1)
         spans = self.output_spans(c, rows, tiling)
         out: list[Work] = []
         for r, cut in rows.items():
@@ -268,7 +283,7 @@ class ItemTasks:
                 # The junk that realigns the ring needs the first activations, where the core takes those first.
                 begin, end = (behind(spans[r][t.first]), spans[r][t.last][1]) if t.last >= 0 else (0.0, EPSILON)
                 start, end_at = (at, begin), (at, end)
-                out.append(_work(self.o_channel(c, r), at, t, start, end_at))
+                out.append(_work(self.o_channel(c, r), at, t, start, end_at, lag))
         return out, len(rows) if single else o_done
 
 
@@ -300,8 +315,14 @@ def behind(span: tuple[float, float]) -> float:
     return min(begin + 2 * EPSILON, (3 * begin + end) / 4)
 
 
-def _work(channel: Channel, item: int, task: DmaTask, start: Position, end: Position) -> Work:
-    return Work(channel, task.chain, task.repeat, start, end, start, item=item)
+def ahead(start: Position, lag: bool) -> Position:
+    """When a task is wanted: where the item's barrier lags (``lag``), an item early, so that its channel has work while
+    the command processor waits for places in the queues of the item before."""
+    return (start[0] - 1, start[1]) if lag else start
+
+
+def _work(channel: Channel, item: int, task: DmaTask, start: Position, end: Position, lag: bool) -> Work:
+    return Work(channel, task.chain, task.repeat, start, end, ahead(start, lag), item=item)
 
 
 def release_at_end(tasks: Sequence[DmaTask], use: LockUse, single: bool, junk: int) -> Iterable[DmaTask]:

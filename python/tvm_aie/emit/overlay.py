@@ -9,8 +9,8 @@ from tvm_aie.emit.program import Bd, CoreMap, Dir, Flow, FlowClass, LockUse, Tas
 from tvm_aie.errors import DeviceError, InfeasibleError
 from tvm_aie.schedule.geometry import Overlay
 
-# Memtile locks (docs/program.md section 3).
-O_DONE, NBR_W, NBR_E, LOAD_GO, LOAD_DONE, STORE_GO, STORE_DONE = range(2, 9)
+# Memtile locks (docs/program.md section 3). Items release O_DONE by turns in two banks where barriers lag.
+O_DONE, NBR_W, NBR_E, LOAD_GO, LOAD_DONE, STORE_GO, STORE_DONE, O_DONE_ODD = range(2, 10)
 A_FREE, A_FULL, W_FREE, W_FULL, O_FREE, O_FULL = range(6)
 # The A and O rings' locks (free, full) of the core, in the two banks between which DIVIDE changes.
 A_LOCKS, O_LOCKS = ((A_FREE, A_FULL), (6, 7)), ((O_FREE, O_FULL), (8, 9))
@@ -18,7 +18,7 @@ A_LOCKS, O_LOCKS = ((A_FREE, A_FULL), (6, 7)), ((O_FREE, O_FULL), (8, 9))
 
 def w_locks(ring: int) -> tuple[int, int]:
     """(free, full) locks of the memtile's weight ring ``ring``."""
-    return (0, 1) if ring == 0 else (7 + 2 * ring, 8 + 2 * ring)
+    return (0, 1) if ring == 0 else (8 + 2 * ring, 9 + 2 * ring)
 
 
 @dataclass(frozen=True)
@@ -133,17 +133,19 @@ class OverlayParts:
 def core_map(array: Array, tile: int, row: int, divided: bool = False) -> CoreMap:
     """Memory map: reserved (stack, tables) at the bottom, then OPS, HDR, ACC, the O, W and A rings, the guard.
 
-    ``divided``: the weight ring comes before ACC, where no division of the rest moves it.
+    ``divided``: W, O, ACC, A. No division of the rest moves the weight ring, and one with an O ring of the same size
+    leaves that where it is.
     """
     ov = array.overlay
     base = array.device.core_reserved_bytes
     ops = base
     hdr = ops + ov.ops_bytes
     w_bytes = ov.w_slot * ov.w_slots
-    acc = hdr + ov.hdr_bytes + (w_bytes if divided else 0)
-    o = acc + ov.acc_bytes
-    w = hdr + ov.hdr_bytes if divided else o + ov.o_slot * ov.o_slots
-    a = o + ov.o_slot * ov.o_slots + (0 if divided else w_bytes)
+    o_bytes = ov.o_slot * ov.o_slots
+    acc = hdr + ov.hdr_bytes + (w_bytes + o_bytes if divided else 0)
+    o = hdr + ov.hdr_bytes + w_bytes if divided else acc + ov.acc_bytes
+    w = hdr + ov.hdr_bytes if divided else o + o_bytes
+    a = acc + ov.acc_bytes if divided else w + w_bytes
     end = a + ov.a_slot * ov.a_slots + ov.guard_bytes
     if end > array.device.core_mem_bytes:
         raise InfeasibleError(

@@ -22,19 +22,30 @@ def division_faults(program: Program, device: Device) -> Iterator[str]:
     """What is wrong with the divisions, and with the tasks of the cores' A and O rings."""
     pushed = _ring_descriptors(program)
     for column in range(sum(t.kind == TileKind.SHIM for t in program.tiles)):
-        divisions = opcode_divisions(program, column)
+        announced = opcode_divisions(program, column)
         cores = [m for m in program.cores if program.tiles[m.tile].col == column]
         for core in cores[:1]:  # all cores of a column get the same messages
-            for k, division in enumerate(divisions):
+            for k, division in enumerate(whole_divisions(core, announced)):
                 yield from (f"core tile {core.tile}, division {k}: {f}" for f in _map_faults(core, division, device))
         for core in cores:
-            yield from _ring_faults(core, divisions, pushed)
+            yield from _ring_faults(core, announced, pushed)
 
 
 def opcode_divisions(program: Program, column: int) -> list[Division]:
     """Operands of the DIVIDE opcodes of a column's messages, in order; none where its messages are not to be found."""
     messages = opcode_messages(program, column)
     return [tuple(int(w) for w in ops[1:9]) for ops in messages if ops[0] == DIVIDE]
+
+
+def whole_divisions(core: CoreMap, announced: Sequence[Division]) -> list[Division]:
+    """The divisions with the rings that stay (0 slots) as they are: what a core's memory is in each item."""
+    a: Division = (core.a_base, core.a_slot, core.a_slots)
+    o: Division = (core.o_base, core.o_slot, core.o_slots)
+    out = []
+    for division in announced:
+        a, o = (new if new[2] else old for new, old in ((division[:3], a), (division[3:6], o)))
+        out.append((*a, *o, *division[6:]))
+    return out
 
 
 def opcode_messages(program: Program, column: int) -> list[npt.NDArray[np.int32]]:
@@ -113,18 +124,21 @@ def _ring(bd: Bd) -> Ring:
 def _ring_faults(
     core: CoreMap, divisions: Sequence[Division], pushed: dict[tuple[int, Dir], list[Ring]]
 ) -> Iterator[str]:
-    """Item by item the A ring is that of the division, the O ring too where there are outputs."""
+    """One A ring after the other is that of a division that lays one out, the O ring too where there are outputs."""
     into, out = (pushed.get((core.tile, d), []) for d in (Dir.S2MM, Dir.MM2S))
     if not divisions:
         if into or out:
             yield f"core tile {core.tile}: tasks of rings that no DIVIDE lays out"
         return
     first = (core.a_base, core.a_slot, core.a_slots, core.o_base, core.o_slot, core.o_slots, core.acc_base, 0)
-    rings_a, rings_o = [], []
-    for k, (a, a_slot, a_slots, o, o_slot, o_slots, _, _) in enumerate((first, *divisions)):
-        (a_free, a_full), (o_free, o_full) = A_LOCKS[k % 2], O_LOCKS[k % 2]
-        rings_a.append((a, a_slot, a_slots, a_free, a_full))
-        rings_o.append((o, o_slot, o_slots, o_full, o_free))
+    rings_a: list[Ring] = []
+    rings_o: list[Ring] = []
+    for a, a_slot, a_slots, o, o_slot, o_slots, _, _ in (first, *divisions):
+        (a_free, a_full), (o_free, o_full) = A_LOCKS[len(rings_a) % 2], O_LOCKS[len(rings_o) % 2]
+        if a_slots:
+            rings_a.append((a, a_slot, a_slots, a_free, a_full))
+        if o_slots:
+            rings_o.append((o, o_slot, o_slots, o_full, o_free))
     for k, (ring, wanted) in enumerate(zip(into, rings_a, strict=False)):
         if ring != wanted:
             yield f"core tile {core.tile}: A ring {k} is {ring}, its division says {wanted}"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from tvm_aie.memory.allocator import DoesNotFit, Interval, allocate
 from tvm_aie.memory.depth_first import Run
+from tvm_aie.memory.lag import free_of, prolonged
 from tvm_aie.memory.partition import Relation, Rows, choose_splits, near
 from tvm_aie.memory.room import make_room
 from tvm_aie.memory.state import Draft, Failure, State, drafts_of, reads
@@ -65,7 +66,8 @@ class OutputPlace:
 class WorkItem:
     """A layer or sibling convolutions, or a row chunk of them. ``out_rows``: output rows of each column.
 
-    ``outputs``: one for each member; the geometry's output blocks are theirs, one after the other.
+    ``outputs``: one for each member; the geometry's output blocks are theirs, one after the other. ``lag``: its barrier
+    waits for the item before the last only (``memory.lag``).
     """
 
     index: int
@@ -76,6 +78,7 @@ class WorkItem:
     inputs: tuple[InputPlace, ...]
     outputs: tuple[OutputPlace, ...]
     in_place: bool
+    lag: bool = False
 
     @property
     def layer(self) -> int:
@@ -103,10 +106,12 @@ def plan_memory(
     packed: bool = True,
     core_rows: int | None = None,
     narrow: frozenset[int] = frozenset(),
+    lags: bool = False,
 ) -> Placement:
     """Decide residency, chunks and addresses. ``capacity``: bytes of each memtile for tensors.
 
-    ``groups``: sibling convolutions that share an item (default: none). ``push_cycles``: of a task on an idle channel;
+    ``groups``: sibling convolutions that share an item (default: none), in the order of the items. ``lags``: barriers
+    may lag where memory allows it (``memory.lag``). ``push_cycles``: of a task on an idle channel;
     None: no pool is spread over the columns. ``packed``: rows may be split unevenly (``memory.partition``).
     ``core_rows``: rows of cores, to weigh depth-first runs (``memory.depth_first``); None: there are none. ``narrow``:
     image heights that fewer columns share.
@@ -121,6 +126,7 @@ def plan_memory(
     leaders = {group[0]: group for group in groups or single_groups(graph)}
     state = State(graph, leaders, geometries, columns, set(inputs), inputs | outputs, chunks, units)
     state.core_rows = core_rows or 0
+    state.lags = lags
     if packed:
         state.splits = choose_splits(_relations(state), columns, narrow)
     if push_cycles is not None:
@@ -227,6 +233,12 @@ def _attempt(state: State, capacity: int) -> Placement | Failure:
                 last_read[storage] = i
     alias = _in_place(state, drafts, written, last_read, loaded)
     intervals = _intervals(state, drafts, written, last_write, last_read, loaded, alias)
+    lags = _independent(state, drafts, loaded, alias) if state.lags else (False,) * len(drafts)
+    if any(lags):  # lives that are longer by one item may need more room: then lag where it happens to be possible
+        longer = prolonged(intervals, lags)
+        addresses = allocate(list(longer.values()), capacity)
+        if not isinstance(addresses, DoesNotFit):
+            return _finish(state, drafts, loaded, alias, longer, addresses, lags)
     addresses = allocate(list(intervals.values()), capacity)
     if isinstance(addresses, DoesNotFit):
         t = addresses.item
@@ -235,7 +247,29 @@ def _attempt(state: State, capacity: int) -> Placement | Failure:
         touched = frozenset([*inputs, *(v.storage for v in state.targets(layer))])
         live = tuple(n for n, v in intervals.items() if v.first <= t <= v.last)
         return Failure(t, layer, live, touched, addresses.demand)
-    return _finish(state, drafts, loaded, alias, intervals, addresses)
+    lags = free_of(intervals.values(), addresses, lags)
+    return _finish(state, drafts, loaded, alias, intervals, addresses, lags)
+
+
+def _independent(
+    state: State, drafts: Sequence[Draft], loaded: dict[tuple[int, int], Rows], alias: dict[str, str]
+) -> tuple[bool, ...]:
+    """Of each item whether it and the item before touch nothing in common that one of them writes (``memory.lag``).
+
+    The first two wait for the first loads and have nothing to gain.
+    """
+    views = state.graph.views
+    reads, writes = [], []
+    for i, d in enumerate(drafts):
+        inputs = enumerate(state.graph.layers[d.layer].inputs)
+        reads.append({_root(alias, views[n].storage) for k, n in inputs if (i, k) not in loaded})
+        writes.append(set() if d.private else {_root(alias, t.storage) for t in state.targets(d.layer)})
+    stores = [not d.private and any(t.storage in state.stored for t in state.targets(d.layer)) for d in drafts]
+    out = [False] * len(drafts)
+    for i in range(2, len(drafts)):
+        shared = (reads[i] & writes[i - 1]) | (writes[i] & reads[i - 1])
+        out[i] = not (drafts[i].reads_private or stores[i - 1] or shared)
+    return tuple(out)
 
 
 def _in_place(
@@ -334,6 +368,7 @@ def _finish(
     alias: dict[str, str],
     intervals: dict[str, Interval],
     addresses: dict[str, int],
+    lags: Sequence[bool],
 ) -> Placement:
     views, storages = state.graph.views, state.graph.storages
     items = []
@@ -395,6 +430,7 @@ def _finish(
                 tuple(inputs),
                 outputs,
                 outputs[0].storage in alias,
+                lags[i],
             )
         )
     top = max((addresses[n] + v.size for n, v in intervals.items()), default=0)

@@ -30,6 +30,7 @@ class State:
     layerwise: set[int] = field(default_factory=set)  # layers whose run did not fit
     cut: set[str] = field(default_factory=set)  # storages between two runs
     core_rows: int = 1
+    lags: bool = False  # barriers may lag (``memory.lag``)
 
     def targets(self, leader: int) -> list[View]:
         """Where the members of a group write."""

@@ -22,7 +22,18 @@ _LANES = {
 _KIND_NAMES = {TileKind.SHIM: "shim", TileKind.MEMTILE: "memtile", TileKind.CORE: "core"}
 _COMMANDS = ("write BD", "push task", "wait", "mark")
 _CORE_LOCKS = ("A_free", "A_full", "W_free", "W_full", "O_free", "O_full")
-_MEM_LOCKS = ("W_free", "W_full", "O_done", "NBR_W", "NBR_E", "LOAD_GO", "LOAD_DONE", "STORE_GO", "STORE_DONE")
+_MEM_LOCKS = (
+    "W_free",
+    "W_full",
+    "O_done",
+    "NBR_W",
+    "NBR_E",
+    "LOAD_GO",
+    "LOAD_DONE",
+    "STORE_GO",
+    "STORE_DONE",
+    "O_done[1]",
+)
 WORD_BYTES = 4
 
 

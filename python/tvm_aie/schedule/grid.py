@@ -173,6 +173,38 @@ class Grid:
         body = body + np.where(messages > 1, (messages - 1) * np.maximum(0, excess) / WORD / terms.w_rate, 0.0)
         return np.asarray(np.maximum(body, load.weights / WORD / terms.w_rate) + slot)
 
+    def _flowing(self, load: Candidates, ov: Overlay) -> Floats:
+        """Every candidate between items that overlap with it: its input begins when the cores are done with the item
+        before, while that one's outputs drain, and it ends when the cores are done."""
+        terms, resident = self.terms, load.resident > 0
+        outputs, n = load.outputs, load.n_ck
+        calls = outputs * n
+        a_slots, o_slots = -(-load.a_bytes // ov.a_slot), -(-load.o_bytes // ov.o_slot)
+        slot = ov.a_slot / WORD / terms.a_rate
+        a, c = _with_filler(a_slots, ov.a_slots, calls) * slot, load.compute / calls
+        one, blocks = a_slots * slot, np.where(load.single > 0, load.nob, 1)
+        own, shared = outputs * blocks * o_slots / terms.o_rate, self._sent(load, o_slots, ov.o_slot) / terms.o_link
+        o = ov.o_slot / WORD * np.maximum(own, shared) / outputs
+        ring = o * ov.o_slots / np.maximum(o_slots * blocks, 1)
+        # A core waits while the ring does not take what it has computed.
+        cores = a + outputs * ((n - 1) * c + np.maximum(c, o - ring))
+        single_o = (2 * o_slots > ov.o_slots) & (load.single == 0)
+        cores = np.where(single_o, np.maximum(cores, a + outputs * np.maximum(n * c, o)), cores)
+        body = np.maximum(cores, outputs * o)
+        single_a = (2 * a_slots > ov.a_slots) & ~resident
+        body = np.where(resident, body, np.maximum(body, calls * a + c))
+        body = np.where(single_a, np.maximum(body, calls * (one + np.maximum(c, a - one))), body)
+        copy, kept = copy_cycles(terms, ov.a_slot), -(-load.kept // ov.a_slot)
+        body = body + np.where(kept > 0, kept * max(slot, copy) + copy, 0.0)
+        messages, excess = load.weight_messages, 2 * load.w_message - ov.w_slot * ov.w_slots
+        body = body + np.where(messages > 1, (messages - 1) * np.maximum(0, excess) / WORD / terms.w_rate, 0.0)
+        return np.asarray(np.maximum(body, load.weights / WORD / terms.w_rate) + slot)
+
+    def times(self, part: Candidates, ov: Overlay, flowing: bool) -> Floats:
+        """Cycles of candidates, infinite where they do not fit; ``flowing``: between items that overlap."""
+        cycles = self._flowing(part, ov) if flowing else self._cycles(part, ov)
+        return np.where(self._fits(part, ov), cycles, inf)
+
     def _sent(self, c: Candidates, o_slots: Ints, slot: int) -> Floats:
         """Output slots that the cores of a column send."""
         total = np.zeros(len(o_slots))
@@ -314,15 +346,27 @@ def choose(options: Sequence[Grid], ov: Overlay) -> Tiling | None:
     return replace(best[2].tiling(best[1], ov), alternatives=tuple(plans.items()))
 
 
+def least_of_all(options: Sequence[Grid], divisions: Sequence[Overlay], flowing: bool) -> float:
+    """Cycles of the best tiling over all divisions; infinite when nothing fits."""
+    if not flowing:
+        return min(least(options, ov) for ov in divisions)
+    cycles = inf
+    for ov in divisions:
+        for grid in options:
+            part = grid.candidates.take(slice(0, int(np.searchsorted(grid.bound, cycles, "right"))))
+            cycles = min(cycles, float(grid.times(part, ov, True).min(initial=inf)))
+    return cycles
+
+
 def shortlist(
-    options: Sequence[Grid], divisions: Sequence[Overlay], count: int, within: float
+    options: Sequence[Grid], divisions: Sequence[Overlay], count: int, within: float, flowing: bool = False
 ) -> list[tuple[Tiling, Overlay]]:
     """The best tilings of different kinds (output blocks per pass, input cut or not, ring of few or many activation
     messages: the closed form does not see that pieces of uneven work wait in a short one), each with its division.
 
-    At most ``count``, none above ``within`` times the best of all, the best first.
+    At most ``count``, none above ``within`` times the best of all, the best first. ``flowing``: see ``Grid.times``.
     """
-    limit = min(least(options, ov) for ov in divisions) * within
+    limit = least_of_all(options, divisions, flowing) * within
     if limit == inf:
         return []
     found: dict[tuple[int, bool, bool, bool, bool, str], tuple[float, int, Grid, Overlay]] = {}
@@ -330,7 +374,7 @@ def shortlist(
         for grid in options:
             end = int(np.searchsorted(grid.bound, limit, "right"))
             part = grid.candidates.take(slice(0, end))
-            times = np.where(grid._fits(part, ov), grid._cycles(part, ov), inf)
+            times = grid.times(part, ov, flowing)
             for k in np.argsort(times, kind="stable").tolist():
                 if times[k] > limit:
                     break

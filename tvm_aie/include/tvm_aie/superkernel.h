@@ -40,7 +40,7 @@ struct CoreConfig {
   uint32_t hdr_base = 0, hdr_bytes = 0;
 };
 
-// Core lock ids (docs/program.md section 1). DIVIDE changes between two banks of the A and O rings' locks.
+// Core lock ids (docs/program.md section 1). DIVIDE changes between two banks of the A and of the O ring's locks.
 enum CoreLock : int {
   kAFree = 0, kAFull = 1, kWFree = 2, kWFull = 3, kOFree = 4, kOFull = 5,
   kAFree1 = 6, kAFull1 = 7, kOFree1 = 8, kOFull1 = 9,
@@ -96,7 +96,7 @@ struct SuperkernelState {
   int pending = 0;             // internal
   uint32_t pc = 0, n_words = 0;
   int32_t item = -1;
-  int bank = 0;                // of the A and O rings' locks
+  int a_bank = 0, o_bank = 0;  // of the rings' locks
   uint32_t a_pos = 0, w_pos = 0, o_pos = 0;   // ring positions in slots
   uint32_t a_msg = 0, a_held = 0;             // byte address and slots of the held message
   uint32_t w_msg = 0, w_held = 0;

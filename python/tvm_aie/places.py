@@ -1,0 +1,44 @@
+"""A home for every tensor of a network, and what its memtiles have left for weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tvm_aie.decisions import Moves
+from tvm_aie.emit.memtile import MemtileMap, memtile_map, opcode_bytes_estimate
+from tvm_aie.emit.overlay import Array, grow_weight_rings
+from tvm_aie.memory.placement import Placement, plan_memory, shifted
+from tvm_aie.plan.physical import PhysicalGraph
+from tvm_aie.plan.siblings import Groups
+
+
+def place(
+    array: Array, physical: PhysicalGraph, groups: Groups, moves: Moves, narrow: frozenset[int], lags: bool = False
+) -> tuple[Array, Placement, MemtileMap]:
+    """Give every tensor a home, then what memory is left to the weight rings. ``groups``: layers that share an item, in
+    the order of the items; ``narrow``, ``lags``: see ``plan_memory``. Raises ``InfeasibleError``.
+
+    The opcode region grows with the number of items, which depends on the placement: repeat until it holds.
+    """
+    opcode = opcode_bytes_estimate(len(physical.layers), array.overlay.a_slot)
+    while True:
+        layout = memtile_map(array, opcode)
+        capacity = array.device.memtile_col_bytes - layout.heap_base
+        placement = plan_memory(
+            physical,
+            array.cols,
+            capacity,
+            groups,
+            array.device.keys()["cmd.push_idle_cycles"] if moves.spread else None,
+            moves.splits,
+            array.rows if moves.runs else None,
+            narrow,
+            lags,
+        )
+        needed = opcode_bytes_estimate(len(placement.items), array.overlay.a_slot)
+        if needed <= opcode:
+            break
+        opcode = needed
+    array = replace(array, overlay=grow_weight_rings(array, capacity - placement.peak_bytes))
+    layout = memtile_map(array, opcode)
+    return array, shifted(placement, layout.heap_base), layout
