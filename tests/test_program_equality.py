@@ -216,3 +216,22 @@ def test_what_does_not_fit_is_named(device):
     with pytest.raises(InfeasibleError, match=r"29x29 window: needs .* core weight memory") as caught:
         compile_graph(b.graph(b.conv("x", 8, 29)), device)
     assert caught.value.demand > caught.value.bound
+
+
+@given(st.integers(0, 10**6), st.sampled_from([9, 16, 24]), st.sampled_from(["npu1", "wbs-2x2"]), st.booleans())
+@settings(max_examples=20, deadline=None)
+def test_a_residual_keeps_its_order_of_channels(seed, channels, device, twice):
+    """A convolution that adds a residual cannot write the order that a later add wants; a copy does."""
+    b, rng = GraphBuilder((channels, 5, 7), seed), np.random.default_rng(seed)
+    x = b.conv("x", channels, 1) if rng.random() < 0.5 else "x"
+    y = b.add(b.conv(x, channels, 1), x)
+    if twice:
+        y = b.add(b.conv(y, channels, 3), y)
+    other = b.permute(x if rng.random() < 0.5 else b.conv(x, channels, 1), rng.permutation(channels))
+    z = b.add(*((y, other) if rng.random() < 0.5 else (other, y)))
+    graph = b.graph(b.conv(z, 8, 1), y)
+    data = rng.integers(-128, 128, graph.inputs[0].shape).astype(np.int8)
+    result = run_program(compile_graph(graph, device).program.to_bytes(), [data], RunOptions(check=True))
+    expected = evaluate(graph, {"x": data})
+    for io, got in zip(graph.outputs, result.outputs, strict=True):
+        np.testing.assert_array_equal(got.reshape(-1), np.asarray(expected[io.tensor]).reshape(-1))

@@ -76,7 +76,8 @@ class PhysicalGraph:
     storages: dict[str, Storage]
 
     def verify(self) -> None:
-        """Raise ``ProgramError`` if a view leaves its storage or a channel map leaves its view."""
+        """Raise ``ProgramError`` if a view leaves its storage, a channel map leaves its view, or tensors that are added
+        channel by channel have different maps."""
         for name, view in self.views.items():
             storage = self.storages[view.storage]
             if view.first + view.blocks > storage.blocks:
@@ -87,6 +88,17 @@ class PhysicalGraph:
                 raise ProgramError(
                     f"tensor {name}: channel map is not an injection into {view.blocks * BLOCK} channels"
                 )
+        for layer in self.layers:
+            residual = residual_of(layer)
+            added = layer.inputs if isinstance(layer, Add) else () if residual is None else (residual,)
+            for name in added:
+                if self.views[name].cmap != self.views[layer.output].cmap:
+                    raise ProgramError(f"layer {layer.name}: {name} and {layer.output} have their channels elsewhere")
+
+
+def residual_of(layer: Layer) -> str | None:
+    """The tensor that a convolution adds to its output, if any."""
+    return layer.tail.residual if isinstance(layer, Conv) and layer.tail else None
 
 
 def blocks_for(channels: int) -> int:
@@ -163,7 +175,7 @@ def _propagate(
     for layer in layers:
         out = layer.output
         if isinstance(layer, Conv):
-            residual = layer.tail.residual if layer.tail else None
+            residual = residual_of(layer)
             default = maps[residual] if residual else wanted.get(out) or tuple(range(tensors[out].channels))
             if not residual and layer.groups == tensors[out].channels == tensors[layer.input].channels:
                 default = maps[layer.input]  # each block needs its own input block alone (``schedule.tiling``)
@@ -200,7 +212,9 @@ def _resolve(
     assert conflict.b is not None
     producers = {layer.output: layer for layer in layers}
     for mine, other in ((conflict.b, conflict.a), (conflict.a, conflict.b)):
-        if isinstance(producers.get(mine), Conv) and mine not in forced:
+        conv = producers.get(mine)
+        # One that adds a residual writes the residual's order.
+        if isinstance(conv, Conv) and residual_of(conv) is None and mine not in forced:
             forced[mine] = maps[other]
             return layers, tensors
     t = tensors[conflict.b]
