@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphs import GraphBuilder, resnet50
+from graphs import GraphBuilder, resnet50, run_checked
 from tvm_aie.device import load_device
 from tvm_aie.errors import InfeasibleError, ProgramError
-from tvm_aie.pipeline import compile_graph
-from tvm_aie.plan.graph import AvgDivisor
+from tvm_aie.memory.partition import NARROW, _options, split_rows
+from tvm_aie.pipeline import Moves, compile_graph
+from tvm_aie.plan.graph import AvgDivisor, Pool
 from tvm_aie.plan.reference import evaluate
 from tvm_aie.runtime.emulator import RunOptions, run_program
 
@@ -235,3 +236,36 @@ def test_a_residual_keeps_its_order_of_channels(seed, channels, device, twice):
     expected = evaluate(graph, {"x": data})
     for io, got in zip(graph.outputs, result.outputs, strict=True):
         np.testing.assert_array_equal(got.reshape(-1), np.asarray(expected[io.tensor]).reshape(-1))
+
+
+@pytest.mark.parametrize("device", ["npu1", "wbs-4x4", "wbs-1x8"])
+@pytest.mark.parametrize("rows", [1, 2, 3, 7])
+@pytest.mark.parametrize("window", [1, 3])
+def test_images_upsampled_from_few_rows(device, rows, window):
+    """An image whose rows come in pairs and one of the same height whose rows do not share a split."""
+    b = GraphBuilder((16, rows, 2))
+    run_checked(b.graph(b.conv(b.upsample(b.conv("x", 9, 1)), 9, window)), device, Moves())
+
+
+@pytest.mark.parametrize("device", ["npu1", "wbs-4x4", "wbs-1x3"])
+@pytest.mark.parametrize("factors", [(2, 3), (3, 2), (2, 4), (4, 2)])
+def test_a_concat_of_several_upsamplings(device, factors):
+    """Columns own whole multiples of both factors."""
+    b = GraphBuilder((8, 24, 3))
+    x = b.conv("x", 8, 1)
+    parts = []
+    for f in factors:
+        name = b.name("pool")
+        parts.append(b.upsample(b.add_layer(Pool(name, x, name, (f, 1), (f, 1), (0,) * 4)), (f, 1)))
+    joined = b.concat(*parts)
+    run_checked(b.graph(joined, b.conv(joined, 9, 3)), device, Moves())
+
+
+@given(rows=st.integers(1, 70), columns=st.integers(1, 8), unit=st.integers(1, 4), other=st.integers(1, 4))
+def test_a_split_has_all_rows(rows, columns, unit, other):
+    """Also one that was an option for another unit."""
+    height = rows * unit * other
+    for split in (NARROW, *_options(height, columns, other)):
+        owned = split_rows(height, columns, unit, split)
+        assert [y for first, last in owned for y in range(first, last)] == list(range(height))
+        assert all(y % unit == 0 for span in owned for y in span)

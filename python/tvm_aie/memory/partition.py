@@ -27,8 +27,9 @@ Splits = Mapping[int, int]  # image height -> EVEN, NARROW, or the first column 
 def split_rows(height: int, columns: int, unit: int, split: int) -> Rows:
     """Rows of each column, in multiples of ``unit``. ``split``: as in ``Splits``.
 
-    Packed: every column from ``split`` on gets as many rows as the fullest column of the even split. Narrow: the middle
-    half of the columns share them evenly.
+    Packed: every column from ``split`` on gets as many rows as the fullest column of the even split; from an earlier
+    one where those behind it are too few, as images of one height may have different units. Narrow: the middle half of
+    the columns share them evenly.
     """
     n = height // unit
     if split == NARROW:
@@ -40,6 +41,7 @@ def split_rows(height: int, columns: int, unit: int, split: int) -> Rows:
     if split == EVEN:
         return tuple((a * unit, b * unit) for a, b in split_even(n, columns))
     share = -(-n // columns)
+    split = min(split, columns - -(-n // share))
     edges = [min(max(c - split, 0) * share, n) * unit for c in range(columns + 1)]
     return tuple(pairwise(edges))
 

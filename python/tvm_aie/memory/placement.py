@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import lcm
 
 from tvm_aie.memory.allocator import DoesNotFit, Interval, allocate
 from tvm_aie.memory.depth_first import Run
@@ -121,7 +122,11 @@ def plan_memory(
     views = graph.views
     inputs = {views[io.tensor].storage for io in graph.graph.inputs}
     outputs = {views[io.tensor].storage for io in graph.graph.outputs}
-    units = {views[layer.output].storage: layer.factors[0] for layer in graph.layers if isinstance(layer, Upsample)}
+    units: dict[str, int] = {}
+    for layer in graph.layers:
+        if isinstance(layer, Upsample):  # a concat may join several factors
+            name = views[layer.output].storage
+            units[name] = lcm(units.get(name, 1), layer.factors[0])
     chunks = [1] * len(graph.layers)
     leaders = {group[0]: group for group in groups or single_groups(graph)}
     state = State(graph, leaders, geometries, columns, set(inputs), inputs | outputs, chunks, units)

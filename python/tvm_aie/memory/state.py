@@ -93,7 +93,7 @@ def drafts_of(state: State) -> list[Draft]:
         n = state.chunks[layer]
         if share := state.spread.get(layer):
             owned = tuple((0, 1) if c < share else (0, 0) for c in range(state.columns))
-        unit = state.units.get(storage, 1) if isinstance(op, Upsample) else 1
+        unit = op.factors[0] if isinstance(op, Upsample) else 1
         for chunk in range(n):
             rows = []
             for first, last in owned:
