@@ -7,7 +7,7 @@ from dataclasses import replace
 from math import inf
 from typing import NamedTuple
 
-from tvm_aie.emit.commands import Channel, CommandBuilder, Joining, Work, column_chains, join
+from tvm_aie.emit.commands import AHEAD_BELOW, CHAIN_CYCLES, Channel, CommandBuilder, Joining, Work, column_chains, join
 from tvm_aie.emit.item_tasks import ItemTasks
 from tvm_aie.emit.periods import repeated
 from tvm_aie.emit.program import Bd
@@ -18,12 +18,14 @@ from tvm_aie.errors import ProgramError
 class Chains(NamedTuple):
     """Most descriptors of a chain that serves several items: of activations, of outputs; and of a block of outputs that
     is repeated (``emit.periods``; 0: none is). Short chains free their descriptors earlier, so that more is pushed
-    ahead; long ones are fewer tasks.
+    ahead; long ones are fewer tasks. ``span``, ``ahead``: see ``emit.commands.Joining``.
     """
 
     activations: int
     outputs: int
     block: int = 0
+    span: float = CHAIN_CYCLES
+    ahead: float = AHEAD_BELOW
 
 
 # The first is best for most networks. Three of the channels of a block share 24 descriptors.
@@ -33,6 +35,11 @@ NO_CHAINS = Chains(0, 0)
 MOST_FIRST = 4
 # To compare by emulation (``rehearse``): the clock's first choice is up to a tenth slower than the best of these.
 MORE_CHAINS = (*CHAINS, Chains(4, 4, block=6), *(most._replace(block=0) for most in CHAINS[:3]))
+
+
+def variants(chains: Chains) -> tuple[Chains, ...]:
+    """The best of ``MORE_CHAINS`` with less pushed ahead, and with shorter chains."""
+    return chains._replace(ahead=AHEAD_BELOW / 2), chains._replace(ahead=AHEAD_BELOW / 2, span=CHAIN_CYCLES * 2 / 3)
 
 
 def arrange(
@@ -90,7 +97,7 @@ def _add_chains(
     # The column with the most descriptors decides where chains are cut: columns run in step, as weights are shared.
     busiest = max((tasks[make.a_channel(c)] for c in columns), key=lambda own: sum(len(w.chain) for w in own))
     a_chain, repeats = most.activations, False
-    how = Joining(body, a_chain, a_chain, (make.mt.opcode_base, FILLER_WORDS))
+    how = Joining(body, a_chain, a_chain, (make.mt.opcode_base, FILLER_WORDS), None, most.span, most.ahead)
     if a_chain:
         how = replace(how, cuts=frozenset(w.start for w in join(busiest, how)))
     junk = [(make.junk(r), make.mt.junk_bytes // 4) for r in range(array.rows)]

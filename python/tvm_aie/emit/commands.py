@@ -351,6 +351,9 @@ class CommandBuilder:
 
 # Items of one chain start within this many estimated cycles: a chain's descriptors are free only when all of it ran.
 CHAIN_CYCLES = 30000.0
+# Items shorter than this (estimated cycles) end before the next item's outputs are pushed; those go ahead of them.
+# About the time of a push and two descriptors for each of 16 output channels. Chosen by emulation on npu1.
+AHEAD_BELOW = 20000.0
 # Descriptors of a prologue that may exceed the limit of a chain, and of a chain that is cut where others are.
 BARRIER, EXCESS = 4, 4
 
@@ -359,7 +362,7 @@ BARRIER, EXCESS = 4, 4
 class Joining:
     """How tasks are joined. ``body``: estimated cycles of each item; ``longest``: most descriptors of a chain,
     ``first``: of the first chain; ``area``: base (bytes) and words of the memory that fillers read or junk goes to;
-    ``cuts``: where chains begin, if that is given.
+    ``cuts``: where chains begin, if that is given; ``span``: see CHAIN_CYCLES; ``ahead``: see AHEAD_BELOW.
     """
 
     body: Sequence[float]
@@ -367,6 +370,8 @@ class Joining:
     first: int
     area: tuple[int, int]
     cuts: frozenset[Position] | None = None
+    span: float = CHAIN_CYCLES
+    ahead: float = AHEAD_BELOW
 
 
 def join(tasks: Sequence[Work], how: Joining) -> list[Work]:
@@ -388,12 +393,9 @@ def _joins(before: Work, work: Work, first: bool, how: Joining) -> bool:
     if how.cuts is not None:
         most = 0 if work.start in how.cuts else most + EXCESS
     span = sum(how.body[before.start[0] : work.start[0]])
-    return len(before.chain) + len(work.chain) <= most and span <= CHAIN_CYCLES
+    return len(before.chain) + len(work.chain) <= most and span <= how.span
 
 
-# Items shorter than this (estimated cycles) end before the next item's outputs are pushed; those go ahead of them.
-# About the time of a push and two descriptors for each of 16 output channels. Chosen by emulation on npu1.
-AHEAD_BELOW = 20000.0
 # Positions within an item that are just before or after another.
 EPSILON = 1e-6
 
@@ -419,16 +421,16 @@ def column_chains(
         for item in range(work.start[0] + (work.start[1] > 0), work.end[0] + (work.end[1] > 0)):
             gates.setdefault(item, work.start)
         earlier, pushed = pushed, work.start
-        if ahead and earlier and sum(how.body[max(earlier[0], 0) : work.start[0]]) < AHEAD_BELOW:
+        if ahead and earlier and sum(how.body[max(earlier[0], 0) : work.start[0]]) < how.ahead:
             work = replace(work, key=(earlier[0], earlier[1] - EPSILON))
         yield work
     for r, tasks in enumerate(outputs):
         first = longest * (r + 1) // len(outputs)  # staggered: not all chains of a pool end together
         ends = -1  # item with which the task before ends
-        for work in join(tasks, Joining(how.body, longest, first, junk[r])):
+        for work in join(tasks, Joining(how.body, longest, first, junk[r], None, how.span, how.ahead)):
             free, ends = min(work.start[0] - 1, max(ends, 0)), work.end[0] - (work.end[1] <= 0)
             if free in gates:
                 item, place = gates[free]
-                key = (item, place + (-EPSILON if how.body[free] < AHEAD_BELOW else EPSILON))
+                key = (item, place + (-EPSILON if how.body[free] < how.ahead else EPSILON))
                 work = replace(work, key=min(key, work.start))
             yield work
