@@ -202,7 +202,6 @@ def test_what_is_left_alone():
         "one tap": lambda b: b.conv("x", 8, 1, 2),
         "dilation": lambda b: b.conv("x", 8, 3, 2, dilation=2, pads=(2, 2, 2, 2)),
         "groups": lambda b: b.conv("x", 3, 3, 2, groups=3),
-        "an output": lambda b: b.graph("x", b.conv("x", 8, 3, 2)),
         "another reader": lambda b: b.concat(b.conv("x", 8, 3, 2), b.pool("x", 2, 2, pads=(0, 0, 0, 0))),
     }
     shapes = {"stride 3 and eight channels": (8, 33, 33)}

@@ -27,11 +27,10 @@ def space_to_depth(graph: LayerGraph) -> LayerGraph:
     tensors = dict(graph.tensors)
     layers = {layer.name: layer for layer in graph.layers}
     inputs = []
-    outputs = {io.tensor for io in graph.outputs}
     for io in graph.inputs:
         readers = [layer for layer in graph.layers if io.tensor in layer.inputs]
         tensor = tensors[io.tensor]
-        plain = io.tensor in outputs or len(io.shape) != 4 or tensor.bits != 8
+        plain = len(io.shape) != 4 or tensor.bits != 8
         fold, folded = (1, []) if plain else _fold(readers, tensor)
         if fold > 1:
             tensors[io.tensor] = _folded_tensor(tensor, fold)
