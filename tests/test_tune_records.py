@@ -16,6 +16,7 @@ from tvm_aie.device import load_device
 from tvm_aie.errors import InputError
 from tvm_aie.pipeline import compile_graph
 from tvm_aie.plan.reference import evaluate
+from tvm_aie.rehearse import compile_rehearsed
 from tvm_aie.runtime.emulator import run_program
 from tvm_aie.tune import TuneOptions, load_records, tune_graphs
 from tvm_aie.tune.apply import compile_with_records
@@ -65,10 +66,10 @@ def test_a_record_of_something_else_is_never_used(tuned, other):
     database = load_records(folder)
     graph = {"density": small_graph(0.5), "layer": residual_graph()}.get(other, small_graph())
     device = load_device("wbs-4x4") if other == "device" else NPU1
-    network, untuned, spaces = spaces_of(graph, device)
+    network, _, spaces = spaces_of(graph, device)
     assert stored_choice(database, network, spaces) is None
     assert layer_choice(database, network, spaces) == {}
-    again = compile_with_records(graph, device, database)
+    again, untuned = compile_with_records(graph, device, database), compile_rehearsed(graph, device)
     assert bytes(again.program.to_bytes()) == bytes(untuned.program.to_bytes())
 
 
