@@ -217,7 +217,7 @@ def test_the_fastest_chains_are_taken():
     compiled = compile_rehearsed(graph, "npu1")
     ready, _ = settle(graph, "npu1")
     assert finish(ready).program.to_bytes() == compiled.program.to_bytes()
-    assert command_cycles(ready.plan) > rehearse.SOME * cycles(compiled) > NPU1.launch_cycles * rehearse.SOME
+    assert command_cycles(ready.plan) > rehearse.MUCH * cycles(compiled) > NPU1.launch_cycles * rehearse.MUCH
     emitter = emitter_of(ready.plan, ready.chains)
     assert emitter.emit({}).commands == compiled.program.commands
     found = []

@@ -21,11 +21,12 @@ from tvm_aie.emit.emitter import Emitter
 from tvm_aie.emit.memtile import MemtileMap
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.program import Program
-from tvm_aie.emit.superkernel import has_tail, item_kernels, superkernel_bytes, used_variants
+from tvm_aie.emit.superkernel import superkernel_bytes, used_variants
 from tvm_aie.emit.verify_lag import verify_lags
 from tvm_aie.emit.weights import PackedConv, pack_conv, verify_covers
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import Placement
+from tvm_aie.meta import program_meta
 from tvm_aie.narrow import costs, narrow_heights
 from tvm_aie.overlap import lagging
 from tvm_aie.places import place
@@ -124,7 +125,9 @@ def finish(
         plan, program = _chosen(plan, chooser, estimated), None
     # descriptors, locks, opcode and weight streams, commands; then what a report needs
     program = program or emitted(plan, prepared.chains)
-    program = replace(program, meta=json.dumps(describe(plan, dev)))
+    program = replace(
+        program, meta=json.dumps(program_meta(dev, plan.physical, plan.placement, plan.tilings, plan.estimate.cycles))
+    )
     # every live weight is in the program, no barrier lets too much through, and every hardware limit of the device file
     # is satisfied
     verify_covers(plan.placement.items, plan.tilings, plan.physical, plan.packed)
@@ -577,33 +580,3 @@ def _tile(
     largest = [s for s in allowed if not any(s < other for other in allowed)] or [frozenset()]
     options = [tiled(s) for s in largest]
     return min(options, key=lambda ts: sum(t.cycles for t in ts))
-
-
-def describe(plan: Plan, device: Device) -> dict[str, object]:
-    """What a report needs to name items after the compile state is gone (META section)."""
-    physical, placement = plan.physical, plan.placement
-    items = []
-    for item, tiling, cycles in zip(placement.items, plan.tilings, plan.estimate.cycles, strict=True):
-        outs = [physical.tensors[physical.layers[m].output] for m in item.members]
-        entry = {
-            "name": item_name(item, physical),
-            "op": item.geometry.kernel.name.lower(),
-            "chunk": item.chunk,
-            "shape": [sum(t.channels for t in outs), outs[0].height, outs[0].width],
-            "estimated_cycles": round(cycles),
-        }
-        if tiling.cover is not None:
-            variants = tiling.cover.variants | item_kernels(item) - {entry["op"]}
-            variants |= {KEEP} if tiling.kept else set()
-            entry |= {"plan": tiling.plan, "variants": sorted(variants)}
-        if has_tail(item, physical):
-            entry["tail"] = True
-        items.append(entry)
-    return {
-        "version": 1,
-        "device": device.name,
-        "network": physical.graph.name,
-        "items": items,
-        "spilled": sorted(placement.spilled),
-        "peak_memtile_bytes": placement.peak_bytes,
-    }

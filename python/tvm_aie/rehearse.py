@@ -131,7 +131,7 @@ def _settled(
             made = prepare(graph, dev, other)
             if cost(made.plan) < cost(best.plan):
                 best, settled = made, other
-    worth = cost(best.plan) > dev.launch_cycles and command_cycles(best.plan) > SOME * cost(best.plan)
+    worth = cost(best.plan) > dev.launch_cycles and command_cycles(best.plan) > MUCH * cost(best.plan)
     if decisions.moves.chains and worth:
         best = replace(best, chains=cost.best_chains(best.plan))
     return best, settled
@@ -150,7 +150,7 @@ def _alternatives(graph: LayerGraph, plan: Plan, decisions: Decisions, free: boo
 
 
 # Of a network's cycles, what commands alone would take, for it to be worth emulating other plans, other chains.
-MUCH, SOME = 0.6, 0.6
+MUCH = 0.6
 # Of a column, beside those of the outputs: activations, loads and stores at both ends. Each row of cores has one for
 # its weights.
 CHANNELS = 5

@@ -83,6 +83,15 @@ struct Bench {
   Bytes Out(int64_t bytes) const { return Bytes(mem.get() + c.o_base, mem.get() + c.o_base + bytes); }
 };
 
+// The same random weights and input for both.
+void FillAlike(std::mt19937& rng, Bench* one, Bench* other, int n_ocb, int n_cblk, int taps) {
+  std::mt19937 copy = rng;
+  one->Weights(rng, n_ocb, n_cblk, taps);
+  one->Input(rng);
+  other->Weights(copy, n_ocb, n_cblk, taps);
+  other->Input(copy);
+}
+
 // n_cblk, line, window k x k with stride 1 and no padding, wo, band, rows of its input; one band, one chunk.
 Words Conv(int n_cblk, int line, int k, int wo, int band, int h_in) {
   return {n_cblk, line, k, k, 1, 1, 1, 1, wo, band, 0, band, 0, h_in, -1, -1, 1, 0, 9, -100, 100, 0};
@@ -99,11 +108,7 @@ void TestAfter(std::mt19937& rng, int pad, int h, int w) {
   int rows = (h + pad - kPool) / kStride + 1, px = (w + pad - kPool) / kStride + 1;
   int line = w + kConv - 1, h_in = h + kConv - 1;
   Bench plain, fused;
-  std::mt19937 copy = rng;
-  plain.Weights(rng, kOcb, kCblk, 9);
-  plain.Input(rng);
-  fused.Weights(copy, kOcb, kCblk, 9);
-  fused.Input(copy);
+  FillAlike(rng, &plain, &fused, kOcb, kCblk, 9);
   KernelCall one, two;
   FaultText fault;
   CHECK(plain.Call(tvm_aie::kConv, Conv(kCblk, line, kConv, w, h, h_in), &one, &fault), "%s", fault.c_str());
@@ -129,11 +134,7 @@ void TestAfter(std::mt19937& rng, int pad, int h, int w) {
 void TestBefore(std::mt19937& rng, bool average, int h, int w) {
   constexpr int kCblk = 3, kOcb = 2;
   Bench pooled, fused;
-  std::mt19937 copy = rng;
-  pooled.Weights(rng, kOcb, kCblk, 1);
-  pooled.Input(rng);
-  fused.Weights(copy, kOcb, kCblk, 1);
-  fused.Input(copy);
+  FillAlike(rng, &pooled, &fused, kOcb, kCblk, 1);
   Words window = {kCblk, w, 3, 3, 1, 1, 1, 1, w, h, 0, h, 1, h, -1, 1, -128, 127};
   if (average) window = With(window, {1, 0, 57, 9});
   KernelCall call;
@@ -207,10 +208,8 @@ void TestSums(std::mt19937& rng, int tail, bool kept, int rows, int band, int w)
   constexpr int kCblk = 2, kOcb = 3;
   const int h = rows * band - (rows > 1), input = kCblk * w * 8;
   Bench plain, fused;
-  std::mt19937 copy = rng;
+  FillAlike(rng, &plain, &fused, kOcb, kCblk, 1);
   for (Bench* bench : {&plain, &fused}) {
-    bench->Weights(bench == &plain ? rng : copy, kOcb, kCblk, 1);
-    bench->Input(bench == &plain ? rng : copy);
     if (tail == 2) {  // the second bias lies behind the first
       uint8_t* p = bench->mem.get() + bench->c.hdr_base + 64 + kOcb * 32;
       std::memmove(p + kOcb * 32, p, 2 * (2 * kOcb + 1 + kOcb * kCblk));
@@ -266,11 +265,7 @@ void TestSums(std::mt19937& rng, int tail, bool kept, int rows, int band, int w)
 void TestSumsInFront(std::mt19937& rng, int n) {
   constexpr int kCblk = 3, kOcb = 2;
   Bench plain, fused;
-  std::mt19937 copy = rng;
-  plain.Weights(rng, kOcb, kCblk, 1);
-  plain.Input(rng);
-  fused.Weights(copy, kOcb, kCblk, 1);
-  fused.Input(copy);
+  FillAlike(rng, &plain, &fused, kOcb, kCblk, 1);
   for (int i = 0; i < kCblk * 8; ++i) {
     int64_t sum = 0;
     for (int row = 0; row < n; ++row) {

@@ -97,7 +97,8 @@ def _add_chains(
     # The column with the most descriptors decides where chains are cut: columns run in step, as weights are shared.
     busiest = max((tasks[make.a_channel(c)] for c in columns), key=lambda own: sum(len(w.chain) for w in own))
     a_chain, repeats = most.activations, False
-    how = Joining(body, a_chain, a_chain, (make.mt.opcode_base, FILLER_WORDS), None, most.span, most.ahead)
+    area = make.mt.opcode_base, FILLER_WORDS
+    how = Joining(body, a_chain, a_chain, area, span=most.span, ahead=most.ahead)
     if a_chain:
         how = replace(how, cuts=frozenset(w.start for w in join(busiest, how)))
     junk = [(make.junk(r), make.mt.junk_bytes // 4) for r in range(array.rows)]

@@ -427,7 +427,7 @@ def column_chains(
     for r, tasks in enumerate(outputs):
         first = longest * (r + 1) // len(outputs)  # staggered: not all chains of a pool end together
         ends = -1  # item with which the task before ends
-        for work in join(tasks, Joining(how.body, longest, first, junk[r], None, how.span, how.ahead)):
+        for work in join(tasks, replace(how, longest=longest, first=first, area=junk[r], cuts=None)):
             free, ends = min(work.start[0] - 1, max(ends, 0)), work.end[0] - (work.end[1] <= 0)
             if free in gates:
                 item, place = gates[free]

@@ -175,14 +175,13 @@ class Emitter:
         for item, tiling in zip(self.placement.items, self.tilings, strict=True):
             self._emit_weights(item, tiling)
         self.commands = self.command_stream()
-        const, offsets = self._const()
-        return self._program(const, offsets, meta)
+        self.const = self._const()
+        return self._program(*self.const, meta)
 
     def rearranged(self, chains: Sequence[Chains]) -> Program:
         """After ``emit``, the same program with the command stream of other chains."""
         self.commands = self._arranged(chains)
-        const, offsets = self._const()
-        return self._program(const, offsets, {})
+        return self._program(*self.const, {})
 
     def command_stream(self) -> CommandBuilder:
         """The tasks of all items in their order; all that the cost model needs. Once, and not before ``emit``."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import inf
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,19 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 AT_ONCE = 2048  # candidates per step; any number gives the same result
 MANY_MESSAGES = 4  # in a ring; see ``shortlist``
+
+
+class _Pieces(NamedTuple):
+    """Of candidates: slots of an activation and of an output message, output messages per pass and piece; cycles of an
+    activation message with filler and without, and of a call; output slots over the rate of their link or of all."""
+
+    a_slots: Ints
+    o_slots: Ints
+    blocks: Ints
+    a: Floats
+    one: Floats
+    call: Floats
+    sent: Floats
 
 
 @dataclass(frozen=True)
@@ -135,19 +149,33 @@ class Grid:
         fits &= (np.maximum(c.acc_bytes, c.kept) <= ov.acc_bytes) & (c.header <= ov.hdr_bytes)
         return np.asarray(fits & (c.w_message <= ov.w_slot * ov.w_slots))
 
+    def _pieces(self, load: Candidates, ov: Overlay) -> _Pieces:
+        terms, calls = self.terms, load.outputs * load.n_ck
+        a_slots, o_slots = -(-load.a_bytes // ov.a_slot), -(-load.o_bytes // ov.o_slot)
+        slot, blocks = ov.a_slot / WORD / terms.a_rate, np.asarray(np.where(load.single > 0, load.nob, 1))
+        own, shared = (
+            load.outputs * blocks * o_slots / terms.o_rate,
+            self._sent(load, o_slots, ov.o_slot) / terms.o_link,
+        )
+        a, one = _with_filler(a_slots, ov.a_slots, calls) * slot, np.asarray(a_slots * slot, np.float64)
+        return _Pieces(a_slots, o_slots, blocks, a, one, np.asarray(load.compute / calls), np.maximum(own, shared))
+
+    def _whole(self, body: Floats, load: Candidates, ov: Overlay) -> Floats:
+        """With the input that is kept, weights that the ring does not hold twice, and the opcode message."""
+        terms, slot = self.terms, ov.a_slot / WORD / self.terms.a_rate
+        copy, kept = copy_cycles(terms, ov.a_slot), -(-load.kept // ov.a_slot)
+        body = body + np.where(kept > 0, kept * max(slot, copy) + copy, 0.0)
+        messages, excess = load.weight_messages, 2 * load.w_message - ov.w_slot * ov.w_slots
+        body = body + np.where(messages > 1, (messages - 1) * np.maximum(0, excess) / WORD / terms.w_rate, 0.0)
+        return np.asarray(np.maximum(body, load.weights / WORD / terms.w_rate) + slot)
+
     def _cycles(self, load: Candidates, ov: Overlay) -> Floats:
         """``schedule.estimate.pipeline_cycles`` of every candidate."""
-        terms, resident = self.terms, load.resident > 0
-        outputs, n = load.outputs, load.n_ck
+        resident, outputs, n = load.resident > 0, load.outputs, load.n_ck
+        a_slots, o_slots, blocks, a, one, c, sent = self._pieces(load, ov)
         calls = outputs * n
-        a_slots, o_slots = -(-load.a_bytes // ov.a_slot), -(-load.o_bytes // ov.o_slot)
-        slot = ov.a_slot / WORD / terms.a_rate
-        a, c = _with_filler(a_slots, ov.a_slots, calls) * slot, load.compute / calls
-        one = a_slots * slot
         junk = _with_filler(o_slots, ov.o_slots, outputs) / np.maximum(o_slots, 1)
-        blocks = np.where(load.single > 0, load.nob, 1)
-        own, shared = outputs * blocks * o_slots / terms.o_rate, self._sent(load, o_slots, ov.o_slot) / terms.o_link
-        outputs_total = ov.o_slot / WORD * junk * np.maximum(own, shared)
+        outputs_total = ov.o_slot / WORD * junk * sent
         o = outputs_total / outputs
         body = np.maximum(a + load.compute + o, a + n * c + outputs_total)
         ring = o * ov.o_slots / np.maximum(o_slots * blocks, 1)
@@ -160,31 +188,22 @@ class Grid:
         body = np.where(resident, body, np.maximum(body, calls * a + c + drain))
         # Each pass takes the whole input, and the last one may compute less than it takes to send that.
         most = self.block_rows[0][1] - self.block_rows[0][0]
-        sent, each = a * calls / load.n_pass, load.compute / max(most, 1)
+        whole, each = a * calls / load.n_pass, load.compute / max(most, 1)
         full, rest = load.n_pass - 1, most - (load.n_pass - 1) * load.nob
-        ragged = full * np.maximum(sent, each * load.nob) + np.maximum(sent, each * rest) + np.minimum(a, c) + drain
+        ragged = full * np.maximum(whole, each * load.nob) + np.maximum(whole, each * rest) + np.minimum(a, c) + drain
         body = np.where(resident, body, np.maximum(body, ragged))
         body = np.where(single_a, np.maximum(body, calls * (one + np.maximum(c, a - one)) + drain), body)
         waits = single_slot_waits(single_a, one, a, c, o, o / junk, outputs, n)
         body = np.where(single_o, np.maximum(body, waits), body)
-        copy, kept = copy_cycles(terms, ov.a_slot), -(-load.kept // ov.a_slot)
-        body = body + np.where(kept > 0, kept * max(slot, copy) + copy, 0.0)
-        messages, excess = load.weight_messages, 2 * load.w_message - ov.w_slot * ov.w_slots
-        body = body + np.where(messages > 1, (messages - 1) * np.maximum(0, excess) / WORD / terms.w_rate, 0.0)
-        return np.asarray(np.maximum(body, load.weights / WORD / terms.w_rate) + slot)
+        return self._whole(body, load, ov)
 
     def _flowing(self, load: Candidates, ov: Overlay) -> Floats:
         """Every candidate between items that overlap with it: its input begins when the cores are done with the item
         before, while that one's outputs drain, and it ends when the cores are done."""
-        terms, resident = self.terms, load.resident > 0
-        outputs, n = load.outputs, load.n_ck
+        resident, outputs, n = load.resident > 0, load.outputs, load.n_ck
+        a_slots, o_slots, blocks, a, one, c, sent = self._pieces(load, ov)
         calls = outputs * n
-        a_slots, o_slots = -(-load.a_bytes // ov.a_slot), -(-load.o_bytes // ov.o_slot)
-        slot = ov.a_slot / WORD / terms.a_rate
-        a, c = _with_filler(a_slots, ov.a_slots, calls) * slot, load.compute / calls
-        one, blocks = a_slots * slot, np.where(load.single > 0, load.nob, 1)
-        own, shared = outputs * blocks * o_slots / terms.o_rate, self._sent(load, o_slots, ov.o_slot) / terms.o_link
-        o = ov.o_slot / WORD * np.maximum(own, shared) / outputs
+        o = ov.o_slot / WORD * sent / outputs
         ring = o * ov.o_slots / np.maximum(o_slots * blocks, 1)
         # A core waits while the ring does not take what it has computed.
         cores = a + outputs * ((n - 1) * c + np.maximum(c, o - ring))
@@ -194,11 +213,7 @@ class Grid:
         single_a = (2 * a_slots > ov.a_slots) & ~resident
         body = np.where(resident, body, np.maximum(body, calls * a + c))
         body = np.where(single_a, np.maximum(body, calls * (one + np.maximum(c, a - one))), body)
-        copy, kept = copy_cycles(terms, ov.a_slot), -(-load.kept // ov.a_slot)
-        body = body + np.where(kept > 0, kept * max(slot, copy) + copy, 0.0)
-        messages, excess = load.weight_messages, 2 * load.w_message - ov.w_slot * ov.w_slots
-        body = body + np.where(messages > 1, (messages - 1) * np.maximum(0, excess) / WORD / terms.w_rate, 0.0)
-        return np.asarray(np.maximum(body, load.weights / WORD / terms.w_rate) + slot)
+        return self._whole(body, load, ov)
 
     def times(self, part: Candidates, ov: Overlay, flowing: bool) -> Floats:
         """Cycles of candidates, infinite where they do not fit; ``flowing``: between items that overlap."""
