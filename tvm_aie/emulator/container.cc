@@ -5,7 +5,7 @@ namespace {
 
 constexpr uint64_t kHeaderBytes = 32, kEntryBytes = 24;
 constexpr char kMagic[8] = {'T', 'V', 'M', 'A', 'I', 'E', '2', '\0'};
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 
 struct SectionType {
   std::string_view name;
@@ -17,7 +17,7 @@ struct SectionType {
 constexpr std::array<SectionType, kSecEnd> kTypes = {{
     {"", 0, 0},          {"META", 1, 1},      {"DEVICE_KEYS", 1, 1}, {"DEVICE_VALUES", 8, 1}, {"TILES", 8, 6},
     {"LOCK_INIT", 8, 3}, {"FLOWS", 8, 6},     {"FLOW_DSTS", 8, 2},   {"CORES", 8, 17},        {"BDS", 8, 30},
-    {"BD_LINKS", 8, 2},  {"STATIC_BDS", 8, 1}, {"STATIC_TASKS", 8, 5}, {"COMMANDS", 8, 7},    {"DDR_SIZES", 8, 4},
+    {"BD_LINKS", 8, 2},  {"STATIC_BDS", 8, 1}, {"STATIC_TASKS", 8, 6}, {"COMMANDS", 8, 7},    {"DDR_SIZES", 8, 4},
     {"CONST", 1, 1},     {"IO", 8, 12},       {"IO_MAP", 8, 1},
 }};
 

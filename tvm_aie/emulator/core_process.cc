@@ -114,6 +114,7 @@ void Machine::CoreEvent(int core, int64_t t) {
     }
     if (!Acquire(n_channels() + core, c.lock_base + c.lock, c.value, t)) {
       c.state = CoreState::kWaitLock;
+      if (AwaitsMessage(c.kernel)) finished_ = std::max(finished_, t);
       return;
     }
   } else if (c.state == CoreState::kRelease) {

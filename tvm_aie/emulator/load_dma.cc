@@ -190,6 +190,8 @@ void LoadTasks(const Container& file, Program& p) {
     task.channel = LoadChannel(p, t, i, 0, "STATIC_TASKS");
     task.bd = LoadStart(p, t, i, 3, task.channel, "STATIC_TASKS");
     task.repeat = Bounded(t.At(i, 4), 0, 1 << 30, "STATIC_TASKS", i, "repeat");
+    task.item = Bounded(t.At(i, 5), -1, kMaxItem, "STATIC_TASKS", i, "item");
+    p.n_items = std::max(p.n_items, task.item + 1);
     p.static_tasks.push_back(task);
     if (static_cast<int64_t>(p.static_tasks.size()) > int64_t{kMaxQueueDepth} * kMaxTiles) {
       ProgramFail("STATIC_TASKS: more tasks than queues");

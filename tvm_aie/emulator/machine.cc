@@ -48,8 +48,7 @@ Event EventQueue::Pop() {
   return top;
 }
 
-Machine::Machine(const Program& program, std::span<const uint8_t> input, std::span<uint8_t> output,
-                 const RunOptions& options)
+Machine::Machine(const Program& program, const RunOptions& options)
     : program_(program), options_(options) {
   if (options.check && !options.functional) Fault("options: check needs a functional run");
   if (options.compute_num < 0 || options.compute_den < 1 || options.compute_num > (1 << 20) ||
@@ -59,7 +58,7 @@ Machine::Machine(const Program& program, std::span<const uint8_t> input, std::sp
   if (options.max_events > 4'000'000'000 || options.max_cycles > int64_t{1} << 48) {
     Fault("options: at most 4,000,000,000 events and 2^48 cycles");
   }
-  BuildMemory(input, output);
+  for (const Tile& t : program_.tiles) memory_.emplace_back(static_cast<size_t>(t.mem_bytes));
   locks_.resize(static_cast<size_t>(program.n_locks));
   for (size_t i = 0; i < locks_.size(); ++i) locks_[i].value = program.lock_init[i];
   bd_rows_.assign(static_cast<size_t>(program.n_bd_slots), -1);
@@ -71,19 +70,14 @@ Machine::Machine(const Program& program, std::span<const uint8_t> input, std::sp
   BuildFlows();
   BuildCores();
   waiters_.resize(static_cast<size_t>(command_agent()) + 1);
-  items_.resize(static_cast<size_t>(program.n_items) + 1);
-  for (size_t i = 0; i + 1 < items_.size(); ++i) items_[i].item = static_cast<int32_t>(i);
-  busy_.assign(items_.size() * cores_.size(), 0);
   int64_t checked_bytes = program.ddr_bytes[kDdrOutput] + program.ddr_bytes[kDdrScratch];
   for (const Tile& t : program.tiles) checked_bytes += t.mem_bytes;
   if (options.check && checked_bytes > kMaxCheckedBytes) {
     Fault("options: check mode watches at most ", kMaxCheckedBytes, " bytes, the program has ", checked_bytes);
   }
-  if (options.check) shadow_ = std::make_unique<ShadowMemory>(program);
 }
 
-void Machine::BuildMemory(std::span<const uint8_t> input, std::span<uint8_t> output) {
-  for (const Tile& t : program_.tiles) memory_.emplace_back(static_cast<size_t>(t.mem_bytes));
+void Machine::Bind(std::span<const uint8_t> input, std::span<uint8_t> output) {
   const auto check = [&](int arg, size_t given) {
     const int64_t bytes = program_.ddr_bytes[static_cast<size_t>(arg)];
     if (static_cast<int64_t>(given) == bytes || (given == 0 && !options_.functional)) return;
@@ -91,6 +85,7 @@ void Machine::BuildMemory(std::span<const uint8_t> input, std::span<uint8_t> out
   };
   check(kDdrInput, input.size());
   check(kDdrOutput, output.size());
+  owned_.clear();
   // Untouched pages of calloc cost nothing: a timed run need not have its tensors.
   const auto allocate = [&](int arg) {
     owned_.emplace_back(
@@ -187,9 +182,31 @@ void Machine::Dispatch(const Event& e) {
   }
 }
 
-RunResult Machine::Run() {
-  for (const StaticTask& task : program_.static_tasks) Enqueue(task.channel, {task.bd, -1, task.repeat}, 0);
+// The clock starts anew with every inference, and with it all that is counted. What has moved before is over: channels
+// and cores wait, or have words that nobody takes yet.
+void Machine::Begin() {
+  now_ = finished_ = n_events_ = n_segments_ = trace_dropped_ = 0;
+  pc_ = 0;
+  items_.assign(static_cast<size_t>(program_.n_items) + 1, {});
+  for (size_t i = 0; i + 1 < items_.size(); ++i) items_[i].item = static_cast<int32_t>(i);
+  busy_.assign(items_.size() * cores_.size(), 0);
+  trace_.clear();
+  if (options_.check) shadow_ = std::make_unique<ShadowMemory>(program_);
+  for (Pool& pool : pools_) pool.updated = 0;
+  for (Waiter& w : waiters_) w.since = 0;
+  for (Channel& c : channels_) {
+    c.session_started = false;
+    c.ready = c.bd_start = c.task_start = c.completed = 0;
+  }
+  if (resident_) return;
+  for (const StaticTask& task : program_.static_tasks) Enqueue(task.channel, {task.bd, task.item, task.repeat}, 0);
+  for (const Lock& lock : locks_) settled_.push_back(lock.value);
   for (size_t i = 0; i < cores_.size(); ++i) events_.Push(0, kCoreRun, static_cast<int>(i));
+}
+
+RunResult Machine::Infer(std::span<const uint8_t> input, std::span<uint8_t> output) {
+  Bind(input, output);
+  Begin();
   NextCommand(0);
   for (;;) {
     if (!dirty_pools_.empty() && (events_.empty() || events_.next_time() > now_)) {
@@ -239,7 +256,16 @@ RunResult Machine::Collect() {
 
 RunResult RunProgram(const Program& program, std::span<const uint8_t> input, std::span<uint8_t> output,
                      const RunOptions& options) {
-  return Machine(program, input, output, options).Run();
+  return Machine(program, options).Infer(input, output);
+}
+
+Emulator::Emulator(const Program& program, const RunOptions& options) : program_(program), options_(options) {}
+
+Emulator::~Emulator() = default;
+
+RunResult Emulator::Infer(std::span<const uint8_t> input, std::span<uint8_t> output) {
+  if (!machine_ || !machine_->resident()) machine_ = std::make_unique<Machine>(program_, options_);
+  return machine_->Infer(input, output);
 }
 
 }  // namespace tvm_aie

@@ -105,15 +105,18 @@ struct Core {
 
 class Machine {
  public:
-  Machine(const Program& program, std::span<const uint8_t> input, std::span<uint8_t> output,
-          const RunOptions& options);
-  RunResult Run();
+  Machine(const Program& program, const RunOptions& options);
+  // One inference. Only a resident machine takes another.
+  RunResult Infer(std::span<const uint8_t> input, std::span<uint8_t> output);
+  // After an inference: the cores wait for the next one's first message.
+  bool resident() const { return resident_; }
 
  private:
   using CellBytes = std::unique_ptr<uint8_t, decltype(&std::free)>;
 
   // machine.cc
-  void BuildMemory(std::span<const uint8_t> input, std::span<uint8_t> output);
+  void Bind(std::span<const uint8_t> input, std::span<uint8_t> output);
+  void Begin();
   void BuildFlows();
   void BuildCores();
   void Dispatch(const Event& event);
@@ -165,7 +168,9 @@ class Machine {
   // report.cc
   std::string AgentName(int agent) const;
   bool IsEndless(int channel) const;
-  void CheckFinished() const;
+  bool IsArmed(int channel, size_t n) const;
+  void CheckFinished();
+  void CheckResident() const;
   [[noreturn]] void Deadlock(int64_t t) const;
   void Describe(int channel, std::ostringstream& out) const;
 
@@ -194,11 +199,13 @@ class Machine {
   std::vector<int32_t> dirty_pools_;
   std::vector<int32_t> leaving_;     // scratch of PoolNext
   std::vector<Lock> locks_;
+  std::vector<int32_t> settled_;     // their values once the static tasks are in their queues
   std::vector<Waiter> waiters_;      // by agent
   std::vector<Core> cores_;
   std::vector<int32_t> bd_rows_;     // descriptor slot -> row of Program::bds, -1 = never written
   std::vector<int32_t> bd_current_;  // iteration of the slot
 
+  bool resident_ = false;
   size_t pc_ = 0;                    // next command
   int32_t wait_channel_ = -1;
   int64_t command_since_ = 0;

@@ -60,7 +60,7 @@ void Machine::Deadlock(int64_t t) const {
   }
   for (size_t i = 0; i < cores_.size(); ++i) {
     const Core& c = cores_[i];
-    if (c.state == CoreState::kHalted) continue;
+    if (c.state == CoreState::kHalted || (resident_ && AwaitsMessage(c.kernel))) continue;
     const Waiter& w = waiters_[static_cast<size_t>(n_channels()) + i];
     out << separator << TileName(program_, c.tile) << " (item " << c.kernel.item << ") waits for lock "
         << LockName(program_, w.lock) << " >= " << w.value << " (value " << locks_[static_cast<size_t>(w.lock)].value
@@ -73,15 +73,39 @@ void Machine::Deadlock(int64_t t) const {
   throw EmulationFault(out.str());
 }
 
-// No event is left. Endless tasks may wait; everything else must have ended.
-void Machine::CheckFinished() const {
+// Whether the channel has the `n` tasks with which the program is loaded, and has moved no word of the first.
+bool Machine::IsArmed(int channel, size_t n) const {
+  const Channel& c = channels_[static_cast<size_t>(channel)];
+  size_t i = 0;
+  for (const StaticTask& task : program_.static_tasks) {
+    if (task.channel != channel || task.repeat == 0) continue;
+    if (i >= static_cast<size_t>(c.count)) return false;
+    const Task& own = c.queue[(static_cast<size_t>(c.head) + i++) % kMaxQueueDepth];
+    if (own.bd != task.bd || own.repeat != task.repeat) return false;
+  }
+  if (i != n || static_cast<size_t>(c.count) != n) return false;
+  return n == 0 || (c.pos == 0 && c.repeat_left == c.queue[static_cast<size_t>(c.head)].repeat && c.bd != nullptr &&
+                    c.bd->bd_id == c.queue[static_cast<size_t>(c.head)].bd);
+}
+
+// No event is left. Endless tasks and those of the next inference may wait; everything else must have ended.
+void Machine::CheckFinished() {
   bool finished = pc_ >= program_.commands.size();
-  for (const Core& c : cores_) finished = finished && c.state == CoreState::kHalted;
+  resident_ = !cores_.empty();
+  for (const Core& c : cores_) resident_ = resident_ && c.state == CoreState::kWaitLock && AwaitsMessage(c.kernel);
+  for (const Core& c : cores_) finished = finished && (resident_ || c.state == CoreState::kHalted);
+  std::vector<size_t> armed(channels_.size(), 0);
+  for (const StaticTask& task : program_.static_tasks) armed[static_cast<size_t>(task.channel)] += task.repeat != 0;
   for (int i = 0; i < n_channels(); ++i) {
     const Channel& c = channels_[static_cast<size_t>(i)];
-    finished = finished && (c.count == 0 || (c.count == 1 && IsEndless(i)));
+    const bool ended = c.count == 0 || (c.count == 1 && IsEndless(i));
+    if (resident_ && finished && armed[static_cast<size_t>(i)] != 0 && ended) {
+      Fault("not ready for the next inference: ", ChannelName(program_, i), " has lost its first task");
+    }
+    finished = finished && (ended || (resident_ && IsArmed(i, armed[static_cast<size_t>(i)])));
   }
   if (!finished) Deadlock(now_);
+  if (resident_) CheckResident();
   if (!shadow_) return;
   CheckOutputs();
   // Words that were produced and never taken: some message was longer than its consumers expected.
@@ -90,6 +114,27 @@ void Machine::CheckFinished() const {
     if (src.state == ChannelState::kGranted && src.left > 0) {
       Fault("undelivered data: ", ChannelName(program_, f.src), " still holds ", src.left, " words at the end");
     }
+  }
+}
+
+// What the commands take for granted when the next inference begins: locks, positions of the rings, descriptors.
+void Machine::CheckResident() const {
+  for (size_t i = 0; i < locks_.size(); ++i) {
+    if (locks_[i].value == settled_[i]) continue;
+    Fault("not ready for the next inference: lock ", LockName(program_, static_cast<int>(i)), " is ", locks_[i].value,
+          " at the end, ", settled_[i], " at the begin");
+  }
+  for (const Core& c : cores_) {
+    if (c.kernel.a_pos == 0 && c.kernel.o_pos == 0) continue;
+    Fault("not ready for the next inference: the rings of ", TileName(program_, c.tile), " stand at A slot ",
+          c.kernel.a_pos, " and O slot ", c.kernel.o_pos);
+  }
+  for (const int32_t row : program_.static_bds) {
+    const Bd& bd = program_.bds[static_cast<size_t>(row)];
+    const int32_t now = bd_rows_[static_cast<size_t>(program_.tiles[static_cast<size_t>(bd.tile)].bd_base + bd.bd_id)];
+    if (now == row || (now >= 0 && bd == program_.bds[static_cast<size_t>(now)])) continue;
+    Fault("not ready for the next inference: descriptor ", bd.bd_id, " of ", TileName(program_, bd.tile),
+          " is not what it was");
   }
 }
 

@@ -230,7 +230,7 @@ class Machine {
       case kAcqO: return AcquireO();
       case kRelO: return ReleaseO();
       case kKernelOp: return Kernel(at);
-      case kSkipO: return SkipO();
+      case kSkipO: return SkipO(operand);
       case kDivide: return Divide();
       default: return Keep(operand);
     }
@@ -368,10 +368,12 @@ class Machine {
     return Lock(StepKind::kRelease, kOFull, n, 1);
   }
 
-  Step SkipO() {
-    if (!s_.header.valid) return Fault("SKIP_O: no weight message header has been read");
+  // To the next multiple of the O message's slots, or, 1, to the begin of the ring.
+  Step SkipO(int32_t whole) {
+    if (!kTrusted && (whole < 0 || whole > 1)) return Fault("SKIP_O: operand " + ToText(whole));
+    if (!whole && !s_.header.valid) return Fault("SKIP_O: no weight message header has been read");
     if (s_.o_held != 0) return Control(StepKind::kControl, 1);
-    uint32_t unit = s_.header.o_slots;
+    uint32_t unit = whole ? c_.o_slots : s_.header.o_slots;
     if (unit == 0 || s_.o_pos % unit == 0) return Control(StepKind::kControl, 1);
     if (c_.o_slots % unit != 0) {
       return Fault("SKIP_O: o_slots " + ToText(unit) + " does not divide the ring of " +
@@ -464,6 +466,8 @@ class Machine {
 };
 
 }  // namespace
+
+bool AwaitsMessage(const SuperkernelState& state) { return state.phase == kReadOpHeader; }
 
 Step NextStep(SuperkernelState& state, CoreConfig& config, uint8_t* mem, bool functional) {
   return Machine(state, config, mem, functional).Run();

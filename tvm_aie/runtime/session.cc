@@ -150,6 +150,7 @@ SessionResult RunOnTensors(const Program& program, const std::vector<const DLTen
   result.images = batch;
   const ZeroBuffer input(without ? 0 : program.ddr_bytes[kDdrInput]);
   const ZeroBuffer output(without ? 0 : program.ddr_bytes[kDdrOutput]);
+  Emulator emulator(program, options);
   for (int64_t image = 0; image < batch; ++image) {
     for (size_t i = 0; i < n_inputs && !without; ++i) {
       const Timer timer(&result.pack_seconds);
@@ -158,7 +159,7 @@ SessionResult RunOnTensors(const Program& program, const std::vector<const DLTen
     }
     {
       const Timer timer(&result.emulation_seconds);
-      result.run = RunProgram(program, input.span(), output.span(), options);
+      result.run = emulator.Infer(input.span(), output.span());
     }
     result.cycles += result.run.cycles;
     // A timed run produces no data.

@@ -6,11 +6,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from tvm_aie.emit import opcodes, weights
+from tvm_aie.emit import opcodes, resident, weights
 from tvm_aie.emit.arrange import CHAINS, Chains, arrange
 from tvm_aie.emit.commands import Channel, CommandBuilder, Position, Work
 from tvm_aie.emit.division import Rings, Staying, divide_words, staying
-from tvm_aie.emit.item_tasks import NOTHING, Before, Cut, ItemTasks, LockPair, Prologue, barrier
+from tvm_aie.emit.item_tasks import EPSILON, NOTHING, Before, Cut, ItemTasks, LockPair, Prologue, barrier
 from tvm_aie.emit.memtile import ALIGN, MemtileMap
 from tvm_aie.emit.messages import Operand
 from tvm_aie.emit.overlay import (
@@ -99,6 +99,8 @@ class Emitter:
         self.make = ItemTasks(array, mt, bool(self.chains))
         # Core memory is divided anew for each item, or laid out once (``emit.division``).
         self.divided = any(t.division is not None for t in tilings)
+        # Without commands' costs there is nothing to gain, and rings that change hands end where they end.
+        self.resident = bool(self.chains) and not self.divided and array.overlay.w_slots > 1
         self.makes = [replace(self.make, array=array.divided(t.division)) for t in tilings]
         overlays = [make.array.overlay for make in self.makes]
         befores = (array.overlay, *overlays[:-1])
@@ -119,6 +121,7 @@ class Emitter:
         # of items that share weights and tiling; the weights are kept, so that their ids stay theirs
         self.weight_streams: dict[tuple[int, Tiling, int], bytes] = {}
         self.streamed: list[weights.PackedConv] = []
+        self.pads = 0  # messages that fill each stream up (``emit.resident``)
         # of items that are alike (a layer repeated for tuning)
         self.input_cuts: dict[tuple[object, ...], Cut] = {}
         self.output_cuts: dict[tuple[object, ...], Cut] = {}
@@ -174,6 +177,7 @@ class Emitter:
         """The whole program, in item order."""
         for item, tiling in zip(self.placement.items, self.tilings, strict=True):
             self._emit_weights(item, tiling)
+        self.pads = self._fill_weights() if self.resident else 0
         self.commands = self.command_stream()
         self.const = self._const()
         return self._program(*self.const, meta)
@@ -234,6 +238,15 @@ class Emitter:
                 self.streams[r].append(self.weight_streams[key])
             else:
                 self.streams[r].append(weights.channelwise_message(tiling, item.geometry, r, slot, o_slot))
+
+    def _fill_weights(self) -> int:
+        """Fill the weight streams up to whole memtile slots; returns the number of messages per core row."""
+        ov = self.array.overlay
+        lengths = [sum(map(len, stream)) // ov.w_slot for stream in self.streams]
+        fill = resident.padding(lengths, ov.memtile_w_slot // ov.w_slot, ov.w_slots)
+        for stream, messages in zip(self.streams, fill, strict=True):
+            stream += [weights.empty_message(slots, ov.w_slot) for slots in messages]
+        return len(fill[0])
 
     def _emit_inputs(self, item: WorkItem, tiling: Tiling) -> None:
         """The opcode messages of all columns, which carry the barrier, and the activation messages behind them."""
@@ -324,14 +337,15 @@ class Emitter:
         ``ride``: the first activation message may acquire the barrier's last lock. ``kept``: slots between it and the
         messages of ``a_slots``.
         """
-        make = self.makes[item - 1] if item else self.make  # the message goes into the ring of the item before
+        # The message goes into the ring of the item before.
+        make = self.makes[min(item, len(self.makes)) - 1] if item else self.make
         column, ov = self.columns[c], make.array.overlay
         n_words = opcodes.HEADER_WORDS + len(words)
         if n_words * 4 > ov.ops_bytes:
             raise InfeasibleError(
                 f"opcode message of item {item}", n_words * 4, ov.ops_bytes, "bytes", ("a larger OPS area",)
             )
-        locks = self._barrier(item, c)
+        locks = self._barrier(item, c) if item <= len(self.placement.items) else self._last_locks(c)
         address, ring = self.mt.opcode_base + column.opcode_offset, (column.a_pos + kept, a_slots)
         if item:
             out = make.prologue(c, n_words, address, locks, ring, ride)
@@ -358,6 +372,8 @@ class Emitter:
             return [(LockUse(self.array.memtile(c), LOAD_DONE, 1 + n_loads), None)]
         go = sum(1 for i, k in self.loads_at.get(item, []) if _height(self.placement.items[i].inputs[k].rows[c]))
         needed = max((n + 1 for n, death in enumerate(column.store_deaths) if death < item), default=0)
+        # Nobody may care for the memory of what has been stored: the lock counts on all the same.
+        needed = max(needed, len(column.store_deaths) - column.store_go - self.array.device.lock_max // 2)
         stored = max(0, needed - column.stores_acquired)
         column.stores_acquired += stored
         awaited = waits(self.lags, item)
@@ -471,14 +487,44 @@ class Emitter:
             self.stored_rows.setdefault(out.storage, []).append((shim, number, (lo, hi)))
 
     def _finish(self, n: int) -> list[tuple[int, int]]:
-        """The HALT messages and the last stores; returns the (shim, number) of the stores to wait for at the end."""
+        """The last messages and the last stores; returns the (shim, number) of the stores to wait for at the end.
+
+        The last barrier lets the stores go; what makes the array ready for the next inference comes behind it.
+        """
         last = self.placement.items[-1]
-        for c in range(self.array.cols):
-            prologue = self._prologue(n, c, [opcodes.HALT], 1, False)
-            for work in self.make.input_works(c, n, prologue, NOTHING):
-                self._queue(work)
+        self._emit_last(n, [opcodes.END if self.resident else opcodes.HALT], 1)
         self._emit_stores(last, n)
+        if self.resident:
+            self._emit_last(n + 1, resident.last_opcodes(self.pads), self.array.overlay.a_slots)
+            self._empty_outputs(n + 1)
         return [(shim, number) for tasks in self.store_tasks.values() for shim, number in tasks.items()]
+
+    def _emit_last(self, at: int, words: Sequence[int], a_slots: int) -> None:
+        for c in range(self.array.cols):
+            prologue = self._prologue(at, c, words, a_slots, False)
+            for work in self.make.input_works(c, at, prologue, NOTHING):
+                self._queue(work)
+
+    def _empty_outputs(self, at: int) -> None:
+        """Sinks for what is left of the O rings (SKIP_O)."""
+        ov = self.array.overlay
+        for c, column in enumerate(self.columns):
+            for r, position in enumerate(column.o_pos):
+                if position:
+                    sink = self.make.sink(c, r, (ov.o_slots - position) * ov.o_slot // 4)
+                    chain = tuple(BdTemplate(*piece) for piece in sink)
+                    start, end = (at, 0.0), (at, EPSILON)
+                    self._queue(Work(self.make.o_channel(c, r), chain, 1, start, end, start, item=at))
+
+    def _last_locks(self, c: int) -> list[LockPair]:
+        column = self.columns[c]
+        stored = len(column.store_deaths) - column.stores_acquired
+        return resident.last_locks(self.array.memtile(c), stored, self._first_loads(c))
+
+    def _first_loads(self, c: int) -> int:
+        """Transfers into a memtile before the first item: its opcodes and what that item and others need."""
+        items = self.placement.items
+        return 1 + sum(1 for i, k in self.loads_at.get(0, []) if _height(items[i].inputs[k].rows[c]))
 
     # ------------------------------------------------------------------ assembly
 
@@ -519,8 +565,7 @@ class Emitter:
         n_dynamic = len(bds)
         go = []
         for c in range(self.array.cols):
-            loads = sum(1 for i, k in self.loads_at.get(0, []) if _height(self.placement.items[i].inputs[k].rows[c]))
-            go.append(LockUse(self.array.memtile(c), LOAD_GO, 1 + loads))
+            go.append(LockUse(self.array.memtile(c), LOAD_GO, self._first_loads(c)))
         sizes = self.ddr_sizes
         return Program(
             self.array.device.keys(),

@@ -173,7 +173,7 @@ class ItemTasks:
         """Address of the junk area of core row ``r``."""
         return self.mt.junk_base + r * self.mt.junk_bytes
 
-    def _sink(self, c: int, r: int, words: int) -> Message:
+    def sink(self, c: int, r: int, words: int) -> Message:
         """Where what a core sends beyond its data sinks."""
         mt = self.array.memtile(c)
         return tuple((Shape(mt, dims), self.junk(r)) for dims in repeated_dims(words, self.mt.junk_bytes // 4))
@@ -246,7 +246,7 @@ class ItemTasks:
     ) -> Cut:
         """Output messages of the core at ``place`` (column, row); junk that realigns its ring goes first."""
         (c, r), ov = place, self.array.overlay
-        sink = partial(self._sink, c, r)
+        sink = partial(self.sink, c, r)
         messages = output_messages(self.array, item, tiling, storages, c, r, self.junk(r), self.mt.junk_bytes)
         skip = -position % tiling.o_slots if tiling.aligned and messages else 0
         position = (position + skip) % ov.o_slots

@@ -15,7 +15,7 @@ from tvm_aie.device import Device
 from tvm_aie.errors import ProgramError
 
 MAGIC = b"TVMAIE2\0"
-VERSION = 1
+VERSION = 2
 FIXED_POINT = 1 << 20
 HEADER = struct.Struct("<8sIIQII")
 SECTION = struct.Struct("<IIQQ")
@@ -150,13 +150,17 @@ class CoreMap:
 
 @dataclass(frozen=True)
 class Task:
-    """A DMA task: chain starting at ``bd``, executed ``repeat`` times (0 = forever; static tasks only)."""
+    """A DMA task: chain starting at ``bd``, executed ``repeat`` times (0 = forever; static tasks only).
+
+    ``item``: of a static task, that to which the reports attribute it (-1: none).
+    """
 
     tile: int
     dir: Dir
     ch: int
     bd: int
     repeat: int
+    item: int = -1
 
 
 @dataclass(frozen=True)
@@ -285,7 +289,7 @@ class Program:
             (9, _table([_bd_row(b) for b in self.bds], 30), 8),
             (10, _table([[b.next_bd, int(b.control)] for b in self.bds], 2), 8),
             (11, _table([[i] for i in self.static_bds], 1), 8),
-            (12, _table([[t.tile, int(t.dir), t.ch, t.bd, t.repeat] for t in self.static_tasks], 5), 8),
+            (12, _table([[t.tile, int(t.dir), t.ch, t.bd, t.repeat, t.item] for t in self.static_tasks], 6), 8),
             (13, _table([_command_row(c) for c in self.commands], 7), 8),
             (14, _table([[s] for s in self.ddr_sizes], 4), 8),
             (15, self.const, 1),

@@ -78,7 +78,7 @@ class _Reader:
             tuple(CoreMap(*row) for row in self._rows(8, 17)),
             tuple(_bd(row, link) for row, link in zip(self._rows(9, 30), links, strict=True)),
             tuple(row[0] for row in self._rows(11, 1)),
-            tuple(Task(t, Dir(d), ch, bd, repeat) for t, d, ch, bd, repeat in self._rows(12, 5)),
+            tuple(Task(t, Dir(d), ch, bd, repeat, item) for t, d, ch, bd, repeat, item in self._rows(12, 6)),
             tuple(_command(row) for row in self._rows(13, 7)),
             (sizes[0], sizes[1], sizes[2], sizes[3]),
             self._bytes(15),

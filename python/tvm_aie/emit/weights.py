@@ -272,6 +272,11 @@ def message(slot: int, c: Contents) -> bytes:
     return data.ljust(n_slots * slot, b"\0")
 
 
+def empty_message(slots: int, slot: int) -> bytes:
+    """A message of so many ``slots`` that no kernel reads."""
+    return message(slot, Contents(0, 0, 0, b"", bytes(slots * slot - HEADER_BYTES)))
+
+
 def channelwise_message(tiling: Tiling, geo: Geometry, row: int, slot: int, o_slot: int) -> bytes:
     """Which channel blocks of each chunk core row ``row`` owns."""
     first, last = tiling.block_rows[row]

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -52,6 +53,26 @@ struct RunResult {
   std::vector<TraceEvent> trace;
   int64_t trace_dropped = 0;
   std::vector<std::string> agents;  // names of trace agents
+};
+
+class Machine;
+
+// An array with a program on it. `program` must outlive it.
+class Emulator {
+ public:
+  Emulator(const Program& program, const RunOptions& options);
+  ~Emulator();
+  Emulator(const Emulator&) = delete;
+  Emulator& operator=(const Emulator&) = delete;
+
+  // One inference; arguments and errors as RunProgram. A resident program (docs/program.md) carries on from where the
+  // inference before left the array; any other finds it as loaded.
+  RunResult Infer(std::span<const uint8_t> input, std::span<uint8_t> output);
+
+ private:
+  const Program& program_;
+  const RunOptions options_;
+  std::unique_ptr<Machine> machine_;
 };
 
 // Runs the program once. `input` is DDR argument 1, `output` argument 2; both of exactly the size in DDR_SIZES

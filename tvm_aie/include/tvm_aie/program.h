@@ -75,10 +75,12 @@ struct Bd {
   bool contiguous = false;     // one run of `length` words
   bool padded = false;
   std::array<int64_t, 4> size{}, stride{}, pad_before{}, pad_after{};  // outermost first; words
+
+  bool operator==(const Bd&) const = default;
 };
 
 struct StaticTask {
-  int32_t channel = 0, bd = 0;
+  int32_t channel = 0, bd = 0, item = -1;
   int64_t repeat = 0;          // 0 = forever
 };
 

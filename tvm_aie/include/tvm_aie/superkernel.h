@@ -124,4 +124,7 @@ struct SuperkernelState {
 // When a kAcquire is returned, the caller must call Step again only after the lock has been acquired.
 Step NextStep(SuperkernelState& state, CoreConfig& config, uint8_t* mem, bool functional);
 
+// Whether the core holds nothing and the step just returned acquires the first slot of an opcode message.
+bool AwaitsMessage(const SuperkernelState& state);
+
 }  // namespace tvm_aie
