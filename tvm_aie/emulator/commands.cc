@@ -28,6 +28,7 @@ void Machine::NextCommand(int64_t t) {
     events_.Push(t + cost, kCommandDone, 0);
     return;
   }
+  commands_end_ = t;
   finished_ = std::max(finished_, t);
 }
 

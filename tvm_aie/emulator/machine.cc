@@ -228,7 +228,7 @@ RunResult Machine::Infer(std::span<const uint8_t> input, std::span<uint8_t> outp
 
 RunResult Machine::Collect() {
   RunResult r;
-  r.cycles = finished_;
+  r.cycles = resident_ ? commands_end_ : finished_;
   r.launch_cycles = program_.device.launch;
   r.events = n_events_;
   r.segments = n_segments_;

@@ -190,7 +190,7 @@ class Machine {
   const RunOptions options_;
   EventQueue events_;
   int64_t n_events_ = 0, n_segments_ = 0;
-  int64_t now_ = 0, finished_ = 0;
+  int64_t now_ = 0, finished_ = 0, commands_end_ = 0;
 
   std::vector<Channel> channels_;
   std::vector<FlowState> flows_;

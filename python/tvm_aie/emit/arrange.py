@@ -10,7 +10,7 @@ from typing import NamedTuple
 from tvm_aie.emit.commands import AHEAD_BELOW, CHAIN_CYCLES, Channel, CommandBuilder, Joining, Work, column_chains, join
 from tvm_aie.emit.item_tasks import ItemTasks
 from tvm_aie.emit.periods import repeated
-from tvm_aie.emit.program import Bd
+from tvm_aie.emit.program import Bd, Dir
 from tvm_aie.emit.transfers import FILLER_WORDS
 from tvm_aie.errors import ProgramError
 
@@ -49,12 +49,14 @@ def arrange(
     tasks: Mapping[Channel, Sequence[Work]],
     chains: Sequence[Chains],
     lags: Sequence[bool] = (),
+    resident: bool = False,
 ) -> CommandBuilder:
     """The command stream: of those with ``chains``, the first to end by the scheduler's clock.
 
     Of several the best is tried without repeated blocks too, whose descriptors are taken for long. Without chains only
     if there is no other. ``reserved``: the overlay's descriptors; ``body``: estimated cycles of each item; ``tasks``:
-    of each channel, in its order; ``lags``: see ``CommandBuilder``. ProgramError: there is no legal order.
+    of each channel, in its order; ``lags``: see ``CommandBuilder``; ``resident``: the memtile channels are loaded with
+    their first tasks (``_arm``). ProgramError: there is no legal order.
     """
     best: tuple[CommandBuilder, Chains] | None = None
     waiting = list(chains)
@@ -62,7 +64,10 @@ def arrange(
         last = not waiting
         most = waiting.pop(0) if waiting else NO_CHAINS
         commands = CommandBuilder(make.array, reserved, body, lags)
-        repeats = _add_chains(commands, make, body, tasks, most)
+        rest, again = _arm(commands, make, len(body), tasks) if resident else (tasks, ())
+        repeats = _add_chains(commands, make, body, rest, most)
+        for work in again:
+            commands.add(work)
         try:
             done = commands.schedule(best[0].end if best else inf)
         except ProgramError:
@@ -74,6 +79,34 @@ def arrange(
         if not waiting and best and best[1].block and repeats and len(chains) > 1:
             waiting.append(best[1]._replace(block=0))
     return best[0]
+
+
+def _arm(
+    commands: CommandBuilder, make: ItemTasks, items: int, tasks: Mapping[Channel, Sequence[Work]]
+) -> tuple[dict[Channel, Sequence[Work]], list[Work]]:
+    """Load the memtile channels with their first tasks: a push onto an idle channel costs six times another.
+
+    Returns the tasks that remain and, for the next inference, the first ones again. Shims are left out: their tasks
+    name the host's buffers, and would move data before the inference begins. As long as they have not been pushed,
+    the others wait for data or a lock. Stores are left out, too: their first one may be the last thing to end. A task is as short as can be, as it keeps its descriptors.
+    """
+    rest, again = dict(tasks), list[Work]()
+    array, joined = make.array, _joined_channels(make, tasks)
+    start, end = (items + 2, 0.0), (items + 3, 0.0)
+    for channel, own in tasks.items():
+        if channel in joined or (channel[1] == Dir.S2MM and channel[0] >= array.memtile(0)):
+            first, *more = own
+            if first.repeat == 1 and len(first.chain) > 1:
+                more.insert(0, replace(first, chain=first.chain[1:]))
+                first = replace(first, chain=first.chain[:1])
+            if not commands.may_arm(first):
+                continue
+            commands.arm(first, keep=channel not in joined)
+            rest[channel] = more
+            last = (more or [first])[-1].start[0]
+            key = (min(last + 1, items - 1), -0.5) if channel in joined else (last, 0.05)
+            again.append(replace(first, start=start, end=end, key=key))
+    return rest, again
 
 
 def _add_chains(
@@ -89,7 +122,7 @@ def _add_chains(
     """
     array = make.array
     columns = [c for c in range(array.cols) if make.a_channel(c) in tasks]
-    joined = {make.a_channel(c) for c in columns} | {make.o_channel(c, r) for c in columns for r in range(array.rows)}
+    joined = _joined_channels(make, tasks)
     for channel, own in tasks.items():
         if channel not in joined:
             for work in _first_joined(own) if most.activations else own:
@@ -112,6 +145,13 @@ def _add_chains(
         for work in column_chains(tasks[make.a_channel(c)], outputs, how, most.outputs, junk, ahead):
             commands.add(work)
     return repeats
+
+
+def _joined_channels(make: ItemTasks, tasks: Mapping[Channel, Sequence[Work]]) -> set[Channel]:
+    """The memtile channels to and from the cores."""
+    array = make.array
+    columns = [c for c in range(array.cols) if make.a_channel(c) in tasks]
+    return {make.a_channel(c) for c in columns} | {make.o_channel(c, r) for c in columns for r in range(array.rows)}
 
 
 def _first_joined(tasks: Sequence[Work]) -> list[Work]:

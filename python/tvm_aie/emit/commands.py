@@ -100,12 +100,18 @@ _Wanted = tuple[Position, int, Channel]  # when, place of the channel, channel
 _Content = tuple[Any, ...]  # fields of a descriptor without its tile and number: tuples compare faster than ``Bd``
 
 
+def _content(t: BdTemplate, following: int) -> _Content:
+    place = t.shape.mem, t.base, t.shape.dims, t.shape.pads
+    return (*place, t.wrap, t.step, t.acquire, t.release, following, t.control)
+
+
 @dataclass
 class _Pool:
     """Free descriptors of a tile's pool, oldest first, what each still holds, and the channels that share it."""
 
     free: deque[int]
     size: int
+    armed: set[int] = field(default_factory=set)  # of tasks that the program is loaded with
     content: dict[int, _Content | None] = field(default_factory=dict)
     members: list[Channel] = field(default_factory=list)
     changes: int = 0  # tasks pushed or retired
@@ -116,6 +122,10 @@ class _Pool:
         """A task does not fit while only what ends by ``limit`` is waited for."""
         self.refused.append((wanted, start))
         self.asked = self.changes, limit
+
+    def usable(self, late: bool) -> list[int]:
+        """Free descriptors for a task; a ``late`` one leaves those that are armed."""
+        return [i for i in self.free if i not in self.armed] if late else list(self.free)
 
     def holds_back(self, frontier: Position, limit: Position, wanted: list[_Wanted]) -> bool:
         """Give what may fit by now, or has its turn, back to the heap ``wanted``; whether anything is left.
@@ -157,12 +167,39 @@ class CommandBuilder:
         self._pool_of: dict[Channel, _Pool] = {}
         self._taken = {(b.tile, b.bd_id) for b in reserved}
         self._marked = -1
+        self._armed: dict[Channel, tuple[int, ...]] = {}  # descriptors of the task with which the channel is loaded
+        self._kept: set[Channel] = set()  # that have those for themselves
+        self._late = max((i for i in range(len(body)) if sum(body[i + 1 : -1]) >= CHAIN_CYCLES), default=0)
+        self.static_rows: list[int] = []  # descriptors and tasks with which the program is loaded
+        self.static_tasks: list[Task] = []
 
     def add(self, work: Work) -> int:
         """Append a task to its channel; returns its number there (from 1)."""
         tasks = self._work.setdefault(work.channel, [])
         tasks.append(work)
         return len(tasks)
+
+    def arm(self, work: Work, keep: bool) -> None:
+        """The first task of a channel is there when an inference begins: the program is loaded with it.
+
+        The last task that is added to the channel must be the same, for the next inference. It needs the same
+        descriptors; tasks near the end leave them alone. ``keep``: all tasks do, so that it can be pushed while the first
+        one runs.
+        """
+        self.add(work)
+        self._armed[work.channel] = ()
+        if keep:
+            self._kept.add(work.channel)
+
+    def may_arm(self, work: Work) -> bool:
+        """Whether a quarter of the pool holds the task with those armed before, and its descriptors end as they began."""
+        tile, _, ch = work.channel
+        ids = self.array.pool(tile, ch)
+        armed = sum(
+            len(self._work[c][0].chain) for c in self._armed if c[0] == tile and self.array.pool(tile, c[2]) == ids
+        )
+        whole = all(work.repeat % template.wrap == 0 for template in work.chain)
+        return whole and 4 * (armed + len(work.chain)) <= len(ids)
 
     def schedule(self, limit: float = inf) -> bool:
         """Issue all commands, by ``key``; a task that is wanted early is left for later while it would not fit.
@@ -177,8 +214,11 @@ class CommandBuilder:
             pool = self._pools.setdefault(key, self._new_pool(*key))
             pool.members.append(channel)
             self._pool_of[channel] = pool
-        wanted = [(tasks[0].key, i, channel) for i, (channel, tasks) in enumerate(self._work.items())]
-        starts = [(tasks[0].start, i, channel) for i, (channel, tasks) in enumerate(self._work.items())]
+            if channel in self._armed:
+                self._load(self._work[channel][0])
+        heads = [(self._work[channel][at], i, channel) for i, (channel, at) in enumerate(self._next.items())]
+        wanted = [(work.key, i, channel) for work, i, channel in heads]
+        starts = [(work.start, i, channel) for work, i, channel in heads]
         heapify(wanted)
         heapify(starts)
         asked: list[_Pool] = []  # pools with tasks that were refused
@@ -194,6 +234,12 @@ class CommandBuilder:
                 if self._has_room(pool, work, upto, ahead):
                     break
                 if not ahead:
+                    instead = self._meanwhile(wanted, upto)
+                    if instead:
+                        heappush(wanted, entry)
+                        _, i, channel = instead
+                        work = self._work[channel][self._next[channel]]
+                        break
                     upto = frontier
                     if self._has_room(pool, work, upto, ahead):
                         break
@@ -211,6 +257,17 @@ class CommandBuilder:
                 heappop(starts)
             self._clock.pushed(starts[0][0][0] if starts else len(self._clock.body))
         return not (wanted or asked)
+
+    def _meanwhile(self, wanted: list[_Wanted], limit: Position) -> _Wanted | None:
+        """Instead of waiting: arm a channel for the next inference, if one can be. Taken out of the heap."""
+        for entry in wanted:
+            channel = entry[2]
+            work = self._work[channel][self._next[channel]]
+            if self._is_again(work) and self._has_room(self._pool_of[channel], work, limit, True):
+                wanted.remove(entry)
+                heapify(wanted)
+                return entry
+        return None
 
     @property
     def work(self) -> Mapping[Channel, Sequence[Work]]:
@@ -246,12 +303,41 @@ class CommandBuilder:
             left -= f.end > limit
         if left <= 0:
             return False
+        held = [i for member in pool.members for f in self._flights[member] if f.end > limit for i in f.bds]
+        if self._is_again(work):
+            return work.channel in self._kept or not set(self._armed[work.channel]) & set(held)
         left = pool.size - len(work.chain)
-        for member in pool.members:
-            for f in self._flights[member]:
-                if f.end > limit:
-                    left -= len(f.bds)
+        if self._is_late(work):
+            left -= len(pool.armed.union(held))
+        else:
+            left -= len(held)
         return left >= 0 and (not ahead or self._leaves_room(pool, work))
+
+    def _is_late(self, work: Work) -> bool:
+        return work.start[0] >= self._late
+
+    def _is_again(self, work: Work) -> bool:
+        """Whether it is the task that the channel was loaded with, for the next inference."""
+        return work.channel in self._armed and self._next[work.channel] + 1 == len(self._work[work.channel])
+
+    def _load(self, work: Work) -> None:
+        """Put a channel's first task into the state with which the program is loaded."""
+        tile, direction, ch = work.channel
+        pool = self._pool_of[work.channel]
+        ids = [pool.free.popleft() for _ in work.chain]
+        for template, number, following in zip(work.chain, ids, (*ids[1:], -1), strict=True):
+            pool.content[number] = _content(template, following)
+            self.static_rows.append(self._row(tile, number, _content(template, following)))
+        held = tuple(reversed(ids))
+        if work.channel in self._kept:
+            pool.size -= len(ids)
+            held = ()
+        else:
+            pool.armed.update(ids)
+        self._armed[work.channel] = tuple(ids)
+        self.static_tasks.append(Task(tile, direction, ch, ids[0], work.repeat, work.item))
+        self._flights[work.channel].append(_Flight(work.end, 1, held))
+        self._next[work.channel] = 1
 
     def _leaves_room(self, pool: _Pool, work: Work) -> bool:
         """Whether the tasks that come before the ends of those in flight will fit the pool when it is their turn."""
@@ -267,7 +353,9 @@ class CommandBuilder:
                     break
                 coming.append((task.start, task.end, len(task.chain)))
         heapify(held)
-        left = pool.size - sum(n for _, n in held)
+        # Whether those in flight have some of the armed descriptors is not looked at.
+        late = any(start[0] >= self._late for start, _, _ in coming) or self._is_late(work)
+        left = pool.size - (len(pool.armed) if late else 0) - sum(n for _, n in held)
         for start, end, n in sorted(coming):
             while held and held[0][0] <= start:
                 left += heappop(held)[1]
@@ -288,47 +376,59 @@ class CommandBuilder:
         while len(flights) >= self.array.device.queue_depth:
             self._retire(work.channel)
         pool = self._pool_of[work.channel]
-        while len(pool.free) < len(work.chain):
-            self._retire(self._victim(pool, limit))
-        tile, direction, ch = work.channel
+        tile = work.channel[0]
         ids: list[int] = []
         following = -1
-        for template in reversed(work.chain):
-            following = self._write(tile, pool, template, following, work.repeat)
+        if self._is_again(work) and work.channel in self._kept:
+            self._push_task(work, self._armed[work.channel][0], ())
+            return
+        own = self._armed[work.channel] if self._is_again(work) else ()
+        while not set(own) <= set(pool.free) or len(pool.usable(self._is_late(work) and not own)) < len(work.chain):
+            self._retire(self._victim(pool, limit))
+        for k, template in reversed(list(enumerate(work.chain))):
+            usable = own[k : k + 1] or pool.usable(self._is_late(work))
+            following = self._write(tile, pool, template, following, work.repeat, usable)
             ids.append(following)
-        complete = self._clock.complete()
+        self._push_task(work, following, tuple(ids))
+
+    def _push_task(self, work: Work, start: int, ids: tuple[int, ...]) -> None:
+        flights, complete = self._flights[work.channel], self._clock.complete()
         self._clock.push(all(f.end <= complete for f in flights))
-        flights.append(_Flight(work.end, self._next[work.channel] + 1, tuple(ids)))
-        pool.changes += 1
-        self.commands.append(Push(Task(tile, direction, ch, following, work.repeat), work.item))
+        flights.append(_Flight(work.end, self._next[work.channel] + 1, ids))
+        self._pool_of[work.channel].changes += 1
+        self.commands.append(Push(Task(*work.channel, start, work.repeat), work.item))
 
     def _new_pool(self, tile: int, ids: range) -> _Pool:
         free = deque(i for i in ids if (tile, i) not in self._taken)
         return _Pool(free, len(free))
 
-    def _write(self, tile: int, pool: _Pool, t: BdTemplate, following: int, repeat: int) -> int:
+    def _write(self, tile: int, pool: _Pool, t: BdTemplate, following: int, repeat: int, usable: Sequence[int]) -> int:
         """Number of a descriptor with this content; written unless a free one still holds it.
 
-        Writing sets its iteration to the begin, where it is again after whole turns.
+        Writing sets its iteration to the begin, where it is again after whole turns. ``usable``: free ones, oldest
+        first.
         """
-        place = t.shape.mem, t.base, t.shape.dims, t.shape.pads
-        content = (*place, t.wrap, t.step, t.acquire, t.release, following, t.control)
+        content = _content(t, following)
         whole = repeat % t.wrap == 0
         if whole:
-            for number in pool.free:
+            for number in usable:
                 if pool.content.get(number) == content:
                     pool.free.remove(number)
                     return number
-        number = pool.free.popleft()
+        number = usable[0]
+        pool.free.remove(number)
         pool.content[number] = content if whole else None
+        self.commands.append(WriteBd(self._row(tile, number, content)))
+        self._clock.write()
+        return number
+
+    def _row(self, tile: int, number: int, content: _Content) -> int:
         key = (tile, number, content)
         row = self._rows.get(key)
         if row is None:
             row = self._rows[key] = len(self.bds)
             self.bds.append(Bd(tile, number, *content))
-        self.commands.append(WriteBd(row))
-        self._clock.write()
-        return number
+        return row
 
     def _victim(self, pool: _Pool, limit: Position) -> Channel:
         """The channel of the pool whose oldest task completes first."""

@@ -206,7 +206,7 @@ class Emitter:
     def _arranged(self, chains: Sequence[Chains]) -> CommandBuilder:
         body = [t.body for t in self.tilings]
         lags = self.lags if any(self.lags) else ()
-        commands = arrange(self.make, self.parts.bds, body, self.tasks, chains, lags)
+        commands = arrange(self.make, self.parts.bds, body, self.tasks, chains, lags, self.resident)
         for shim, number in self.last_stores:
             commands.wait((shim, Dir.S2MM, 0), number)
         return commands
@@ -337,17 +337,18 @@ class Emitter:
         ``ride``: the first activation message may acquire the barrier's last lock. ``kept``: slots between it and the
         messages of ``a_slots``.
         """
-        # The message goes into the ring of the item before.
-        make = self.makes[min(item, len(self.makes)) - 1] if item else self.make
+        make = self.makes[item - 1] if item else self.make  # the message goes into the ring of the item before
         column, ov = self.columns[c], make.array.overlay
         n_words = opcodes.HEADER_WORDS + len(words)
         if n_words * 4 > ov.ops_bytes:
             raise InfeasibleError(
                 f"opcode message of item {item}", n_words * 4, ov.ops_bytes, "bytes", ("a larger OPS area",)
             )
-        locks = self._barrier(item, c) if item <= len(self.placement.items) else self._last_locks(c)
+        locks = self._barrier(item, c)
         address, ring = self.mt.opcode_base + column.opcode_offset, (column.a_pos + kept, a_slots)
-        if item:
+        if item == len(self.placement.items) and self.resident:
+            out = make.epilogue(c, n_words, address, (locks, self._last_locks(c)), ring)
+        elif item:
             out = make.prologue(c, n_words, address, locks, ring, ride)
         else:  # the opcodes themselves are still being loaded
             out = make.prologue(c, n_words, address, (), ring, False)
@@ -492,29 +493,27 @@ class Emitter:
         The last barrier lets the stores go; what makes the array ready for the next inference comes behind it.
         """
         last = self.placement.items[-1]
-        self._emit_last(n, [opcodes.END if self.resident else opcodes.HALT], 1)
+        words = resident.last_opcodes(self.pads) if self.resident else [opcodes.HALT]
+        for c in range(self.array.cols):
+            prologue = self._prologue(n, c, words, self.array.overlay.a_slots if self.resident else 1, False)
+            for work in self.make.input_works(c, n, prologue, NOTHING):
+                self._queue(work)
         self._emit_stores(last, n)
         if self.resident:
-            self._emit_last(n + 1, resident.last_opcodes(self.pads), self.array.overlay.a_slots)
-            self._empty_outputs(n + 1)
+            self._empty_outputs(n)
         return [(shim, number) for tasks in self.store_tasks.values() for shim, number in tasks.items()]
 
-    def _emit_last(self, at: int, words: Sequence[int], a_slots: int) -> None:
-        for c in range(self.array.cols):
-            prologue = self._prologue(at, c, words, a_slots, False)
-            for work in self.make.input_works(c, at, prologue, NOTHING):
-                self._queue(work)
-
     def _empty_outputs(self, at: int) -> None:
-        """Sinks for what is left of the O rings (SKIP_O)."""
+        """Sinks for what is left of the O rings (SKIP_O), as part of the last outputs' items: they may be one chain."""
         ov = self.array.overlay
         for c, column in enumerate(self.columns):
             for r, position in enumerate(column.o_pos):
                 if position:
                     sink = self.make.sink(c, r, (ov.o_slots - position) * ov.o_slot // 4)
                     chain = tuple(BdTemplate(*piece) for piece in sink)
-                    start, end = (at, 0.0), (at, EPSILON)
-                    self._queue(Work(self.make.o_channel(c, r), chain, 1, start, end, start, item=at))
+                    channel = self.make.o_channel(c, r)
+                    start, end = self.tasks[channel][-1].end, (at, EPSILON)
+                    self._queue(Work(channel, chain, 1, start, end, start, item=at))
 
     def _last_locks(self, c: int) -> list[LockPair]:
         column = self.columns[c]
@@ -574,8 +573,8 @@ class Emitter:
             self.parts.flows,
             self.parts.cores,
             (*bds, *self.parts.bds),
-            tuple(range(n_dynamic, n_dynamic + len(self.parts.bds))),
-            self.parts.tasks,
+            (*self.commands.static_rows, *range(n_dynamic, n_dynamic + len(self.parts.bds))),
+            (*self.parts.tasks, *self.commands.static_tasks),
             tuple(self.commands.commands),
             (len(const), sizes[1], sizes[2], sizes[3]),
             const,

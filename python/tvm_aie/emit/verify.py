@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from tvm_aie.device import BdLimits, Device
@@ -44,6 +44,11 @@ class Context:
         for command in self.program.commands:
             if isinstance(command, Push):
                 yield command.task
+
+
+def armed_tasks(program: Program) -> list[Task]:
+    """The finite tasks with which a program is loaded, those of its first inference."""
+    return [task for task in program.static_tasks if task.repeat]
 
 
 Rule = Callable[[Context], Iterator[str]]
@@ -195,14 +200,15 @@ def channels(ctx: Context) -> Iterator[str]:
 
 def repeat_count(ctx: Context) -> Iterator[str]:
     """A task repeats 1..256 times."""
-    for command in ctx.program.commands:
-        if isinstance(command, Push) and not 1 <= command.task.repeat <= ctx.device.repeat_max:
-            yield f"tile {command.task.tile}: repeat {command.task.repeat}, limit {ctx.device.repeat_max}"
+    pushed = [command.task for command in ctx.program.commands if isinstance(command, Push)]
+    for task in (*armed_tasks(ctx.program), *pushed):
+        if not 1 <= task.repeat <= ctx.device.repeat_max:
+            yield f"tile {task.tile}: repeat {task.repeat}, limit {ctx.device.repeat_max}"
 
 
 def queue_depth(ctx: Context) -> Iterator[str]:
     """No channel ever has more tasks pushed and not waited for than its queue holds."""
-    pushed: Counter[tuple[int, Dir, int]] = Counter()
+    pushed = Counter((task.tile, task.dir, task.ch) for task in armed_tasks(ctx.program))
     waited: Counter[tuple[int, Dir, int]] = Counter()
     for command in ctx.program.commands:
         if isinstance(command, Push):
@@ -220,11 +226,11 @@ def queue_depth(ctx: Context) -> Iterator[str]:
 
 def written_before_use(ctx: Context) -> Iterator[str]:
     """A pushed chain consists of descriptors that have been written, and is never overwritten while it may run."""
-    content: dict[tuple[int, int], Bd] = {}
+    content = {(bd.tile, bd.bd_id): bd for bd in (ctx.program.bds[row] for row in ctx.program.static_bds)}
     busy: dict[tuple[int, int], tuple[tuple[int, Dir, int], int]] = {}
     pushed: Counter[tuple[int, Dir, int]] = Counter()
     waited: Counter[tuple[int, Dir, int]] = Counter()
-    for command in ctx.program.commands:
+    for command in (*(Push(task, task.item) for task in armed_tasks(ctx.program)), *ctx.program.commands):
         if isinstance(command, WriteBd):
             bd = ctx.program.bds[command.index]
             owner = busy.get((bd.tile, bd.bd_id))
@@ -247,6 +253,27 @@ def written_before_use(ctx: Context) -> Iterator[str]:
         elif isinstance(command, Wait):
             key = (command.tile, command.dir, command.ch)
             waited[key] = max(waited[key], command.count)
+
+
+def armed_again(ctx: Context) -> Iterator[str]:
+    """The finite tasks with which a program is loaded are pushed again last, with the same descriptors."""
+    loaded = {(bd.tile, bd.bd_id): bd for bd in (ctx.program.bds[row] for row in ctx.program.static_bds)}
+    content = dict(loaded)
+    last: dict[tuple[int, Dir, int], Task] = {}
+    for command in ctx.program.commands:
+        if isinstance(command, WriteBd):
+            bd = ctx.program.bds[command.index]
+            content[(bd.tile, bd.bd_id)] = bd
+        elif isinstance(command, Push):
+            task = command.task
+            last[(task.tile, task.dir, task.ch)] = replace(task, item=-1)
+    for task in armed_tasks(ctx.program):
+        key = (task.tile, task.dir, task.ch)
+        if last.get(key) != replace(task, item=-1):
+            yield f"tile {key[0]} {key[1].name} {key[2]}: ends with another task than it begins with"
+    for (tile, number), bd in loaded.items():
+        if content[(tile, number)] != bd:
+            yield f"{_name(ctx, bd)}: ends with another content than it begins with"
 
 
 def core_memory(ctx: Context) -> Iterator[str]:
@@ -326,6 +353,7 @@ RULES: tuple[Rule, ...] = (
     repeat_count,
     queue_depth,
     written_before_use,
+    armed_again,
     core_memory,
     core_divisions,
     kept_inputs,

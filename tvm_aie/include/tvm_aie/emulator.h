@@ -46,7 +46,9 @@ struct TraceEvent {
 };
 
 struct RunResult {
-  int64_t cycles = 0;               // from the end of the launch to the last finite activity
+  // From the end of the launch to the last finite activity; of a resident program, to that of the command processor,
+  // which waits for the outputs: what gets the array ready again may still be under way.
+  int64_t cycles = 0;
   int64_t launch_cycles = 0;        // total time = launch + cycles
   int64_t events = 0, segments = 0;
   std::vector<ItemStats> items;     // every item that the command stream names, then -1 if it saw activity
