@@ -146,6 +146,7 @@ void Machine::FinishBd(int channel, int64_t t) {
   const Task& task = c.queue[static_cast<size_t>(c.head)];
   if (options_.trace) Trace(channel, kTraceTransfer, task.item, c.bd_start, t, bd.length * 4);
   c.state = ChannelState::kIdle;
+  if (task.item >= 0) Activity(task.item, c.task_start, t);
   if (bd.rel_lock >= 0) Release(bd.rel_lock, bd.rel_value, t);
   if (bd.next_bd >= 0) {
     BeginBd(channel, bd.next_bd, t);
@@ -158,8 +159,6 @@ void Machine::FinishBd(int channel, int64_t t) {
 
 void Machine::FinishTask(int channel, int64_t t) {
   Channel& c = channels_[static_cast<size_t>(channel)];
-  const int item = c.queue[static_cast<size_t>(c.head)].item;
-  if (item >= 0) Activity(item, c.task_start, t);
   finished_ = std::max(finished_, t);
   c.bd = nullptr;
   c.head = (c.head + 1) % kMaxQueueDepth;

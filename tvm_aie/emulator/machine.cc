@@ -198,7 +198,14 @@ void Machine::Begin() {
     c.session_started = false;
     c.ready = c.bd_start = c.task_start = c.completed = 0;
   }
-  if (resident_) return;
+  if (resident_) {
+    const std::vector<const StaticTask*> armed = Armed();
+    for (size_t i = 0; i < channels_.size(); ++i) {
+      Channel& c = channels_[i];
+      if (armed[i] != nullptr) c.queue[static_cast<size_t>(c.head)].item = armed[i]->item;
+    }
+    return;
+  }
   for (const StaticTask& task : program_.static_tasks) Enqueue(task.channel, {task.bd, task.item, task.repeat}, 0);
   for (const Lock& lock : locks_) settled_.push_back(lock.value);
   for (size_t i = 0; i < cores_.size(); ++i) events_.Push(0, kCoreRun, static_cast<int>(i));

@@ -168,7 +168,8 @@ class Machine {
   // report.cc
   std::string AgentName(int agent) const;
   bool IsEndless(int channel) const;
-  bool IsArmed(int channel, size_t n) const;
+  std::vector<const StaticTask*> Armed() const;
+  bool IsArmed(int channel, const StaticTask* task) const;
   void CheckFinished();
   void CheckResident() const;
   [[noreturn]] void Deadlock(int64_t t) const;

@@ -73,19 +73,21 @@ void Machine::Deadlock(int64_t t) const {
   throw EmulationFault(out.str());
 }
 
-// Whether the channel has the `n` tasks with which the program is loaded, and has moved no word of the first.
-bool Machine::IsArmed(int channel, size_t n) const {
-  const Channel& c = channels_[static_cast<size_t>(channel)];
-  size_t i = 0;
+// By channel: the finite task with which the program is loaded; none: null.
+std::vector<const StaticTask*> Machine::Armed() const {
+  std::vector<const StaticTask*> tasks(channels_.size(), nullptr);
   for (const StaticTask& task : program_.static_tasks) {
-    if (task.channel != channel || task.repeat == 0) continue;
-    if (i >= static_cast<size_t>(c.count)) return false;
-    const Task& own = c.queue[(static_cast<size_t>(c.head) + i++) % kMaxQueueDepth];
-    if (own.bd != task.bd || own.repeat != task.repeat) return false;
+    if (task.repeat != 0) tasks[static_cast<size_t>(task.channel)] = &task;
   }
-  if (i != n || static_cast<size_t>(c.count) != n) return false;
-  return n == 0 || (c.pos == 0 && c.repeat_left == c.queue[static_cast<size_t>(c.head)].repeat && c.bd != nullptr &&
-                    c.bd->bd_id == c.queue[static_cast<size_t>(c.head)].bd);
+  return tasks;
+}
+
+// Whether the channel is where it was when the program was loaded: in a task's only or last descriptor, before a word
+// has moved.
+bool Machine::IsArmed(int channel, const StaticTask* task) const {
+  const Channel& c = channels_[static_cast<size_t>(channel)];
+  return task != nullptr && task->repeat == 1 && c.count == 1 && c.bd != nullptr && c.bd->bd_id == task->bd &&
+         c.bd->next_bd < 0 && c.pos == 0 && c.repeat_left == 1;
 }
 
 // No event is left. Endless tasks and those of the next inference may wait; everything else must have ended.
@@ -94,15 +96,15 @@ void Machine::CheckFinished() {
   resident_ = !cores_.empty();
   for (const Core& c : cores_) resident_ = resident_ && c.state == CoreState::kWaitLock && AwaitsMessage(c.kernel);
   for (const Core& c : cores_) finished = finished && (resident_ || c.state == CoreState::kHalted);
-  std::vector<size_t> armed(channels_.size(), 0);
-  for (const StaticTask& task : program_.static_tasks) armed[static_cast<size_t>(task.channel)] += task.repeat != 0;
+  const std::vector<const StaticTask*> armed = Armed();
   for (int i = 0; i < n_channels(); ++i) {
     const Channel& c = channels_[static_cast<size_t>(i)];
     const bool ended = c.count == 0 || (c.count == 1 && IsEndless(i));
-    if (resident_ && finished && armed[static_cast<size_t>(i)] != 0 && ended) {
+    const StaticTask* task = armed[static_cast<size_t>(i)];
+    if (resident_ && finished && task != nullptr && ended) {
       Fault("not ready for the next inference: ", ChannelName(program_, i), " has lost its first task");
     }
-    finished = finished && (ended || (resident_ && IsArmed(i, armed[static_cast<size_t>(i)])));
+    finished = finished && (ended || (resident_ && IsArmed(i, task)));
   }
   if (!finished) Deadlock(now_);
   if (resident_) CheckResident();

@@ -7,6 +7,7 @@ from dataclasses import replace
 from math import inf
 from typing import NamedTuple
 
+from tvm_aie.device import Device
 from tvm_aie.emit.commands import AHEAD_BELOW, CHAIN_CYCLES, Channel, CommandBuilder, Joining, Work, column_chains, join
 from tvm_aie.emit.item_tasks import ItemTasks
 from tvm_aie.emit.periods import repeated
@@ -18,7 +19,8 @@ from tvm_aie.errors import ProgramError
 class Chains(NamedTuple):
     """Most descriptors of a chain that serves several items: of activations, of outputs; and of a block of outputs that
     is repeated (``emit.periods``; 0: none is). Short chains free their descriptors earlier, so that more is pushed
-    ahead; long ones are fewer tasks. ``span``, ``ahead``: see ``emit.commands.Joining``.
+    ahead; long ones are fewer tasks. ``span``, ``ahead``: see ``emit.commands.Joining``; ``armed``: the memtile channels
+    are loaded with their first tasks (``_arm``), which pays unless the first loads take longer than the pushes.
     """
 
     activations: int
@@ -26,6 +28,7 @@ class Chains(NamedTuple):
     block: int = 0
     span: float = CHAIN_CYCLES
     ahead: float = AHEAD_BELOW
+    armed: bool = True
 
 
 # The first is best for most networks. Three of the channels of a block share 24 descriptors.
@@ -38,8 +41,9 @@ MORE_CHAINS = (*CHAINS, Chains(4, 4, block=6), *(most._replace(block=0) for most
 
 
 def variants(chains: Chains) -> tuple[Chains, ...]:
-    """The best of ``MORE_CHAINS`` with less pushed ahead, and with shorter chains."""
-    return chains._replace(ahead=AHEAD_BELOW / 2), chains._replace(ahead=AHEAD_BELOW / 2, span=CHAIN_CYCLES * 2 / 3)
+    """The best of ``MORE_CHAINS`` with less pushed ahead, with shorter chains, and without armed channels."""
+    less = chains._replace(ahead=AHEAD_BELOW / 2)
+    return less, less._replace(span=CHAIN_CYCLES * 2 / 3), chains._replace(armed=False)
 
 
 def arrange(
@@ -55,8 +59,8 @@ def arrange(
 
     Of several the best is tried without repeated blocks too, whose descriptors are taken for long. Without chains only
     if there is no other. ``reserved``: the overlay's descriptors; ``body``: estimated cycles of each item; ``tasks``:
-    of each channel, in its order; ``lags``: see ``CommandBuilder``; ``resident``: the memtile channels are loaded with
-    their first tasks (``_arm``). ProgramError: there is no legal order.
+    of each channel, in its order; ``lags``: see ``CommandBuilder``; ``resident``: channels may be
+    loaded with tasks. ProgramError: there is no legal order.
     """
     best: tuple[CommandBuilder, Chains] | None = None
     waiting = list(chains)
@@ -64,10 +68,8 @@ def arrange(
         last = not waiting
         most = waiting.pop(0) if waiting else NO_CHAINS
         commands = CommandBuilder(make.array, reserved, body, lags)
-        rest, again = _arm(commands, make, len(body), tasks) if resident else (tasks, ())
+        rest = _arm(commands, make, len(body), tasks) if resident and most.armed else tasks
         repeats = _add_chains(commands, make, body, rest, most)
-        for work in again:
-            commands.add(work)
         try:
             done = commands.schedule(best[0].end if best else inf)
         except ProgramError:
@@ -83,30 +85,45 @@ def arrange(
 
 def _arm(
     commands: CommandBuilder, make: ItemTasks, items: int, tasks: Mapping[Channel, Sequence[Work]]
-) -> tuple[dict[Channel, Sequence[Work]], list[Work]]:
-    """Load the memtile channels with their first tasks: a push onto an idle channel costs six times another.
+) -> dict[Channel, Sequence[Work]]:
+    """Load the memtile channels with their first descriptors: a push onto an idle channel costs six times another.
 
-    Returns the tasks that remain and, for the next inference, the first ones again. Shims are left out: their tasks
-    name the host's buffers, and would move data before the inference begins. As long as they have not been pushed,
-    the others wait for data or a lock. Stores are left out, too: their first one may be the last thing to end. A task is as short as can be, as it keeps its descriptors.
+    Returns the tasks that remain; a channel's last one ends with its first descriptor again, for the next inference.
+    Shims are left out: their tasks name the host's buffers, and would move data before the inference begins. Until they
+    are pushed, the others wait for data or a lock. Stores are left out, too: the first may be the last thing to end.
     """
-    rest, again = dict(tasks), list[Work]()
-    array, joined = make.array, _joined_channels(make, tasks)
-    start, end = (items + 2, 0.0), (items + 3, 0.0)
+    rest, joined = dict(tasks), _joined_channels(make, tasks)
+    memtiles = range(make.array.memtile(0), make.array.memtile(make.array.cols))
     for channel, own in tasks.items():
-        if channel in joined or (channel[1] == Dir.S2MM and channel[0] >= array.memtile(0)):
-            first, *more = own
-            if first.repeat == 1 and len(first.chain) > 1:
-                more.insert(0, replace(first, chain=first.chain[1:]))
-                first = replace(first, chain=first.chain[:1])
-            if not commands.may_arm(first):
-                continue
-            commands.arm(first, keep=channel not in joined)
-            rest[channel] = more
-            last = (more or [first])[-1].start[0]
-            key = (min(last + 1, items - 1), -0.5) if channel in joined else (last, 0.05)
-            again.append(replace(first, start=start, end=end, key=key))
-    return rest, again
+        loads = channel[1] == Dir.S2MM and channel[0] in memtiles and channel not in joined
+        first, more = _first_descriptor(own)
+        if not (loads or channel in joined) or first is None or not commands.may_arm(channel):
+            continue
+        commands.arm(first, loads)
+        end = (items + 1, 0.0)
+        if more and more[-1].item >= items:  # the last message, or the sink of what is left of a ring
+            more[-1] = replace(more[-1], chain=(*more[-1].chain, *first.chain), end=end, arms=True)
+        else:
+            key = (more or [first])[-1].start  # while the channel is busy
+            more.append(replace(first, start=(items, 0.0), end=end, key=key, arms=True))
+        rest[channel] = more
+    return rest
+
+
+def _first_descriptor(tasks: Sequence[Work]) -> tuple[Work | None, list[Work]]:
+    """The first descriptor of a channel's tasks as a task of its own, and what remains; None: it cannot be cut off."""
+    first, *more = tasks
+    head, *chain = first.chain
+    if head.wrap > 1 and (head.wrap != first.repeat or chain):
+        return None, list(tasks)
+    if first.repeat > 1:
+        if chain:
+            return None, list(tasks)
+        rest = replace(head, base=head.base + 4 * head.step, wrap=max(1, head.wrap - 1))
+        more.insert(0, replace(first, chain=(rest,), repeat=first.repeat - 1))
+    elif chain:
+        more.insert(0, replace(first, chain=tuple(chain)))
+    return replace(first, chain=(replace(head, wrap=1, step=0),), repeat=1), more
 
 
 def _add_chains(
@@ -139,12 +156,18 @@ def _add_chains(
         outputs = [tasks.get(make.o_channel(c, r), ()) for r in range(array.rows)]
         if most.block:
             single = outputs
-            outputs = [list(repeated(own, array.device, most.block)) for own in outputs]
+            outputs = [_repeated(own, len(body), array.device, most.block) for own in outputs]
             repeats = repeats or any(len(a) < len(b) for a, b in zip(outputs, single, strict=True))
         ahead = a_chain > 0 and c != columns[-1]
         for work in column_chains(tasks[make.a_channel(c)], outputs, how, most.outputs, junk, ahead):
             commands.add(work)
     return repeats
+
+
+def _repeated(tasks: Sequence[Work], items: int, device: Device, most: int) -> list[Work]:
+    """Like blocks of the network as one task; what ends the program is no part of them."""
+    last = [work for work in tasks if work.item >= items or work.arms]
+    return [*repeated(tasks[: len(tasks) - len(last)], device, most), *last]
 
 
 def _joined_channels(make: ItemTasks, tasks: Mapping[Channel, Sequence[Work]]) -> set[Channel]:
@@ -156,7 +179,7 @@ def _joined_channels(make: ItemTasks, tasks: Mapping[Channel, Sequence[Work]]) -
 
 def _first_joined(tasks: Sequence[Work]) -> list[Work]:
     """The tasks of a channel of loads or stores; those before the first item, opcodes and inputs, as one chain."""
-    first = [work for work in tasks if work.item == 0 and work.repeat == 1 and not work.after]
+    first = [work for work in tasks if work.item == 0 and work.repeat == 1 and not (work.after or work.arms)]
     if len(first) < 2 or len(first) > MOST_FIRST or list(tasks[: len(first)]) != first:
         return list(tasks)
     chain = tuple(template for work in first for template in work.chain)

@@ -23,7 +23,8 @@ Position = tuple[int, float]  # item, place in it: -1 its prologue, [0, 1) its m
 class Work:
     """A task to push: it needs nothing that starts at ``end`` or later, so what starts before ``end`` completes it.
 
-    ``key``: the position at which it is wanted, at most ``start``; ``after``: tasks (channel, number) to wait for.
+    ``key``: the position at which it is wanted, at most ``start``; ``after``: tasks (channel, number) to wait for;
+    ``arms``: the chain's last descriptor is the first of the channel in the next inference (``CommandBuilder.arm``).
     """
 
     channel: Channel
@@ -34,6 +35,7 @@ class Work:
     key: Position
     after: tuple[tuple[Channel, int], ...] = ()
     item: int = -1  # to which the reports attribute it
+    arms: bool = False
 
 
 @dataclass
@@ -167,8 +169,8 @@ class CommandBuilder:
         self._pool_of: dict[Channel, _Pool] = {}
         self._taken = {(b.tile, b.bd_id) for b in reserved}
         self._marked = -1
-        self._armed: dict[Channel, tuple[int, ...]] = {}  # descriptors of the task with which the channel is loaded
-        self._kept: set[Channel] = set()  # that have those for themselves
+        self._armed: dict[Channel, int] = {}  # descriptor of the task with which the channel is loaded
+        self._kept: set[Channel] = set()  # that have it for themselves
         self._late = max((i for i in range(len(body)) if sum(body[i + 1 : -1]) >= CHAIN_CYCLES), default=0)
         self.static_rows: list[int] = []  # descriptors and tasks with which the program is loaded
         self.static_tasks: list[Task] = []
@@ -180,26 +182,23 @@ class CommandBuilder:
         return len(tasks)
 
     def arm(self, work: Work, keep: bool) -> None:
-        """The first task of a channel is there when an inference begins: the program is loaded with it.
+        """The first task of a channel, one descriptor, is there when an inference begins: the program is loaded with it.
 
-        The last task that is added to the channel must be the same, for the next inference. It needs the same
-        descriptors; tasks near the end leave them alone. ``keep``: all tasks do, so that it can be pushed while the first
-        one runs.
+        The last task that is added to the channel must end with it (``Work.arms``), for the next inference. It has the
+        same number; tasks near the end leave that alone. ``keep``: all tasks do, so that it can be pushed while the
+        first one runs.
         """
         self.add(work)
-        self._armed[work.channel] = ()
+        self._armed[work.channel] = -1
         if keep:
             self._kept.add(work.channel)
 
-    def may_arm(self, work: Work) -> bool:
-        """Whether a quarter of the pool holds the task with those armed before, and its descriptors end as they began."""
-        tile, _, ch = work.channel
+    def may_arm(self, channel: Channel) -> bool:
+        """Whether the pool can do without one more descriptor for this channel: a quarter of it is given away."""
+        tile, _, ch = channel
         ids = self.array.pool(tile, ch)
-        armed = sum(
-            len(self._work[c][0].chain) for c in self._armed if c[0] == tile and self.array.pool(tile, c[2]) == ids
-        )
-        whole = all(work.repeat % template.wrap == 0 for template in work.chain)
-        return whole and 4 * (armed + len(work.chain)) <= len(ids)
+        armed = sum(c[0] == tile and self.array.pool(tile, c[2]) == ids for c in self._armed)
+        return 4 * (armed + 1) <= len(ids)
 
     def schedule(self, limit: float = inf) -> bool:
         """Issue all commands, by ``key``; a task that is wanted early is left for later while it would not fit.
@@ -234,12 +233,6 @@ class CommandBuilder:
                 if self._has_room(pool, work, upto, ahead):
                     break
                 if not ahead:
-                    instead = self._meanwhile(wanted, upto)
-                    if instead:
-                        heappush(wanted, entry)
-                        _, i, channel = instead
-                        work = self._work[channel][self._next[channel]]
-                        break
                     upto = frontier
                     if self._has_room(pool, work, upto, ahead):
                         break
@@ -257,17 +250,6 @@ class CommandBuilder:
                 heappop(starts)
             self._clock.pushed(starts[0][0][0] if starts else len(self._clock.body))
         return not (wanted or asked)
-
-    def _meanwhile(self, wanted: list[_Wanted], limit: Position) -> _Wanted | None:
-        """Instead of waiting: arm a channel for the next inference, if one can be. Taken out of the heap."""
-        for entry in wanted:
-            channel = entry[2]
-            work = self._work[channel][self._next[channel]]
-            if self._is_again(work) and self._has_room(self._pool_of[channel], work, limit, True):
-                wanted.remove(entry)
-                heapify(wanted)
-                return entry
-        return None
 
     @property
     def work(self) -> Mapping[Channel, Sequence[Work]]:
@@ -304,9 +286,9 @@ class CommandBuilder:
         if left <= 0:
             return False
         held = [i for member in pool.members for f in self._flights[member] if f.end > limit for i in f.bds]
-        if self._is_again(work):
-            return work.channel in self._kept or not set(self._armed[work.channel]) & set(held)
-        left = pool.size - len(work.chain)
+        if work.arms and self._armed[work.channel] in held:
+            return False
+        left = pool.size - len(work.chain) + work.arms
         if self._is_late(work):
             left -= len(pool.armed.union(held))
         else:
@@ -316,33 +298,30 @@ class CommandBuilder:
     def _is_late(self, work: Work) -> bool:
         return work.start[0] >= self._late
 
-    def _is_again(self, work: Work) -> bool:
-        """Whether it is the task that the channel was loaded with, for the next inference."""
-        return work.channel in self._armed and self._next[work.channel] + 1 == len(self._work[work.channel])
-
     def _load(self, work: Work) -> None:
         """Put a channel's first task into the state with which the program is loaded."""
         tile, direction, ch = work.channel
         pool = self._pool_of[work.channel]
-        ids = [pool.free.popleft() for _ in work.chain]
-        for template, number, following in zip(work.chain, ids, (*ids[1:], -1), strict=True):
-            pool.content[number] = _content(template, following)
-            self.static_rows.append(self._row(tile, number, _content(template, following)))
-        held = tuple(reversed(ids))
-        if work.channel in self._kept:
-            pool.size -= len(ids)
-            held = ()
+        (template,) = work.chain
+        number = self._armed[work.channel] = pool.free.popleft()
+        content = pool.content[number] = _content(template, -1)
+        self.static_rows.append(self._row(tile, number, content))
+        self.static_tasks.append(Task(tile, direction, ch, number, 1, work.item))
+        kept = work.channel in self._kept
+        if kept:
+            pool.size -= 1
         else:
-            pool.armed.update(ids)
-        self._armed[work.channel] = tuple(ids)
-        self.static_tasks.append(Task(tile, direction, ch, ids[0], work.repeat, work.item))
-        self._flights[work.channel].append(_Flight(work.end, 1, held))
+            pool.armed.add(number)
+        self._flights[work.channel].append(_Flight(work.end, 1, () if kept else (number,)))
         self._next[work.channel] = 1
 
     def _leaves_room(self, pool: _Pool, work: Work) -> bool:
         """Whether the tasks that come before the ends of those in flight will fit the pool when it is their turn."""
-        held = [(f.end, len(f.bds)) for m in pool.members for f in self._flights[m]]
-        held.append((work.end, len(work.chain)))
+        held = [(f.end, len(f.bds)) for m in pool.members for f in self._flights[m] if f.bds]
+        own = len(work.chain) - (work.arms and work.channel in self._kept)
+        if not own:
+            return True
+        held.append((work.end, own))
         horizon = max(held)[0]
         coming: list[tuple[Position, Position, int]] = []
         for member in pool.members:
@@ -353,14 +332,13 @@ class CommandBuilder:
                     break
                 coming.append((task.start, task.end, len(task.chain)))
         heapify(held)
-        # Whether those in flight have some of the armed descriptors is not looked at.
-        late = any(start[0] >= self._late for start, _, _ in coming) or self._is_late(work)
-        left = pool.size - (len(pool.armed) if late else 0) - sum(n for _, n in held)
+        left = pool.size - sum(n for _, n in held)
+        # Late tasks leave the armed descriptors; whether those in flight have some of them is not looked at.
         for start, end, n in sorted(coming):
             while held and held[0][0] <= start:
                 left += heappop(held)[1]
             left -= n
-            if left < 0:
+            if left < (len(pool.armed) if start[0] >= self._late else 0):
                 return False
             heappush(held, (end, n))
         return True
@@ -379,15 +357,19 @@ class CommandBuilder:
         tile = work.channel[0]
         ids: list[int] = []
         following = -1
-        if self._is_again(work) and work.channel in self._kept:
-            self._push_task(work, self._armed[work.channel][0], ())
-            return
-        own = self._armed[work.channel] if self._is_again(work) else ()
-        while not set(own) <= set(pool.free) or len(pool.usable(self._is_late(work) and not own)) < len(work.chain):
+        chain, late = list(work.chain), self._is_late(work)
+        if work.arms:
+            own = self._armed[work.channel]
+            if work.channel not in self._kept:
+                while own not in pool.free:
+                    self._retire(self._victim(pool, limit))
+                ids.append(self._write(tile, pool, chain[-1], -1, 1, (own,)))
+            chain.pop()
+            following = own
+        while len(pool.usable(late)) < len(chain):
             self._retire(self._victim(pool, limit))
-        for k, template in reversed(list(enumerate(work.chain))):
-            usable = own[k : k + 1] or pool.usable(self._is_late(work))
-            following = self._write(tile, pool, template, following, work.repeat, usable)
+        for template in reversed(chain):
+            following = self._write(tile, pool, template, following, work.repeat, pool.usable(late))
             ids.append(following)
         self._push_task(work, following, tuple(ids))
 
@@ -481,7 +463,8 @@ def join(tasks: Sequence[Work], how: Joining) -> list[Work]:
         before = out[-1] if out else None
         if before and before.repeat == work.repeat == 1 and _joins(before, work, len(out) == 1, how):
             chain = (*before.chain[:-1], *merge_unused(before.chain[-1], work.chain[0], *how.area), *work.chain[1:])
-            out[-1] = replace(before, chain=chain, end=work.end, item=work.item)
+            item = work.item if work.item < len(how.body) else before.item
+            out[-1] = replace(before, chain=chain, end=work.end, item=item, arms=work.arms)
         else:
             out.append(work)
     return out
@@ -493,6 +476,8 @@ def _joins(before: Work, work: Work, first: bool, how: Joining) -> bool:
     if how.cuts is not None:
         most = 0 if work.start in how.cuts else most + EXCESS
     span = sum(how.body[before.start[0] : work.start[0]])
+    if work.arms:  # its turn is when all others have been pushed, which may have its descriptor
+        return False
     return len(before.chain) + len(work.chain) <= most and span <= how.span
 
 

@@ -504,7 +504,7 @@ class Emitter:
         return [(shim, number) for tasks in self.store_tasks.values() for shim, number in tasks.items()]
 
     def _empty_outputs(self, at: int) -> None:
-        """Sinks for what is left of the O rings (SKIP_O), as part of the last outputs' items: they may be one chain."""
+        """Sinks for what is left of the O rings (SKIP_O)."""
         ov = self.array.overlay
         for c, column in enumerate(self.columns):
             for r, position in enumerate(column.o_pos):
@@ -512,7 +512,7 @@ class Emitter:
                     sink = self.make.sink(c, r, (ov.o_slots - position) * ov.o_slot // 4)
                     chain = tuple(BdTemplate(*piece) for piece in sink)
                     channel = self.make.o_channel(c, r)
-                    start, end = self.tasks[channel][-1].end, (at, EPSILON)
+                    start, end = (at, 0.0), (at, EPSILON)
                     self._queue(Work(channel, chain, 1, start, end, start, item=at))
 
     def _last_locks(self, c: int) -> list[LockPair]:

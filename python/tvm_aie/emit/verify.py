@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 
 from tvm_aie.device import BdLimits, Device
@@ -256,21 +256,25 @@ def written_before_use(ctx: Context) -> Iterator[str]:
 
 
 def armed_again(ctx: Context) -> Iterator[str]:
-    """The finite tasks with which a program is loaded are pushed again last, with the same descriptors."""
+    """A channel that is loaded with a finite task has one, of one descriptor, and its last task ends with that."""
     loaded = {(bd.tile, bd.bd_id): bd for bd in (ctx.program.bds[row] for row in ctx.program.static_bds)}
     content = dict(loaded)
-    last: dict[tuple[int, Dir, int], Task] = {}
+    ends: dict[tuple[int, Dir, int], tuple[int, int]] = {}  # last descriptor and repeat of the last task
     for command in ctx.program.commands:
         if isinstance(command, WriteBd):
             bd = ctx.program.bds[command.index]
             content[(bd.tile, bd.bd_id)] = bd
         elif isinstance(command, Push):
             task = command.task
-            last[(task.tile, task.dir, task.ch)] = replace(task, item=-1)
+            number, seen = task.bd, {task.bd}
+            while (bd := content.get((task.tile, number))) and bd.next_bd >= 0 and bd.next_bd not in seen:
+                number = bd.next_bd
+                seen.add(number)
+            ends[(task.tile, task.dir, task.ch)] = number, task.repeat
     for task in armed_tasks(ctx.program):
         key = (task.tile, task.dir, task.ch)
-        if last.get(key) != replace(task, item=-1):
-            yield f"tile {key[0]} {key[1].name} {key[2]}: ends with another task than it begins with"
+        if task.repeat != 1 or loaded[(task.tile, task.bd)].next_bd >= 0 or ends.get(key) != (task.bd, 1):
+            yield f"tile {key[0]} {key[1].name} {key[2]}: does not end with the descriptor that it begins with"
     for (tile, number), bd in loaded.items():
         if content[(tile, number)] != bd:
             yield f"{_name(ctx, bd)}: ends with another content than it begins with"
