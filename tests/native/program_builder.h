@@ -91,7 +91,7 @@ struct Builder {
     if (is_static) static_bds.push_back({index});
     return index;
   }
-  void Static(int tile, int dir, int ch, int bd, int64_t repeat) { tasks.push_back({tile, dir, ch, bd, repeat}); }
+  void Static(int tile, int dir, int ch, int bd, int64_t repeat) { tasks.push_back({tile, dir, ch, bd, repeat, -1}); }
   void Write(int row) { commands.push_back({kWriteBd, row, 0, 0, 0, 0, 0}); }
   void Push(int tile, int dir, int ch, int bd, int64_t repeat = 1, int item = 0) {
     commands.push_back({kPush, tile, dir, ch, bd, repeat, item});

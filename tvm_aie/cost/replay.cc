@@ -115,6 +115,10 @@ class Run {
         t = std::max(t, end);
         continue;
       }
+      if (command.op == ReplayCommand::kArmed) {
+        if (Gate* gate = GateOf(command.channel)) gate->Push(task.upto, t);
+        continue;
+      }
       const bool idle =
           command.task == 0 || IsIdle(command.channel, tasks[static_cast<size_t>(command.task - 1)], task, t);
       t += idle ? m_.push_idle : m_.push_queued;

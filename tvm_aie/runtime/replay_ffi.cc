@@ -151,7 +151,7 @@ ffi::Tensor ReplayFfi(const ffi::Tensor& int_tensor, const ffi::Tensor& real_ten
     }
     std::vector<ReplayCommand> commands(static_cast<size_t>(ints.Count(kMost)));
     for (ReplayCommand& command : commands) {
-      command.op = ints.Count(ReplayCommand::kWait);
+      command.op = ints.Count(ReplayCommand::kArmed);
       command.channel = ints.Count(static_cast<int64_t>(tasks.size()) - 1);
       const auto count = static_cast<int64_t>(tasks[static_cast<size_t>(command.channel)].size());
       command.task = command.op == ReplayCommand::kWrite ? ints.Next() : ints.Count(count - 1);

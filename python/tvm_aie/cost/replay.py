@@ -36,7 +36,7 @@ from tvm_aie.schedule.tiling import Tiling
 from tvm_aie.searches import Workload
 
 MOST_STEPS = 400  # calls of an item; beyond that commands are few among its messages
-_WRITE, _PUSH, _WAIT = range(3)  # as in replay.h
+_WRITE, _PUSH, _WAIT, _ARMED = range(4)  # as in replay.h
 _PLAIN, _FIRST_LOAD, _WEIGHTS = -1, -2, -3
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -257,6 +257,10 @@ def _other(plan: Plan, emitter: Emitter, work: Work) -> tuple[int, int, int]:
 def _stream(commands: CommandBuilder, numbers: dict[Channel, int]) -> Iterator[tuple[int, int, int]]:
     """``ReplayCommand`` of every command."""
     pushed = dict.fromkeys(numbers, 0)
+    for task in commands.static_tasks:
+        channel = (task.tile, task.dir, task.ch)
+        yield _ARMED, numbers[channel], 0
+        pushed[channel] = 1
     for command in commands.commands:
         if isinstance(command, WriteBd):
             yield _WRITE, 0, 0
@@ -292,12 +296,14 @@ class _Ends:
         """``ReplayTask``."""
         item, share = work.end
         if number < self.cols:
-            before = int(self.before_a[item, number])
+            before = int(self.before_a[min(item, len(self.n_a)), number])
             if item < len(self.n_a):  # else: the message that ends the program, which is not followed
                 sent = sum(end <= share + EPSILON for _, end in self.spans[item, number])
                 before += 1 + (int(self.sent[item][number][sent - 1]) if sent else 0)
             return before, _PLAIN, work.item
         c, r = divmod(number - self.cols, self.rows)
+        if item >= len(self.n_o):  # what ends the program is not followed
+            return int(self.before_o[-1, c, r]), _PLAIN, work.item
         own = int(self.n_o[item, c, r])
         n = own if self.inside[item] else int(self.n_o[item, c].max())
         before = int(self.before_o[item, c, r] + (share > 0 and self.junk[item, c, r]))

@@ -19,7 +19,7 @@ from tvm_aie.errors import ProgramError
 class Chains(NamedTuple):
     """Most descriptors of a chain that serves several items: of activations, of outputs; and of a block of outputs that
     is repeated (``emit.periods``; 0: none is). Short chains free their descriptors earlier, so that more is pushed
-    ahead; long ones are fewer tasks. ``span``, ``ahead``: see ``emit.commands.Joining``; ``armed``: the memtile channels
+    ahead; long ones are fewer tasks. ``span``, ``ahead``: see ``emit.commands.Joining``; ``armed``: memtile channels
     are loaded with their first tasks (``_arm``), which pays unless the first loads take longer than the pushes.
     """
 

@@ -172,7 +172,7 @@ class CommandBuilder:
         self._armed: dict[Channel, int] = {}  # descriptor of the task with which the channel is loaded
         self._kept: set[Channel] = set()  # that have it for themselves
         self._late = max((i for i in range(len(body)) if sum(body[i + 1 : -1]) >= CHAIN_CYCLES), default=0)
-        self.static_rows: list[int] = []  # descriptors and tasks with which the program is loaded
+        self.static_bds: list[Bd] = []  # descriptors and tasks with which the program is loaded
         self.static_tasks: list[Task] = []
 
     def add(self, work: Work) -> int:
@@ -182,7 +182,7 @@ class CommandBuilder:
         return len(tasks)
 
     def arm(self, work: Work, keep: bool) -> None:
-        """The first task of a channel, one descriptor, is there when an inference begins: the program is loaded with it.
+        """A channel's first task, of one descriptor, is there when an inference begins: the program is loaded with it.
 
         The last task that is added to the channel must end with it (``Work.arms``), for the next inference. It has the
         same number; tasks near the end leave that alone. ``keep``: all tasks do, so that it can be pushed while the
@@ -305,7 +305,7 @@ class CommandBuilder:
         (template,) = work.chain
         number = self._armed[work.channel] = pool.free.popleft()
         content = pool.content[number] = _content(template, -1)
-        self.static_rows.append(self._row(tile, number, content))
+        self.static_bds.append(Bd(tile, number, *content))
         self.static_tasks.append(Task(tile, direction, ch, number, 1, work.item))
         kept = work.channel in self._kept
         if kept:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 
 from tvm_aie.emit import opcodes, resident, weights
 from tvm_aie.emit.arrange import CHAINS, Chains, arrange
-from tvm_aie.emit.commands import Channel, CommandBuilder, Position, Work
+from tvm_aie.emit.commands import EPSILON, Channel, CommandBuilder, Position, Work
 from tvm_aie.emit.division import Rings, Staying, divide_words, staying
-from tvm_aie.emit.item_tasks import EPSILON, NOTHING, Before, Cut, ItemTasks, LockPair, Prologue, barrier
+from tvm_aie.emit.item_tasks import NOTHING, Before, Cut, ItemTasks, LockPair, Prologue, barrier
 from tvm_aie.emit.memtile import ALIGN, MemtileMap
 from tvm_aie.emit.messages import Operand
 from tvm_aie.emit.overlay import (
@@ -553,7 +553,7 @@ class Emitter:
 
     def _program(self, const: bytes, offsets: dict[int, tuple[int, int]], meta: dict[str, object]) -> Program:
         bds = []
-        for bd in self.commands.bds:
+        for bd in (*self.commands.bds, *self.commands.static_bds):
             if bd.base in offsets:
                 offset, size = offsets[bd.base]
                 bd = replace(bd, base=offset, dims=((size // 4, 1),))
@@ -561,7 +561,10 @@ class Emitter:
                 c = bd.tile - self.array.memtile(0)
                 bd = replace(bd, dims=((offsets[_OPCODES - c][1] // 4, 1),))
             bds.append(bd)
-        n_dynamic = len(bds)
+        rows = {bd: row for row, bd in enumerate(bds[: len(self.commands.bds)])}
+        assert len(rows) == len(self.commands.bds)  # so they keep the numbers by which the commands know them
+        loaded = (*bds[len(self.commands.bds) :], *self.parts.bds)
+        static = tuple(rows.setdefault(bd, len(rows)) for bd in loaded)
         go = []
         for c in range(self.array.cols):
             go.append(LockUse(self.array.memtile(c), LOAD_GO, self._first_loads(c)))
@@ -572,8 +575,8 @@ class Emitter:
             (*self.parts.locks, *go),
             self.parts.flows,
             self.parts.cores,
-            (*bds, *self.parts.bds),
-            (*self.commands.static_rows, *range(n_dynamic, n_dynamic + len(self.parts.bds))),
+            tuple(rows),
+            static,
             (*self.parts.tasks, *self.commands.static_tasks),
             tuple(self.commands.commands),
             (len(const), sizes[1], sizes[2], sizes[3]),

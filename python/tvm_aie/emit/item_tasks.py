@@ -227,7 +227,12 @@ class ItemTasks:
         return Prologue(tuple(chain), slots, 4 * n, riding)
 
     def epilogue(
-        self, c: int, n_words: int, address: int, locks: tuple[Sequence[LockPair], Sequence[LockPair]], ring: tuple[int, int]
+        self,
+        c: int,
+        n_words: int,
+        address: int,
+        locks: tuple[Sequence[LockPair], Sequence[LockPair]],
+        ring: tuple[int, int],
     ) -> Prologue:
         """The program's last message. As ``prologue``, but the filler, which brings the ring to its begin, delays no
         store: of ``locks`` the barrier comes before it, what must be done when the message is complete behind it."""

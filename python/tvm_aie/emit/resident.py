@@ -47,6 +47,6 @@ def last_opcodes(pads: int) -> list[int]:
 
 
 def last_locks(memtile: int, stored: int, loads: int) -> list[LockPair]:
-    """Behind the last message: the last ``stored`` stores are done; let the first ``loads`` of the next inference go."""
+    """Behind the last message: ``stored`` stores are done; let the next inference's first ``loads`` go."""
     acquire = LockUse(memtile, STORE_DONE, stored) if stored else None
     return [(acquire, LockUse(memtile, LOAD_GO, loads))]

@@ -267,8 +267,8 @@ def armed_again(ctx: Context) -> Iterator[str]:
         elif isinstance(command, Push):
             task = command.task
             number, seen = task.bd, {task.bd}
-            while (bd := content.get((task.tile, number))) and bd.next_bd >= 0 and bd.next_bd not in seen:
-                number = bd.next_bd
+            while (found := content.get((task.tile, number))) and found.next_bd >= 0 and found.next_bd not in seen:
+                number = found.next_bd
                 seen.add(number)
             ends[(task.tile, task.dir, task.ch)] = number, task.repeat
     for task in armed_tasks(ctx.program):

@@ -67,7 +67,8 @@ struct ReplayTask {
 };
 
 struct ReplayCommand {
-  enum Op : int64_t { kWrite = 0, kPush = 1, kWait = 2 };
+  // kArmed: a task with which the program is loaded.
+  enum Op : int64_t { kWrite = 0, kPush = 1, kWait = 2, kArmed = 3 };
   int64_t op, channel, task;
 };
 

@@ -13,7 +13,7 @@ from tvm_aie.device import Device, load_device
 from tvm_aie.emit.mlir import ir
 from tvm_aie.emit.mlir import registers as reg
 from tvm_aie.emit.program import Bd, CoreMap, Dir, Mark, Program, Push, Task, TileKind, Wait, WriteBd
-from tvm_aie.emit.verify import used_parts
+from tvm_aie.emit.verify import armed_tasks, used_parts
 from tvm_aie.errors import DeviceError, ProgramError
 
 Channel = tuple[int, Dir, int]
@@ -179,10 +179,12 @@ class _Builder:
         for channel in sorted(self.awaited):
             ident = reg.CONTROLLER_ID[program.tiles[channel[0]].kind]
             body.append(self._control(channel, ident << reg.CONTROLLER_SHIFT, reg.CONTROLLER_MASK))
-        body.append(ir.Comment("rings: one iterated descriptor each, next to itself"))
+        body.append(
+            ir.Comment("rings: one iterated descriptor each, next to itself; first descriptors of other channels")
+        )
         for row in program.static_bds:
             body += self._write_bd(program.bds[row])
-        body += [self._push(task, 1, False) for task in program.static_tasks]
+        body += [self._push(task, 1, task.repeat > 0 and self._is_awaited(task, 1)) for task in program.static_tasks]
         return ir.SequenceOp(CONFIGURE, self._args(), tuple(body))
 
     def _tasks(self) -> list[Task]:
@@ -190,7 +192,12 @@ class _Builder:
 
     def _infer(self) -> ir.SequenceOp:
         body: list[ir.SequenceItem] = []
-        pushed: Counter[Channel] = Counter()
+        # What @configure arms completes first; the last task of such a channel does so in the next inference.
+        pushed = Counter((task.tile, task.dir, task.ch) for task in armed_tasks(self.program))
+        total = pushed + Counter(
+            (c.task.tile, c.task.dir, c.task.ch) for c in self.program.commands if isinstance(c, Push)
+        )
+        armed = set(pushed)
         waited: Counter[Channel] = Counter()
         for command in self.program.commands:
             if isinstance(command, Mark):
@@ -199,10 +206,10 @@ class _Builder:
             elif isinstance(command, WriteBd):
                 body += self._write_bd(self.program.bds[command.index])
             elif isinstance(command, Push):
-                task = command.task
-                channel = (task.tile, task.dir, task.ch)
+                task, channel = command.task, (command.task.tile, command.task.dir, command.task.ch)
                 pushed[channel] += 1
-                body.append(self._push(task, task.repeat, pushed[channel] in self.awaited.get(channel, ())))
+                number = 1 if channel in armed and pushed[channel] == total[channel] else pushed[channel]
+                body.append(self._push(task, task.repeat, self._is_awaited(task, number)))
             else:
                 channel = (command.tile, command.dir, command.ch)
                 if command.count > waited[channel]:  # a lower count has been reached already
@@ -210,6 +217,9 @@ class _Builder:
                     t = self.program.tiles[command.tile]
                     body.append(ir.SyncOp(t.col, t.row, int(command.dir), command.ch))
         return ir.SequenceOp(INFER, self._args(), tuple(body))
+
+    def _is_awaited(self, task: Task, number: int) -> bool:
+        return number in self.awaited.get((task.tile, task.dir, task.ch), ())
 
     def _control(self, channel: Channel, value: int, mask: int) -> ir.Write32Op:
         tile = self.program.tiles[channel[0]]

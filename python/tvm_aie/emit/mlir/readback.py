@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tvm_aie.emit.mlir import ir
@@ -64,6 +64,7 @@ def emulator_section(program: Program) -> dict[str, Any]:
         "control_writes": _control_writes(program),
         "marks": marks,
         "push_items": push_items,
+        "armed_items": [task.item for task in program.static_tasks if task.repeat],
         "io": [_io_to_json(io) for io in program.io],
         "meta": json.loads(program.meta),
     }
@@ -82,9 +83,15 @@ def read_back(module: ir.Module, const: bytes, manifest: Manifest) -> Program:
     table = _Table(overlay, set(extra["control_writes"]))
     infer = _sequence(module, INFER)
     configure = _sequence(module, CONFIGURE)
-    commands = _commands(table, infer, extra)
-    first_static = len(table.bds)
-    static_tasks = [p.task for p in _commands(table, configure, None) if isinstance(p, Push)]
+    loaded = [found for op in configure.body if (found := _task(overlay, op))]
+    rings = {(op.column, op.row, op.bd_id) for op in configure.body if isinstance(op, ir.WriteBdOp) and _is_ring(op)}
+    places = [(overlay.tiles[t.tile].col, overlay.tiles[t.tile].row, t.bd) for t, _ in loaded]
+    armed = [task for task, place in zip(loaded, places, strict=True) if place not in rings]
+    commands = _commands(table, infer, extra, armed)
+    static = [command.index for command in _commands(table, configure, None) if isinstance(command, WriteBd)]
+    items = iter(extra["armed_items"])
+    finite = {id(t) for t, _ in armed}
+    static_tasks = [replace(t, item=next(items)) if id(t) in finite else replace(t, repeat=0) for t, _ in loaded]
     return Program(
         {k: float(v) for k, v in extra["device_keys"].items()},
         overlay.tiles,
@@ -92,8 +99,8 @@ def read_back(module: ir.Module, const: bytes, manifest: Manifest) -> Program:
         overlay.flows(extra["flows"]),
         overlay.cores(),
         tuple(table.bds),
-        tuple(range(first_static, len(table.bds))),
-        tuple(Task(t.tile, t.dir, t.ch, t.bd, 0) for t in static_tasks),
+        tuple(static),
+        tuple(static_tasks),
         tuple(commands),
         _four(extra["ddr_sizes"]),
         const,
@@ -234,8 +241,17 @@ def _dims(f: Mapping[str, int]) -> tuple[tuple[tuple[int, int], ...], tuple[tupl
     return tuple(dims[::-1]), tuple(pads[::-1])
 
 
-def _commands(table: _Table, sequence: ir.SequenceOp, extra: Manifest | None) -> list[Command]:
-    """Commands of a sequence; with ``extra``, marks and items are added and tokens become counts."""
+def _is_ring(op: ir.WriteBdOp) -> bool:
+    return bool(op.use_next_bd) and op.next_bd == op.bd_id
+
+
+def _commands(
+    table: _Table, sequence: ir.SequenceOp, extra: Manifest | None, armed: Sequence[tuple[Task, bool]] = ()
+) -> list[Command]:
+    """Commands of a sequence; with ``extra``, marks and items are added and tokens become counts.
+
+    ``armed``: tasks that run when it begins, and whether they issue a token.
+    """
     overlay = table.overlay
     push_items = dict(map(tuple, extra["push_items"])) if extra else {}
     marks = iter([*map(tuple, extra["marks"]), (-1, 0)] if extra else [(-1, 0)])
@@ -243,6 +259,11 @@ def _commands(table: _Table, sequence: ir.SequenceOp, extra: Manifest | None) ->
     out: list[Command] = []
     pushed: Counter[Channel] = Counter()
     tokens: dict[Channel, list[int]] = {}
+    for task, token in armed:
+        channel = (task.tile, task.dir, task.ch)
+        pushed[channel] += 1
+        if token:
+            tokens.setdefault(channel, []).append(pushed[channel])
     position = pushes = item = 0
     body = [op for op in sequence.body if not isinstance(op, ir.Comment | ir.AddressPatchOp)]
     patches = _patches(sequence)
