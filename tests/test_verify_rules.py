@@ -78,6 +78,11 @@ def without_writes(commands):
     return [c for c in commands if not isinstance(c, WriteBd)]
 
 
+def not_armed(commands):
+    last = max(i for i, c in enumerate(commands) if isinstance(c, Push) and c.task.tile in range(4, 8))
+    return [*commands[:last], *commands[last + 1 :]]
+
+
 def odd_to_even(program):
     tasks = tuple(
         dataclasses.replace(t, ch=2)
@@ -151,6 +156,7 @@ REJECTED = [
     ("queue_depth", change_commands(wait_too_far), "waits for task"),
     ("written_before_use", change_commands(without_writes), "never written"),
     ("written_before_use", change_commands(without_waits), "overwritten while"),
+    ("armed_again", change_commands(not_armed), "does not end with the descriptor that it begins with"),
     ("core_memory", overlapping_core, "HDR and ACC overlap"),
     ("core_divisions", change_commands(ring_task), "tasks of rings that no DIVIDE lays out"),
     ("kept_inputs", first_opcodes(KEEP, 8192), "8192 bytes are kept, ACC has 4096"),

@@ -129,7 +129,7 @@ struct Builder {
       file.insert(file.end(), parts[i].first.begin(), parts[i].first.end());
     }
     std::memcpy(file.data(), "TVMAIE2\0", 8);
-    Put<uint32_t>(file.data() + 8, 1);
+    Put<uint32_t>(file.data() + 8, 2);
     Put<uint32_t>(file.data() + 12, static_cast<uint32_t>(parts.size()));
     Put<uint64_t>(file.data() + 16, file.size());
     FixCrc(file);

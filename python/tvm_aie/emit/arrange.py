@@ -111,19 +111,26 @@ def _arm(
 
 
 def _first_descriptor(tasks: Sequence[Work]) -> tuple[Work | None, list[Work]]:
-    """The first descriptor of a channel's tasks as a task of its own, and what remains; None: it cannot be cut off."""
+    """The first descriptor of a channel's tasks as a task of its own, and what remains; None: it cannot be cut off.
+
+    What remains of a repeated task is the rest of its first execution, of its first turn, and the other turns.
+    """
     first, *more = tasks
-    head, *chain = first.chain
-    if head.wrap > 1 and (head.wrap != first.repeat or chain):
+    wraps = {template.wrap for template in first.chain if template.wrap > 1} or {first.repeat}
+    turn = min(wraps)
+    if len(wraps) > 1 or first.repeat % turn:
         return None, list(tasks)
-    if first.repeat > 1:
-        if chain:
-            return None, list(tasks)
-        rest = replace(head, base=head.base + 4 * head.step, wrap=max(1, head.wrap - 1))
-        more.insert(0, replace(first, chain=(rest,), repeat=first.repeat - 1))
-    elif chain:
-        more.insert(0, replace(first, chain=tuple(chain)))
-    return replace(first, chain=(replace(head, wrap=1, step=0),), repeat=1), more
+    head, *chain = (replace(template, wrap=1, step=0) for template in first.chain)
+    rest = [replace(first, chain=tuple(chain), repeat=1)] if chain else []
+    if turn > 1:
+        later = tuple(
+            replace(t, base=t.base + 4 * t.step, wrap=turn - 1, step=t.step if turn > 2 else 0) if t.wrap > 1 else t
+            for t in first.chain
+        )
+        rest.append(replace(first, chain=later, repeat=turn - 1))
+    if first.repeat > turn:
+        rest.append(replace(first, repeat=first.repeat - turn))
+    return replace(first, chain=(head,), repeat=1), [*rest, *more]
 
 
 def _add_chains(

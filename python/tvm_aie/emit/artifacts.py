@@ -101,7 +101,7 @@ def manifest(program: Program, graph: LayerGraph | None = None) -> dict[str, Any
         "device": meta.get("device", ""),
         "design": DESIGN,
         "sequences": {
-            "configure": "brings the overlay to its initial state; run before each inference",
+            "configure": "brings the overlay to its initial state; run once, before the first inference",
             "infer": "one inference",
         },
         "arguments": [
@@ -135,7 +135,7 @@ def command_counts(program: Program) -> dict[str, int]:
 
 
 def configure_counts(module: ir.Module) -> dict[str, int]:
-    """Operations of ``@configure``, which precedes each inference and for which the emulator charges nothing."""
+    """Operations of ``@configure``, which precedes the first inference and for which the emulator charges nothing."""
     body = next(op for op in module.body if isinstance(op, ir.SequenceOp) and op.name == CONFIGURE).body
     writes = [op for op in body if isinstance(op, ir.Write32Op)]
     return {

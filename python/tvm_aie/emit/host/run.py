@@ -2,6 +2,7 @@
 
     python run.py                        the sample of the folder (sample_input_*.npy, sample_output_*.npy)
     python run.py --input x.npy --save y.npy
+    python run.py --times 10             ten inferences in a row, which must agree
 
 It has not been run on an NPU by its authors; the packing of tensors is tested against the emulator's.
 """
@@ -105,8 +106,8 @@ class Device:
             raise SystemExit(f"sequence {sequence} ended as {state}")
 
 
-def infer(folder: Path, inputs: list[npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
-    """One inference: bring the overlay to its initial state, then run the command stream."""
+def infer(folder: Path, inputs: list[npt.NDArray[Any]], times: int = 1) -> list[npt.NDArray[Any]]:
+    """Bring the overlay to its initial state once, then run the command stream: each inference leaves the array ready."""
     manifest = json.loads((folder / "manifest.json").read_text())
     device = Device(folder, manifest)
     device.write(0, np.fromfile(folder / "weights.bin", np.uint8))
@@ -121,6 +122,10 @@ def infer(folder: Path, inputs: list[npt.NDArray[Any]]) -> list[npt.NDArray[Any]
     device.run("configure")
     device.run("infer")
     out = device.read(2, manifest["arguments"][2]["bytes"])
+    for n in range(1, times):
+        device.run("infer")
+        if not np.array_equal(device.read(2, manifest["arguments"][2]["bytes"]), out):
+            raise SystemExit(f"inference {n + 1} differs from the first")
     return [unpack(t, out[t["offset"] :]) for t in manifest["tensors"] if t["kind"] == "output"]
 
 
@@ -128,11 +133,12 @@ def main() -> int:
     """Feed an input, compare with the emulator's output when there is one."""
     parser = argparse.ArgumentParser(description="Run the design of this folder on an NPU.")
     parser.add_argument("--input", action="append", help="input tensor, .npy; repeatable (default: the sample)")
+    parser.add_argument("--times", type=int, default=1, help="inferences in a row, which must agree")
     parser.add_argument("--save", help="write the first output here, .npy")
     args = parser.parse_args()
     folder = Path(__file__).resolve().parent
     files = args.input or [str(p) for p in sorted(folder.glob("sample_input_*.npy"))]
-    outputs = infer(folder, [np.load(f) for f in files])
+    outputs = infer(folder, [np.load(f) for f in files], args.times)
     if args.save:
         np.save(args.save, outputs[0])
     if args.input:

@@ -1,0 +1,197 @@
+"""Resident programs: every inference leaves the array ready for the next one, with channels armed."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphs import GraphBuilder
+from tvm_aie.device import load_device
+from tvm_aie.emit.emitter import Emitter
+from tvm_aie.emit.opcodes import HALT
+from tvm_aie.emit.overlay import LOAD_GO
+from tvm_aie.emit.program import Dir, Program, Push, TileKind, WriteBd
+from tvm_aie.emit.resident import last_opcodes, padding
+from tvm_aie.emit.verify import armed_tasks, verify
+from tvm_aie.errors import EmulationFault, ProgramError
+from tvm_aie.pipeline import compile_graph, emitter_of, prepare
+from tvm_aie.plan.reference import evaluate
+from tvm_aie.runtime.emulator import RunOptions, run_program
+
+IMAGES = 3
+
+
+def chain(size: int, channels: int):
+    b = GraphBuilder((3, size, size))
+    x = b.pool(b.conv("x", channels, 3))
+    for _ in range(4):
+        x = b.conv(x, channels, 3)
+    return b.graph(b.conv(x, channels + 1, 1))
+
+
+def wide_head():
+    """Many weights: the streams' last memtile slots are not full, on some rows less than on others."""
+    b = GraphBuilder((24, 9, 9))
+    return b.graph(b.conv(b.conv("x", 104, 3), 33, 1))
+
+
+def two_branches():
+    b = GraphBuilder((8, 31, 31))
+    x = b.conv("x", 24, 3)
+    return b.graph(b.add(b.conv(x, 24, 3), x))
+
+
+GRAPHS = {
+    "tiny": lambda: chain(7, 1),
+    "odd": lambda: chain(33, 31),
+    "wide head": wide_head,
+    "two branches": two_branches,
+}
+
+
+def batch(graph, seed: int = 0) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return [rng.integers(-128, 128, (IMAGES, *io.shape[1:])).astype(io.dtype) for io in graph.inputs]
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_inferences_in_a_row_are_right_and_take_equally_long(name):
+    graph = GRAPHS[name]()
+    data = compile_graph(graph, "npu1").program.to_bytes()
+    inputs = batch(graph)
+    row = run_program(data, inputs, RunOptions(check=True))
+    for k in range(IMAGES):
+        image = [x[k : k + 1] for x in inputs]
+        single = run_program(data, image, RunOptions())
+        wanted = evaluate(graph, {io.tensor: x for io, x in zip(graph.inputs, image, strict=True)})
+        for io, out, alone in zip(graph.outputs, row.outputs, single.outputs, strict=True):
+            assert np.array_equal(out[k].ravel(), wanted[io.tensor].ravel())
+            assert np.array_equal(out[k : k + 1], alone)
+    assert row.cycles == IMAGES * single.cycles
+    assert [s.bytes_o for s in row.items] == [s.bytes_o for s in single.items]  # of the last image
+
+
+def test_a_program_for_an_ideal_machine_halts_and_is_loaded_for_every_image():
+    graph = two_branches()
+    compiled = compile_graph(graph, "wbs-2x2")
+    assert not armed_tasks(compiled.program)
+    inputs = batch(graph)
+    row = run_program(compiled.program.to_bytes(), inputs, RunOptions())
+    wanted = [evaluate(graph, {graph.inputs[0].tensor: inputs[0][k : k + 1]}) for k in range(IMAGES)]
+    for k in range(IMAGES):
+        assert np.array_equal(row.outputs[0][k].ravel(), wanted[k][graph.outputs[0].tensor].ravel())
+
+
+@pytest.fixture(scope="module")
+def program() -> Program:
+    return compile_graph(chain(33, 31), "npu1").program
+
+
+def idle_pushes(program: Program) -> tuple[int, int]:
+    """Pushes onto idle channels, and cycles."""
+    result = run_program(program.to_bytes(), [], RunOptions(functional=False, trace=True))
+    processor = result.trace.agents.index("command processor")
+    rows = result.trace.rows
+    costs = [end - start for agent, kind, _, start, end, _ in rows.tolist() if agent == processor and kind == 3]
+    return costs.count(load_device("npu1").push_idle_cycles), result.cycles
+
+
+def test_first_pushes_find_busy_channels():
+    """While the first images are loaded, the channels that wait for them are not idle."""
+    b = GraphBuilder((3, 112, 112))
+    x = b.conv("x", 48, 3)
+    for _ in range(3):
+        x = b.conv(x, 48, 3)
+    ready = prepare(b.graph(x), load_device("npu1"))
+    emitter = emitter_of(ready.plan, ready.chains)
+    idle, cycles = idle_pushes(emitter.emit({}))
+    unarmed = emitter.rearranged(tuple(chains._replace(armed=False) for chains in ready.chains))
+    idle_unarmed, cycles_unarmed = idle_pushes(unarmed)
+    assert idle <= idle_unarmed - 8
+    assert cycles < cycles_unarmed
+
+
+def replaced(program: Program, row: int, **fields) -> Program:
+    bds = list(program.bds)
+    bds[row] = dataclasses.replace(bds[row], **fields)
+    return dataclasses.replace(program, bds=tuple(bds))
+
+
+def test_an_array_that_is_not_ready_is_a_fault(program):
+    """The emulator looks at the state that an inference leaves, whatever made it."""
+    run = lambda p: run_program(p.to_bytes(), [], RunOptions(functional=False))  # noqa: E731
+    run(program)
+    go = max(i for i, bd in enumerate(program.bds) if bd.release and bd.release.lock == LOAD_GO)
+    more = dataclasses.replace(program.bds[go].release, value=program.bds[go].release.value + 1)
+    with pytest.raises(EmulationFault, match=r"not ready for the next inference: lock .* at the end"):
+        run(replaced(program, go, release=more))
+    last = max(i for i, c in enumerate(program.commands) if isinstance(c, Push) and arms(program, c))
+    without = (*program.commands[:last], *program.commands[last + 1 :])
+    with pytest.raises(EmulationFault, match=r"not ready for the next inference|deadlock"):
+        run(dataclasses.replace(program, commands=without))
+    with pytest.raises(ProgramError, match="does not end with the descriptor that it begins with"):
+        verify(dataclasses.replace(program, commands=without), load_device("npu1"))
+
+
+def arms(program: Program, command: Push) -> bool:
+    """Whether it is the only descriptor of an armed channel."""
+    task = command.task
+    return any((t.tile, t.dir, t.ch, t.bd) == (task.tile, task.dir, task.ch, task.bd) for t in armed_tasks(program))
+
+
+def test_shims_are_not_armed(program):
+    """Nothing moves before the host starts an inference: its buffers may be others by then."""
+    assert all(program.tiles[t.tile].kind == TileKind.MEMTILE for t in armed_tasks(program))
+
+
+def test_without_armed_channels_the_program_is_resident_all_the_same():
+    graph = chain(33, 31)
+    ready = prepare(graph, load_device("npu1"))
+    emitter: Emitter = emitter_of(ready.plan, ready.chains)
+    emitter.emit({})
+    unarmed = emitter.rearranged(tuple(chains._replace(armed=False) for chains in ready.chains))
+    verify(unarmed, load_device("npu1"))
+    assert not armed_tasks(unarmed)
+    inputs = batch(graph)
+    row = run_program(unarmed.to_bytes(), inputs, RunOptions(check=True))
+    wanted = evaluate(graph, {graph.inputs[0].tensor: inputs[0][2:3]})
+    assert np.array_equal(row.outputs[0][2].ravel(), wanted[graph.outputs[0].tensor].ravel())
+
+
+def test_the_descriptor_that_arms_is_written_again_only_if_it_changed(program):
+    """Its number is the one that the program is loaded with, and other tasks may have had it meanwhile."""
+    loaded = {(b.tile, b.bd_id): b for b in (program.bds[row] for row in program.static_bds)}
+    content = dict(loaded)
+    for command in program.commands:
+        if isinstance(command, WriteBd):
+            bd = program.bds[command.index]
+            content[bd.tile, bd.bd_id] = bd
+    assert all(content[key] == bd for key, bd in loaded.items())
+
+
+@given(
+    lengths=st.lists(st.integers(0, 400), min_size=1, max_size=8),
+    ring=st.sampled_from([1, 2, 4, 8, 16]),
+    most=st.integers(2, 33),
+)
+def test_padding_fills_whole_slots_with_equally_many_messages(lengths, ring, most):
+    fill = padding(lengths, ring, most)
+    counts = {len(messages) for messages in fill}
+    assert len(counts) == 1
+    for length, messages in zip(lengths, fill, strict=True):
+        assert (length + sum(messages)) % ring == 0
+        assert all(1 <= slots <= most for slots in messages)
+    (count,) = counts
+
+    def possible(n: int) -> bool:  # every row can have n messages
+        return all(any((length + total) % ring == 0 for total in range(n, n * most + 1)) for length in lengths)
+
+    assert not any(possible(n) for n in range(count))
+
+
+def test_last_opcodes_drop_what_fills_the_streams():
+    assert HALT not in last_opcodes(0) and len(last_opcodes(3)) == len(last_opcodes(0)) + 5
