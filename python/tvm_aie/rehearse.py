@@ -25,10 +25,11 @@ from math import inf
 
 from tvm_aie.device import Device, load_device
 from tvm_aie.emit.arrange import CHAINS, MORE_CHAINS, Chains, variants
+from tvm_aie.emit.emitter import Emitter
 from tvm_aie.emit.program import Program
 from tvm_aie.errors import EmulationFault, InfeasibleError, PlanWarning, ProgramError
 from tvm_aie.narrow import costs
-from tvm_aie.pipeline import UNTUNED, Compiled, Decisions, Plan, Prepared, emitted, emitter_of, finish, prepare
+from tvm_aie.pipeline import UNTUNED, Compiled, Decisions, Plan, Prepared, emitter_of, finish, prepare
 from tvm_aie.plan.fuse import fused_adds
 from tvm_aie.plan.graph import LayerGraph
 from tvm_aie.runtime.emulator import RunOptions, run_program
@@ -44,6 +45,7 @@ class Rehearsal:
         self.chains = chains
         self.known: dict[int, tuple[Plan, float]] = {}  # by identity; the plan is kept, so that its id stays its own
         self.fastest: tuple[float, Plan, Program] | None = None
+        self.emitter: tuple[Plan, Emitter] | None = None  # of the fastest plan; it rearranges what it has emitted
 
     def __call__(self, plan: Plan) -> float:
         """Cycles of a plan; infinite when no program can be made of it, or (``PlanWarning``) it does not run."""
@@ -52,11 +54,15 @@ class Rehearsal:
         return self.known[id(plan)][1]
 
     def _emulated(self, plan: Plan) -> float:
+        emitter = emitter_of(plan, self.chains)
         try:
-            program = emitted(plan, self.chains)
+            program = emitter.emit({})
         except (InfeasibleError, ProgramError):
             return inf  # it does not fit, or its commands have no legal order
-        return self._timed(plan, program)
+        cycles = self._timed(plan, program)
+        if self.fastest and self.fastest[1] is plan:
+            self.emitter = plan, emitter
+        return cycles
 
     def _timed(self, plan: Plan, program: Program) -> float:
         try:
@@ -70,24 +76,38 @@ class Rehearsal:
             self.fastest = cycles, plan, program
         return cycles
 
-    def best_chains(self, plan: Plan) -> tuple[Chains, ...]:
-        """The chains with which the plan, which ran, runs fastest."""
-        emitter = emitter_of(plan, self.chains)
-        timed = {emitter.emit({}).commands: self(plan)}  # several chains may be one stream
+    def best_chains(self, plan: Plan, more: bool) -> tuple[Chains, ...]:
+        """The chains with which the plan, which ran, runs fastest.
 
-        def cycles(chains: Chains) -> float:
+        Armed channels cost descriptors, and pushes near the end; whether they pay is found by emulation. ``more``: so
+        is the best of ``MORE_CHAINS``.
+        """
+        cycles, emitter = self(plan), self._emitter(plan)
+        timed = {tuple(emitter.commands.commands): cycles}  # several chains may be one stream
+
+        def timed_with(chains: Sequence[Chains]) -> float:
             try:
-                program = emitter.rearranged((chains,))
+                program = emitter.rearranged(chains)
             except ProgramError:
                 return inf  # there is no legal order
             if program.commands not in timed:
                 timed[program.commands] = self._timed(plan, program)
             return timed[program.commands]
 
-        found = {chains: cycles(chains) for chains in MORE_CHAINS}
-        found |= {chains: cycles(chains) for chains in variants(min(found, key=found.__getitem__))}
-        best = min(found, key=found.__getitem__)
-        return (best,) if found[best] <= self(plan) else tuple(self.chains)
+        unarmed = tuple(chains._replace(armed=False) for chains in self.chains)
+        found = {tuple(self.chains): cycles, unarmed: timed_with(unarmed)}
+        if more:
+            single: dict[tuple[Chains, ...], float] = {(chains,): timed_with((chains,)) for chains in MORE_CHAINS}
+            best = min(single, key=single.__getitem__)
+            found |= single | {(chains,): timed_with((chains,)) for chains in variants(best[0])}
+        return min(found, key=found.__getitem__)
+
+    def _emitter(self, plan: Plan) -> Emitter:
+        """What has emitted the plan."""
+        if self.emitter is None or self.emitter[0] is not plan:
+            self.emitter = plan, emitter_of(plan, self.chains)
+            self.emitter[1].emit({})
+        return self.emitter[1]
 
     def program(self, plan: Plan) -> Program | None:
         """What was emitted for the fastest plan; None for others."""
@@ -131,9 +151,9 @@ def _settled(
             made = prepare(graph, dev, other)
             if cost(made.plan) < cost(best.plan):
                 best, settled = made, other
-    worth = cost(best.plan) > dev.launch_cycles and command_cycles(best.plan) > MUCH * cost(best.plan)
-    if decisions.moves.chains and worth:
-        best = replace(best, chains=cost.best_chains(best.plan))
+    more = cost(best.plan) > dev.launch_cycles and command_cycles(best.plan) > MUCH * cost(best.plan)
+    if decisions.moves.chains and cost(best.plan) < inf:
+        best = replace(best, chains=cost.best_chains(best.plan, more))
     return best, settled
 
 

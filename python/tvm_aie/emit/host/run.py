@@ -107,7 +107,7 @@ class Device:
 
 
 def infer(folder: Path, inputs: list[npt.NDArray[Any]], times: int = 1) -> list[npt.NDArray[Any]]:
-    """Bring the overlay to its initial state once, then run the command stream: each inference leaves the array ready."""
+    """Bring the overlay to its initial state, then run the command stream: each inference leaves the array ready."""
     manifest = json.loads((folder / "manifest.json").read_text())
     device = Device(folder, manifest)
     device.write(0, np.fromfile(folder / "weights.bin", np.uint8))
