@@ -313,13 +313,13 @@ def test_weight_bytes_message_by_message(seed, out_blocks, in_blocks, parts):
 
 def test_a_rehearsed_program_is_emitted_once(monkeypatch):
     emissions = []
-    whole = rehearse.emitted
+    whole = rehearse.emitter_of
 
     def noted(plan, chains):
         emissions.append(plan)
         return whole(plan, chains)
 
-    monkeypatch.setattr(rehearse, "emitted", noted)
+    monkeypatch.setattr(rehearse, "emitter_of", noted)
     monkeypatch.setattr("tvm_aie.pipeline.emitted", lambda *_: pytest.fail("emitted again"))
     graph = NETWORKS["sums bound it"]
     compiled = compile_rehearsed(graph, "npu1")

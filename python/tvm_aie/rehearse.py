@@ -54,8 +54,8 @@ class Rehearsal:
         return self.known[id(plan)][1]
 
     def _emulated(self, plan: Plan) -> float:
-        emitter = emitter_of(plan, self.chains)
         try:
+            emitter = emitter_of(plan, self.chains)
             program = emitter.emit({})
         except (InfeasibleError, ProgramError):
             return inf  # it does not fit, or its commands have no legal order
@@ -98,8 +98,11 @@ class Rehearsal:
         found = {tuple(self.chains): cycles, unarmed: timed_with(unarmed)}
         if more:
             single: dict[tuple[Chains, ...], float] = {(chains,): timed_with((chains,)) for chains in MORE_CHAINS}
-            best = min(single, key=single.__getitem__)
-            found |= single | {(chains,): timed_with((chains,)) for chains in variants(best[0])}
+            (best,) = min(single, key=single.__getitem__)
+            single |= {(chains,): timed_with((chains,)) for chains in variants(best)}
+            (best,) = min(single, key=single.__getitem__)
+            unarmed = (best._replace(armed=False),)
+            found |= single | {unarmed: timed_with(unarmed)}
         return min(found, key=found.__getitem__)
 
     def _emitter(self, plan: Plan) -> Emitter:

@@ -41,9 +41,8 @@ MORE_CHAINS = (*CHAINS, Chains(4, 4, block=6), *(most._replace(block=0) for most
 
 
 def variants(chains: Chains) -> tuple[Chains, ...]:
-    """The best of ``MORE_CHAINS`` with less pushed ahead, with shorter chains, and without armed channels."""
-    less = chains._replace(ahead=AHEAD_BELOW / 2)
-    return less, less._replace(span=CHAIN_CYCLES * 2 / 3), chains._replace(armed=False)
+    """The best of ``MORE_CHAINS`` with less pushed ahead, and with shorter chains."""
+    return chains._replace(ahead=AHEAD_BELOW / 2), chains._replace(ahead=AHEAD_BELOW / 2, span=CHAIN_CYCLES * 2 / 3)
 
 
 def arrange(
