@@ -271,6 +271,32 @@ def test_auto_pad_becomes_pads():
 
 
 # ------------------------------------------------------------------------------------ zoo
+@pytest.mark.parametrize(("scale", "refused"), [(2.0, False), (4 / 3, False), (2.2, True), (2.0001, True), (0.5, True)])
+def test_resize_by_a_scale_that_gives_no_whole_size_is_refused(scale, refused):
+    """TVM divides the sizes where ONNX divides by the scale: pixels would come from elsewhere."""
+    size = 9
+    node = helper.make_node("Resize", ["x", "", "s"], ["y"], mode="nearest", nearest_mode="floor",
+                            coordinate_transformation_mode="asymmetric")  # fmt: skip
+    scales = np.array([1, 1, 1, scale], np.float32)
+    model = graph_model([node], {"x": [1, 2, 3, size]}, ["y"], {"s": scales})
+    if refused:
+        with pytest.raises(ModelError, match=rf"scales a size of {size} by .* not whole; export it with sizes"):
+            prepare(model)
+    else:
+        np.testing.assert_array_equal(run(model), run(prepare(model)))
+
+
+def test_a_clip_of_crossed_bounds_gives_the_upper_one():
+    node = helper.make_node("Clip", ["x", "lo", "hi"], ["y"])
+    model = graph_model([node], {"x": [2, 3]}, ["y"], {"lo": np.float32(2), "hi": np.float32(-1)})
+    prepared = prepare(model)
+    (clip,) = prepared.graph.node
+    assert clip.input[1] == clip.input[2]
+    (want,) = run(model)
+    assert (want == -1).all()
+    np.testing.assert_array_equal(run(prepared)[0], want)
+
+
 def test_zoo_names():
     assert all(light_path(n).is_file() for n in LIGHT_NAMES)
     with pytest.raises(InputError, match="no network 'lenet'; there are resnet50, squeezenet"):

@@ -29,6 +29,7 @@ from tvm_aie.frontend.onnx_graph import (
 
 MIN_OPSET, MAX_OPSET, TARGET_OPSET = 9, 21, 17
 Shapes = Mapping[str, Sequence[int]]
+WHOLE = 1e-6  # error of a scale in float32, relative
 QDQ_OPS = ("QuantizeLinear", "DequantizeLinear")
 
 
@@ -110,6 +111,7 @@ def prepare_graph(model: onnx.ModelProto, shapes: Shapes | None = None) -> OnnxG
     _simplify_to_fixpoint(graph)
     _require_static(graph)
     _check_channels(graph)
+    _check_resizes(graph)
     return graph
 
 
@@ -213,6 +215,22 @@ def _check_channels(graph: OnnxGraph) -> None:
             raise ModelError(f"{label(node)} expects {wanted} input channels, gets {data[1]}")
 
 
+def _check_resizes(graph: OnnxGraph) -> None:
+    """Scales must give whole sizes: pixels lie by the scale, but TVM divides the sizes, which then differs."""
+    for node in graph.nodes:
+        scales = graph.constants.get(node.input[2]) if node.op_type == "Resize" and len(node.input) > 2 else None
+        if scales is None or not {node.input[0], node.output[0]} <= graph.shapes.keys():
+            continue
+        axes = attributes(node).get("axes") or range(scales.size)
+        shape, out = graph.shapes[node.input[0]], graph.shapes[node.output[0]]
+        for axis, scale in zip(axes, scales.astype(np.float64).reshape(-1).tolist(), strict=True):
+            if abs(shape[axis] * scale - out[axis]) > WHOLE * out[axis]:
+                raise ModelError(
+                    f"{label(node)} scales a size of {shape[axis]} by {scale:.7g} to {shape[axis] * scale:.7g}, which is "
+                    f"not whole; export it with sizes, or with the scale {out[axis] / shape[axis]:.7g}"
+                )
+
+
 def _require_static(graph: OnnxGraph) -> None:
     for node in graph.nodes:
         for name in node.output:
@@ -254,7 +272,7 @@ def _simplify_to_fixpoint(graph: OnnxGraph) -> None:
         if changed:
             graph.drop_unused()
             graph.infer_shapes()
-        changed |= split_sums(graph) | write_reshapes(graph) | write_pads(graph)
+        changed |= split_sums(graph) | write_reshapes(graph) | write_pads(graph) | order_clips(graph)
         changed |= remove_no_ops(graph)
         if not changed:
             break
@@ -328,6 +346,19 @@ def write_pads(graph: OnnxGraph) -> bool:
         remove_attribute(node, "auto_pad")
         set_attribute(node, "pads", begin + end)
         changed = True
+    return changed
+
+
+def order_clips(graph: OnnxGraph) -> bool:
+    """A Clip whose lower bound is above its upper one gives the upper one, as ONNX says; TVM gives the lower."""
+    changed = False
+    for node in graph.nodes:
+        if node.op_type != "Clip" or len(node.input) < 3:
+            continue
+        low, high = graph.constants.get(node.input[1]), graph.constants.get(node.input[2])
+        if low is not None and high is not None and bool((low > high).any()):
+            node.input[1] = node.input[2]
+            changed = True
     return changed
 
 
