@@ -13,6 +13,7 @@ import tvm_aie
 from numpy_backend import numpy_backend, run_tvm
 from qdq_net import QdqNet, run_onnx
 from tvm_aie.frontend import from_onnx
+from tvm_aie.pipeline import compile_graph
 from tvm_aie.plan.graph import Add, Conv, Permute, Pool, Upsample
 from tvm_aie.relax import Compilation, last_compilation
 
@@ -297,6 +298,19 @@ def _pixel(net: QdqNet, x: str, channels: int) -> str:
 def test_who_reads_a_flattened_image_by_channels_has_it_from_the_host(end: Callable[[QdqNet], str]) -> None:
     net = QdqNet((2, 8, 2, 2))
     check(net, net.qdq(end(net), -3), host={"layout"})
+
+
+@pytest.mark.parametrize(
+    ("shape", "host"), [((1, 1, 28, 28), {"layout"}), ((2, 3, 8, 16), set()), ((2, 3, 3, 43), {"layout"})]
+)
+def test_a_dense_layer_of_a_large_image_has_it_from_the_host(shape: tuple[int, ...], host: set[str]) -> None:
+    """A 28x28 window has weights of 50 KB per pair of channel blocks."""
+    net = QdqNet(shape)
+    size = int(np.prod(shape[1:]))
+    x = net.qdq(net.relu(net.gemm(net.op("Flatten", [net.input]), size, 32, we=-9)), -2)
+    compilation = check(net, net.qdq(net.gemm(x, 32, 10, we=-9), -2), host=host)
+    for graph in compilation.graphs:
+        compile_graph(graph, "npu1")
 
 
 def test_flattened_images_of_equal_dimensions_are_added() -> None:

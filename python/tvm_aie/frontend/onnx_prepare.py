@@ -225,9 +225,10 @@ def _check_resizes(graph: OnnxGraph) -> None:
         shape, out = graph.shapes[node.input[0]], graph.shapes[node.output[0]]
         for axis, scale in zip(axes, scales.astype(np.float64).reshape(-1).tolist(), strict=True):
             if abs(shape[axis] * scale - out[axis]) > WHOLE * out[axis]:
+                exact = shape[axis] * scale
                 raise ModelError(
-                    f"{label(node)} scales a size of {shape[axis]} by {scale:.7g} to {shape[axis] * scale:.7g}, which is "
-                    f"not whole; export it with sizes, or with the scale {out[axis] / shape[axis]:.7g}"
+                    f"{label(node)} scales a size of {shape[axis]} by {scale:.7g} to {exact:.7g}, which is not whole; "
+                    f"export it with sizes, or with the scale {out[axis] / shape[axis]:.7g}"
                 )
 
 

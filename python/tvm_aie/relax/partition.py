@@ -21,6 +21,7 @@ from tvm_aie.relax.view import Analysis, OpView
 CODEGEN = "aie2"
 BLOCK = (8, 8)
 MOVES = ("layout", "permute")
+MOST_WINDOW = 128  # pixels of an image that a dense layer reads as it lies: 8 KB of weights per 8x8 channels
 KEEPING = ("layout", "activation", "requantize", "add")  # element by element: what they write lies as what they read
 _GENERATED = re.compile(r"(lv|gv)\d*$")
 
@@ -207,7 +208,8 @@ def reject_lonely_layouts(analyses: list[Analysis], verdicts: dict[int, str | No
 
 def reject_vectors(analyses: list[Analysis], verdicts: dict[int, str | None]) -> None:
     """An image that is flattened stays an image on the array: a dense layer reads it as it lies. What would read it as
-    channels, or add it to an image of other dimensions, makes the host flatten it.
+    channels, or add it to an image of other dimensions, makes the host flatten it; so does a dense layer whose weights
+    for so large an image would not fit a core.
     """
     for analysis in analyses:
         while (found := _read_as_channels(analysis, verdicts)) is not None:
@@ -226,7 +228,10 @@ def _read_as_channels(analysis: Analysis, verdicts: Mapping[int, str | None]) ->
         if view.kind == "layout" and not given and len(shape) == 4 and math.prod(shape[2:]) > 1:
             if len(view.out_shape) == 2:
                 flat[view.root_var] = shape[1:], view.tag
-        elif given and view.kind != "dense":
+        elif given and view.kind == "dense":
+            if math.prod(given[0][0][1:]) > MOST_WINDOW:
+                return [tag for _, tag in given], view.name
+        elif given:
             same = len(given) == len(view.inputs) and len({dims for dims, _ in given}) == 1
             if not same or view.kind not in KEEPING or len(view.out_shape) != 2:
                 return [tag for _, tag in given], view.name

@@ -338,9 +338,10 @@ def exact_line(geo: Geometry, size: int, blocks: int, width: int, band: int, res
     The memtile's DMA adds up to 63 words to a line, the window's own padding included, and 15 rows to a message
     (docs/program.md section 3).
     """
-    most = PAD_WORDS * WORD // geo.in_px - (geo.kw - 1) * geo.dx
-    residual = res_blocks * geo.residual_bytes(band, width)
     rows, line = geo.max_rows_in(band), geo.line_px(width)
+    behind = geo.conv_x(geo.w_out - width) * geo.sx - geo.pad_left + line - geo.w_in
+    most = PAD_WORDS * WORD // geo.in_px - max((geo.kw - 1) * geo.dx, behind)
+    residual = res_blocks * geo.residual_bytes(band, width)
     data = size - residual
     for px in range(line, line + most + 1):
         extra, rest = divmod(data, px * blocks * geo.in_px)
