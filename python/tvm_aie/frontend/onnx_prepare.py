@@ -29,6 +29,7 @@ from tvm_aie.frontend.onnx_graph import (
 
 MIN_OPSET, MAX_OPSET, TARGET_OPSET = 9, 21, 17
 Shapes = Mapping[str, Sequence[int]]
+WIDER = {"int4": np.int8, "uint4": np.uint8}
 WHOLE = 1e-6  # error of a scale in float32, relative
 QDQ_OPS = ("QuantizeLinear", "DequantizeLinear")
 
@@ -104,6 +105,8 @@ def prepare_graph(model: onnx.ModelProto, shapes: Shapes | None = None) -> OnnxG
     _check_outputs(graph)
     graph.sort()
     _check_scales(graph)
+    _check_branches(graph)
+    widen_weights(graph)
     set_input_shapes(graph, shapes or {})
     graph = convert_opset(graph)
     _drop_rare_domains(graph)
@@ -152,6 +155,25 @@ def _check_scales(graph: OnnxGraph) -> None:
         bad = scale[~(np.isfinite(scale) & (scale > 0))]
         if bad.size:
             raise ModelError(f"{label(node)} has the scale {bad.flat[0]:g}; a scale must be finite and above zero")
+
+
+def _check_branches(graph: OnnxGraph) -> None:
+    for node in graph.nodes:
+        if node.op_type == "If":
+            raise ModelError(f"{label(node)} branches while the network runs, which is not supported; export one branch")
+
+
+def widen_weights(graph: OnnxGraph) -> None:
+    """Constants of 4 bits behind a DequantizeLinear become int8 or uint8 of the same values; TVM knows no others."""
+    for node in graph.nodes:
+        value = graph.constants.get(node.input[0]) if node.op_type == "DequantizeLinear" else None
+        if value is None or value.dtype.name not in WIDER:
+            continue
+        for k in (0, 2):
+            if k < len(node.input) and node.input[k] in graph.constants:
+                name = graph.fresh(f"{node.input[k]}_wide")
+                graph.constants[name] = graph.constants[node.input[k]].astype(WIDER[value.dtype.name])
+                node.input[k] = name
 
 
 def set_input_shapes(graph: OnnxGraph, shapes: Shapes) -> None:
