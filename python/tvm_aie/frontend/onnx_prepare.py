@@ -160,7 +160,7 @@ def _check_scales(graph: OnnxGraph) -> None:
 def _check_branches(graph: OnnxGraph) -> None:
     for node in graph.nodes:
         if node.op_type == "If":
-            raise ModelError(f"{label(node)} branches while the network runs, which is not supported; export one branch")
+            raise ModelError(f"{label(node)} branches while the network runs, which is not supported; export one")
 
 
 def widen_weights(graph: OnnxGraph) -> None:
