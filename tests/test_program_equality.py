@@ -235,6 +235,19 @@ def test_what_does_not_fit_is_named(device):
     assert caught.value.demand > caught.value.bound
 
 
+@pytest.mark.parametrize("device", ["npu1", "wbs-2x2"])
+@pytest.mark.parametrize(
+    "layer",
+    [lambda b, x: b.add(x, "x"), lambda b, x: b.pool(x, 3, 1), lambda b, x: b.upsample(x), lambda b, x: b.pool(x, 2, 1)],
+)
+def test_lines_that_do_not_fit_are_named(device, layer):
+    """Layers that work channel by channel take whole lines; what is said to be too large is."""
+    b = GraphBuilder((8, 2, 1600))
+    with pytest.raises(InfeasibleError, match=r"core output memory|core input memory") as caught:
+        compile_graph(b.graph(layer(b, b.permute("x", range(8)))), device)
+    assert caught.value.demand > caught.value.bound
+
+
 @given(st.integers(0, 10**6), st.sampled_from([9, 16, 24]), st.sampled_from(["npu1", "wbs-2x2"]), st.booleans())
 @settings(max_examples=20, deadline=None)
 def test_a_residual_keeps_its_order_of_channels(seed, channels, device, twice):

@@ -128,14 +128,17 @@ def search(
 
 
 def _infeasible(geo: Geometry, overlay: Overlay) -> InfeasibleError:
-    """What of the smallest piece exceeds its part of a core most: the rows of one output pixel, the weights of one
-    pair of channel blocks, its partial sums with what a pool inside the call needs."""
+    """What of the smallest piece exceeds its part of a core most: input and output of one row, of one output pixel where
+    lines can be cut, the weights of one pair of channel blocks, its partial sums with what a pool inside needs."""
     conv = geo.kernel == KernelId.CONV
-    inputs = geo.line_px(1 if conv else geo.w_out) * geo.in_px * geo.max_rows_in(1)
+    width = 1 if conv and not geo.whole_lines else geo.w_out
+    rows = geo.kh if geo.kernel == KernelId.UPSAMPLE else 1
+    inputs = geo.line_px(width) * geo.in_px * geo.max_rows_in(rows) * (1 if conv else geo.n_inputs)
     weights = 64 * geo.taps + 128 if conv else 0  # with the least of a message header
-    sums = geo.conv_rows(1) * geo.conv_px(1) * (32 + 8) if geo.pool_after else 32
+    sums = geo.conv_rows(1) * geo.conv_px(width) * (32 + 8) if geo.pool_after else 32
     needs = (
         (inputs, overlay.a_slot * overlay.a_slots, "input", "use a smaller window or image width"),
+        (rows * width * geo.out_px, overlay.o_slot * overlay.o_slots, "output", "use a smaller image width"),
         (weights, overlay.w_slot * overlay.w_slots, "weight", "use a smaller window"),
         (sums, overlay.acc_bytes, "accumulator", "use a smaller window or image width"),
     )
