@@ -128,8 +128,8 @@ def search(
 
 
 def _infeasible(geo: Geometry, overlay: Overlay) -> InfeasibleError:
-    """What of the smallest piece exceeds its part of a core most: input and output of one row, of one output pixel where
-    lines can be cut, the weights of one pair of channel blocks, its partial sums with what a pool inside needs."""
+    """What of the smallest piece exceeds its part of a core most: input and output of a row, of a pixel where lines can
+    be cut, the weights of one pair of channel blocks, its partial sums with what a pool inside needs."""
     conv = geo.kernel == KernelId.CONV
     width = 1 if conv and not geo.whole_lines else geo.w_out
     rows = geo.kh if geo.kernel == KernelId.UPSAMPLE else 1
