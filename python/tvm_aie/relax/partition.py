@@ -21,7 +21,7 @@ from tvm_aie.relax.view import Analysis, OpView
 CODEGEN = "aie2"
 BLOCK = (8, 8)
 MOVES = ("layout", "permute")
-MOST_WINDOW = 128  # pixels of an image that a dense layer reads as it lies: 8 KB of weights per 8x8 channels
+MOST_WINDOW = 169  # pixels of an image that a dense layer reads as it lies: 11 KB of weights per 8x8 channels
 KEEPING = ("layout", "activation", "requantize", "add")  # element by element: what they write lies as what they read
 _GENERATED = re.compile(r"(lv|gv)\d*$")
 
