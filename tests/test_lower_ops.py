@@ -13,6 +13,7 @@ import tvm_aie
 from numpy_backend import numpy_backend, run_tvm
 from qdq_net import QdqNet, run_onnx
 from tvm_aie.frontend import from_onnx
+from tvm_aie.pipeline import compile_graph
 from tvm_aie.plan.graph import Add, Conv, Permute, Pool, Upsample
 from tvm_aie.relax import Compilation, last_compilation
 
@@ -77,8 +78,9 @@ def test_conv_bias_scales(bias: float | None) -> None:
         lambda n, x: n.op("Clip", [x, n.const("lo", np.float32(-0.3)), n.const("hi", np.float32(2.7))]),
         lambda n, x: n.op("Clip", [x, "", n.const("hi", np.float32(1.5))]),
         lambda n, x: n.op("LeakyRelu", [x], alpha=26 / 256),
+        lambda n, x: n.op("LeakyRelu", [x], alpha=0.0),
     ],
-    ids=["relu", "relu6", "clip", "upper", "leaky"],
+    ids=["relu", "relu6", "clip", "upper", "leaky", "leaky without slope"],
 )
 def test_conv_activations(activation: Callable[[QdqNet, str], str]) -> None:
     net = QdqNet((1, 4, 8, 8))
@@ -255,6 +257,67 @@ def test_layout_between_regions_costs_nothing() -> None:
     x = net.op("Unsqueeze", [x, net.const("axes2", np.array([2, 3]))])
     compilation = check(net, net.qdq(net.conv(x, 12, 9, 1), -3))
     assert [type(layer) for layer in compilation.graphs[0].layers] == [Conv, Conv]
+
+
+def test_a_transpose_that_mixes_images_of_a_batch_stays_on_the_host() -> None:
+    net = QdqNet((2, 2, 4, 4))
+    x = net.op("Transpose", [net.qdq(net.conv(net.input, 2, 2, 1), -3)], perm=[1, 0, 2, 3])
+    check(net, net.qdq(net.conv(x, 2, 8, 3), -2), host={"layout"})
+
+
+def test_a_scale_has_no_axis_where_the_rank_shrinks() -> None:
+    net = QdqNet((1, 8, 1, 1))
+    x = net.qdq(net.conv(net.input, 8, 8, 1), -3)
+    slope = net.weight(net.ints((8, 1, 1)), -8)
+    check(net, [net.op("Squeeze", [x]), net.qdq(net.op("PRelu", [x, slope]), -3)], host={"layout", "prelu"})
+
+
+def _flat(net: QdqNet, cout: int = 8, k: int = 1, **attrs: Any) -> str:
+    """A flattened image."""
+    return net.op("Flatten", [net.qdq(net.conv(net.input, 8, cout, k, **attrs), -3)])
+
+
+def _pixel(net: QdqNet, x: str, channels: int) -> str:
+    return net.op("Reshape", [x, net.const(net.fresh("shape"), np.array([2, channels, 1, 1]))])
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda n: n.op("Add", [_flat(n), n.qdq(n.gemm(_flat(n), 32, 32), -2)]),
+        lambda n: n.op("Add", [n.qdq(n.gemm(_flat(n), 32, 32), -2), _flat(n)]),
+        lambda n: n.op("Add", [_flat(n, 4, pads=[0, 1, 0, 1]), _flat(n, 4, pads=[1, 0, 1, 0])]),
+        lambda n: n.op("Concat", [_flat(n), _flat(n)], axis=1),
+        lambda n: n.conv(_pixel(n, _flat(n), 32), 32, 8, 1),
+        lambda n: n.conv(_pixel(n, n.qdq(n.relu(_flat(n)), -3), 32), 32, 8, 1),
+        lambda n: n.conv(_pixel(n, n.input, 32), 32, 8, 1),
+        lambda n: n.op("Mul", [_flat(n), n.weight(n.ints((1, 32)), -6)]),
+    ],
+    ids=["add", "added", "two shapes", "concat", "pixel", "relu, pixel", "input", "per channel"],
+)
+def test_who_reads_a_flattened_image_by_channels_has_it_from_the_host(end: Callable[[QdqNet], str]) -> None:
+    net = QdqNet((2, 8, 2, 2))
+    check(net, net.qdq(end(net), -3), host={"layout"})
+
+
+@pytest.mark.parametrize(
+    ("shape", "host"), [((1, 1, 28, 28), {"layout"}), ((2, 3, 13, 13), set()), ((2, 3, 10, 17), {"layout"})]
+)
+def test_a_dense_layer_of_a_large_image_has_it_from_the_host(shape: tuple[int, ...], host: set[str]) -> None:
+    """A 28x28 window has weights of 50 KB per pair of channel blocks."""
+    net = QdqNet(shape)
+    size = int(np.prod(shape[1:]))
+    x = net.qdq(net.relu(net.gemm(net.op("Flatten", [net.input]), size, 32, we=-9)), -2)
+    compilation = check(net, net.qdq(net.gemm(x, 32, 10, we=-9), -2), host=host)
+    for graph in compilation.graphs:
+        for device in ("npu1", "wbs-1x1", "wbs-4x4"):
+            compile_graph(graph, device)
+
+
+def test_flattened_images_of_equal_dimensions_are_added() -> None:
+    net = QdqNet((2, 8, 2, 2))
+    x = net.qdq(net.op("Add", [_flat(net), net.qdq(net.relu(_flat(net)), -4)]), -2)
+    check(net, [net.qdq(net.gemm(x, 32, 7), -3), x])
 
 
 def test_float_operators_in_the_middle_split_regions() -> None:

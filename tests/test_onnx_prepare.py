@@ -271,6 +271,63 @@ def test_auto_pad_becomes_pads():
 
 
 # ------------------------------------------------------------------------------------ zoo
+@pytest.mark.parametrize(("scale", "refused"), [(2.0, False), (4 / 3, False), (2.2, True), (2.0001, True), (0.5, True)])
+def test_resize_by_a_scale_that_gives_no_whole_size_is_refused(scale, refused):
+    """TVM divides the sizes where ONNX divides by the scale: pixels would come from elsewhere."""
+    size = 9
+    node = helper.make_node("Resize", ["x", "", "s"], ["y"], mode="nearest", nearest_mode="floor",
+                            coordinate_transformation_mode="asymmetric")  # fmt: skip
+    scales = np.array([1, 1, 1, scale], np.float32)
+    model = graph_model([node], {"x": [1, 2, 3, size]}, ["y"], {"s": scales})
+    if refused:
+        with pytest.raises(ModelError, match=rf"scales a size of {size} by .* not whole; export it with sizes"):
+            prepare(model)
+    else:
+        np.testing.assert_array_equal(run(model), run(prepare(model)))
+
+
+def test_a_clip_of_crossed_bounds_gives_the_upper_one():
+    node = helper.make_node("Clip", ["x", "lo", "hi"], ["y"])
+    model = graph_model([node], {"x": [2, 3]}, ["y"], {"lo": np.float32(2), "hi": np.float32(-1)})
+    prepared = prepare(model)
+    (clip,) = prepared.graph.node
+    assert clip.input[1] == clip.input[2]
+    (want,) = run(model)
+    assert (want == -1).all()
+    np.testing.assert_array_equal(run(prepared)[0], want)
+
+
+@pytest.mark.parametrize(("kind", "zero"), [(TensorProto.INT4, None), (TensorProto.INT4, 1), (TensorProto.UINT4, 3)])
+def test_weights_of_four_bits_become_eight(kind, zero):
+    low = 0 if kind == TensorProto.UINT4 else -8
+    values = np.random.default_rng(0).integers(low, low + 16, (5, 3))
+    weights = [helper.make_tensor("w", kind, values.shape, values.flatten().tolist())]
+    if zero is not None:
+        weights.append(helper.make_tensor("z", kind, (), [zero]))
+    nodes = [
+        helper.make_node("DequantizeLinear", ["w", "s"] + ["z"] * (zero is not None), ["wf"]),
+        helper.make_node("MatMul", ["x", "wf"], ["y"]),
+    ]
+    model = graph_model(nodes, {"x": [2, 5]}, ["y"], {"s": np.float32(0.5)}, opset=21)
+    model.ir_version = 10
+    model.graph.initializer.extend(weights)
+    prepared = prepare(model)
+    assert {t.data_type for t in prepared.graph.initializer} & {TensorProto.INT4, TensorProto.UINT4} == set()
+    np.testing.assert_array_equal(run(prepared), run(model))
+    x = np.random.default_rng(1).standard_normal((2, 5)).astype(np.float32)
+    assert np.allclose(run(model)[0], x @ (values - (zero or 0)) * 0.5, atol=1e-4)
+
+
+def test_branches_are_refused():
+    branch = helper.make_graph([helper.make_node("Neg", ["x"], ["t"])], "b", [],
+                               [helper.make_tensor_value_info("t", TensorProto.FLOAT, None)])  # fmt: skip
+    node = helper.make_node("If", ["c"], ["y"], name="choice", then_branch=branch, else_branch=branch)
+    model = graph_model([node], {"x": [2, 3]}, ["y"])
+    model.graph.input.append(helper.make_tensor_value_info("c", TensorProto.BOOL, []))
+    with pytest.raises(ModelError, match="If 'choice' branches while the network runs"):
+        prepare(model)
+
+
 def test_zoo_names():
     assert all(light_path(n).is_file() for n in LIGHT_NAMES)
     with pytest.raises(InputError, match="no network 'lenet'; there are resnet50, squeezenet"):

@@ -112,6 +112,8 @@ ROWS: list[tuple[str, Build, Build, dict[str, Any]]] = [
     ("weight_types", conv_with(), conv_with(weight_zero=3), {}),
     ("image_shapes", second((8, 1, 1)), lambda n: n.qdq(n.relu(n.input), -5), {"bad_shape": (1, 8, 8)}),
     ("one_batch", good, lambda n: n.qdq(n.op("Concat", [n.input, n.input], axis=0), -5), {}),
+    ("padding_fits", lambda n: n.qdq(n.conv(n.input, 8, 8, pads=[0, 31, 0, 30], dilations=[1, 30]), -3),
+     lambda n: n.qdq(n.conv(n.input, 8, 8, pads=[32] * 4, dilations=[32, 32]), -3), {}),
     ("accumulator_fits", good, lambda n: n.qdq(n.conv(n.input, 8, 8, be=15), -3), {}),
     ("shifts_in_range", good, lambda n: n.qdq(n.conv(n.input, 8, 8, be=-40), -3), {}),
     ("activation_exact", leaky(26 / 256), leaky(0.1), {}),

@@ -61,6 +61,22 @@ def test_convolution_forms(shape, arguments):
     run(b.graph(b.conv("x", **arguments)))
 
 
+@pytest.mark.parametrize("device", ["npu1", "wbs-1x1", "wbs-2x3", "wbs-4x4"])
+@pytest.mark.parametrize(
+    ("shape", "arguments"),
+    [
+        ((8, 5, 5), {"cout": 16, "k": 1, "kw": 4, "stride": 3, "dilation": 3, "pads": (0, 4, 0, 9)}),
+        ((8, 1, 1), {"cout": 16, "k": 3, "kw": 1, "stride": 2, "pads": (2, 1, 1, 0)}),
+        ((8, 3, 2), {"cout": 16, "k": 1, "pads": (0, 31, 0, 31)}),
+        ((8, 9, 7), {"cout": 16, "k": 2, "kw": 3, "pads": (40, 11, 33, 12)}),
+    ],
+)
+def test_windows_that_lie_beside_the_image(device, shape, arguments):
+    """Chunks of a line may be padding alone, of which no DMA can make a message."""
+    b = GraphBuilder(shape)
+    run(b.graph(b.conv("x", **arguments)), device)
+
+
 @pytest.mark.parametrize("density", [0.0, 0.25, 0.5])
 def test_dead_blocks_cost_no_bytes_and_no_macs(density):
     def build(d):
@@ -216,6 +232,19 @@ def test_what_does_not_fit_is_named(device):
     b = GraphBuilder((8, 9, 64))
     with pytest.raises(InfeasibleError, match=r"29x29 window: needs .* core weight memory") as caught:
         compile_graph(b.graph(b.conv("x", 8, 29)), device)
+    assert caught.value.demand > caught.value.bound
+
+
+@pytest.mark.parametrize("device", ["npu1", "wbs-2x2"])
+@pytest.mark.parametrize(
+    "layer",
+    [lambda b, x: b.add(x, "x"), lambda b, x: b.pool(x, 3, 1), lambda b, x: b.upsample(x)],
+)
+def test_lines_that_do_not_fit_are_named(device, layer):
+    """Layers that work channel by channel take whole lines; what is said to be too large is."""
+    b = GraphBuilder((8, 2, 1600))
+    with pytest.raises(InfeasibleError, match=r"core output memory|core input memory") as caught:
+        compile_graph(b.graph(layer(b, b.permute("x", range(8)))), device)
     assert caught.value.demand > caught.value.bound
 
 

@@ -29,6 +29,8 @@ from tvm_aie.frontend.onnx_graph import (
 
 MIN_OPSET, MAX_OPSET, TARGET_OPSET = 9, 21, 17
 Shapes = Mapping[str, Sequence[int]]
+WIDER = {"int4": np.int8, "uint4": np.uint8}
+WHOLE = 1e-6  # error of a scale in float32, relative
 QDQ_OPS = ("QuantizeLinear", "DequantizeLinear")
 
 
@@ -103,6 +105,8 @@ def prepare_graph(model: onnx.ModelProto, shapes: Shapes | None = None) -> OnnxG
     _check_outputs(graph)
     graph.sort()
     _check_scales(graph)
+    _check_branches(graph)
+    widen_weights(graph)
     set_input_shapes(graph, shapes or {})
     graph = convert_opset(graph)
     _drop_rare_domains(graph)
@@ -110,6 +114,7 @@ def prepare_graph(model: onnx.ModelProto, shapes: Shapes | None = None) -> OnnxG
     _simplify_to_fixpoint(graph)
     _require_static(graph)
     _check_channels(graph)
+    _check_resizes(graph)
     return graph
 
 
@@ -150,6 +155,25 @@ def _check_scales(graph: OnnxGraph) -> None:
         bad = scale[~(np.isfinite(scale) & (scale > 0))]
         if bad.size:
             raise ModelError(f"{label(node)} has the scale {bad.flat[0]:g}; a scale must be finite and above zero")
+
+
+def _check_branches(graph: OnnxGraph) -> None:
+    for node in graph.nodes:
+        if node.op_type == "If":
+            raise ModelError(f"{label(node)} branches while the network runs, which is not supported; export one")
+
+
+def widen_weights(graph: OnnxGraph) -> None:
+    """Constants of 4 bits behind a DequantizeLinear become int8 or uint8 of the same values; TVM knows no others."""
+    for node in graph.nodes:
+        value = graph.constants.get(node.input[0]) if node.op_type == "DequantizeLinear" else None
+        if value is None or value.dtype.name not in WIDER:
+            continue
+        for k in (0, 2):
+            if k < len(node.input) and node.input[k] in graph.constants:
+                name = graph.fresh(f"{node.input[k]}_wide")
+                graph.constants[name] = graph.constants[node.input[k]].astype(WIDER[value.dtype.name])
+                node.input[k] = name
 
 
 def set_input_shapes(graph: OnnxGraph, shapes: Shapes) -> None:
@@ -213,6 +237,23 @@ def _check_channels(graph: OnnxGraph) -> None:
             raise ModelError(f"{label(node)} expects {wanted} input channels, gets {data[1]}")
 
 
+def _check_resizes(graph: OnnxGraph) -> None:
+    """Scales must give whole sizes: pixels lie by the scale, but TVM divides the sizes, which then differs."""
+    for node in graph.nodes:
+        scales = graph.constants.get(node.input[2]) if node.op_type == "Resize" and len(node.input) > 2 else None
+        if scales is None or not {node.input[0], node.output[0]} <= graph.shapes.keys():
+            continue
+        axes = attributes(node).get("axes") or range(scales.size)
+        shape, out = graph.shapes[node.input[0]], graph.shapes[node.output[0]]
+        for axis, scale in zip(axes, scales.astype(np.float64).reshape(-1).tolist(), strict=True):
+            if abs(shape[axis] * scale - out[axis]) > WHOLE * out[axis]:
+                exact = shape[axis] * scale
+                raise ModelError(
+                    f"{label(node)} scales a size of {shape[axis]} by {scale:.7g} to {exact:.7g}, which is not whole; "
+                    f"export it with sizes, or with the scale {out[axis] / shape[axis]:.7g}"
+                )
+
+
 def _require_static(graph: OnnxGraph) -> None:
     for node in graph.nodes:
         for name in node.output:
@@ -254,7 +295,7 @@ def _simplify_to_fixpoint(graph: OnnxGraph) -> None:
         if changed:
             graph.drop_unused()
             graph.infer_shapes()
-        changed |= split_sums(graph) | write_reshapes(graph) | write_pads(graph)
+        changed |= split_sums(graph) | write_reshapes(graph) | write_pads(graph) | order_clips(graph)
         changed |= remove_no_ops(graph)
         if not changed:
             break
@@ -328,6 +369,19 @@ def write_pads(graph: OnnxGraph) -> bool:
         remove_attribute(node, "auto_pad")
         set_attribute(node, "pads", begin + end)
         changed = True
+    return changed
+
+
+def order_clips(graph: OnnxGraph) -> bool:
+    """A Clip whose lower bound is above its upper one gives the upper one, as ONNX says; TVM gives the lower."""
+    changed = False
+    for node in graph.nodes:
+        if node.op_type != "Clip" or len(node.input) < 3:
+            continue
+        low, high = graph.constants.get(node.input[1]), graph.constants.get(node.input[2])
+        if low is not None and high is not None and bool((low > high).any()):
+            node.input[1] = node.input[2]
+            changed = True
     return changed
 
 

@@ -78,7 +78,7 @@ def from_onnx(model: str | Path | onnx.ModelProto, shapes: Mapping[str, tuple[in
             mod = importer.from_onnx(prepared.graph, opset)
     except tvm.error.OpNotImplemented as error:
         raise ModelError(str(error)) from error
-    except (ValueError, NotImplementedError, KeyError, AssertionError) as error:
+    except (ValueError, NotImplementedError, KeyError, AssertionError, tvm.error.InternalError) as error:
         raise ModelError(f"TVM cannot import the model: {type(error).__name__}: {error}") from error
     mod["main"] = mod["main"].with_attr("aie2_onnx_ops", importer.onnx_ops)
     return mod

@@ -188,7 +188,9 @@ class _Canonicaliser:
             else:
                 moved = relax.Call(call.op, [data, *args[1:]], call.attrs, span=call.span)
                 moved = self.emit_layout(moved, var.name)
-            self.bind(var, self.builder.normalize(relax.Call(source.op, [moved, *rest], source.attrs)))
+            # One scale has no axis, and the old one may be beyond the new rank.
+            read = relax.op.dequantize(moved, *rest, axis=-1, out_dtype=str(source.attrs.out_dtype))
+            self.bind(var, self.builder.normalize(read))
             return True
         if call.op.name == "relax.reshape" and is_call(source, "relax.reshape"):
             self.bind(var, self.builder.normalize(relax.op.reshape(source.args[0], call.args[1])))

@@ -152,6 +152,17 @@ def conv_layout(view: OpView) -> Verdict:
     return layout == "NCHW/OIHW", layout
 
 
+def padding_fits(view: OpView) -> Verdict:
+    """At most 31 pixels of padding lie left and right of a line, 15 of int16 (a memtile's DMA adds up to 63 words)."""
+    g, source = view.geometry, view.inputs[0]
+    if len(source.shape) != 4 or len(view.out_shape) != 4:
+        return True, ""
+    most = 15 if source.quant is not None and source.quant.dtype == "int16" else 31
+    reach = (view.out_shape[3] - 1) * g.stride[1] + (g.kernel[1] - 1) * g.dilation[1] + 1
+    left, right = g.pads[1], reach - g.pads[1] - source.shape[3]
+    return max(left, right) <= most, f"{left} left, {max(right, 0)} right"
+
+
 def matrix_of_weights(view: OpView) -> Verdict:
     """The left operand is (N, K), the weights are (K, M), the bias has M values."""
     assert view.weight is not None
@@ -258,7 +269,7 @@ _WEIGHTS: tuple[Rule, ...] = (weights_quantised, weight_types)
 _SUMS: tuple[Rule, ...] = (shifts_in_range, accumulator_fits, activation_exact)
 
 RULES: dict[str, tuple[Rule, ...]] = {
-    "conv2d": (*_ENDS, *_WEIGHTS, image_shapes, conv_layout, bias_per_channel, *_SUMS),
+    "conv2d": (*_ENDS, *_WEIGHTS, image_shapes, conv_layout, padding_fits, bias_per_channel, *_SUMS),
     "dense": (*_ENDS, *_WEIGHTS, matrix_of_weights, bias_per_channel, *_SUMS),
     "channel_mul": (*_ENDS, *_WEIGHTS, image_shapes, per_channel_operand, *_SUMS),
     "channel_add": (*_ENDS, *_WEIGHTS, image_shapes, per_channel_operand, *_SUMS),

@@ -42,7 +42,8 @@ def bounds(activation: Activation | None, output: Quant) -> Bounds:
     if activation is None:
         return Bounds(low, high)
     if activation.alpha is not None:
-        return Bounds(low, high, round(activation.alpha * 256))
+        negative_mul = round(activation.alpha * 256)
+        return Bounds(low, high, negative_mul) if negative_mul else Bounds(0, high)  # a slope of 0 is a relu
     scale = np.float32(output.scales[0])
     lo = low if math.isinf(activation.lo) else int(np.clip(np.rint(np.float32(activation.lo) / scale), low, high))
     hi = high if math.isinf(activation.hi) else int(np.clip(np.rint(np.float32(activation.hi) / scale), low, high))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,6 +21,8 @@ from tvm_aie.relax.view import Analysis, OpView
 CODEGEN = "aie2"
 BLOCK = (8, 8)
 MOVES = ("layout", "permute")
+MOST_WINDOW = 169  # pixels of an image that a dense layer reads as it lies: 11 KB of weights per 8x8 channels
+KEEPING = ("layout", "activation", "requantize", "add")  # element by element: what they write lies as what they read
 _GENERATED = re.compile(r"(lv|gv)\d*$")
 
 
@@ -203,6 +206,39 @@ def reject_lonely_layouts(analyses: list[Analysis], verdicts: dict[int, str | No
                 verdicts[view.tag] = "moves data between operators of the host"
 
 
+def reject_vectors(analyses: list[Analysis], verdicts: dict[int, str | None]) -> None:
+    """An image that is flattened stays an image on the array: a dense layer reads it as it lies. What would read it as
+    channels, or add it to an image of other dimensions, makes the host flatten it; so does a dense layer whose weights
+    for so large an image would not fit a core.
+    """
+    for analysis in analyses:
+        while (found := _read_as_channels(analysis, verdicts)) is not None:
+            layouts, reader = found
+            verdicts |= dict.fromkeys(layouts, f"the array keeps the image as it is, and {reader} reads a vector")
+
+
+def _read_as_channels(analysis: Analysis, verdicts: Mapping[int, str | None]) -> tuple[list[int], str] | None:
+    """Tags of the layout operators that flatten what the first such reader reads, and its name."""
+    flat: dict[Any, tuple[tuple[int, ...], int]] = {}  # vector -> (C, H, W) of the image, tag of the layout operator
+    for view in analysis.views:
+        if verdicts[view.tag] is not None:
+            continue
+        given = [flat[s.var] for s in view.inputs if s.var in flat]
+        shape = view.inputs[0].shape
+        if view.kind == "layout" and not given and len(shape) == 4 and math.prod(shape[2:]) > 1:
+            if len(view.out_shape) == 2:
+                flat[view.root_var] = shape[1:], view.tag
+        elif given and view.kind == "dense":
+            if math.prod(given[0][0][1:]) > MOST_WINDOW:
+                return [tag for _, tag in given], view.name
+        elif given:
+            same = len(given) == len(view.inputs) and len({dims for dims, _ in given}) == 1
+            if not same or view.kind not in KEEPING or len(view.out_shape) != 2:
+                return [tag for _, tag in given], view.name
+            flat[view.root_var] = given[0]
+    return None
+
+
 def count_regions(mod: Any) -> int:
     """Number of external functions for the array."""
     funcs = [f for _, f in mod.functions_items() if isinstance(f, relax.Function)]
@@ -214,6 +250,7 @@ def partition(mod: Any) -> Partition:
     mod = canonicalise(mod)
     # now: one user per dequantize, parameters are dequantized constants, data movement is on integers
     analyses, verdicts = analyse(mod)
+    reject_vectors(analyses, verdicts)
     reject_lonely_layouts(analyses, verdicts)
     accepted = {view.tag: view for a in analyses for view in a.views if verdicts[view.tag] is None}
     rows = [row for a in analyses for row in _records(a, verdicts)]

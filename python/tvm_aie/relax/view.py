@@ -397,10 +397,14 @@ def channel_order(analysis: Analysis, chain: list[Any]) -> tuple[int, ...] | Non
     index = np.arange(math.prod(shape)).reshape(shape)
     for var in chain:
         index = apply_layout(analysis.values[var], index)
-    index = index[0].ravel()
-    if index.size == math.prod(shape[1:]) and np.array_equal(index, np.arange(index.size)):
-        plain = len(out) == 2 or out == shape or math.prod(out[1:]) == out[1] == math.prod(shape[1:])
-        return () if plain and (len(shape) == 4 or shape[1] == math.prod(shape[1:])) else None
+    images = index.reshape(shape[0], -1)
+    index, size = images[0], math.prod(shape[1:])
+    if not np.array_equal(images, index + np.arange(shape[0])[:, None] * size):
+        return None  # images of a batch are not kept apart
+    if index.size == size and np.array_equal(index, np.arange(size)):
+        # An image stays one, also as a vector (``partition.reject_vectors``); a vector is an image of one pixel.
+        plain = len(out) == 2 or out == shape or math.prod(out[1:]) == out[1] == shape[1]
+        return () if plain and (len(shape) == 4 or shape[1] == size) else None
     if len(shape) != 4 or len(out) != 4 or shape[2:] != out[2:]:
         return None
     pixels = shape[2] * shape[3]

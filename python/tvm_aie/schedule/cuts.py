@@ -154,7 +154,7 @@ class Share:
         out = []
         for n_x in sorted({-(-geo.w_out // w) for w in range(1, geo.w_out + 1)}):
             width = -(-geo.w_out // n_x)
-            if n_x > 1 and geo.whole_lines:
+            if n_x > 1 and not geo.cuts_lines(width):
                 break
             if n_x > 1 and width > 4 and not self.terms.ideal:
                 width = min(-(-width // 4) * 4, geo.w_out)  # whole accumulators

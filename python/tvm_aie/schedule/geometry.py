@@ -232,8 +232,13 @@ class Geometry:
         """Pixels of one input line for ``width`` output pixels (padding included where the DMA inserts it)."""
         if self.kernel == KernelId.CONV and not self.pool_before:
             width = self.conv_px(width)
-            return (width - 1) * self.sx + (self.kw - 1) * self.dx + 1
+            # A DMA reads a word at least: a line that is padding alone goes on to the first pixel of the image.
+            return max((width - 1) * self.sx + (self.kw - 1) * self.dx, self.pad_left) + 1
         return self.w_in
+
+    def cuts_lines(self, width: int) -> bool:
+        """Whether lines can be cut into chunks of ``width`` output pixels: each reads a pixel of the image."""
+        return not self.whole_lines and self.conv_x(self.w_out - width) * self.sx - self.pad_left < self.w_in
 
     @property
     def wide(self) -> bool:

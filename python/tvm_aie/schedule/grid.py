@@ -247,7 +247,7 @@ def _pieces(grid: Grid) -> Iterator[tuple[int, int, int, int]]:
     heights = {ceil_div(max(grid.rows), b) for b in range(1, max(grid.rows) + 1)}
     for n_x in sorted({ceil_div(geo.w_out, w) for w in range(1, geo.w_out + 1)}):
         width = ceil_div(geo.w_out, n_x)
-        if n_x > 1 and geo.whole_lines:
+        if n_x > 1 and not geo.cuts_lines(width):
             break
         if not (grid.in_place and geo.w_out % width):
             for band in sorted(heights, reverse=True):

@@ -128,14 +128,17 @@ def search(
 
 
 def _infeasible(geo: Geometry, overlay: Overlay) -> InfeasibleError:
-    """What of the smallest piece exceeds its part of a core most: the rows of one output pixel, the weights of one
-    pair of channel blocks, its partial sums with what a pool inside the call needs."""
+    """What of the smallest piece exceeds its part of a core most: input and output of a row, of a pixel where lines can
+    be cut, the weights of one pair of channel blocks, its partial sums with what a pool inside needs."""
     conv = geo.kernel == KernelId.CONV
-    inputs = geo.line_px(1 if conv else geo.w_out) * geo.in_px * geo.max_rows_in(1)
+    width = 1 if conv and not geo.whole_lines else geo.w_out
+    rows = geo.kh if geo.kernel == KernelId.UPSAMPLE else 1
+    inputs = geo.line_px(width) * geo.in_px * geo.max_rows_in(rows) * (1 if conv else geo.n_inputs)
     weights = 64 * geo.taps + 128 if conv else 0  # with the least of a message header
-    sums = geo.conv_rows(1) * geo.conv_px(1) * (32 + 8) if geo.pool_after else 32
+    sums = geo.conv_rows(1) * geo.conv_px(width) * (32 + 8) if geo.pool_after else 32
     needs = (
         (inputs, overlay.a_slot * overlay.a_slots, "input", "use a smaller window or image width"),
+        (rows * width * geo.out_px, overlay.o_slot * overlay.o_slots, "output", "use a smaller image width"),
         (weights, overlay.w_slot * overlay.w_slots, "weight", "use a smaller window"),
         (sums, overlay.acc_bytes, "accumulator", "use a smaller window or image width"),
     )
@@ -338,9 +341,10 @@ def exact_line(geo: Geometry, size: int, blocks: int, width: int, band: int, res
     The memtile's DMA adds up to 63 words to a line, the window's own padding included, and 15 rows to a message
     (docs/program.md section 3).
     """
-    most = PAD_WORDS * WORD // geo.in_px - (geo.kw - 1) * geo.dx
-    residual = res_blocks * geo.residual_bytes(band, width)
     rows, line = geo.max_rows_in(band), geo.line_px(width)
+    behind = geo.conv_x(geo.w_out - width) * geo.sx - geo.pad_left + line - geo.w_in
+    most = PAD_WORDS * WORD // geo.in_px - max((geo.kw - 1) * geo.dx, behind)
+    residual = res_blocks * geo.residual_bytes(band, width)
     data = size - residual
     for px in range(line, line + most + 1):
         extra, rest = divmod(data, px * blocks * geo.in_px)
