@@ -474,14 +474,18 @@ class Recurrence:
 
     # ------------------------------------------------------------------ inside an item
 
-    def _a_plan(self, load: ItemLoad) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Filler slots before each activation message, and the message that it waits for: (messages, columns)."""
+    def _a_plan(self, load: ItemLoad) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]:
+        """Filler slots before each activation message, and the message that it waits for: (messages, columns).
+
+        Last: cycles that it needs after that release, and after the release before: (messages, 2, columns).
+        """
         plans = [
             ring_plan(int(p), tuple(sizes.tolist()), self.array.overlay.a_slots, tuple(before.tolist()))
             for p, sizes, before in zip(self.col.a_pos, load.a_sizes.T, self.a_ring.sizes.T, strict=True)
         ]
         self.col.a_pos = np.array([p.position for p in plans], np.int64)
-        return np.array([p.filler for p in plans], np.int64).T, np.array([p.needs for p in plans]).T
+        late = np.array([p.late for p in plans]).transpose(1, 2, 0) * self.rates.a_slot
+        return np.array([p.filler for p in plans], np.int64).T, np.array([p.needs for p in plans]).T, late
 
     def _o_plan(self, load: ItemLoad) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """The same for output messages: (messages, columns, rows)."""
@@ -529,7 +533,7 @@ class Recurrence:
         if load.aligned:
             out.junk(core, self._skip(load))
         self.weights.begin(load.w_bytes.astype(np.float64))
-        a_skipped, a_needs = self._a_plan(load)
+        a_skipped, a_needs, a_late = self._a_plan(load)
         o_skipped, o_needs = self._o_plan(load)
         a_filler = a_skipped * self.rates.a_slot
         o_move, o_rest, none = load.o_sizes * self.rates.o_slot, load.o_rest * self.rates.o_slot, np.zeros(core.shape)
@@ -546,10 +550,11 @@ class Recurrence:
             if step.acquires_w:
                 core = np.maximum(core, self.weights.arrive())
             if step.acquires_a:
-                a_free = a_free + a_filler[m]
+                a_free = a_free + a_filler[m] + load.a_move[s]
                 if a_waits[m]:
-                    a_free = np.maximum(a_free, released[a_needs[m] + 1, columns])
-                a_free = a_free + load.a_move[s]
+                    for back in (0, 1):
+                        at = np.maximum(a_needs[m] + 1 - back, 0)
+                        a_free = np.maximum(a_free, released[at, columns] + a_late[m, back])
                 core = np.maximum(core, a_free[:, None])
                 m += 1
             if step.acquires_o:
