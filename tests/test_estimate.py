@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import replace
+from itertools import accumulate
 
 import pytest
 from hypothesis import given, settings
@@ -182,6 +183,41 @@ def test_ring_plan_against_a_ring(position, sizes):
         assert need < m
         assert need == m - 1 or ends[m] - freed(need) <= slots
         assert need < 0 or ends[m] - freed(need - 1) > slots
+
+
+def slot_by_slot(sizes, plan, slots, steps):
+    """When the core has done each message: slots (a cycle each) enter in order, each as soon as one is free."""
+    at, core, done = 0, 0, []
+    starts = list(accumulate((size + skip for size, skip in zip(sizes, plan.filler, strict=True)), initial=0))
+    free_at = [0] * slots  # when the slot at each position of the stream may enter
+    for m, (size, skip, step) in enumerate(zip(sizes, plan.filler, steps, strict=True)):
+        for position in range(starts[m], starts[m + 1]):
+            at = max(at, free_at[position]) + 1
+        core = max(core, at) + step
+        done.append(core)
+        behind = plan.filler[m + 1] if m + 1 < len(sizes) else 0
+        free_at += [core] * (size + behind + (skip if m == 0 else 0))
+    return done
+
+
+@given(st.lists(st.tuples(st.integers(1, 12), st.integers(0, 40)), min_size=1, max_size=25), st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_what_has_no_room_comes_after_the_release(messages, alike):
+    """The two releases that a message can wait for: exact for like messages, never too late for others."""
+    slots, steps = 24, [step for _, step in messages]
+    sizes = [messages[0][0] if alike else size for size, _ in messages]
+    plan = ring_plan(0, tuple(sizes), slots)
+    at, core, done = 0, 0, [0]
+    for size, skip, need, late, step in zip(sizes, plan.filler, plan.needs, plan.late, steps, strict=True):
+        at += size + skip
+        for back, slots_left in enumerate(late):
+            assert 0 <= slots_left <= size and (slots_left == 0 or need >= back)
+            at = max(at, done[max(need + 1 - back, 0)] + slots_left)
+        core = max(core, at) + step
+        done.append(core)
+    exact = slot_by_slot(sizes, plan, slots, steps)
+    assert all(a <= b for a, b in zip(done[1:], exact, strict=True))
+    assert not alike or done[1:] == exact
 
 
 def simulate(load, ov, terms):
