@@ -17,7 +17,6 @@ from tvm_aie.cost.item_load import ring_plan, walk
 from tvm_aie.device import load_device
 from tvm_aie.emit.opcodes import item_opcodes
 from tvm_aie.emit.program import Push
-from tvm_aie.overlap import runs_of
 from tvm_aie.pipeline import compile_graph
 from tvm_aie.report.layers import slices
 from tvm_aie.runtime.emulator import RunOptions, run_program
@@ -50,24 +49,9 @@ def worst(layers, total):
     return max((abs(guess - real) / max(real, 0.002 * total), name) for name, (real, guess) in layers.items())
 
 
-def together(compiled, layers):
-    """The layers' times, those of items that overlap added up: what one of them hides of another is a convention."""
-    items, out = compiled.placement.items, {}
-    for run in runs_of(items):
-        names = tuple(dict.fromkeys(item_name(items[i], compiled.physical) for i in run))
-        out[names] = [sum(layers[name][k] for name in names) for k in (0, 1)]
-    return out
-
-
-OVERLAPPING = 0.12  # of a layer that overlaps with its neighbours, where their sum is within the bound
-
-
 def check_network(compiled, layer_bound, total_bound):
     run = emulated(compiled)
     layers = layer_errors(compiled, run)
-    if any(item.lag for item in compiled.placement.items):
-        assert worst(layers, run.cycles)[0] <= OVERLAPPING, worst(layers, run.cycles)
-        layers = together(compiled, layers)
     errors = sorted(abs(guess / max(real, 1.0) - 1) for real, guess in layers.values())
     print(
         f"{compiled.graph.name} on {compiled.device.name}: total {compiled.estimate.total / run.cycles - 1:+.4f}, "
@@ -87,10 +71,18 @@ def test_every_layer_of_resnet50_is_near(density):
 @pytest.mark.parametrize("size", range(2, 9))
 @pytest.mark.parametrize("density", [1.0, 0.5])
 def test_every_layer_within_5_percent(name, size, density):
-    """But one of 2,055: the pool that ends VGG16 on 8x8, 400 cycles off, is not understood yet. Layers that overlap
-    (InceptionV3) are judged together."""
-    bound = 0.2 if (name, size, density) == ("VGG16", 8, 1.0) else 0.04
-    check_network(compile_graph(NETWORKS[name](density, 0), f"wbs-{size}x{size}"), bound, 0.005)
+    """Layers that overlap (InceptionV3) too."""
+    check_network(compile_graph(NETWORKS[name](density, 0), f"wbs-{size}x{size}"), 0.04, 0.005)
+
+
+@pytest.mark.parametrize(("device", "channels"), [("wbs-8x8", 64), ("wbs-8x8", 32), ("wbs-4x4", 64)])
+def test_the_barrier_waits_for_data_not_for_filler(device, channels):
+    """What follows the last outputs up to a whole slot is half of the time of the small pool behind them."""
+    b = GraphBuilder((channels, 14, 14))
+    graph = b.graph(b.global_pool(b.pool(b.conv("x", channels, 3), 2, 2, (0,) * 4)))
+    compiled = compile_graph(graph, device)
+    run = emulated(compiled)
+    assert max(abs(guess / real - 1) for real, guess in layer_errors(compiled, run).values()) <= 0.06
 
 
 def test_many_small_pieces_share_descriptors():
