@@ -15,7 +15,7 @@ from tvm_aie.plan.siblings import Groups
 
 def too_many_items(array: Array, layout: MemtileMap, opcode: int) -> InfeasibleError:
     """The error for a network whose opcode messages (``opcode`` bytes) leave a memtile no room for tensors."""
-    room = array.device.memtile_col_bytes - (layout.heap_base - layout.opcode_bytes)
+    room = max(0, array.device.memtile_col_bytes - (layout.heap_base - layout.opcode_bytes))
     levers = ("fewer layers (a network in two files, one after the other)", "a device with larger memtiles")
     return InfeasibleError("opcodes of all layers in a memtile", opcode, room, "bytes", levers)
 
