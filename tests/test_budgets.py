@@ -1,4 +1,4 @@
-"""A network that exceeds a budget of the device: an error that names the thing, the limit and what to do, or another plan."""
+"""A network that exceeds a budget of the device: an error with the thing, the limit and what to do, or another plan."""
 
 from dataclasses import replace
 
@@ -23,7 +23,8 @@ NPU1 = load_device("npu1")
 def test_kernels_beyond_program_memory(device):
     b = WideBuilder((16, 8, 8))
     y = b.upsample(b.pool(b.wide_conv("x", 16, 3), 3, 2), (2, 2))
-    with pytest.raises(InfeasibleError, match="superkernel with add, avgpool, conv, conv_int16, maxpool, upsample") as e:
+    kernels = "add, avgpool, conv, conv_int16, maxpool, upsample"
+    with pytest.raises(InfeasibleError, match=f"superkernel with {kernels}") as e:
         compile_graph(b.graph(b.global_pool(b.add(b.copy(y), b.pool(y, 3, 1)))), device)
     assert (e.value.demand, e.value.bound, e.value.exit_code) == (12544, 12288, 5)
     assert "int8 instead of int16 activations" in str(e.value)
@@ -48,7 +49,7 @@ def test_opcodes_of_a_deep_network_leave_no_room():
     for _ in range(120):
         x = b.conv(x, 8, 1)
     small = replace(NPU1, memtile_bytes=64 << 10)
-    with pytest.raises(InfeasibleError, match="opcodes of all layers in a memtile: needs .*fewer layers"):
+    with pytest.raises(InfeasibleError, match=r"opcodes of all layers in a memtile: needs .*fewer layers"):
         compile_graph(b.graph(x), small)
 
 

@@ -350,7 +350,7 @@ def test_mask_files_that_are_none(tmp_path: Any) -> None:
         with pytest.raises(TesaError):
             attach_masks(mod, tmp_path / name)
     assert attached_to(attach_masks(mod, tmp_path / "good.npz")["main"])["data"].sparsity == 0
-    with pytest.raises(TesaError, match="no tensor named dat in the module, .*; there are data"):
+    with pytest.raises(TesaError, match=r"no tensor named dat in the module, .*; there are data"):
         attach(mod, {"dat": np.ones(1)})
 
 

@@ -137,7 +137,8 @@ def without_done(program):
 def acquired_twice(program):
     """A barrier waits for one neighbour more."""
     wanted = {"neighbour": lambda bd: bd.acquire and bd.acquire.lock in (NBR_W, NBR_E)}
-    return change_bd(on(TileKind.MEMTILE, **wanted), acquire=lambda bd: dataclasses.replace(bd.acquire, value=2))(program)
+    twice = change_bd(on(TileKind.MEMTILE, **wanted), acquire=lambda bd: dataclasses.replace(bd.acquire, value=2))
+    return twice(program)
 
 
 def first_opcodes(*words):

@@ -18,7 +18,7 @@ Verdict = tuple[bool, str]
 Rule = Callable[[OpView], Verdict]
 
 MAX_ALIGN_SHIFT = 20
-MAX_DIVISORS = 48  # of a pool: three words each, so that its opcodes, inside a convolution's too, fit the 1 KB of a core
+MAX_DIVISORS = 48  # of a pool, three words each: its opcodes, inside a convolution's too, fit the 1 KB of a core
 
 
 def _quants(view: OpView) -> list[Quant]:

@@ -1,7 +1,7 @@
 """Attributes that the user gives: by tensor name, or from a mask file. Kept as a function attribute.
 
-Names are those of the Relax module, or those of the ONNX file that it was imported from (``aie2_onnx_names``, written by
-``frontend.relax_import``).
+Names are those of the Relax module, or those of the ONNX file that it was imported from (``aie2_onnx_names``, which
+``frontend.relax_import`` writes).
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ def _meant(name: str, variables: Mapping[str, Any], onnx_names: Mapping[str, tup
     own, others = (name,) if name in variables else (), onnx_names.get(name, ())
     if own and others and others != own:
         raise TesaError(
-            f"{name}: in the Relax module another tensor ({name}) than in the ONNX file ({', '.join(others)}); give the "
-            "name of the node, of its output, or of the Relax variable that stands for one tensor only"
+            f"{name}: in the Relax module another tensor ({name}) than in the ONNX file ({', '.join(others)}); give "
+            "the name of the node, of its output, or of the Relax variable that stands for one tensor only"
         )
     return own or others
 
