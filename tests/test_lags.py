@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from graphs import GraphBuilder, run_checked
 from tvm_aie.cost.estimate import estimate
-from tvm_aie.cost.item_load import ring_plan
 from tvm_aie.cost.link import OwnLinks, SharedLinks
+from tvm_aie.cost.ring_plan import ring_plan
 from tvm_aie.decisions import Decisions
 from tvm_aie.device import load_device
 from tvm_aie.emit.division import staying

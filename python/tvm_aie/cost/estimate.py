@@ -38,8 +38,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tvm_aie.cost.commands import costs_of, message_commands
-from tvm_aie.cost.item_load import ItemLoad, Rates, item_load, rates_of, ring_plan
+from tvm_aie.cost.item_load import ItemLoad, Rates, item_load, rates_of
 from tvm_aie.cost.link import Marks, OwnLinks, SharedLinks
+from tvm_aie.cost.ring_plan import ring_plan
 from tvm_aie.emit import opcodes
 from tvm_aie.emit.division import Staying, staying
 from tvm_aie.emit.overlay import Array

@@ -118,9 +118,7 @@ def _attribute(name: str, given: Given, shape: tuple[int, ...]) -> Attribute:
         raise TesaError(f"{name}: {error}") from error
 
 
-def _fitting(
-    name: str, given: Given, shape: tuple[int, ...], shapes: Mapping[str, tuple[int, ...]]
-) -> Attribute:
+def _fitting(name: str, given: Given, shape: tuple[int, ...], shapes: Mapping[str, tuple[int, ...]]) -> Attribute:
     """The attribute of a tensor of that shape. TesaError: it is of another shape; ``shapes``: what might be meant."""
     try:
         mine = _attribute(name, given, shape)
