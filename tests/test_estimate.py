@@ -62,9 +62,8 @@ def check_network(compiled, layer_bound, total_bound):
     assert abs(compiled.estimate.total / run.cycles - 1) <= total_bound
 
 
-@pytest.mark.parametrize("density", [1.0, 0.5])
-def test_every_layer_of_resnet50_is_near(density):
-    check_network(compile_graph(NETWORKS["ResNet50"](density, 0), "wbs-4x4"), 0.03, 0.003)
+def test_every_layer_of_resnet50_is_near():
+    check_network(compile_graph(NETWORKS["ResNet50"](0.5, 0), "wbs-4x4"), 0.03, 0.003)
 
 
 @pytest.mark.slow
