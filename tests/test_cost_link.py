@@ -99,17 +99,18 @@ def test_own_links_do_not_share():
 @given(st.booleans(), st.lists(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=3, max_size=3)))
 @settings(max_examples=100, deadline=None)
 def test_filler_behind_the_data(shared, messages):
-    """Messages end as if they were whole; the data of the last one as early as if nothing came behind them."""
+    """Messages end as if they were whole; the data of a core's last one as early as if nothing came behind them."""
     make = SharedLinks if shared else OwnLinks
     whole, parted, shorter = (make(np.zeros((1, 3)), len(messages)) for _ in range(3))
+    last = {r: k for k, cores in enumerate(messages) for r, (data, _) in enumerate(cores) if data}
     for k, cores in enumerate(messages):
-        data, filler = np.array([cores], float).T[:, :, 0][:, None]
-        data, last = np.where(data > 0, data, filler), k == len(messages) - 1
-        filler = np.where(data > 0, filler, 0.0)
+        data = np.array([[float(d) for d, _ in cores]])
+        filler = np.array([[float(f) if d else 0.0 for d, f in cores]])
+        ends = np.array([[last.get(r) == k for r in range(3)]])
         ready = np.array([[3.0 * k, 5.0 * k, 7.0 * k]])
         whole.send(ready, data + filler, np.zeros((1, 3)))
         parted.send(ready, data + filler, filler)
-        shorter.send(ready, data + (0.0 if last else filler), np.zeros((1, 3)))
+        shorter.send(ready, data + np.where(ends, 0.0, filler), np.zeros((1, 3)))
     sent, sound = parted.mark(), parted.data()
     np.testing.assert_allclose(parted.ended(sent), whole.finish())
     if messages and not shared:
