@@ -91,7 +91,8 @@ def test_items_add_up(program, image):
     assert conv.kernel_calls > 0
     assert conv.bytes["w"] > 0
     assert all(i.busy_max <= i.busy_sum for i in result.items)
-    assert all(0 <= i.start <= i.end <= result.cycles for i in result.items if i.start >= 0)
+    # A resident program's time ends when the outputs are stored; its last item, which realigns the rings, may go on.
+    assert all(0 <= i.start <= i.end <= result.cycles for i in result.items if i.start >= 0 and i.kernel_calls)
 
 
 def test_compute_scale(program, image):
@@ -107,8 +108,11 @@ def test_trace(program, image):
     rows = result.trace.rows
     assert rows.shape[1] == 6
     assert (rows[:, 3] <= rows[:, 4]).all()
-    assert rows[:, 4].max() <= result.cycles + 16
     assert result.trace.agents[-1] == "command processor"
+    processor = rows[rows[:, 0] == len(result.trace.agents) - 1]
+    assert processor[:, 4].max() <= result.cycles  # what realigns the rings may go on
+    outputs = rows[[result.trace.agents[int(agent)].startswith("shim") for agent in rows[:, 0]]]
+    assert outputs[:, 4].max() <= result.cycles
     assert "core(0,0)" in result.trace.agents
     kernels = rows[rows[:, 1] == emulator.TRACE_KINDS.index("kernel")]
     assert len(kernels) == sum(i.kernel_calls for i in result.items)
