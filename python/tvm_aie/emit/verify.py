@@ -316,7 +316,8 @@ def outputs_awaited(ctx: Context) -> Iterator[str]:
     """Barriers acquire as often as outputs, and neighbours, release: nothing is left at the end, and nothing lacks."""
     locks = (O_DONE, O_DONE_ODD, NBR_W, NBR_E)
     counts: Counter[tuple[int, int]] = Counter()
-    content: dict[tuple[int, int], Bd] = {}
+    content = {(bd.tile, bd.bd_id): bd for bd in (ctx.program.bds[row] for row in ctx.program.static_bds)}
+    # What a channel is armed with at the end stands for what it was loaded with.
     for command in ctx.program.commands:
         if isinstance(command, WriteBd):
             bd = ctx.program.bds[command.index]
