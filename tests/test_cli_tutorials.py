@@ -1,4 +1,4 @@
-"""The tutorials are tests: each is executed as it stands."""
+"""The tutorials are tests: each is executed as it stands, the lesson on tuning with fewer trials."""
 
 import runpy
 from pathlib import Path
@@ -15,7 +15,8 @@ def test_numbers_have_no_gap():
 
 
 @pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
-def test_tutorial(path, capsys):
+def test_tutorial(path, capsys, monkeypatch):
+    monkeypatch.setenv("TUTORIAL_TRIALS", "10")
     service.load_tvm()
     runpy.run_path(str(path), run_name="__main__")
     assert capsys.readouterr().out.strip()

@@ -41,7 +41,7 @@ def measured(graphs, per_layer, seed=0):
 
 @pytest.fixture(scope="module")
 def samples():
-    return measured([small_graph(), small_graph(0.5), residual_graph()], 16)
+    return measured([small_graph(), small_graph(0.5), residual_graph()], 6)
 
 
 def test_fit_predicts_what_it_saw(samples):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tvm_aie.cost.link import Link, OwnLinks, SharedLinks
 
+NONE = np.zeros((1, 2))  # filler
 STEP = 1 / 60  # of a cycle: any share of up to 6 rows of a whole number of steps is one
 
 
@@ -74,15 +75,15 @@ def test_what_comes_late_loses_nothing(parts, data):
 def test_a_row_that_is_ahead_does_not_wait():
     """Row 1 is ready first; both messages are handed over in one round, with row 0's, which are ready much later."""
     link = SharedLinks(np.zeros((1, 2)), 2)
-    link.send(np.array([[100.0, 0.0]]), np.array([[10.0, 10.0]]))
+    link.send(np.array([[100.0, 0.0]]), np.array([[10.0, 10.0]]), NONE)
     assert link.ends(np.array([[0, 0]])).tolist() == [[110.0, 10.0]]
-    link.send(np.array([[105.0, 20.0]]), np.array([[10.0, 10.0]]))
+    link.send(np.array([[105.0, 20.0]]), np.array([[10.0, 10.0]]), NONE)
     assert link.finish().tolist() == [[120.0, 30.0]]
 
 
 def test_equal_messages_end_together():
     link = SharedLinks(np.zeros((1, 3)), 1)
-    link.send(np.array([[5.0, 5.0, 5.0]]), np.array([[10.0, 10.0, 0.0]]))
+    link.send(np.array([[5.0, 5.0, 5.0]]), np.array([[10.0, 10.0, 0.0]]), np.zeros((1, 3)))
     assert link.ends(np.array([[0, 0, -1]])).tolist() == [[25.0, 25.0, 0.0]]
     assert link.finish().tolist() == [[25.0, 25.0, 0.0]]
 
@@ -90,6 +91,38 @@ def test_equal_messages_end_together():
 def test_own_links_do_not_share():
     link = OwnLinks(np.array([[3.0, 0.0]]), 2)
     link.junk(np.array([[0.0, 0.0]]), np.array([[2.0, 0.0]]))
-    link.send(np.array([[1.0, 1.0]]), np.array([[4.0, 4.0]]))
+    link.send(np.array([[1.0, 1.0]]), np.array([[4.0, 4.0]]), NONE)
     assert link.ends(np.array([[0, -1]])).tolist() == [[9.0, 0.0]]
     assert link.finish().tolist() == [[9.0, 5.0]]
+
+
+@given(st.booleans(), st.lists(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=3, max_size=3)))
+@settings(max_examples=100, deadline=None)
+def test_filler_behind_the_data(shared, messages):
+    """Messages end as if they were whole; the data of a core's last one as early as if nothing came behind them."""
+    make = SharedLinks if shared else OwnLinks
+    whole, parted, shorter = (make(np.zeros((1, 3)), len(messages)) for _ in range(3))
+    last = {r: k for k, cores in enumerate(messages) for r, (data, _) in enumerate(cores) if data}
+    for k, cores in enumerate(messages):
+        data = np.array([[float(d) for d, _ in cores]])
+        filler = np.array([[float(f) if d else 0.0 for d, f in cores]])
+        ends = np.array([[last.get(r) == k for r in range(3)]])
+        ready = np.array([[3.0 * k, 5.0 * k, 7.0 * k]])
+        whole.send(ready, data + filler, np.zeros((1, 3)))
+        parted.send(ready, data + filler, filler)
+        shorter.send(ready, data + np.where(ends, 0.0, filler), np.zeros((1, 3)))
+    sent, sound = parted.mark(), parted.data()
+    np.testing.assert_allclose(parted.ended(sent), whole.finish())
+    if messages and not shared:
+        np.testing.assert_allclose(parted.ended(sound), shorter.finish())
+    assert (parted.ended(sound) <= parted.ended(sent)).all()
+
+
+def test_data_are_there_before_the_filler():
+    """Two cores share the link until the first has sent its two words of data; then three parts are left."""
+    link = SharedLinks(np.zeros((1, 2)), 1)
+    link.send(np.zeros((1, 2)), np.array([[6.0, 2.0]]), np.array([[4.0, 0.0]]))
+    assert link.ended(link.data()).tolist() == [[4.0, 4.0]]
+    assert link.finish().tolist() == [[8.0, 4.0]]
+    link.send(np.array([[9.0, 9.0]]), np.array([[0.0, 3.0]]), NONE)
+    assert link.ended(link.data()).tolist() == [[4.0, 12.0]], "a core without a message keeps its mark"

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import replace
+from itertools import accumulate
 
 import pytest
 from hypothesis import given, settings
@@ -12,11 +13,11 @@ from placement_check import check_placement
 from test_program_equality import mixed
 from tvm_aie.cost.bounds import lower_bound
 from tvm_aie.cost.estimate import item_cycles
-from tvm_aie.cost.item_load import ring_plan, walk
+from tvm_aie.cost.item_load import walk
+from tvm_aie.cost.ring_plan import ring_plan
 from tvm_aie.device import load_device
 from tvm_aie.emit.opcodes import item_opcodes
 from tvm_aie.emit.program import Push
-from tvm_aie.overlap import runs_of
 from tvm_aie.pipeline import compile_graph
 from tvm_aie.report.layers import slices
 from tvm_aie.runtime.emulator import RunOptions, run_program
@@ -49,24 +50,9 @@ def worst(layers, total):
     return max((abs(guess - real) / max(real, 0.002 * total), name) for name, (real, guess) in layers.items())
 
 
-def together(compiled, layers):
-    """The layers' times, those of items that overlap added up: what one of them hides of another is a convention."""
-    items, out = compiled.placement.items, {}
-    for run in runs_of(items):
-        names = tuple(dict.fromkeys(item_name(items[i], compiled.physical) for i in run))
-        out[names] = [sum(layers[name][k] for name in names) for k in (0, 1)]
-    return out
-
-
-OVERLAPPING = 0.12  # of a layer that overlaps with its neighbours, where their sum is within the bound
-
-
 def check_network(compiled, layer_bound, total_bound):
     run = emulated(compiled)
     layers = layer_errors(compiled, run)
-    if any(item.lag for item in compiled.placement.items):
-        assert worst(layers, run.cycles)[0] <= OVERLAPPING, worst(layers, run.cycles)
-        layers = together(compiled, layers)
     errors = sorted(abs(guess / max(real, 1.0) - 1) for real, guess in layers.values())
     print(
         f"{compiled.graph.name} on {compiled.device.name}: total {compiled.estimate.total / run.cycles - 1:+.4f}, "
@@ -76,9 +62,8 @@ def check_network(compiled, layer_bound, total_bound):
     assert abs(compiled.estimate.total / run.cycles - 1) <= total_bound
 
 
-@pytest.mark.parametrize("density", [1.0, 0.5])
-def test_every_layer_of_resnet50_is_near(density):
-    check_network(compile_graph(NETWORKS["ResNet50"](density, 0), "wbs-4x4"), 0.03, 0.003)
+def test_every_layer_of_resnet50_is_near():
+    check_network(compile_graph(NETWORKS["ResNet50"](0.5, 0), "wbs-4x4"), 0.03, 0.003)
 
 
 @pytest.mark.slow
@@ -86,10 +71,18 @@ def test_every_layer_of_resnet50_is_near(density):
 @pytest.mark.parametrize("size", range(2, 9))
 @pytest.mark.parametrize("density", [1.0, 0.5])
 def test_every_layer_within_5_percent(name, size, density):
-    """But one of 2,055: the pool that ends VGG16 on 8x8, 400 cycles off, is not understood yet. Layers that overlap
-    (InceptionV3) are judged together."""
-    bound = 0.2 if (name, size, density) == ("VGG16", 8, 1.0) else 0.04
-    check_network(compile_graph(NETWORKS[name](density, 0), f"wbs-{size}x{size}"), bound, 0.005)
+    """Layers that overlap (InceptionV3) too."""
+    check_network(compile_graph(NETWORKS[name](density, 0), f"wbs-{size}x{size}"), 0.04, 0.005)
+
+
+@pytest.mark.parametrize(("device", "channels"), [("wbs-8x8", 64), ("wbs-8x8", 32), ("wbs-4x4", 64)])
+def test_the_barrier_waits_for_data_not_for_filler(device, channels):
+    """What follows the last outputs up to a whole slot is half of the time of the small pool behind them."""
+    b = GraphBuilder((channels, 14, 14))
+    graph = b.graph(b.global_pool(b.pool(b.conv("x", channels, 3), 2, 2, (0,) * 4)))
+    compiled = compile_graph(graph, device)
+    run = emulated(compiled)
+    assert max(abs(guess / real - 1) for real, guess in layer_errors(compiled, run).values()) <= 0.06
 
 
 def test_many_small_pieces_share_descriptors():
@@ -182,6 +175,41 @@ def test_ring_plan_against_a_ring(position, sizes):
         assert need < m
         assert need == m - 1 or ends[m] - freed(need) <= slots
         assert need < 0 or ends[m] - freed(need - 1) > slots
+
+
+def slot_by_slot(sizes, plan, slots, steps):
+    """When the core has done each message: slots (a cycle each) enter in order, each as soon as one is free."""
+    at, core, done = 0, 0, []
+    starts = list(accumulate((size + skip for size, skip in zip(sizes, plan.filler, strict=True)), initial=0))
+    free_at = [0] * slots  # when the slot at each position of the stream may enter
+    for m, (size, skip, step) in enumerate(zip(sizes, plan.filler, steps, strict=True)):
+        for position in range(starts[m], starts[m + 1]):
+            at = max(at, free_at[position]) + 1
+        core = max(core, at) + step
+        done.append(core)
+        behind = plan.filler[m + 1] if m + 1 < len(sizes) else 0
+        free_at += [core] * (size + behind + (skip if m == 0 else 0))
+    return done
+
+
+@given(st.lists(st.tuples(st.integers(1, 12), st.integers(0, 40)), min_size=1, max_size=25), st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_what_has_no_room_comes_after_the_release(messages, alike):
+    """The two releases that a message can wait for: exact for like messages, never too late for others."""
+    slots, steps = 24, [step for _, step in messages]
+    sizes = [messages[0][0] if alike else size for size, _ in messages]
+    plan = ring_plan(0, tuple(sizes), slots)
+    at, core, done = 0, 0, [0]
+    for size, skip, need, late, step in zip(sizes, plan.filler, plan.needs, plan.late, steps, strict=True):
+        at += size + skip
+        for back, slots_left in enumerate(late):
+            assert 0 <= slots_left <= size and (slots_left == 0 or need >= back)
+            at = max(at, done[max(need + 1 - back, 0)] + slots_left)
+        core = max(core, at) + step
+        done.append(core)
+    exact = slot_by_slot(sizes, plan, slots, steps)
+    assert all(a <= b for a, b in zip(done[1:], exact, strict=True))
+    assert not alike or done[1:] == exact
 
 
 def simulate(load, ov, terms):

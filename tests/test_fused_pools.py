@@ -101,7 +101,7 @@ def test_siblings_need_one_requantisation():
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_random_branches(seed):
     rng = np.random.default_rng(seed)
     b = GraphBuilder(

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from graphs import GraphBuilder, run_checked
 from tvm_aie.cost.estimate import estimate
-from tvm_aie.cost.item_load import ring_plan
 from tvm_aie.cost.link import OwnLinks, SharedLinks
+from tvm_aie.cost.ring_plan import ring_plan
 from tvm_aie.decisions import Decisions
 from tvm_aie.device import load_device
 from tvm_aie.emit.division import staying
@@ -390,7 +390,7 @@ def test_links_that_go_on(rows, first, second, shared, random):
         ready = np.full((1, rows), begin)
         for _ in range(count):
             ready = ready + np.array([[random.uniform(0, 90) for _ in range(rows)]])
-            links.send(ready, np.array([[random.uniform(1, 60) for _ in range(rows)]]))
+            links.send(ready, np.array([[random.uniform(1, 60) for _ in range(rows)]]), np.zeros((1, rows)))
 
     links = (SharedLinks if shared else OwnLinks)(np.zeros((1, rows)), first)
     sent(links, 0.0, first)

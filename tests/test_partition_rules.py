@@ -127,6 +127,8 @@ ROWS: list[tuple[str, Build, Build, dict[str, Any]]] = [
      pool("AveragePool", kernel_shape=[1, 1], pads=[1, 1, 1, 1]), {}),
     ("average_counts", pool("AveragePool", kernel_shape=[2, 2], strides=[2, 2]),
      pool("AveragePool", kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1, count_include_pad=1), {}),
+    ("average_divisors", pool("AveragePool", kernel_shape=[3, 3]),
+     pool("AveragePool", kernel_shape=[31, 31], pads=[15] * 4), {"bad_shape": (1, 8, 33, 33)}),
     ("average_exact", pool("AveragePool", kernel_shape=[3, 3]),
      pool("AveragePool", kernel_shape=[3, 2]), {}),
     ("integer_factors", resize(), resize(1.5), {}),

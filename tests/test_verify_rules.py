@@ -10,12 +10,13 @@ import pytest
 from graphs import GraphBuilder
 from tvm_aie.device import load_device
 from tvm_aie.emit.opcodes import HEADER_WORDS, KEEP
+from tvm_aie.emit.overlay import NBR_E, NBR_W, O_DONE, O_DONE_ODD
 from tvm_aie.emit.program import Dir, LockUse, Program, Push, Task, TileKind, Wait, WriteBd
 from tvm_aie.emit.verify import RULES, context, verify
 from tvm_aie.errors import ProgramError
 from tvm_aie.pipeline import compile_graph
 
-DEVICE = load_device("npu1")
+DEVICE, IDEAL = load_device("npu1"), load_device("wbs-2x2")
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +114,33 @@ def kernels(program):
     return dataclasses.replace(program, meta=f'{{"items": [{items}]}}')
 
 
+@pytest.fixture(scope="module")
+def lagging() -> Program:
+    """A pool's branch and a longer one, on an idealised machine: items overlap."""
+    b = GraphBuilder((16, 9, 9))
+    y = b.conv(b.conv("x", 16, 3), 16, 3)
+    ends = [b.conv(b.pool("x", 3, 1), 16, 1), b.conv(y, 16, 1), b.conv("x", 16, 3)]
+    return compile_graph(b.graph(b.conv(b.concat(*ends), 8, 1)), IDEAL).program
+
+
+def without_done(program):
+    """No barrier waits for outputs."""
+    free = [
+        dataclasses.replace(bd, acquire=None)
+        if bd.acquire and program.tiles[bd.tile].kind == TileKind.MEMTILE and bd.acquire.lock in (O_DONE, O_DONE_ODD)
+        else bd
+        for bd in program.bds
+    ]
+    return dataclasses.replace(program, bds=tuple(free))
+
+
+def acquired_twice(program):
+    """A barrier waits for one neighbour more."""
+    wanted = {"neighbour": lambda bd: bd.acquire and bd.acquire.lock in (NBR_W, NBR_E)}
+    twice = change_bd(on(TileKind.MEMTILE, **wanted), acquire=lambda bd: dataclasses.replace(bd.acquire, value=2))
+    return twice(program)
+
+
 def first_opcodes(*words):
     """The first message of column 0 begins with these opcodes."""
 
@@ -154,22 +182,26 @@ REJECTED = [
     ("core_memory", overlapping_core, "HDR and ACC overlap"),
     ("core_divisions", change_commands(ring_task), "tasks of rings that no DIVIDE lays out"),
     ("kept_inputs", first_opcodes(KEEP, 8192), "8192 bytes are kept, ACC has 4096"),
+    ("outputs_awaited", without_done, "times more often released than acquired"),
+    ("outputs_awaited", acquired_twice, "times more often acquired than released"),
     ("program_memory", kernels, None),
     ("opcode_magic", lambda p: dataclasses.replace(p, const=b"\0" * len(p.const)), "does not begin"),
 ]
 
 
-def test_a_real_program_satisfies_every_rule(program):
-    ctx = context(program, DEVICE)
+@pytest.mark.parametrize(("name", "device"), [("program", DEVICE), ("lagging", IDEAL)])
+def test_a_real_program_satisfies_every_rule(request, name, device):
+    program = request.getfixturevalue(name)
+    ctx = context(program, device)
     for rule in RULES:
         assert not list(rule(ctx)), rule.__name__
-    verify(program, DEVICE)
+    verify(program, device)
 
 
 @pytest.mark.parametrize(("name", "change", "text"), REJECTED, ids=[f"{i}-{r[0]}" for i, r in enumerate(REJECTED)])
-def test_a_violation_is_named(program, name, change, text):
-    broken = change(program)
-    device = DEVICE
+def test_a_violation_is_named(request, name, change, text):
+    machine, device = ("lagging", IDEAL) if name == "outputs_awaited" else ("program", DEVICE)
+    broken = change(request.getfixturevalue(machine))
     if name == "program_memory":
         device = dataclasses.replace(DEVICE, program_budget_bytes=4096)
         text = "budget 4096"
@@ -181,3 +213,4 @@ def test_a_violation_is_named(program, name, change, text):
 def test_every_rule_has_a_rejecting_case():
     assert {rule.__name__ for rule in RULES} == {name for name, _, _ in REJECTED}
     assert all(rule.__doc__ for rule in RULES)
+

@@ -21,12 +21,12 @@ from tvm_aie.report.console import make_console, print_comparison
 from tvm_aie.sparsity import sparsify
 
 folder = Path(tempfile.mkdtemp())
-model = light_model("resnet50", seed=0)
+model = light_model("squeezenet", seed=0)
 quiet = Progress(quiet=True)
 reports = []
 for density in (1.0, 0.5):
     pruned, _ = sparsify(model, density)
-    path = folder / f"resnet50_{density:g}.onnx"
+    path = folder / f"squeezenet_{density:g}.onnx"
     onnx.save(quantize(pruned), path)
 
     # %% `service` is what the command line calls: compile, run, compare, report.

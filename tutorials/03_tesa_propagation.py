@@ -126,7 +126,7 @@ for device in ("npu1", "wbs-4x4"):
         print(f"    {name}: dense int8 {a:,}, mixed {b:,} ({1 - b / a:.0%} less) [emulated]")
     assert plan.plan == "mixed" and after.busy_max < before.busy_max and after.bytes_loadw < before.bytes_loadw
 
-# %% A real network: DenseNet-121 whose filters died in groups of 8, as structured pruning leaves them.
+# %% A real network: SqueezeNet whose filters died in groups of 8, as structured pruning leaves them.
 import onnx
 from onnx import numpy_helper
 
@@ -134,17 +134,17 @@ from tvm_aie.cli.tesa import measure, tesa_text
 from tvm_aie.frontend.onnx_zoo import light_model
 from tvm_aie.quantize import quantize
 
-model, rng = light_model("densenet121", seed=0), np.random.default_rng(1)
+model, rng = light_model("squeezenet", seed=0), np.random.default_rng(1)
 names = {node.input[1] for node in model.graph.node if node.op_type == "Conv"}
 for tensor in model.graph.initializer:
     if tensor.name in names:
         weight = numpy_helper.to_array(tensor).copy()
         weight[np.repeat(rng.random(-(-len(weight) // 8)) < 0.4, 8)[: len(weight)]] = 0
         tensor.CopyFrom(numpy_helper.from_array(weight, tensor.name))
-path = Path(tempfile.mkdtemp()) / "densenet121_pruned.onnx"
+path = Path(tempfile.mkdtemp()) / "squeezenet_pruned.onnx"
 onnx.save(quantize(model), path)
 
-# %% Which layer lost what, and because of whom (`tvm-aie explain --tesa densenet121_pruned.onnx`).
+# %% Which layer lost what, and because of whom (`tvm-aie explain --tesa squeezenet_pruned.onnx`).
 quiet = Progress(quiet=True)
 print("\n".join(tesa_text(path, "aie2", quiet).splitlines()[:12]))
 

@@ -77,15 +77,16 @@ tuned = sum(cycles_of(c) for c in last_compilation().compiled)
 assert tuned == result.tuned_cycles
 print("compiled from records:", round(tuned), "cycles")
 
-# %% ResNet-50 within a budget. A thousand trials take some minutes (`tvm-aie tune resnet50.onnx --trials 1000`); this
-# lesson spends a few only, most of them on the untuned schedules. Set TUTORIAL_TRIALS to spend more.
+# %% A real network within a budget. A thousand trials take some minutes (`tvm-aie tune squeezenet.onnx --trials 1000`);
+# this lesson spends a few only, most of them on the untuned schedules. Set TUTORIAL_TRIALS to spend more.
 import os
 
-from tvm_aie.workloads.wbs import resnet50
+from tvm_aie.frontend.onnx_zoo import light_model
 
 budget = int(os.environ.get("TUTORIAL_TRIALS", "40"))
-options = TuneOptions(trials=budget, seed=0, workers=2, plan_trials=1, network_trials=4 + budget // 20)
-result = tune_graphs([resnet50()], device, folder / "resnet50", options)
+options = TuneOptions(seed=0, workers=2, plan_trials=1, network_trials=4 + budget // 20)
+mod = from_onnx(quantize(light_model("squeezenet", seed=0)))
+result = tune(mod, "aie2", budget, folder / "squeezenet", options)
 
 # %% Read the report. Each row is a distinct layer, alone: how often it occurs, how many schedules it has, how many were
 # measured, and what the best is worth. The last line is the network, emulated as a whole: a layer's commands hide

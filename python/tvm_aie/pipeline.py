@@ -21,7 +21,7 @@ from tvm_aie.emit.emitter import Emitter
 from tvm_aie.emit.memtile import MemtileMap
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.program import Program
-from tvm_aie.emit.superkernel import superkernel_bytes, used_variants
+from tvm_aie.emit.superkernel import superkernel_bytes, too_many_kernels, used_variants
 from tvm_aie.emit.verify_lag import verify_lags
 from tvm_aie.emit.weights import PackedConv, pack_conv, verify_covers
 from tvm_aie.errors import InfeasibleError
@@ -563,7 +563,7 @@ def _tile(
     """Cut every item so that each piece fits a core, and the superkernel its program memory.
 
     Each layer takes the variants of the convolution that suit it. Where they do not fit together, the best set that
-    does is allowed, by the estimated time of the whole network.
+    does is allowed, by the estimated time of the whole network. Raises ``InfeasibleError`` where none does.
     """
 
     def fits(variants: frozenset[str]) -> bool:
@@ -577,6 +577,8 @@ def _tile(
         return tilings
     sets = ((LIST, INT4), (DENSE, LIST), (LIST,), (DENSE,), ())
     allowed = [s for cover in sets for s in (frozenset(cover), frozenset((*cover, KEEP))) if fits(s)]
-    largest = [s for s in allowed if not any(s < other for other in allowed)] or [frozenset()]
+    if not allowed:
+        raise too_many_kernels(array.device, placement, physical)
+    largest = [s for s in allowed if not any(s < other for other in allowed)]
     options = [tiled(s) for s in largest]
     return min(options, key=lambda ts: sum(t.cycles for t in ts))

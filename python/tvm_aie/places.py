@@ -7,9 +7,17 @@ from dataclasses import replace
 from tvm_aie.decisions import Moves
 from tvm_aie.emit.memtile import MemtileMap, memtile_map, opcode_bytes_estimate
 from tvm_aie.emit.overlay import Array, grow_weight_rings
+from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import Placement, plan_memory, shifted
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.plan.siblings import Groups
+
+
+def too_many_items(array: Array, layout: MemtileMap, opcode: int) -> InfeasibleError:
+    """The error for a network whose opcode messages (``opcode`` bytes) leave a memtile no room for tensors."""
+    room = max(0, array.device.memtile_col_bytes - (layout.heap_base - layout.opcode_bytes))
+    levers = ("fewer layers (a network in two files, one after the other)", "a device with larger memtiles")
+    return InfeasibleError("opcodes of all layers in a memtile", opcode, room, "bytes", levers)
 
 
 def place(
@@ -24,6 +32,8 @@ def place(
     while True:
         layout = memtile_map(array, opcode)
         capacity = array.device.memtile_col_bytes - layout.heap_base
+        if capacity <= 0:
+            raise too_many_items(array, layout, opcode)
         placement = plan_memory(
             physical,
             array.cols,

@@ -60,8 +60,8 @@ def cmd_run(args: argparse.Namespace) -> int:
     from tvm_aie.report.files import write_csv, write_json
 
     progress = Progress(args.quiet)
+    inputs = service.inputs_of(args.model, shapes_of(args.shape), args.input, args.seed)
     network = service.compile_network(args.model, args.target, progress, shapes_of(args.shape))
-    inputs = service.inputs_for(network, args.input, args.seed)
     execution = service.execute(network, inputs, progress)
     report = service.report_of(network, execution)
     console = make_console()
@@ -91,9 +91,10 @@ def cmd_profile(args: argparse.Namespace) -> int:
     progress, console, folder = Progress(args.quiet), make_console(), output_folder(args.output)
     variants, wrote = [], []
     code = 0
-    for path in (args.model, *([args.beside] if args.beside else [])):
-        network = service.compile_network(path, args.target, progress, shapes_of(args.shape))
-        inputs = service.inputs_for(network, args.input, args.seed)
+    shapes, paths = shapes_of(args.shape), (args.model, *([args.beside] if args.beside else []))
+    given = [service.inputs_of(path, shapes, args.input, args.seed) for path in paths]
+    for path, inputs in zip(paths, given, strict=True):
+        network = service.compile_network(path, args.target, progress, shapes)
         execution = service.execute(network, inputs, progress, trace=True)
         report = service.report_of(network, execution)
         print_layers(console, report)

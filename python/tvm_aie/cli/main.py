@@ -169,7 +169,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--masks",
         metavar="FILE",
-        help="with --tesa: an .npz file of masks by tensor name (0 = pruned), or a .json file of attributes",
+        help="with --tesa: an .npz file of masks by ONNX or Relax name (0 = pruned), or a .json file of attributes",
     )
 
     tune_options.add_commands(command, _add_model, _add_shape, _add_target)

@@ -140,6 +140,12 @@ def inputs_for(network: CompiledNetwork, files: Sequence[str] | None, seed: int)
     return read_inputs(network.inputs, files) if files else random_inputs(network.inputs, seed)
 
 
+def inputs_of(path: str | Path, shapes: Shapes | None, files: Sequence[str] | None, seed: int) -> dict[str, Array]:
+    """The same for a file that is not compiled yet: a wrong input is said before that."""
+    infos = input_infos(read_model(path), shapes or {})
+    return read_inputs(infos, files) if files else random_inputs(infos, seed)
+
+
 def execute(
     network: CompiledNetwork, inputs: Mapping[str, Array], progress: Progress, trace: bool = False
 ) -> Execution:

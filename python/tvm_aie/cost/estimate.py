@@ -13,7 +13,8 @@ Terms, each from a timing rule of that section; ``slot`` is a ring slot in words
 * weights run ahead across items: byte e of a row's stream may enter the core ring (W bytes) when byte e - W is
   released by the slowest column, and the memtile ring likewise when it has left for the cores. This state, and the
   bytes already ahead, are carried from item to item.
-* output flows of one link share it equally (``cost.link``).
+* output flows of one link share it equally (``cost.link``). The barrier behind an item waits for the data of its last
+  messages, not for the filler that makes them whole slots, which the item's own end includes.
 * an item's opcode message follows the activations of the one before, as soon as the ring has room.
 * an item starts when the previous one is complete here, in all columns to the west, and in the next one to the east
   (the order of the barrier's acquires, ``emit.emitter``); one that lags when those that its barrier waits for are
@@ -37,8 +38,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tvm_aie.cost.commands import costs_of, message_commands
-from tvm_aie.cost.item_load import ItemLoad, Rates, item_load, rates_of, ring_plan
+from tvm_aie.cost.item_load import ItemLoad, Rates, item_load, rates_of
 from tvm_aie.cost.link import Marks, OwnLinks, SharedLinks
+from tvm_aie.cost.ring_plan import ring_plan
 from tvm_aie.emit import opcodes
 from tvm_aie.emit.division import Staying, staying
 from tvm_aie.emit.overlay import Array
@@ -135,6 +137,19 @@ class _Columns:
         other.store_deaths = [list(x) for x in self.store_deaths]
         other.stores_awaited = list(self.stores_awaited)
         return other
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """What the cores had sent at the end of an item: all of it, the data, and which cores sent any in the item."""
+
+    all: Marks
+    sound: Marks
+    senders: npt.NDArray[np.bool_]
+
+    def data(self, links: SharedLinks | OwnLinks) -> Floats:
+        """When the item's data have arrived, by column."""
+        return np.asarray(np.where(self.senders, links.ended(self.sound), 0.0).max(axis=1), np.float64)
 
 
 @dataclass(frozen=True)
@@ -256,10 +271,12 @@ class Recurrence:
         self.o_pos = np.zeros((n, array.rows), np.int64)
         self.a_ring, self.o_ring = _empty(n), _empty(n, array.rows)
         self.lags = tuple(item.lag for item in placement.items)
-        # The output links while a lagging item follows, and what they had of each item; of others, when it had ended.
+        # The output links while a lagging item follows, and what they had of each item; of others, when its data had
+        # arrived (by column), and when everything had.
         self.out: SharedLinks | OwnLinks | None = None
-        self.marks: dict[int, Marks] = {}
-        self.done: dict[int, Floats] = {-1: np.zeros(n)}  # by column
+        self.marks: dict[int, _Sent] = {}
+        self.done: dict[int, Floats] = {-1: np.zeros(n)}
+        self.ends: dict[int, float] = {}
         self.weights = _Weights(array, self.rates)
         self.load_ends: dict[tuple[int, int], Floats] = {}
         self.stored: dict[str, tuple[tuple[int, int, float], ...]] = {}  # by storage: rows [first, last), end
@@ -281,7 +298,7 @@ class Recurrence:
         other.col, other.weights = self.col.copy(), copy(self.weights)
         other.load_ends, other.stored = dict(self.load_ends), dict(self.stored)
         other.out = self.out and self.out.copy()
-        other.marks, other.done = dict(self.marks), dict(self.done)
+        other.marks, other.done, other.ends = dict(self.marks), dict(self.done), dict(self.ends)
         return other
 
     def advance(self, i: int, load: ItemLoad) -> ItemTime:
@@ -297,9 +314,9 @@ class Recurrence:
             late = self.command + busy > float(self.o_end.max())
             self.command += idle if late else busy
             self.o_end = np.maximum(self.o_end, self.command)
-        if self.out is None:
-            self.done[i] = self.o_end.max(axis=1)
-        end = max(float(self.done[i].max()) if self.out is None else 0.0, float(self.col.a_free.max()), moved)
+            self.done[i] = np.maximum(self.done[i], self.command)
+            self.ends[i] = max(self.ends[i], self.command)
+        end = max(self.ends.get(i, 0.0), float(self.col.a_free.max()), moved)
         return ItemTime(first_free, end, float(load.kernel.sum(axis=0).max(initial=0.0)))
 
     def finish(self, times: Sequence[ItemTime]) -> Estimate:
@@ -307,21 +324,22 @@ class Recurrence:
         items = self.placement.items
         ready = self._barrier(len(items))
         moved = self._stores(items[-1].index, ready)
-        settled = tuple(replace(t, end=max(t.end, float(self.done[i].max()))) for i, t in enumerate(times))
+        settled = tuple(replace(t, end=max(t.end, self.ends[i])) for i, t in enumerate(times))
         return Estimate(settled, max(float(ready.max()) + self.rates.a_slot, moved, settled[-1].end))
 
     def _close(self) -> None:
         """The output links send all that they have, and nothing comes in between."""
         if self.out is not None:
             self.o_end = self.out.finish()
-            for i, mark in self.marks.items():
-                self.done[i] = self.out.ended(mark).max(axis=1)
+            for i, sent in self.marks.items():
+                self.done[i] = sent.data(self.out)
+                self.ends[i] = float(self.out.ended(sent.all).max())
             self.out, self.marks = None, {}
 
     def _done(self, i: int) -> Floats:
         """When the outputs of item ``i`` are complete, by column."""
         if i in self.marks and self.out is not None:
-            return np.asarray(self.out.ended(self.marks[i]).max(axis=1), np.float64)
+            return self.marks[i].data(self.out)
         return self.done[i]
 
     # ------------------------------------------------------------------ between items
@@ -429,9 +447,9 @@ class Recurrence:
             self.array, self.rates = load.divided
             stays = staying(lag, before, self.array.overlay)
             # The cores hand the slots of the new A ring out when they have released those of the old rings.
-            if lag and not stays.a:
+            if not stays.a:
                 self.col.a_free = np.maximum(self.col.a_free, self.core.max(axis=1))
-            if lag and not stays.o:
+            if not stays.o:
                 self._close()
                 self.col.a_free = np.maximum(self.col.a_free, self.o_end.max(axis=1))
             if not stays.a:
@@ -457,14 +475,18 @@ class Recurrence:
 
     # ------------------------------------------------------------------ inside an item
 
-    def _a_plan(self, load: ItemLoad) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Filler slots before each activation message, and the message that it waits for: (messages, columns)."""
+    def _a_plan(self, load: ItemLoad) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]:
+        """Filler slots before each activation message, and the message that it waits for: (messages, columns).
+
+        Last: cycles that it needs after that release, and after the release before: (messages, 2, columns).
+        """
         plans = [
             ring_plan(int(p), tuple(sizes.tolist()), self.array.overlay.a_slots, tuple(before.tolist()))
             for p, sizes, before in zip(self.col.a_pos, load.a_sizes.T, self.a_ring.sizes.T, strict=True)
         ]
         self.col.a_pos = np.array([p.position for p in plans], np.int64)
-        return np.array([p.filler for p in plans], np.int64).T, np.array([p.needs for p in plans]).T
+        late = np.array([p.late for p in plans]).transpose(1, 2, 0) * self.rates.a_slot
+        return np.array([p.filler for p in plans], np.int64).T, np.array([p.needs for p in plans]).T, late
 
     def _o_plan(self, load: ItemLoad) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """The same for output messages: (messages, columns, rows)."""
@@ -512,10 +534,11 @@ class Recurrence:
         if load.aligned:
             out.junk(core, self._skip(load))
         self.weights.begin(load.w_bytes.astype(np.float64))
-        a_skipped, a_needs = self._a_plan(load)
+        a_skipped, a_needs, a_late = self._a_plan(load)
         o_skipped, o_needs = self._o_plan(load)
         a_filler = a_skipped * self.rates.a_slot
-        o_move = load.o_sizes * self.rates.o_slot
+        o_move, o_rest, none = load.o_sizes * self.rates.o_slot, load.o_rest * self.rates.o_slot, np.zeros(core.shape)
+        last = load.last_sent()
         a_waits = np.asarray((a_needs >= 0).any(axis=1))
         o_waits, o_fills = np.asarray((o_needs >= 0).any(axis=(1, 2))), np.asarray(o_skipped.any(axis=(1, 2)))
         # Row 0 is the time of a message that nothing waits for; then what the ring held before.
@@ -528,10 +551,11 @@ class Recurrence:
             if step.acquires_w:
                 core = np.maximum(core, self.weights.arrive())
             if step.acquires_a:
-                a_free = a_free + a_filler[m]
+                a_free = a_free + a_filler[m] + load.a_move[s]
                 if a_waits[m]:
-                    a_free = np.maximum(a_free, released[a_needs[m] + 1, columns])
-                a_free = a_free + load.a_move[s]
+                    for back in (0, 1):
+                        at = np.maximum(a_needs[m] + 1 - back, 0)
+                        a_free = np.maximum(a_free, released[at, columns] + a_late[m, back])
                 core = np.maximum(core, a_free[:, None])
                 m += 1
             if step.acquires_o:
@@ -546,10 +570,11 @@ class Recurrence:
             if step.releases_w:
                 self.weights.release(core.max(axis=0))
             if step.releases_o:
-                out.send(core, o_move[q])
+                ends = last == q
+                out.send(core, o_move[q], np.where(ends, o_rest, 0.0) if ends.any() else none)
                 q += 1
         self.core, self.col.a_free = core, a_free
-        self.marks[i] = out.mark()
+        self.marks[i] = _Sent(out.mark(), out.data(), last >= 0)
         if any(self.lags):
             ov, o_sizes = self.array.overlay, load.o_sizes + o_skipped
             self.a_ring = self.a_ring.then(load.a_sizes + a_skipped, released[held + 1 :], ov.a_slots)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from itertools import accumulate, chain, pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -117,8 +116,9 @@ class ItemLoad:
 
     ``w_bytes`` (rows, messages); ``a_slots``: of an activation message; ``a_sizes`` (messages, columns): of each;
     ``a_counts``: messages per column. ``o_slots``: of the largest output message, ``o_sizes`` (messages, columns,
-    rows): slots of each. ``aligned``: ring positions are multiples of a message. ``control``: cycles of the commands
-    for its messages, on busy and on idle channels. ``divided``: with the item's own division of core memory, to which
+    rows): slots of each; ``o_rest`` (columns, rows): filler at the end of each core's last one, in slots. ``aligned``:
+    ring positions are multiples of a message. ``control``: cycles of the commands for its messages, on busy and on idle
+    channels. ``divided``: with the item's own division of core memory, to which
     slots refer. ``kept``: per column, slots of input before the first message of ``a_slots``.
     """
 
@@ -132,45 +132,15 @@ class ItemLoad:
     a_counts: tuple[int, ...]
     o_slots: int
     o_sizes: Ints
+    o_rest: Floats
     aligned: bool
     control: tuple[float, float]
     divided: tuple[Array, Rates] | None = None
     kept: tuple[int, ...] = ()
 
-
-@dataclass(frozen=True)
-class RingPlan:
-    """Messages in a ring.
-
-    Per message: filler slots before it, and the message whose release it needs (-1: none; counted from the first of
-    those that were in the ring before). ``position``: of the ring after the last.
-    """
-
-    filler: tuple[int, ...]
-    needs: tuple[int, ...]
-    position: int
-
-
-@cache
-def ring_plan(position: int, sizes: tuple[int, ...], slots: int, before: tuple[int, ...] = ()) -> RingPlan:
-    """Place messages of these sizes (0: no message) from ``position`` on; one that does not fit begins at 0.
-
-    ``before``: slots, with their filler, of messages that may still be in the ring, the last one in front of position.
-    """
-    filler, ends, needs = [0] * len(before), list(accumulate(before)), []
-    end, freed = sum(before), -1
-    for size in sizes:
-        skip = slots - position if position + size > slots else 0
-        position = (0 if skip else position) + size
-        position %= slots
-        end += skip + size
-        filler.append(skip)
-        ends.append(end)
-        # Filler counts with the message before it: the core drops it when it asks for the next one.
-        while freed + 1 < len(ends) - 1 and (ends[freed] if freed >= 0 else 0) + filler[freed + 1] < end - slots:
-            freed += 1
-        needs.append(freed)
-    return RingPlan(tuple(filler[len(before) :]), tuple(needs), position)
+    def last_sent(self) -> Ints:
+        """The last output message of each core, (columns, rows); -1: it has none."""
+        return _last_sent(self.o_sizes) if len(self.o_sizes) else np.full(self.o_rest.shape, -1, np.int64)
 
 
 @dataclass(frozen=True)
@@ -321,7 +291,8 @@ def item_load(
     sizes = load.bytes(array.overlay.w_slot)
     blocks = load.blocks
     shape = (len(steps), array.cols, array.rows)
-    kernel, o_slots, a_move = np.zeros(shape), np.zeros(shape, np.int64), np.zeros(shape[:2])
+    kernel, a_move = np.zeros(shape), np.zeros(shape[:2])
+    sent = np.zeros(shape, np.int64)  # output blocks of each message
     most = int(blocks.max(initial=0))
     sizes_o = np.array([tiling.o_slots_of(b, array.overlay.o_slot) for b in range(most + 1)], np.int64)
     pieces = _pieces(array, item, tiling)
@@ -338,12 +309,13 @@ def item_load(
         copies = np.array([s.keeps for s in at], np.bool_)
         kernel[mine, c] = np.where(copies[:, None], copy_call(array), kernel[mine, c])
         kernel[mine, c] += np.array([s.opcodes for s in at])[:, None] * rates.opcode
-        o_slots[mine, c] = sizes_o[np.where(blocks_at[:, None] < blocks[:, w].T, blocks[:, w].T, 0)]
+        sent[mine, c] = np.where(blocks_at[:, None] < blocks[:, w].T, blocks[:, w].T, 0)
         a_move[mine, c] = np.where(copies, 1, tiling.a_slots) * rates.a_slot
         a_move[mine, c] += np.where(copies, 0, (pieces[c] - 1) * rates.piece)
     head = opcodes.HEADER_WORDS + (opcodes.DIVIDE_WORDS if tiling.division else 0)
     heights = [b - a for a, b in item.out_rows]
-    sends = np.array([s.releases_o for s in steps], np.bool_)
+    sent = sent[[s.releases_o for s in steps]]
+    o_sizes = sizes_o[sent]
     return ItemLoad(
         tuple(steps),
         kernel,
@@ -354,7 +326,8 @@ def item_load(
         _a_sizes(steps, index, tiling.a_slots, heights),
         tuple(sum(1 for s in walks[c] if s.acquires_a) if heights[c] > 0 else 0 for c in columns),
         tiling.o_slots,
-        o_slots[sends],
+        o_sizes,
+        _o_rest(array, tiling, sent, o_sizes),
         tiling.aligned,
         control,
         (array, rates) if tiling.division else None,
@@ -368,6 +341,24 @@ def _a_sizes(steps: Sequence[Step], index: Sequence[Ints], a_slots: int, heights
     sizes = np.array([1 if steps[k].keeps else a_slots for k in at], np.int64)
     takes = [(index[c][at] >= 0) & (heights[c] > 0) for c in range(len(index))]
     return np.stack([np.where(t, sizes, 0) for t in takes], axis=1)
+
+
+def _o_rest(array: Array, tiling: Tiling, blocks: Ints, slots: Ints) -> Floats:
+    """Filler at the end of each core's last output message (``ItemLoad.o_rest``); arrays (messages, columns, rows).
+
+    ``blocks``: channel blocks of each message, ``slots``: its slots.
+    """
+    if not len(blocks):
+        return np.zeros(blocks.shape[1:])
+    block = np.array([band for band, _ in tiling.bands], np.int64) * tiling.width * tiling.out_px
+    data = (np.minimum(blocks, 1) if tiling.per_block else blocks) * block[:, None] / array.overlay.o_slot
+    return np.asarray(np.take_along_axis(slots - data, _last_sent(slots)[None], 0)[0], np.float64)
+
+
+def _last_sent(sizes: Ints) -> Ints:
+    """The last message of each core that is not empty; -1: none."""
+    sent = sizes > 0
+    return np.asarray(np.where(sent.any(axis=0), len(sizes) - 1 - sent[::-1].argmax(axis=0), -1), np.int64)
 
 
 def _aligned(walks: Sequence[Sequence[Step]]) -> tuple[list[Step], list[Ints]]:

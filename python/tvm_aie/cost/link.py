@@ -27,7 +27,7 @@ class OwnLinks:
 
     def __init__(self, before: Floats, messages: int) -> None:
         """``before``: when each link is free; ``messages``: most of a core."""
-        self.now, self.count = before, 0
+        self.now, self.count, self.sound = before, 0, np.zeros(before.shape)
         self.known = np.zeros((messages + 1, *before.shape))
         self.at = np.arange(before.shape[0])[:, None], np.arange(before.shape[1])[None, :]
 
@@ -45,11 +45,12 @@ class OwnLinks:
         """What is ready at ``ready`` and takes ``move`` cycles alone, 0: nothing; nobody asks for its end."""
         self.now = np.where(move > 0, np.maximum(self.now, ready) + move, self.now)
 
-    def send(self, ready: Floats, move: Floats) -> None:
-        """The next message of each core, likewise."""
+    def send(self, ready: Floats, move: Floats, rest: Floats) -> None:
+        """The next message of each core, likewise. ``rest``: so much of ``move`` is filler at its end."""
         self.junk(ready, move)
         self.count += 1
         self.known[self.count] = self.now
+        self.sound = np.where(move > 0, self.now - rest, self.sound)
 
     def ends(self, messages: Ints) -> Floats:
         """When these messages (numbers by core, -1: none) have ended; 0: none."""
@@ -62,6 +63,10 @@ class OwnLinks:
     def mark(self) -> Marks:
         """What each core has sent so far."""
         return [row.tolist() for row in self.now]
+
+    def data(self) -> Marks:
+        """The same up to the data of its last message, without the filler behind them."""
+        return [row.tolist() for row in self.sound]
 
     def ended(self, mark: Marks) -> Floats:
         """When what each core had sent at a mark has ended."""
@@ -77,7 +82,7 @@ class SharedLinks:
     def __init__(self, before: Floats, messages: int) -> None:
         """As ``OwnLinks``."""
         self.links = [Link(row) for row in before.tolist()]
-        self.count = 0
+        self.count, self.sound = 0, np.zeros(before.shape, np.int64)
 
     def copy(self) -> SharedLinks:
         """As ``OwnLinks``."""
@@ -95,9 +100,12 @@ class SharedLinks:
                 if work > 0:
                     link.push(r, starts[r], work)
 
-    def send(self, ready: Floats, move: Floats) -> None:
-        """As ``OwnLinks``."""
-        self.junk(ready, move)
+    def send(self, ready: Floats, move: Floats, rest: Floats) -> None:
+        """As ``OwnLinks``; the filler is a part of its own."""
+        self.junk(ready, move - rest)
+        self.sound = np.where(move > 0, np.array([link.pushed for link in self.links]), self.sound)
+        if rest.any():
+            self.junk(ready, rest)
         self.count += 1
         for link in self.links:
             for pushed, sent in zip(link.pushed, link.sent, strict=True):
@@ -117,6 +125,10 @@ class SharedLinks:
     def mark(self) -> Marks:
         """As ``OwnLinks``."""
         return [list(link.pushed) for link in self.links]
+
+    def data(self) -> Marks:
+        """As ``OwnLinks``."""
+        return [row.tolist() for row in self.sound]
 
     def ended(self, mark: Marks) -> Floats:
         """As ``OwnLinks``."""

@@ -240,7 +240,12 @@ class Program:
     meta: str
 
     def verify(self, device: Device) -> None:
-        """Raise ``ProgramError`` naming each hardware limit of ``device`` that does not hold (``emit.verify``)."""
+        """Raise ``ProgramError`` naming each hardware limit of ``device`` that does not hold (``emit.verify``).
+
+        Also for programs that were read from bytes or changed. Two things that bytes do not carry were checked when
+        they were compiled and are not here: what items that overlap touch, and whether weights are missing
+        (docs/program.md section 3).
+        """
         from tvm_aie.emit.verify import verify
 
         verify(self, device)

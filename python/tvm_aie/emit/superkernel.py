@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tvm_aie.device import Device
+from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import Placement, WorkItem
 from tvm_aie.plan.graph import Conv
 from tvm_aie.plan.physical import PhysicalGraph
@@ -37,8 +38,22 @@ def used_variants(tilings: Sequence[Tiling]) -> frozenset[str]:
     return frozenset[str]().union(*(t.cover.variants for t in tilings if t.cover)) | kept
 
 
-def superkernel_bytes(device: Device, placement: Placement, physical: PhysicalGraph, variants: frozenset[str]) -> int:
-    """Program memory of a superkernel with the kernels of all items and these variants of the convolution (bytes)."""
+def needed_kernels(placement: Placement, physical: PhysicalGraph) -> frozenset[str]:
+    """Kernels of all items, whatever their tilings."""
     kernels = frozenset[str]().union(*(item_kernels(item) for item in placement.items))
     tails = any(has_tail(item, physical) for item in placement.items)
-    return device.instructions.total(kernels | variants | ({"add"} if tails else frozenset()))
+    return kernels | ({"add"} if tails else frozenset())
+
+
+def superkernel_bytes(device: Device, placement: Placement, physical: PhysicalGraph, variants: frozenset[str]) -> int:
+    """Program memory of a superkernel with the kernels of all items and these variants of the convolution (bytes)."""
+    return device.instructions.total(needed_kernels(placement, physical) | variants)
+
+
+def too_many_kernels(device: Device, placement: Placement, physical: PhysicalGraph) -> InfeasibleError:
+    """The error for a network whose kernels alone exceed program memory: which they are, and what to do."""
+    kernels = needed_kernels(placement, physical)
+    wide = ("int8 instead of int16 activations",) if INT16 in kernels else ()
+    levers = (*wide, "a network with fewer kinds of layers", "a device file with core.program_budget_bytes of your own")
+    needed, budget = device.instructions.total(kernels), device.program_budget_bytes
+    return InfeasibleError(f"superkernel with {', '.join(sorted(kernels))}", needed, budget, "bytes", levers)

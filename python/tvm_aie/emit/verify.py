@@ -13,6 +13,7 @@ from itertools import combinations
 
 from tvm_aie.device import BdLimits, Device
 from tvm_aie.emit.opcodes import OP_MAGIC
+from tvm_aie.emit.overlay import NBR_E, NBR_W, O_DONE, O_DONE_ODD
 from tvm_aie.emit.program import Bd, Dir, Program, Push, Task, TileKind, Wait, WriteBd
 from tvm_aie.emit.verify_division import division_faults
 from tvm_aie.emit.verify_kept import kept_faults
@@ -280,6 +281,30 @@ def kept_inputs(ctx: Context) -> Iterator[str]:
     yield from kept_faults(ctx.program)
 
 
+def outputs_awaited(ctx: Context) -> Iterator[str]:
+    """Barriers acquire as often as outputs, and neighbours, release: nothing is left at the end, and nothing lacks."""
+    locks = (O_DONE, O_DONE_ODD, NBR_W, NBR_E)
+    counts: Counter[tuple[int, int]] = Counter()
+    content: dict[tuple[int, int], Bd] = {}
+    for command in ctx.program.commands:
+        if isinstance(command, WriteBd):
+            bd = ctx.program.bds[command.index]
+            content[bd.tile, bd.bd_id] = bd
+        elif isinstance(command, Push) and ctx.kinds[command.task.tile] == TileKind.MEMTILE:
+            number, seen = command.task.bd, set()
+            while number >= 0 and number not in seen and (found := content.get((command.task.tile, number))):
+                seen.add(number)
+                for use, sign in ((found.release, 1), (found.acquire, -1)):
+                    if use and use.lock in locks and ctx.kinds[use.tile] == TileKind.MEMTILE:
+                        counts[use.tile, use.lock] += sign * use.value * command.task.repeat
+                number = found.next_bd
+    for (number, lock), left in sorted(counts.items()):
+        if left:
+            tile = ctx.program.tiles[number]
+            more = "more often released than acquired" if left > 0 else "more often acquired than released"
+            yield f"memtile({tile.col},{tile.row}) lock {lock}: {abs(left)} times {more}"
+
+
 def program_memory(ctx: Context) -> Iterator[str]:
     """The kernels that the network uses fit the budget of program memory (16 KB, 12 KB until compiled)."""
     names = used_parts(ctx.program)
@@ -329,6 +354,7 @@ RULES: tuple[Rule, ...] = (
     core_memory,
     core_divisions,
     kept_inputs,
+    outputs_awaited,
     program_memory,
     opcode_magic,
 )

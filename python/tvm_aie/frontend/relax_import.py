@@ -21,12 +21,37 @@ from tvm_aie.frontend.onnx_prepare import load_model, prepare
 class _Importer(onnx_frontend.ONNXGraphImporter):  # type: ignore[misc]
     """TVM's importer, with readable names and a clip that stays one operator.
 
-    The attribute ``aie2_onnx_ops`` of ``main`` says which ONNX operator each named variable came from.
+    The attribute ``aie2_onnx_ops`` of ``main`` says which ONNX operator each named variable came from,
+    ``aie2_onnx_names`` which variables a name of the ONNX file stands for.
     """
 
     def __init__(self, shapes: dict[str, list[int]]) -> None:
         super().__init__(shapes, "float32")
         self.onnx_ops: dict[str, str] = {}
+
+    def onnx_names(self, graph: onnx.GraphProto) -> dict[str, list[str]]:
+        """The variables of each input, node, value, and initializer that is dequantised, by its name in ``graph``.
+
+        A node stands for its output if it has one; an initializer for each variable that holds its dequantised values.
+        """
+        found: dict[str, dict[str, None]] = {}
+
+        def note(name: str, value: str) -> None:
+            var = self._nodes.get(value)
+            if name and isinstance(var, relax.Var) and isinstance(var.ty, relax.TensorType):
+                found.setdefault(name, {})[str(var.name)] = None
+
+        constants = {initializer.name for initializer in graph.initializer}
+        for value in graph.input:
+            note(value.name, value.name)
+        for node in graph.node:
+            for output in node.output:
+                note(output, output)
+            if len(node.output) == 1:
+                note(node.name, node.output[0])
+                if node.op_type == "DequantizeLinear" and node.input[0] in constants:
+                    note(node.input[0], node.output[0])
+        return {name: list(variables) for name, variables in found.items()}
 
     def _convert_operator(self, op_name: str, inputs: list[Any], attrs: dict[str, Any], opset: int) -> Any:
         value = _clip(inputs, attrs) if op_name == "Clip" else None
@@ -80,5 +105,6 @@ def from_onnx(model: str | Path | onnx.ModelProto, shapes: Mapping[str, tuple[in
         raise ModelError(str(error)) from error
     except (ValueError, NotImplementedError, KeyError, AssertionError, tvm.error.InternalError) as error:
         raise ModelError(f"TVM cannot import the model: {type(error).__name__}: {error}") from error
-    mod["main"] = mod["main"].with_attr("aie2_onnx_ops", importer.onnx_ops)
+    names = importer.onnx_names(prepared.graph)
+    mod["main"] = mod["main"].with_attr("aie2_onnx_ops", importer.onnx_ops).with_attr("aie2_onnx_names", names)
     return mod

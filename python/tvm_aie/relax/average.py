@@ -66,15 +66,20 @@ def tap_counts(size: int, out: int, kernel: int, stride: int, before: int, dilat
     return counts
 
 
-def rationals(
-    geometry: Geometry, image: tuple[int, int], out: tuple[int, int], factor: float | None, shift: int
-) -> tuple[Rational, ...] | int:
-    """One row per divisor that occurs; the offending count when one has no exact rational."""
+def divisor_counts(geometry: Geometry, image: tuple[int, int], out: tuple[int, int]) -> list[int]:
+    """How many taps of a window lie inside the image, over all output positions, in order."""
     axes = [
         tap_counts(image[i], out[i], geometry.kernel[i], geometry.stride[i], geometry.pads[i], geometry.dilation[i])
         for i in range(2)
     ]
-    counts = sorted({a * b for a in axes[0] for b in axes[1]})
+    return sorted({a * b for a in axes[0] for b in axes[1]})
+
+
+def rationals(
+    geometry: Geometry, image: tuple[int, int], out: tuple[int, int], factor: float | None, shift: int
+) -> tuple[Rational, ...] | int:
+    """One row per divisor that occurs; the offending count when one has no exact rational."""
+    counts = divisor_counts(geometry, image, out)
     full = geometry.kernel[0] * geometry.kernel[1]
     if geometry.include_pad or counts == [full]:
         found = exact_rational(max(counts), full, factor, shift)

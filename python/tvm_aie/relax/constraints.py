@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tvm_aie.relax.average import rationals, tap_counts
+from tvm_aie.relax.average import divisor_counts, rationals, tap_counts
 from tvm_aie.relax.integer import INT32_MAX, accumulator_peak, conv_terms, exponent
 from tvm_aie.relax.view import OpView, Quant
 
@@ -18,6 +18,7 @@ Verdict = tuple[bool, str]
 Rule = Callable[[OpView], Verdict]
 
 MAX_ALIGN_SHIFT = 20
+MAX_DIVISORS = 48  # of a pool, three words each: its opcodes, inside a convolution's too, fit the 1 KB of a core
 
 
 def _quants(view: OpView) -> list[Quant]:
@@ -222,6 +223,16 @@ def average_counts(view: OpView) -> Verdict:
     return not (view.geometry.ceil_mode and view.geometry.include_pad), "ceil_mode with count_include_pad"
 
 
+def average_divisors(view: OpView) -> Verdict:
+    """An average pool that leaves padding out divides by at most 48 different counts: its opcodes fit a core."""
+    if view.geometry.include_pad:
+        return True, ""
+    out = view.out_shape[2:] if len(view.out_shape) == 4 else (1, 1)
+    shape = view.inputs[0].shape
+    found = len(divisor_counts(view.geometry, (shape[2], shape[3]), (out[0], out[1])))
+    return found <= MAX_DIVISORS, f"{found} counts; smaller pads, or count_include_pad"
+
+
 def average_exact(view: OpView) -> Verdict:
     """Each divisor of an average pool has a multiplier and shift that equal fp32 for every possible sum."""
     shape = view.inputs[0].shape
@@ -275,7 +286,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "channel_add": (*_ENDS, *_WEIGHTS, image_shapes, per_channel_operand, *_SUMS),
     "add": (*_ENDS, image_shapes, same_shapes, shifts_in_range, activation_exact),
     "max_pool": (*_ENDS, pool_layout, shifts_in_range, no_leaky, activation_exact),
-    "avg_pool": (*_ENDS, pool_layout, average_counts, no_leaky, activation_exact, average_exact),
+    "avg_pool": (*_ENDS, pool_layout, average_counts, average_divisors, no_leaky, activation_exact, average_exact),
     "concat": (*_ENDS, image_shapes, channel_axis, shifts_in_range, no_leaky, activation_exact),
     "upsample": (*_ENDS, integer_factors, same_scale, no_leaky, activation_exact),
     "activation": (*_ENDS, image_shapes, shifts_in_range, activation_exact),

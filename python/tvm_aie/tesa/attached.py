@@ -1,10 +1,14 @@
-"""Attributes that the user gives: by tensor name, or from a mask file. Kept as a function attribute."""
+"""Attributes that the user gives: by tensor name, or from a mask file. Kept as a function attribute.
+
+Names are those of the Relax module, or those of the ONNX file that it was imported from (``aie2_onnx_names``, which
+``frontend.relax_import`` writes).
+"""
 
 from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -18,6 +22,8 @@ from tvm_aie.tesa.propagation import propagate
 from tvm_aie.tesa.tesa_map import TesaMap
 
 ATTR = "tesa_attached"
+ONNX_NAMES = "aie2_onnx_names"  # of a function: variables by name in the ONNX file
+NEAR = 3  # names that an error suggests
 Given = Any  # an Attribute, a keep-mask (non-zero = keep), or the name of a format such as "int4"
 
 
@@ -57,6 +63,38 @@ def _variables(func: Any) -> tuple[dict[str, Any], set[str]]:
     return found, twice
 
 
+def _onnx_names(func: Any, variables: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The variables that each name of the ONNX file stands for, those that are still there."""
+    if not func.attrs or ONNX_NAMES not in func.attrs:
+        return {}
+    given = {str(name): [str(v) for v in names] for name, names in dict(func.attrs[ONNX_NAMES]).items()}
+    there = {name: tuple(v for v in names if v in variables) for name, names in given.items()}
+    return {name: names for name, names in there.items() if names}
+
+
+def _meant(name: str, variables: Mapping[str, Any], onnx_names: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """The variables that a name stands for; none: unknown. TesaError: different ones in ONNX and in Relax."""
+    own, others = (name,) if name in variables else (), onnx_names.get(name, ())
+    if own and others and others != own:
+        raise TesaError(
+            f"{name}: in the Relax module another tensor ({name}) than in the ONNX file ({', '.join(others)}); give "
+            "the name of the node, of its output, or of the Relax variable that stands for one tensor only"
+        )
+    return own or others
+
+
+def _near(name: str, names: Iterable[str], similar: float = 0.5) -> list[str]:
+    """Names that the user may have meant, the nearest first: equal but for case and punctuation, then ``similar`` ones
+    (of 1)."""
+
+    def plain(text: str) -> str:
+        return "".join(ch for ch in text.lower() if ch.isalnum())
+
+    every = sorted(names)
+    alike = [n for n in every if plain(n) == plain(name)]
+    return list(dict.fromkeys([*alike, *get_close_matches(name, every, NEAR, similar)]))[:NEAR]
+
+
 def _attribute(name: str, given: Given, shape: tuple[int, ...]) -> Attribute:
     if isinstance(given, Attribute):
         return given
@@ -80,8 +118,24 @@ def _attribute(name: str, given: Given, shape: tuple[int, ...]) -> Attribute:
         raise TesaError(f"{name}: {error}") from error
 
 
+def _fitting(name: str, given: Given, shape: tuple[int, ...], shapes: Mapping[str, tuple[int, ...]]) -> Attribute:
+    """The attribute of a tensor of that shape. TesaError: it is of another shape; ``shapes``: what might be meant."""
+    try:
+        mine = _attribute(name, given, shape)
+    except TesaError as error:
+        mask = given.shape if isinstance(given, np.ndarray) else ()
+        near = _near(name, [n for n, s in shapes.items() if mask and s == mask], 0.0)
+        hint = f"; that is the shape of {', '.join(near)}" if near else ""
+        raise TesaError(f"{error}{hint}") from error
+    if mine.shape != shape:
+        raise TesaError(f"{name}: attribute of shape {mine.shape}, tensor of {shape}")
+    return mine
+
+
 def attach(mod: Any, attributes: Mapping[str, Given]) -> Any:
-    """A copy of ``mod`` with attributes on tensors, by variable name.
+    """A copy of ``mod`` with attributes on tensors, by variable name or by name in the ONNX file that it comes from.
+
+    There an initializer is the weight that it holds, a node or a value the tensor that the node writes.
 
     A keep-mask (0 = pruned; it broadcasts to the tensor) says that the pruned elements are zero: of a constant
     weight they are then taken as zero, of an activation the user vouches for it. A format name is a bound on what
@@ -93,22 +147,26 @@ def attach(mod: Any, attributes: Mapping[str, Given]) -> Any:
     left, names = set(attributes), set[str]()
     for global_var, func in relax_functions(mod):
         (variables, twice), found = _variables(func), attached_to(func)
-        names |= variables.keys()
-        for name in [n for n in attributes if n in variables]:
-            left.discard(name)
-            if name in twice:
-                raise TesaError(f"{name}: several tensors have this name")
-            mine = _attribute(name, attributes[name], shape_of(variables[name]))
-            if mine.shape != shape_of(variables[name]):
-                raise TesaError(f"{name}: attribute of shape {mine.shape}, tensor of {shape_of(variables[name])}")
-            found[name] = found[name].meet(mine, name) if name in found else mine
+        onnx_names = _onnx_names(func, variables)
+        shapes = {n: shape_of(variables[v[0]]) for n, v in onnx_names.items()}
+        shapes |= {n: shape_of(v) for n, v in variables.items()}
+        names |= shapes.keys()
+        for name, given in attributes.items():
+            for variable in _meant(name, variables, onnx_names):
+                left.discard(name)
+                if variable in twice:
+                    raise TesaError(f"{name}: several tensors have the name {variable}")
+                mine = _fitting(name, given, shapes[variable], shapes)
+                found[variable] = found[variable].meet(mine, name) if variable in found else mine
         if found:
             propagate(func, found).check()  # a contradiction is reported here, not when the network is compiled
             mod[global_var] = _written(func, found)
     if left:
-        close = [n for name in sorted(left) for n in get_close_matches(name, names, 3, 0.5)]
+        close = [n for name in sorted(left) for n in _near(name, names)]
         hint = f"; there are {', '.join(dict.fromkeys(close))}" if close else ""
-        raise TesaError(f"no tensor named {', '.join(sorted(left))} in the module{hint}")
+        raise TesaError(
+            f"no tensor named {', '.join(sorted(left))} in the module, neither in Relax nor in the ONNX file{hint}"
+        )
     return mod
 
 

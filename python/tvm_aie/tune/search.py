@@ -247,12 +247,22 @@ def mutate(session: Session, space: Space, point: Values | None) -> Values:
 
 @derived_object
 class AnalyticalFeatures(ms.feature_extractor.PyFeatureExtractor):  # type: ignore[misc]
-    """One row of analytical terms per candidate, for TVM's own ``XGBModel``."""
+    """One row of analytical terms per candidate, for TVM's own ``XGBModel``.
+
+    The search asks for the same points again and again, and a row takes a replay of the commands: rows are kept.
+    """
 
     def __init__(self, session: Session) -> None:
         """``session``: shared by all tasks."""
         super().__init__()
         self.session = session
+        self.known: dict[tuple[str, Values], Floats] = {}
+
+    def _row(self, space: Space, point: Values) -> Floats:
+        key = space.key, point
+        if key not in self.known:
+            self.known[key] = feature_vector(space.work, space.points[point], self.session.device)
+        return self.known[key].copy()
 
     def extract_from(self, context: Any, candidates: list[Any]) -> list[Any]:
         """Features of each candidate; relative to the space's best estimate, as the model's target is."""
@@ -262,7 +272,7 @@ class AnalyticalFeatures(ms.feature_extractor.PyFeatureExtractor):  # type: igno
         for candidate in candidates:
             point = searched_point(space, candidate.sch.trace)
             assert point is not None
-            row = feature_vector(space.work, space.points[point], self.session.device)
+            row = self._row(space, point)
             row[:2] -= best
             rows.append(tensor(row[None, :].astype("float32")))
         return rows
