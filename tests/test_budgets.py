@@ -55,7 +55,7 @@ def test_opcodes_of_a_deep_network_leave_no_room():
 
 def test_what_does_not_fit_is_exit_code_5(tmp_path, capsys):
     net = QdqNet((1, 8, 70, 70))
-    wide = net.qdq(net.conv(net.input, 8, 8, 69, we=-12, value=np.ones((8, 8, 69, 69)), pads=[34] * 4), 0)
+    wide = net.qdq(net.conv(net.input, 8, 8, 69, we=-12, value=np.ones((8, 8, 69, 69)), pads=[31] * 4), 0)
     onnx.save(net.model(wide), tmp_path / "net.onnx")
     assert main.main(["compile", str(tmp_path / "net.onnx"), "--quiet"]) == 5
     error = capsys.readouterr().err
