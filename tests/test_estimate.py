@@ -18,6 +18,7 @@ from tvm_aie.cost.ring_plan import ring_plan
 from tvm_aie.device import load_device
 from tvm_aie.emit.opcodes import item_opcodes
 from tvm_aie.emit.program import Push
+from tvm_aie.overlap import runs_of
 from tvm_aie.pipeline import compile_graph
 from tvm_aie.report.layers import slices
 from tvm_aie.runtime.emulator import RunOptions, run_program
@@ -50,9 +51,24 @@ def worst(layers, total):
     return max((abs(guess - real) / max(real, 0.002 * total), name) for name, (real, guess) in layers.items())
 
 
+def together(compiled, layers):
+    """The layers' times, those of items that overlap added up."""
+    items, out = compiled.placement.items, {}
+    for run in runs_of(items):
+        names = tuple(dict.fromkeys(item_name(items[i], compiled.physical) for i in run))
+        out[names] = [sum(layers[name][k] for name in names) for k in (0, 1)]
+    return out
+
+
+OVERLAPPING = 0.05  # of a layer that overlaps with its neighbours, where their sum is within the bound
+
+
 def check_network(compiled, layer_bound, total_bound):
     run = emulated(compiled)
     layers = layer_errors(compiled, run)
+    if any(item.lag for item in compiled.placement.items):
+        assert worst(layers, run.cycles)[0] <= OVERLAPPING, worst(layers, run.cycles)
+        layers = together(compiled, layers)
     errors = sorted(abs(guess / max(real, 1.0) - 1) for real, guess in layers.values())
     print(
         f"{compiled.graph.name} on {compiled.device.name}: total {compiled.estimate.total / run.cycles - 1:+.4f}, "
@@ -71,7 +87,7 @@ def test_every_layer_of_resnet50_is_near():
 @pytest.mark.parametrize("size", range(2, 9))
 @pytest.mark.parametrize("density", [1.0, 0.5])
 def test_every_layer_within_5_percent(name, size, density):
-    """Layers that overlap (InceptionV3) too."""
+    """Layers that overlap (InceptionV3) too; with their neighbours they are nearer."""
     check_network(compile_graph(NETWORKS[name](density, 0), f"wbs-{size}x{size}"), 0.04, 0.005)
 
 

@@ -137,12 +137,15 @@ def explain(path: str | Path, target: str, progress: Progress, shapes: Shapes | 
 
 def inputs_for(network: CompiledNetwork, files: Sequence[str] | None, seed: int) -> dict[str, Array]:
     """Inputs from files, or seeded random ones."""
-    return read_inputs(network.inputs, files) if files else random_inputs(network.inputs, seed)
+    return _inputs(network.inputs, files, seed)
 
 
 def inputs_of(path: str | Path, shapes: Shapes | None, files: Sequence[str] | None, seed: int) -> dict[str, Array]:
     """The same for a file that is not compiled yet: a wrong input is said before that."""
-    infos = input_infos(read_model(path), shapes or {})
+    return _inputs(input_infos(read_model(path), shapes or {}), files, seed)
+
+
+def _inputs(infos: Sequence[TensorInfo], files: Sequence[str] | None, seed: int) -> dict[str, Array]:
     return read_inputs(infos, files) if files else random_inputs(infos, seed)
 
 

@@ -52,6 +52,29 @@ def armed_tasks(program: Program) -> list[Task]:
     return [task for task in program.static_tasks if task.repeat]
 
 
+def executed(program: Program, loaded: bool = True) -> Iterator[tuple[Task, list[Bd]]]:
+    """The tasks a program is loaded with (if ``loaded``) and the pushed ones, each with its chain as written when it is
+    pushed, up to what has not been written."""
+    content = {(bd.tile, bd.bd_id): bd for bd in (program.bds[i] for i in program.static_bds)}
+
+    def chain(task: Task) -> list[Bd]:
+        found: dict[int, Bd] = {}
+        number = task.bd
+        while number >= 0 and number not in found and (bd := content.get((task.tile, number))):
+            found[number] = bd
+            number = bd.next_bd
+        return list(found.values())
+
+    for task in program.static_tasks if loaded else ():
+        yield task, chain(task)
+    for command in program.commands:
+        if isinstance(command, WriteBd):
+            bd = program.bds[command.index]
+            content[(bd.tile, bd.bd_id)] = bd
+        elif isinstance(command, Push):
+            yield command.task, chain(command.task)
+
+
 Rule = Callable[[Context], Iterator[str]]
 
 
@@ -316,20 +339,12 @@ def outputs_awaited(ctx: Context) -> Iterator[str]:
     """Barriers acquire as often as outputs, and neighbours, release: nothing is left at the end, and nothing lacks."""
     locks = (O_DONE, O_DONE_ODD, NBR_W, NBR_E)
     counts: Counter[tuple[int, int]] = Counter()
-    content = {(bd.tile, bd.bd_id): bd for bd in (ctx.program.bds[row] for row in ctx.program.static_bds)}
     # What a channel is armed with at the end stands for what it was loaded with.
-    for command in ctx.program.commands:
-        if isinstance(command, WriteBd):
-            bd = ctx.program.bds[command.index]
-            content[bd.tile, bd.bd_id] = bd
-        elif isinstance(command, Push) and ctx.kinds[command.task.tile] == TileKind.MEMTILE:
-            number, seen = command.task.bd, set()
-            while number >= 0 and number not in seen and (found := content.get((command.task.tile, number))):
-                seen.add(number)
-                for use, sign in ((found.release, 1), (found.acquire, -1)):
-                    if use and use.lock in locks and ctx.kinds[use.tile] == TileKind.MEMTILE:
-                        counts[use.tile, use.lock] += sign * use.value * command.task.repeat
-                number = found.next_bd
+    for task, chain in executed(ctx.program, loaded=False):
+        for bd in chain:
+            for use, sign in ((bd.release, 1), (bd.acquire, -1)):
+                if use and use.lock in locks and ctx.kinds[use.tile] == TileKind.MEMTILE:
+                    counts[use.tile, use.lock] += sign * use.value * task.repeat  # a ring repeats for ever: 0
     for (number, lock), left in sorted(counts.items()):
         if left:
             tile = ctx.program.tiles[number]
@@ -395,24 +410,10 @@ RULES: tuple[Rule, ...] = (
 
 def context(program: Program, device: Device) -> Context:
     """Work out which channels run which descriptors, following the command stream."""
-    content = {(bd.tile, bd.bd_id): bd for bd in (program.bds[i] for i in program.static_bds)}
     directions: dict[Bd, set[tuple[Dir, int]]] = {}
-
-    def attribute(task: Task) -> None:
-        number, seen = task.bd, set()
-        while number >= 0 and number not in seen and (bd := content.get((task.tile, number))):
-            seen.add(number)
+    for task, chain in executed(program):
+        for bd in chain:
             directions.setdefault(bd, set()).add((task.dir, task.ch))
-            number = bd.next_bd
-
-    for task in program.static_tasks:
-        attribute(task)
-    for command in program.commands:
-        if isinstance(command, WriteBd):
-            bd = program.bds[command.index]
-            content[(bd.tile, bd.bd_id)] = bd
-        elif isinstance(command, Push):
-            attribute(command.task)
     return Context(program, device, tuple(t.kind for t in program.tiles), directions)
 
 

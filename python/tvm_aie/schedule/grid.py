@@ -30,7 +30,7 @@ AT_ONCE = 2048  # candidates per step; any number gives the same result
 MANY_MESSAGES = 4  # in a ring; see ``shortlist``
 
 
-class _Pieces(NamedTuple):
+class _Messages(NamedTuple):
     """Of candidates: slots of an activation and of an output message, output messages per pass and piece; cycles of an
     activation message with filler and without, and of a call; output slots over the rate of their link or of all."""
 
@@ -149,7 +149,7 @@ class Grid:
         fits &= (np.maximum(c.acc_bytes, c.kept) <= ov.acc_bytes) & (c.header <= ov.hdr_bytes)
         return np.asarray(fits & (c.w_message <= ov.w_slot * ov.w_slots))
 
-    def _pieces(self, load: Candidates, ov: Overlay) -> _Pieces:
+    def _messages(self, load: Candidates, ov: Overlay) -> _Messages:
         terms, calls = self.terms, load.outputs * load.n_ck
         a_slots, o_slots = -(-load.a_bytes // ov.a_slot), -(-load.o_bytes // ov.o_slot)
         slot, blocks = ov.a_slot / WORD / terms.a_rate, np.asarray(np.where(load.single > 0, load.nob, 1))
@@ -158,7 +158,7 @@ class Grid:
             self._sent(load, o_slots, ov.o_slot) / terms.o_link,
         )
         a, one = _with_filler(a_slots, ov.a_slots, calls) * slot, np.asarray(a_slots * slot, np.float64)
-        return _Pieces(a_slots, o_slots, blocks, a, one, np.asarray(load.compute / calls), np.maximum(own, shared))
+        return _Messages(a_slots, o_slots, blocks, a, one, np.asarray(load.compute / calls), np.maximum(own, shared))
 
     def _whole(self, body: Floats, load: Candidates, ov: Overlay) -> Floats:
         """With the input that is kept, weights that the ring does not hold twice, and the opcode message."""
@@ -172,7 +172,7 @@ class Grid:
     def _cycles(self, load: Candidates, ov: Overlay) -> Floats:
         """``schedule.estimate.pipeline_cycles`` of every candidate."""
         resident, outputs, n = load.resident > 0, load.outputs, load.n_ck
-        a_slots, o_slots, blocks, a, one, c, sent = self._pieces(load, ov)
+        a_slots, o_slots, blocks, a, one, c, sent = self._messages(load, ov)
         calls = outputs * n
         junk = _with_filler(o_slots, ov.o_slots, outputs) / np.maximum(o_slots, 1)
         outputs_total = ov.o_slot / WORD * junk * sent
@@ -201,7 +201,7 @@ class Grid:
         """Every candidate between items that overlap with it: its input begins when the cores are done with the item
         before, while that one's outputs drain, and it ends when the cores are done."""
         resident, outputs, n = load.resident > 0, load.outputs, load.n_ck
-        a_slots, o_slots, blocks, a, one, c, sent = self._pieces(load, ov)
+        a_slots, o_slots, blocks, a, one, c, sent = self._messages(load, ov)
         calls = outputs * n
         o = ov.o_slot / WORD * sent / outputs
         ring = o * ov.o_slots / np.maximum(o_slots * blocks, 1)
