@@ -100,7 +100,7 @@ def _arm(
             continue
         commands.arm(first, loads)
         end = (items + 1, 0.0)
-        if more and more[-1].item >= items:  # the last message, or the sink of what is left of a ring
+        if more and more[-1].item >= items - 1 and more[-1].repeat == 1:
             more[-1] = replace(more[-1], chain=(*more[-1].chain, *first.chain), end=end, arms=True)
         else:
             key = (more or [first])[-1].start  # while the channel is busy

@@ -171,7 +171,7 @@ class CommandBuilder:
         self._marked = -1
         self._armed: dict[Channel, int] = {}  # descriptor of the task with which the channel is loaded
         self._kept: set[Channel] = set()  # that have it for themselves
-        self._late = max((i for i in range(len(body)) if sum(body[i + 1 : -1]) >= CHAIN_CYCLES), default=0)
+        self._late = max((i for i in range(len(body)) if sum(body[i + 1 : -1]) >= 2 * CHAIN_CYCLES), default=0)
         self.static_bds: list[Bd] = []  # descriptors and tasks with which the program is loaded
         self.static_tasks: list[Task] = []
 
@@ -438,6 +438,7 @@ CHAIN_CYCLES = 30000.0
 AHEAD_BELOW = 20000.0
 # Descriptors of a prologue that may exceed the limit of a chain, and of a chain that is cut where others are.
 BARRIER, EXCESS = 4, 4
+LAST = 8  # and of the chain that ends the program
 
 
 @dataclass(frozen=True)
@@ -475,9 +476,9 @@ def _joins(before: Work, work: Work, first: bool, how: Joining) -> bool:
     most = (how.first if first else how.longest) + (BARRIER if work.start[1] < 0 else 0)
     if how.cuts is not None:
         most = 0 if work.start in how.cuts else most + EXCESS
+    if work.start[0] >= len(how.body):  # what ends the program: nothing waits for its descriptors
+        most += LAST
     span = sum(how.body[before.start[0] : work.start[0]])
-    if work.arms:  # its turn is when all others have been pushed, which may have its descriptor
-        return False
     return len(before.chain) + len(work.chain) <= most and span <= how.span
 
 

@@ -504,18 +504,22 @@ class Emitter:
         return [(shim, number) for tasks in self.store_tasks.values() for shim, number in tasks.items()]
 
     def _empty_outputs(self, at: int) -> None:
-        """Sinks for what is left of the O rings (SKIP_O)."""
+        """Sinks for what is left of the O rings (SKIP_O): behind the last outputs, so that they are no push of their
+        own, which would find an idle channel; if those are repeated, pushed while the channel is busy with them."""
         ov = self.array.overlay
         for c, column in enumerate(self.columns):
             for r, position in enumerate(column.o_pos):
                 if position:
                     sink = self.make.sink(c, r, (ov.o_slots - position) * ov.o_slot // 4)
                     chain = tuple(BdTemplate(*piece) for piece in sink)
-                    channel = self.make.o_channel(c, r)
-                    start, end = (at, 0.0), (at, EPSILON)
-                    self._queue(Work(channel, chain, 1, start, end, start, item=at))
+                    tasks = self.tasks[self.make.o_channel(c, r)]
+                    last, end = tasks[-1], (at, EPSILON)
+                    if last.repeat == 1:
+                        tasks[-1] = replace(last, chain=(*last.chain, *chain), end=end)
+                    else:
+                        tasks.append(Work(last.channel, chain, 1, (at, 0.0), end, last.start, item=at))
 
-    def _last_locks(self, c: int) -> list[LockPair]:
+    def _last_locks(self, c: int) -> LockPair:
         column = self.columns[c]
         stored = len(column.store_deaths) - column.stores_acquired
         return resident.last_locks(self.array.memtile(c), stored, self._first_loads(c))

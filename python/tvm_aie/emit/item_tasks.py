@@ -227,29 +227,22 @@ class ItemTasks:
         return Prologue(tuple(chain), slots, 4 * n, riding)
 
     def epilogue(
-        self,
-        c: int,
-        n_words: int,
-        address: int,
-        locks: tuple[Sequence[LockPair], Sequence[LockPair]],
-        ring: tuple[int, int],
+        self, c: int, n_words: int, address: int, locks: tuple[Sequence[LockPair], LockPair], ring: tuple[int, int]
     ) -> Prologue:
         """The program's last message. As ``prologue``, but the filler, which brings the ring to its begin, delays no
-        store: of ``locks`` the barrier comes before it, what must be done when the message is complete behind it."""
+        store: of ``locks`` the barrier comes before it, what must be done when the message is complete goes with it."""
         mt, slot, (position, multiple) = self.array.memtile(c), self.array.overlay.a_slot, ring
         before, behind = locks
-        words = n_words + len(before) + len(behind)
-        slots = -(-words * 4 // slot)
+        words = n_words + len(before)
+        slots = -(-(words + 1) * 4 // slot)
         slots += -(position + slots) % multiple
-        filler = repeated_dims(slots * slot // 4 - words, FILLER_WORDS)
-
-        def words_of(pairs: Sequence[LockPair]) -> list[BdTemplate]:
-            word = Shape(mt, ((1, 1),))
-            return [BdTemplate(word, self.mt.opcode_base, 1, 0, acquire, release) for acquire, release in pairs]
-
-        chain = [BdTemplate(Shape(mt, ((n_words, 1),)), address, control=True), *words_of(before)]
-        chain += [BdTemplate(Shape(mt, dims), self.mt.opcode_base) for dims in filler]
-        return Prologue((*chain, *words_of(behind)), slots, 4 * n_words, None)
+        *filler, last = repeated_dims(slots * slot // 4 - words, FILLER_WORDS)
+        shape, base = Shape(mt, ((1, 1),)), self.mt.opcode_base
+        chain = [BdTemplate(Shape(mt, ((n_words, 1),)), address, control=True)]
+        chain += [BdTemplate(shape, base, 1, 0, acquire, release) for acquire, release in before]
+        chain += [BdTemplate(Shape(mt, dims), base) for dims in filler]
+        chain.append(BdTemplate(Shape(mt, last), base, 1, 0, *behind))
+        return Prologue(tuple(chain), slots, 4 * n_words, None)
 
     def input_works(self, c: int, at: int, prologue: Prologue, cut: Cut, lag: bool = False) -> list[Work]:
         """Prologue and activations of item number ``at``; a ``cut`` without messages: the column has no rows in it.

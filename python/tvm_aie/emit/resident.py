@@ -46,7 +46,7 @@ def last_opcodes(pads: int) -> list[int]:
     return [*words, opcodes.SKIP_O, SKIP_TO_BEGIN, opcodes.END]
 
 
-def last_locks(memtile: int, stored: int, loads: int) -> list[LockPair]:
+def last_locks(memtile: int, stored: int, loads: int) -> LockPair:
     """Behind the last message: ``stored`` stores are done; let the next inference's first ``loads`` go."""
     acquire = LockUse(memtile, STORE_DONE, stored) if stored else None
-    return [(acquire, LockUse(memtile, LOAD_GO, loads))]
+    return acquire, LockUse(memtile, LOAD_GO, loads)
