@@ -12,6 +12,7 @@ from tvm_aie.emit.commands import AHEAD_BELOW, CHAIN_CYCLES, Channel, CommandBui
 from tvm_aie.emit.item_tasks import ItemTasks
 from tvm_aie.emit.periods import repeated
 from tvm_aie.emit.program import Bd, Dir
+from tvm_aie.emit.resident import MOST_LAST
 from tvm_aie.emit.transfers import FILLER_WORDS
 from tvm_aie.errors import ProgramError
 
@@ -33,7 +34,7 @@ class Chains(NamedTuple):
 
 # The first is best for most networks. Three of the channels of a block share 24 descriptors.
 CHAINS = tuple(Chains(*most, block=6) for most in ((4, 3), (5, 3), (6, 4), (10, 6)))
-NO_CHAINS = Chains(0, 0)
+NO_CHAINS = Chains(0, 0, armed=False)
 # Loads before the first item that are one chain: opcodes and inputs.
 MOST_FIRST = 4
 # To compare by emulation (``rehearse``): the clock's first choice is up to a tenth slower than the best of these.
@@ -100,10 +101,12 @@ def _arm(
             continue
         commands.arm(first, loads)
         end = (items + 1, 0.0)
-        if more and more[-1].item >= items - 1 and more[-1].repeat == 1:
-            more[-1] = replace(more[-1], chain=(*more[-1].chain, *first.chain), end=end, arms=True)
+        last = more[-1] if more else None
+        short = last and last.item == items - 1 and last.repeat == 1 and len(last.chain) <= MOST_LAST
+        if last and (short or last.item >= items):
+            more[-1] = replace(last, chain=(*last.chain, *first.chain), end=end, arms=True)
         else:
-            key = (more or [first])[-1].start  # while the channel is busy
+            key = (last or first).start  # while the channel is busy
             more.append(replace(first, start=(items, 0.0), end=end, key=key, arms=True))
         rest[channel] = more
     return rest

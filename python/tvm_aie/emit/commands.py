@@ -289,14 +289,15 @@ class CommandBuilder:
         if work.arms and self._armed[work.channel] in held:
             return False
         left = pool.size - len(work.chain) + work.arms
-        if self._is_late(work):
+        if self._is_late(work.start, work.end):
             left -= len(pool.armed.union(held))
         else:
             left -= len(held)
         return left >= 0 and (not ahead or self._leaves_room(pool, work))
 
-    def _is_late(self, work: Work) -> bool:
-        return work.start[0] >= self._late
+    def _is_late(self, start: Position, end: Position) -> bool:
+        """Whether such a task leaves the armed descriptors alone: those that end the program have them."""
+        return start[0] >= self._late or end >= (len(self._clock.body), 0.0)
 
     def _load(self, work: Work) -> None:
         """Put a channel's first task into the state with which the program is loaded."""
@@ -338,7 +339,7 @@ class CommandBuilder:
             while held and held[0][0] <= start:
                 left += heappop(held)[1]
             left -= n
-            if left < (len(pool.armed) if start[0] >= self._late else 0):
+            if left < (len(pool.armed) if self._is_late(start, end) else 0):
                 return False
             heappush(held, (end, n))
         return True
@@ -357,7 +358,7 @@ class CommandBuilder:
         tile = work.channel[0]
         ids: list[int] = []
         following = -1
-        chain, late = list(work.chain), self._is_late(work)
+        chain, late = list(work.chain), self._is_late(work.start, work.end)
         if work.arms:
             own = self._armed[work.channel]
             if work.channel not in self._kept:

@@ -505,7 +505,7 @@ class Emitter:
 
     def _empty_outputs(self, at: int) -> None:
         """Sinks for what is left of the O rings (SKIP_O): behind the last outputs, so that they are no push of their
-        own, which would find an idle channel; if those are repeated, pushed while the channel is busy with them."""
+        own; or, if those are repeated or take many descriptors, pushed while these keep the channel busy."""
         ov = self.array.overlay
         for c, column in enumerate(self.columns):
             for r, position in enumerate(column.o_pos):
@@ -514,7 +514,7 @@ class Emitter:
                     chain = tuple(BdTemplate(*piece) for piece in sink)
                     tasks = self.tasks[self.make.o_channel(c, r)]
                     last, end = tasks[-1], (at, EPSILON)
-                    if last.repeat == 1:
+                    if last.repeat == 1 and len(last.chain) + len(chain) <= resident.MOST_LAST:
                         tasks[-1] = replace(last, chain=(*last.chain, *chain), end=end)
                     else:
                         tasks.append(Work(last.channel, chain, 1, (at, 0.0), end, last.start, item=at))

@@ -17,6 +17,9 @@ from tvm_aie.emit.overlay import LOAD_GO, STORE_DONE
 from tvm_aie.emit.program import LockUse
 
 SKIP_TO_BEGIN = 1  # operand of SKIP_O
+# Descriptors of a task of outputs that the end of the program completes: three channels share 24, and until then they
+# are not free.
+MOST_LAST = 5
 
 
 def padding(lengths: Sequence[int], ring: int, most: int) -> list[list[int]]:
