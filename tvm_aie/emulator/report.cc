@@ -131,6 +131,12 @@ void Machine::CheckResident() const {
     Fault("not ready for the next inference: the rings of ", TileName(program_, c.tile), " stand at A slot ",
           c.kernel.a_pos, " and O slot ", c.kernel.o_pos);
   }
+  for (const StaticTask& task : program_.static_tasks) {
+    const Channel& c = channels_[static_cast<size_t>(task.channel)];
+    if (task.repeat != 0 || (c.bd != nullptr && c.bd->bd_id == task.bd && c.pos == 0)) continue;
+    Fault("not ready for the next inference: ", ChannelName(program_, task.channel), " stands in descriptor ",
+          c.bd ? c.bd->bd_id : -1, ", not at the begin of ", task.bd);
+  }
   for (const int32_t row : program_.static_bds) {
     const Bd& bd = program_.bds[static_cast<size_t>(row)];
     const int32_t now = bd_rows_[static_cast<size_t>(program_.tiles[static_cast<size_t>(bd.tile)].bd_base + bd.bd_id)];

@@ -92,23 +92,43 @@ def _arm(
     Shims are left out: their tasks name the host's buffers, and would move data before the inference begins. Until they
     are pushed, the others wait for data or a lock. Stores are left out, too: the first may be the last thing to end.
     """
-    rest, joined = dict(tasks), _joined_channels(make, tasks)
+    rest, joined = _endless(commands, make, items, tasks), _joined_channels(make)
     memtiles = range(make.array.memtile(0), make.array.memtile(make.array.cols))
-    for channel, own in tasks.items():
+    for channel, own in rest.copy().items():
         loads = channel[1] == Dir.S2MM and channel[0] in memtiles and channel not in joined
         first, more = _first_descriptor(own)
-        if not (loads or channel in joined) or first is None or not commands.may_arm(channel):
+        if not (loads or channel in joined) or first is None or not commands.may_give(channel, 1):
             continue
         commands.arm(first, loads)
         end = (items + 1, 0.0)
         last = more[-1] if more else None
         short = last and last.item == items - 1 and last.repeat == 1 and len(last.chain) <= MOST_LAST
-        if last and (short or last.item >= items):
-            more[-1] = replace(last, chain=(*last.chain, *first.chain), end=end, arms=True)
+        if last and (last.item >= items or (short and last.start >= first.end)):
+            more[-1] = replace(last, chain=(*last.chain, *first.chain), end=end, arms=first.end)
         else:
             key = (last or first).start  # while the channel is busy
-            more.append(replace(first, start=(items, 0.0), end=end, key=key, arms=True))
+            more.append(replace(first, start=(items, 0.0), end=end, key=key, arms=first.end))
         rest[channel] = more
+    return rest
+
+
+def _endless(
+    commands: CommandBuilder, make: ItemTasks, items: int, tasks: Mapping[Channel, Sequence[Work]]
+) -> dict[Channel, Sequence[Work]]:
+    """Let memtile channels with few descriptors run by themselves; returns the tasks of the others.
+
+    All whose pool has room for all (networks of one layer); loads and stores, of which many networks have few.
+    """
+    whole, joined, rest = commands.fit_whole(tasks), _joined_channels(make), dict(tasks)
+    memtiles = range(make.array.memtile(0), make.array.memtile(make.array.cols))
+    for channel, own in tasks.items():
+        # The reports attribute a task to one item.
+        single = len({min(work.item, items - 1) for work in own}) == 1
+        if channel[0] in memtiles and single and all(work.repeat == 1 and not work.after for work in own):
+            few = channel not in joined and commands.may_give(channel, sum(len(work.chain) for work in own))
+            if few or channel in whole:
+                commands.repeat(own)
+                del rest[channel]
     return rest
 
 
@@ -147,28 +167,28 @@ def _add_chains(
     Returns whether blocks of outputs are repeated.
     """
     array = make.array
-    columns = [c for c in range(array.cols) if make.a_channel(c) in tasks]
-    joined = _joined_channels(make, tasks)
+    inputs = [tasks.get(make.a_channel(c), ()) for c in range(array.cols)]
+    joined = _joined_channels(make)
     for channel, own in tasks.items():
         if channel not in joined:
             for work in _first_joined(own) if most.activations else own:
                 commands.add(work)
     # The column with the most descriptors decides where chains are cut: columns run in step, as weights are shared.
-    busiest = max((tasks[make.a_channel(c)] for c in columns), key=lambda own: sum(len(w.chain) for w in own))
+    busiest = max(inputs, key=lambda own: sum(len(w.chain) for w in own))
     a_chain, repeats = most.activations, False
     area = make.mt.opcode_base, FILLER_WORDS
     how = Joining(body, a_chain, a_chain, area, span=most.span, ahead=most.ahead)
     if a_chain:
         how = replace(how, cuts=frozenset(w.start for w in join(busiest, how)))
     junk = [(make.junk(r), make.mt.junk_bytes // 4) for r in range(array.rows)]
-    for c in columns:
+    for c in range(array.cols):
         outputs = [tasks.get(make.o_channel(c, r), ()) for r in range(array.rows)]
         if most.block:
             single = outputs
             outputs = [_repeated(own, len(body), array.device, most.block) for own in outputs]
             repeats = repeats or any(len(a) < len(b) for a, b in zip(outputs, single, strict=True))
-        ahead = a_chain > 0 and c != columns[-1]
-        for work in column_chains(tasks[make.a_channel(c)], outputs, how, most.outputs, junk, ahead):
+        ahead = a_chain > 0 and c != array.cols - 1
+        for work in column_chains(inputs[c], outputs, how, most.outputs, junk, ahead):
             commands.add(work)
     return repeats
 
@@ -179,11 +199,10 @@ def _repeated(tasks: Sequence[Work], items: int, device: Device, most: int) -> l
     return [*repeated(tasks[: len(tasks) - len(last)], device, most), *last]
 
 
-def _joined_channels(make: ItemTasks, tasks: Mapping[Channel, Sequence[Work]]) -> set[Channel]:
+def _joined_channels(make: ItemTasks) -> set[Channel]:
     """The memtile channels to and from the cores."""
-    array = make.array
-    columns = [c for c in range(array.cols) if make.a_channel(c) in tasks]
-    return {make.a_channel(c) for c in columns} | {make.o_channel(c, r) for c in columns for r in range(array.rows)}
+    columns, rows = range(make.array.cols), range(make.array.rows)
+    return {make.a_channel(c) for c in columns} | {make.o_channel(c, r) for c in columns for r in rows}
 
 
 def _first_joined(tasks: Sequence[Work]) -> list[Work]:

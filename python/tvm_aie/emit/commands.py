@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
@@ -24,7 +24,8 @@ class Work:
     """A task to push: it needs nothing that starts at ``end`` or later, so what starts before ``end`` completes it.
 
     ``key``: the position at which it is wanted, at most ``start``; ``after``: tasks (channel, number) to wait for;
-    ``arms``: the chain's last descriptor is the first of the channel in the next inference (``CommandBuilder.arm``).
+    ``arms``: the chain's last descriptor is the first of the channel in the next inference (``CommandBuilder.arm``),
+    and free again from this position on.
     """
 
     channel: Channel
@@ -35,7 +36,7 @@ class Work:
     key: Position
     after: tuple[tuple[Channel, int], ...] = ()
     item: int = -1  # to which the reports attribute it
-    arms: bool = False
+    arms: Position | None = None
 
 
 @dataclass
@@ -169,6 +170,7 @@ class CommandBuilder:
         self._pool_of: dict[Channel, _Pool] = {}
         self._taken = {(b.tile, b.bd_id) for b in reserved}
         self._marked = -1
+        self._endless: dict[Channel, Work] = {}  # channels of which no command pushes anything
         self._armed: dict[Channel, int] = {}  # descriptor of the task with which the channel is loaded
         self._kept: set[Channel] = set()  # that have it for themselves
         self._late = max((i for i in range(len(body)) if sum(body[i + 1 : -1]) >= 2 * CHAIN_CYCLES), default=0)
@@ -193,24 +195,41 @@ class CommandBuilder:
         if keep:
             self._kept.add(work.channel)
 
-    def may_arm(self, channel: Channel) -> bool:
-        """Whether the pool can do without one more descriptor for this channel: a quarter of it is given away."""
-        tile, _, ch = channel
-        ids = self.array.pool(tile, ch)
-        armed = sum(c[0] == tile and self.array.pool(tile, c[2]) == ids for c in self._armed)
-        return 4 * (armed + 1) <= len(ids)
+    def repeat(self, tasks: Sequence[Work]) -> None:
+        """All tasks of a channel, which run once each: the program is loaded with them as one chain that closes on
+        itself, so that it runs once in each inference."""
+        chain = tuple(template for work in tasks for template in work.chain)
+        self._endless[tasks[0].channel] = replace(tasks[0], chain=chain, end=tasks[-1].end)
+
+    def may_give(self, channel: Channel, count: int) -> bool:
+        """Whether the pool can do without ``count`` more descriptors for this channel: a quarter of it is given away."""
+        ids = self._ids(channel)
+        given = sum(self._ids(c) == ids for c in self._armed)
+        given += sum(len(work.chain) for c, work in self._endless.items() if self._ids(c) == ids)
+        return 4 * (given + count) <= len(ids[1])
+
+    def fit_whole(self, tasks: Mapping[Channel, Sequence[Work]]) -> set[Channel]:
+        """The channels whose pool has a descriptor for each of all tasks of its channels."""
+        needs: Counter[tuple[int, range]] = Counter()
+        for channel, own in tasks.items():
+            needs[self._ids(channel)] += sum(len(work.chain) for work in own)
+        return {channel for channel in tasks if needs[key := self._ids(channel)] <= self._new_pool(*key).size}
+
+    def _ids(self, channel: Channel) -> tuple[int, range]:
+        """Tile and descriptors of the channel's pool."""
+        return channel[0], self.array.pool(channel[0], channel[2])
 
     def schedule(self, limit: float = inf) -> bool:
         """Issue all commands, by ``key``; a task that is wanted early is left for later while it would not fit.
 
         False: given up, since the processor would not be done within ``limit`` estimated cycles.
         """
+        for channel, work in self._endless.items():
+            self._load_endless(self._pools.setdefault(key := self._ids(channel), self._new_pool(*key)), work)
         for channel in self._work:
             self._flights[channel] = deque()
             self._next[channel] = 0
-            tile, _, ch = channel
-            key = (tile, self.array.pool(tile, ch))
-            pool = self._pools.setdefault(key, self._new_pool(*key))
+            pool = self._pools.setdefault(key := self._ids(channel), self._new_pool(*key))
             pool.members.append(channel)
             self._pool_of[channel] = pool
             if channel in self._armed:
@@ -253,8 +272,8 @@ class CommandBuilder:
 
     @property
     def work(self) -> Mapping[Channel, Sequence[Work]]:
-        """The tasks of each channel in their order."""
-        return self._work
+        """The tasks of each channel in their order; those that are repeated for ever as one."""
+        return {**self._work, **{channel: [work] for channel, work in self._endless.items()}}
 
     @property
     def end(self) -> float:
@@ -288,7 +307,7 @@ class CommandBuilder:
         held = [i for member in pool.members for f in self._flights[member] if f.end > limit for i in f.bds]
         if work.arms and self._armed[work.channel] in held:
             return False
-        left = pool.size - len(work.chain) + work.arms
+        left = pool.size - len(work.chain) + (work.arms is not None)
         if self._is_late(work.start, work.end):
             left -= len(pool.armed.union(held))
         else:
@@ -298,6 +317,14 @@ class CommandBuilder:
     def _is_late(self, start: Position, end: Position) -> bool:
         """Whether such a task leaves the armed descriptors alone: those that end the program have them."""
         return start[0] >= self._late or end >= (len(self._clock.body), 0.0)
+
+    def _load_endless(self, pool: _Pool, work: Work) -> None:
+        tile, direction, ch = work.channel
+        numbers = [pool.free.popleft() for _ in work.chain]
+        pool.size -= len(numbers)
+        for number, template, following in zip(numbers, work.chain, (*numbers[1:], numbers[0]), strict=True):
+            self.static_bds.append(Bd(tile, number, *_content(template, following)))
+        self.static_tasks.append(Task(tile, direction, ch, numbers[0], 0, work.item))
 
     def _load(self, work: Work) -> None:
         """Put a channel's first task into the state with which the program is loaded."""
@@ -319,7 +346,7 @@ class CommandBuilder:
     def _leaves_room(self, pool: _Pool, work: Work) -> bool:
         """Whether the tasks that come before the ends of those in flight will fit the pool when it is their turn."""
         held = [(f.end, len(f.bds)) for m in pool.members for f in self._flights[m] if f.bds]
-        own = len(work.chain) - (work.arms and work.channel in self._kept)
+        own = len(work.chain) - (work.arms is not None and work.channel in self._kept)
         if not own:
             return True
         held.append((work.end, own))
@@ -477,6 +504,8 @@ def _joins(before: Work, work: Work, first: bool, how: Joining) -> bool:
     most = (how.first if first else how.longest) + (BARRIER if work.start[1] < 0 else 0)
     if how.cuts is not None:
         most = 0 if work.start in how.cuts else most + EXCESS
+    if work.arms and before.start < work.arms:
+        return False
     if work.start[0] >= len(how.body):  # what ends the program: nothing waits for its descriptors
         most += LAST
     span = sum(how.body[before.start[0] : work.start[0]])

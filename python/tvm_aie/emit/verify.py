@@ -52,9 +52,9 @@ def armed_tasks(program: Program) -> list[Task]:
     return [task for task in program.static_tasks if task.repeat]
 
 
-def executed(program: Program, loaded: bool = True) -> Iterator[tuple[Task, list[Bd]]]:
-    """The tasks a program is loaded with (if ``loaded``) and the pushed ones, each with its chain as written when it is
-    pushed, up to what has not been written."""
+def executed(program: Program, armed: bool = True) -> Iterator[tuple[Task, list[Bd]]]:
+    """The tasks a program is loaded with (the finite ones if ``armed``) and the pushed ones, each with its chain as
+    written when it is pushed, up to what has not been written."""
     content = {(bd.tile, bd.bd_id): bd for bd in (program.bds[i] for i in program.static_bds)}
 
     def chain(task: Task) -> list[Bd]:
@@ -65,8 +65,9 @@ def executed(program: Program, loaded: bool = True) -> Iterator[tuple[Task, list
             number = bd.next_bd
         return list(found.values())
 
-    for task in program.static_tasks if loaded else ():
-        yield task, chain(task)
+    for task in program.static_tasks:
+        if armed or not task.repeat:
+            yield task, chain(task)
     for command in program.commands:
         if isinstance(command, WriteBd):
             bd = program.bds[command.index]
@@ -252,12 +253,17 @@ def written_before_use(ctx: Context) -> Iterator[str]:
     """A pushed chain consists of descriptors that have been written, and is never overwritten while it may run."""
     content = {(bd.tile, bd.bd_id): bd for bd in (ctx.program.bds[row] for row in ctx.program.static_bds)}
     busy: dict[tuple[int, int], tuple[tuple[int, Dir, int], int]] = {}
+    endless = {
+        (bd.tile, bd.bd_id) for task, chain in executed(ctx.program) if not task.repeat for bd in chain
+    }
     pushed: Counter[tuple[int, Dir, int]] = Counter()
     waited: Counter[tuple[int, Dir, int]] = Counter()
     for command in (*(Push(task, task.item) for task in armed_tasks(ctx.program)), *ctx.program.commands):
         if isinstance(command, WriteBd):
             bd = ctx.program.bds[command.index]
             owner = busy.get((bd.tile, bd.bd_id))
+            if (bd.tile, bd.bd_id) in endless:
+                yield f"{_name(ctx, bd)}: overwritten, and an endless task uses it"
             if owner and waited[owner[0]] < owner[1]:
                 yield f"{_name(ctx, bd)}: overwritten while task {owner[1]} of {owner[0]} may use it"
             content[(bd.tile, bd.bd_id)] = bd
@@ -340,11 +346,11 @@ def outputs_awaited(ctx: Context) -> Iterator[str]:
     locks = (O_DONE, O_DONE_ODD, NBR_W, NBR_E)
     counts: Counter[tuple[int, int]] = Counter()
     # What a channel is armed with at the end stands for what it was loaded with.
-    for task, chain in executed(ctx.program, loaded=False):
+    for task, chain in executed(ctx.program, armed=False):
         for bd in chain:
             for use, sign in ((bd.release, 1), (bd.acquire, -1)):
                 if use and use.lock in locks and ctx.kinds[use.tile] == TileKind.MEMTILE:
-                    counts[use.tile, use.lock] += sign * use.value * task.repeat  # a ring repeats for ever: 0
+                    counts[use.tile, use.lock] += sign * use.value * max(task.repeat, 1)  # endless: once an inference
     for (number, lock), left in sorted(counts.items()):
         if left:
             tile = ctx.program.tiles[number]

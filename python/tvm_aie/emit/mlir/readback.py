@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -64,7 +64,7 @@ def emulator_section(program: Program) -> dict[str, Any]:
         "control_writes": _control_writes(program),
         "marks": marks,
         "push_items": push_items,
-        "armed_items": [task.item for task in program.static_tasks if task.repeat],
+        "static_items": [task.item for task in program.static_tasks],
         "io": [_io_to_json(io) for io in program.io],
         "meta": json.loads(program.meta),
     }
@@ -84,14 +84,12 @@ def read_back(module: ir.Module, const: bytes, manifest: Manifest) -> Program:
     infer = _sequence(module, INFER)
     configure = _sequence(module, CONFIGURE)
     loaded = [found for op in configure.body if (found := _task(overlay, op))]
-    rings = {(op.column, op.row, op.bd_id) for op in configure.body if isinstance(op, ir.WriteBdOp) and _is_ring(op)}
-    places = [(overlay.tiles[t.tile].col, overlay.tiles[t.tile].row, t.bd) for t, _ in loaded]
-    armed = [task for task, place in zip(loaded, places, strict=True) if place not in rings]
+    endless = _endless(_Table(overlay, set()), configure)
+    armed = [(task, token) for task, token in loaded if not endless(task)]
     commands = _commands(table, infer, extra, armed)
     static = [command.index for command in _commands(table, configure, None) if isinstance(command, WriteBd)]
-    items = iter(extra["armed_items"])
-    finite = {id(t) for t, _ in armed}
-    static_tasks = [replace(t, item=next(items)) if id(t) in finite else replace(t, repeat=0) for t, _ in loaded]
+    items = zip(loaded, extra["static_items"], strict=True)
+    static_tasks = [replace(t, item=item, repeat=0 if endless(t) else t.repeat) for (t, _), item in items]
     return Program(
         {k: float(v) for k, v in extra["device_keys"].items()},
         overlay.tiles,
@@ -241,8 +239,19 @@ def _dims(f: Mapping[str, int]) -> tuple[tuple[tuple[int, int], ...], tuple[tupl
     return tuple(dims[::-1]), tuple(pads[::-1])
 
 
-def _is_ring(op: ir.WriteBdOp) -> bool:
-    return bool(op.use_next_bd) and op.next_bd == op.bd_id
+def _endless(table: _Table, configure: ir.SequenceOp) -> Callable[[Task], bool]:
+    """Whether a task's chain, as ``configure`` writes it, closes on itself."""
+    written = [command.index for command in _commands(table, configure, None) if isinstance(command, WriteBd)]
+    following = {(bd.tile, bd.bd_id): bd.next_bd for bd in (table.bds[row] for row in written)}
+
+    def endless(task: Task) -> bool:
+        number, seen = task.bd, set[int]()
+        while number >= 0 and number not in seen:
+            seen.add(number)
+            number = following.get((task.tile, number), -1)
+        return number >= 0
+
+    return endless
 
 
 def _commands(
