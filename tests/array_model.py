@@ -77,7 +77,7 @@ class _Channel:
 
 
 class Array:
-    """One inference of a program: ``run(const, inputs) -> bytes of the output argument``."""
+    """An array with a program: ``run(inputs) -> bytes of the output argument``; a resident one runs again and again."""
 
     def __init__(self, program: Program, library: Path) -> None:
         self.p = program
@@ -97,6 +97,9 @@ class Array:
         self.descriptors: dict[tuple[int, int], tuple[Bd, list[int]]] = {}
         self.core_of: dict[int, int] = {}
         self.halted = 0
+        self.waiting: dict[int, tuple[tuple[int, int], int]] = {}  # by core tile: lock and value
+        self.first: dict[int, tuple[int, int]] = {}  # by core tile: the lock with which its first message comes
+        self.loaded = False
 
     def _aligned(self, size: int) -> np.ndarray:
         """A core finds its memory's start by the alignment of 64 KB."""
@@ -121,9 +124,14 @@ class Array:
             self.changed.notify_all()
 
     def _acquire(self, lock: int, value: int) -> None:
-        key = (self.core_of[threading.get_ident()], lock - OWN_LOCKS)
+        core = self.core_of[threading.get_ident()]
+        key = (core, lock - OWN_LOCKS)
         with self.changed:
+            self.first.setdefault(core, key)
+            self.waiting[core] = key, value
+            self.changed.notify_all()
             self.changed.wait_for(lambda: self.locks.get(key, 0) >= value)
+            del self.waiting[core]
             self.locks[key] -= value
             self.changed.notify_all()
 
@@ -221,11 +229,10 @@ class Array:
             return self.channels[command.tile, command.dir, command.ch].done >= command.count
         return True
 
-    def run(self, inputs: bytes, timeout: float = 120.0) -> bytes:
-        """Raises ``AssertionError`` when nothing moves any more before the cores have halted."""
+    def _load(self) -> None:
         self.ddr[0][: len(self.p.const)] = np.frombuffer(self.p.const, np.uint8)
-        self.ddr[1][: len(inputs)] = np.frombuffer(inputs, np.uint8)
         callbacks = (CALLBACK(self._acquire), CALLBACK(self._release))
+        self._callbacks = callbacks  # as long as the cores call them
         for name, callback in zip(("on_acquire", "on_release"), callbacks, strict=True):
             ctypes.c_void_p.in_dll(self.lib, name).value = ctypes.cast(callback, ctypes.c_void_p).value
         for index in self.p.static_bds:
@@ -234,9 +241,28 @@ class Array:
             self.channels[t.tile, t.dir, t.ch].tasks.append((t.bd, t.repeat))
         for index in range(len(self.p.cores)):
             threading.Thread(target=self._core, args=(index,), daemon=True).start()
+        self.loaded = True
+
+    def _idle(self) -> bool:
+        """Whether every core has halted or waits for a message of opcodes."""
+        waiting = sum(
+            key == self.first[core] and self.locks.get(key, 0) < value for core, (key, value) in self.waiting.items()
+        )
+        return self.halted + waiting == len(self.p.cores)
+
+    def run(self, inputs: bytes, timeout: float = 120.0) -> bytes:
+        """Raises ``AssertionError`` when nothing moves any more before the commands are done and the cores idle."""
+        if not self.loaded:
+            self._load()
+        assert self.halted == 0, "the cores have halted: load the program again"
+        self.ddr[1][: len(inputs)] = np.frombuffer(inputs, np.uint8)
+        self.ddr[2][:] = 0
+        for channel in self.channels.values():
+            channel.done = 0
         commands = deque(self.p.commands)
         with self.changed:
-            while commands or self.halted < len(self.p.cores):
+            done = False
+            while not done:
                 moved = False
                 while commands and self._command(commands[0]):
                     commands.popleft()
@@ -246,7 +272,7 @@ class Array:
                         moved = True
                 if moved:
                     self.changed.notify_all()
-                done = not commands and self.halted == len(self.p.cores)
+                done = not moved and not commands and self._idle()
                 if not done and not self.changed.wait(timeout=0 if moved else timeout):
                     assert moved, f"nothing moves: {len(commands)} commands left, {self.halted} cores halted"
         return self.ddr[2].tobytes()

@@ -83,7 +83,8 @@ def test_the_best_plan_is_no_slower_than_the_walk(device, patterns):
     walk = with_plan(graph, device, *BLOCKS)
     assert best.estimate.total <= walk.estimate.total
     mine, other = check(best), check(walk)
-    assert mine.cycles <= other.cycles * 1.01  # both are estimates; the emulator may differ by a little
+    # Both are estimates; the emulator may differ by a little, and by first pushes where they cost.
+    assert mine.cycles <= other.cycles * 1.01 + 2 * load_device(device).push_idle_cycles
 
 
 def times_sent(tiling):

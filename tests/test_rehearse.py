@@ -101,11 +101,11 @@ def test_small_networks_and_given_divisions_are_not_rehearsed(monkeypatch):
         runs.clear()
         compiled = compile_rehearsed(graph, "npu1", decisions)
         assert division(compiled) == 0
-        assert len(runs) == 1 + decisions.moves.chains, "its own plan alone, and that without armed channels"
-        unarmed = not armed_tasks(compiled.program)
-        if not (unarmed and decisions.moves.chains):
-            same = compile_graph(graph, "npu1", moves=decisions.moves).program
-            assert compiled.program.to_bytes() == same.to_bytes()
+        others = 2 * decisions.moves.chains
+        assert len(runs) <= 1 + others, "its own plan alone, and that loaded with fewer tasks, or with more"
+        same = compile_graph(graph, "npu1", moves=decisions.moves)
+        assert cycles(compiled) <= cycles(same)
+        assert others or compiled.program.to_bytes() == same.program.to_bytes()
 
 
 def block(b, x, channels, k=1):
@@ -159,7 +159,7 @@ def test_where_commands_matter_adds_and_the_input_are_tried_apart(monkeypatch):
 def test_a_division_that_does_not_fit_is_left_out(monkeypatch):
     huge = replace(DIVISIONS[2], a_slots=60)
     monkeypatch.setattr("tvm_aie.pipeline.DIVISIONS", (DIVISIONS[0], huge, DIVISIONS[1]))
-    graph = NETWORKS["sums bound it"]
+    graph = NETWORKS["weights bound it"]
     assert division(compile_rehearsed(graph, "npu1")) == 1
     monkeypatch.setattr("tvm_aie.pipeline.DIVISIONS", (DIVISIONS[0], huge))
     assert division(compile_rehearsed(graph, "npu1")) == 0

@@ -410,7 +410,8 @@ def _schedule(
 def _rehearsed(plan: Plan, planners: Sequence[_Planner], judge: Judge) -> Plan:
     """``plan``, or the best plan of the planner whose first plan is faster than it and than the others'.
 
-    Only the best two of them by estimate are judged.
+    Only the best two of them by estimate are judged; all, if the network has few items: there the estimate knows too
+    little of what the first and the last commands cost.
     """
     firsts = []
     for planner in planners:
@@ -418,7 +419,8 @@ def _rehearsed(plan: Plan, planners: Sequence[_Planner], judge: Judge) -> Plan:
             firsts.append((next(_plans(planner, first=True)), planner))
     if not firsts:
         return plan
-    near = sorted(firsts, key=lambda made: made[0].cycles)[:JUDGED]
+    judged = len(firsts) if len(plan.placement.items) <= FEW_ITEMS else JUDGED
+    near = sorted(firsts, key=lambda made: made[0].cycles)[:judged]
     narrowed = [(_narrowed(first, planner, judge), planner) for first, planner in near]
     first, planner = min(narrowed, key=lambda made: judge(made[0]))
     if judge(first) >= judge(plan):
@@ -507,6 +509,7 @@ def _refined(plan: Plan, shared: _Shared) -> Plan:
     return replace(plan, tilings=tilings, known=times)
 
 
+FEW_ITEMS = 8
 JUDGED = 2  # divisions whose first plans are emulated, besides the default: those that are best by estimate
 MOST_DIVISIONS = 4  # that get a placement and an estimate
 MOST_SWITCHES = 4  # weight rings with which items may switch divisions, likewise

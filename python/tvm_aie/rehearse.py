@@ -24,7 +24,7 @@ from dataclasses import replace
 from math import inf
 
 from tvm_aie.device import Device, load_device
-from tvm_aie.emit.arrange import CHAINS, MORE_CHAINS, Chains, variants
+from tvm_aie.emit.arrange import CHAINS, MORE_CHAINS, Chains, loaded_otherwise, variants
 from tvm_aie.emit.emitter import Emitter
 from tvm_aie.emit.program import Program
 from tvm_aie.errors import EmulationFault, InfeasibleError, PlanWarning, ProgramError
@@ -94,15 +94,14 @@ class Rehearsal:
                 timed[program.commands] = self._timed(plan, program)
             return timed[program.commands]
 
-        unarmed = tuple(chains._replace(armed=False) for chains in self.chains)
-        found = {tuple(self.chains): cycles, unarmed: timed_with(unarmed)}
+        found = {tuple(self.chains): cycles}
         if more:
             single: dict[tuple[Chains, ...], float] = {(chains,): timed_with((chains,)) for chains in MORE_CHAINS}
             (best,) = min(single, key=single.__getitem__)
             single |= {(chains,): timed_with((chains,)) for chains in variants(best)}
-            (best,) = min(single, key=single.__getitem__)
-            unarmed = (best._replace(armed=False),)
-            found |= single | {unarmed: timed_with(unarmed)}
+            found |= single
+        for other in loaded_otherwise(min(found, key=found.__getitem__))[: 3 if more else 2]:
+            found[other] = timed_with(other)
         return min(found, key=found.__getitem__)
 
     def _emitter(self, plan: Plan) -> Emitter:

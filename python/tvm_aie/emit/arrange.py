@@ -20,8 +20,10 @@ from tvm_aie.errors import ProgramError
 class Chains(NamedTuple):
     """Most descriptors of a chain that serves several items: of activations, of outputs; and of a block of outputs that
     is repeated (``emit.periods``; 0: none is). Short chains free their descriptors earlier, so that more is pushed
-    ahead; long ones are fewer tasks. ``span``, ``ahead``: see ``emit.commands.Joining``; ``armed``: memtile channels
-    are loaded with their first tasks (``_arm``), which pays unless the first loads take longer than the pushes.
+    ahead; long ones are fewer tasks. ``span``, ``ahead``: see ``emit.commands.Joining``. What a resident program is
+    loaded with: ``armed``: memtile channels with their first tasks (``_arm``), which pays unless the first loads take
+    longer than the pushes; ``stores``, ``loads``: channels with few tasks of that kind with all of them (``_endless``),
+    which takes descriptors from the others.
     """
 
     activations: int
@@ -30,15 +32,23 @@ class Chains(NamedTuple):
     span: float = CHAIN_CYCLES
     ahead: float = AHEAD_BELOW
     armed: bool = True
+    stores: bool = True
+    loads: bool = False
 
 
 # The first is best for most networks. Three of the channels of a block share 24 descriptors.
 CHAINS = tuple(Chains(*most, block=6) for most in ((4, 3), (5, 3), (6, 4), (10, 6)))
-NO_CHAINS = Chains(0, 0, armed=False)
+NO_CHAINS = Chains(0, 0, armed=False, stores=False)
 # Loads before the first item that are one chain: opcodes and inputs.
 MOST_FIRST = 4
 # To compare by emulation (``rehearse``): the clock's first choice is up to a tenth slower than the best of these.
 MORE_CHAINS = (*CHAINS, Chains(4, 4, block=6), *(most._replace(block=0) for most in CHAINS[:3]))
+
+
+def loaded_otherwise(chains: Sequence[Chains]) -> tuple[tuple[Chains, ...], ...]:
+    """The same chains in programs that are loaded with fewer tasks, or with more."""
+    others: tuple[dict[str, bool], ...] = ({"armed": False}, {"loads": True}, {"stores": False})
+    return tuple(tuple(most._replace(**other) for most in chains) for other in others)
 
 
 def variants(chains: Chains) -> tuple[Chains, ...]:
@@ -68,7 +78,7 @@ def arrange(
         last = not waiting
         most = waiting.pop(0) if waiting else NO_CHAINS
         commands = CommandBuilder(make.array, reserved, body, lags)
-        rest = _arm(commands, make, len(body), tasks) if resident and most.armed else tasks
+        rest = _loaded(commands, make, len(body), tasks, most) if resident else tasks
         repeats = _add_chains(commands, make, body, rest, most)
         try:
             done = commands.schedule(best[0].end if best else inf)
@@ -83,18 +93,51 @@ def arrange(
     return best[0]
 
 
+def _loaded(
+    commands: CommandBuilder, make: ItemTasks, items: int, tasks: Mapping[Channel, Sequence[Work]], most: Chains
+) -> Mapping[Channel, Sequence[Work]]:
+    """Load the program with what ``most`` wants; returns the tasks that remain to be pushed.
+
+    Shims are left out: their tasks name the host's buffers, and would move data before the inference begins.
+    """
+    rest = _endless(commands, make, items, tasks, most) if most.stores or most.loads else tasks
+    return _arm(commands, make, items, rest) if most.armed else rest
+
+
+def _endless(
+    commands: CommandBuilder, make: ItemTasks, items: int, tasks: Mapping[Channel, Sequence[Work]], most: Chains
+) -> Mapping[Channel, Sequence[Work]]:
+    """Let memtile channels with few descriptors run by themselves.
+
+    All whose pool has room for all (networks of one layer); the stores, the loads, of which many networks have few.
+    """
+    whole, rest = commands.fit_whole(tasks), dict(tasks)
+    memtiles = range(make.array.memtile(0), make.array.memtile(make.array.cols))
+    moves = {(Dir.S2MM, make.array.load_s2mm): most.loads, (Dir.MM2S, make.array.store_mm2s): most.stores}
+    for channel, own in tasks.items():
+        # The reports attribute a task to one item.
+        single = len({min(work.item, items - 1) for work in own}) == 1
+        if channel[0] in memtiles and single and not any(work.after for work in own):
+            count = sum(len(work.chain) * work.repeat for work in own)
+            few = moves.get(channel[1:], False) and commands.may_give(channel, count)
+            if few or channel in whole:
+                commands.repeat(own)
+                del rest[channel]
+    return rest
+
+
 def _arm(
     commands: CommandBuilder, make: ItemTasks, items: int, tasks: Mapping[Channel, Sequence[Work]]
-) -> dict[Channel, Sequence[Work]]:
+) -> Mapping[Channel, Sequence[Work]]:
     """Load the memtile channels with their first descriptors: a push onto an idle channel costs six times another.
 
     Returns the tasks that remain; a channel's last one ends with its first descriptor again, for the next inference.
-    Shims are left out: their tasks name the host's buffers, and would move data before the inference begins. Until they
-    are pushed, the others wait for data or a lock. Stores are left out, too: the first may be the last thing to end.
+    Until the shims' tasks are pushed they wait for data or a lock. Stores are left out: the first may be the last thing
+    to end.
     """
-    rest, joined = _endless(commands, make, items, tasks), _joined_channels(make)
+    rest, joined = dict(tasks), _joined_channels(make)
     memtiles = range(make.array.memtile(0), make.array.memtile(make.array.cols))
-    for channel, own in rest.copy().items():
+    for channel, own in tasks.items():
         loads = channel[1] == Dir.S2MM and channel[0] in memtiles and channel not in joined
         first, more = _first_descriptor(own)
         if not (loads or channel in joined) or first is None or not commands.may_give(channel, 1):
@@ -109,26 +152,6 @@ def _arm(
             key = (last or first).start  # while the channel is busy
             more.append(replace(first, start=(items, 0.0), end=end, key=key, arms=first.end))
         rest[channel] = more
-    return rest
-
-
-def _endless(
-    commands: CommandBuilder, make: ItemTasks, items: int, tasks: Mapping[Channel, Sequence[Work]]
-) -> dict[Channel, Sequence[Work]]:
-    """Let memtile channels with few descriptors run by themselves; returns the tasks of the others.
-
-    All whose pool has room for all (networks of one layer); loads and stores, of which many networks have few.
-    """
-    whole, joined, rest = commands.fit_whole(tasks), _joined_channels(make), dict(tasks)
-    memtiles = range(make.array.memtile(0), make.array.memtile(make.array.cols))
-    for channel, own in tasks.items():
-        # The reports attribute a task to one item.
-        single = len({min(work.item, items - 1) for work in own}) == 1
-        if channel[0] in memtiles and single and all(work.repeat == 1 and not work.after for work in own):
-            few = channel not in joined and commands.may_give(channel, sum(len(work.chain) for work in own))
-            if few or channel in whole:
-                commands.repeat(own)
-                del rest[channel]
     return rest
 
 

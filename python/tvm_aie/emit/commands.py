@@ -145,6 +145,13 @@ class _Pool:
         return bool(kept)
 
 
+def _unrolled(work: Work) -> Iterator[BdTemplate]:
+    """The descriptors of all executions of a task, none iterated."""
+    for k in range(work.repeat):
+        for t in work.chain:
+            yield replace(t, base=t.base + k % t.wrap * t.step * 4, wrap=1, step=0)
+
+
 class CommandBuilder:
     """Turns the tasks of all channels into WRITE_BD, PUSH and WAIT.
 
@@ -196,9 +203,9 @@ class CommandBuilder:
             self._kept.add(work.channel)
 
     def repeat(self, tasks: Sequence[Work]) -> None:
-        """All tasks of a channel, which run once each: the program is loaded with them as one chain that closes on
-        itself, so that it runs once in each inference."""
-        chain = tuple(template for work in tasks for template in work.chain)
+        """The program is loaded with all tasks of a channel as one chain that closes on itself, which runs once in each
+        inference."""
+        chain = tuple(template for work in tasks for template in _unrolled(work))
         self._endless[tasks[0].channel] = replace(tasks[0], chain=chain, end=tasks[-1].end)
 
     def may_give(self, channel: Channel, count: int) -> bool:
@@ -209,11 +216,23 @@ class CommandBuilder:
         return 4 * (given + count) <= len(ids[1])
 
     def fit_whole(self, tasks: Mapping[Channel, Sequence[Work]]) -> set[Channel]:
-        """The channels whose pool has a descriptor for each of all tasks of its channels."""
-        needs: Counter[tuple[int, range]] = Counter()
+        """Channels whose pool has a descriptor for each execution of their tasks beside those for the others' tasks,
+        the smallest first."""
+        left: dict[tuple[int, range], int] = {}
+        sizes: list[tuple[int, int, Channel]] = []
         for channel, own in tasks.items():
-            needs[self._ids(channel)] += sum(len(work.chain) for work in own)
-        return {channel for channel in tasks if needs[key := self._ids(channel)] <= self._new_pool(*key).size}
+            key = self._ids(channel)
+            # Arming a channel splits its first task.
+            pushed = sum(len(work.chain) for work in own) + len(own[0].chain) + 1
+            left[key] = left.get(key, self._new_pool(*key).size) - pushed
+            sizes.append((sum(len(work.chain) * work.repeat for work in own), pushed, channel))
+        found = set()
+        for size, pushed, channel in sorted(sizes):
+            key = self._ids(channel)
+            if left[key] >= 0 and size - pushed <= left[key]:
+                left[key] -= size - pushed
+                found.add(channel)
+        return found
 
     def _ids(self, channel: Channel) -> tuple[int, range]:
         """Tile and descriptors of the channel's pool."""
