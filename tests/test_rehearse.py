@@ -10,7 +10,6 @@ from tvm_aie import rehearse
 from tvm_aie.device import load_device
 from tvm_aie.emit.arrange import MORE_CHAINS
 from tvm_aie.emit.overlay import Array, core_map
-from tvm_aie.emit.verify import armed_tasks
 from tvm_aie.errors import EmulationFault, PlanWarning, ProgramError
 from tvm_aie.pipeline import Decisions, Moves, compile_graph, emitter_of, finish, prepare
 from tvm_aie.plan.graph import Conv

@@ -12,7 +12,7 @@ from tuning_nets import Builder, residual_graph, small_graph
 from tvm_aie.device import load_device
 from tvm_aie.pipeline import Decisions, compile_graph, finish, prepare
 from tvm_aie.plan.reference import evaluate
-from tvm_aie.rehearse import compile_rehearsed
+from tvm_aie.rehearse import compile_rehearsed, settle
 from tvm_aie.runtime.emulator import RunOptions, run_program
 from tvm_aie.tune import TuneOptions, load_records, tune_graphs
 from tvm_aie.tune.apply import compile_with_records, recorded
@@ -42,9 +42,10 @@ def test_an_add_of_its_own_computes_the_same():
     graph = residual_graph()
     knobs = plan_knobs(graph, NPU1)
     assert [k.name for k in knobs][:2] == ["buffering", "fusion0"] and knobs[0].values[0] == "as compiled"
-    assert knobs[0].values[1:] == tuple(name for name in OVERLAYS if name != "default"), "compiled is the default here"
+    (compiled,) = (name for name, overlay in OVERLAYS.items() if overlay == settle(graph, NPU1)[1].overlay)
+    assert knobs[0].values[1:] == tuple(name for name in OVERLAYS if name != compiled)
     plan = plan_of(knobs, {"fusion0": 1})
-    assert plan.unfused and plan_of(knobs, {}) == Decisions(OVERLAYS["default"])  # untuned
+    assert plan.unfused and plan_of(knobs, {}) == Decisions(OVERLAYS[compiled])  # untuned
     separate, fused = (len(finish(prepare(graph, NPU1, p)).tilings) for p in (plan, Decisions()))
     assert separate == fused + 1
     got, want = values(graph, plan)

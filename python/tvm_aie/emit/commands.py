@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
@@ -209,7 +209,7 @@ class CommandBuilder:
         self._endless[tasks[0].channel] = replace(tasks[0], chain=chain, end=tasks[-1].end)
 
     def may_give(self, channel: Channel, count: int) -> bool:
-        """Whether the pool can do without ``count`` more descriptors for this channel: a quarter of it is given away."""
+        """Whether the pool can do without ``count`` more descriptors for this channel: it gives a quarter away."""
         ids = self._ids(channel)
         given = sum(self._ids(c) == ids for c in self._armed)
         given += sum(len(work.chain) for c, work in self._endless.items() if self._ids(c) == ids)

@@ -253,9 +253,7 @@ def written_before_use(ctx: Context) -> Iterator[str]:
     """A pushed chain consists of descriptors that have been written, and is never overwritten while it may run."""
     content = {(bd.tile, bd.bd_id): bd for bd in (ctx.program.bds[row] for row in ctx.program.static_bds)}
     busy: dict[tuple[int, int], tuple[tuple[int, Dir, int], int]] = {}
-    endless = {
-        (bd.tile, bd.bd_id) for task, chain in executed(ctx.program) if not task.repeat for bd in chain
-    }
+    endless = {(bd.tile, bd.bd_id) for task, chain in executed(ctx.program) if not task.repeat for bd in chain}
     pushed: Counter[tuple[int, Dir, int]] = Counter()
     waited: Counter[tuple[int, Dir, int]] = Counter()
     for command in (*(Push(task, task.item) for task in armed_tasks(ctx.program)), *ctx.program.commands):
