@@ -11,16 +11,19 @@ from hypothesis import strategies as st
 
 from graphs import GraphBuilder
 from tvm_aie.device import load_device
+from tvm_aie.emit.commands import CommandBuilder, Work
 from tvm_aie.emit.emitter import Emitter
 from tvm_aie.emit.opcodes import HALT
-from tvm_aie.emit.overlay import LOAD_GO
-from tvm_aie.emit.program import Program, Push, TileKind, WriteBd
+from tvm_aie.emit.overlay import LOAD_GO, Array
+from tvm_aie.emit.program import Dir, Program, Push, TileKind, WriteBd
 from tvm_aie.emit.resident import last_opcodes, padding
+from tvm_aie.emit.transfers import BdTemplate, Shape
 from tvm_aie.emit.verify import armed_tasks, verify
 from tvm_aie.errors import EmulationFault, ProgramError
 from tvm_aie.pipeline import compile_graph, emitter_of, prepare
 from tvm_aie.plan.reference import evaluate
 from tvm_aie.runtime.emulator import RunOptions, run_program
+from tvm_aie.schedule.geometry import Overlay
 
 IMAGES = 3
 
@@ -45,7 +48,14 @@ def two_branches():
     return b.graph(b.add(b.conv(x, 24, 3), x))
 
 
+def one_layer(size: int, channels: int):
+    b = GraphBuilder((16, size, size))
+    return b.graph(b.conv("x", channels, 3))
+
+
 GRAPHS = {
+    "one layer": lambda: one_layer(14, 31),
+    "one layer of many messages": lambda: one_layer(33, 72),
     "tiny": lambda: chain(7, 1),
     "odd": lambda: chain(33, 31),
     "wide head": wide_head,
@@ -160,6 +170,106 @@ def test_without_armed_channels_the_program_is_resident_all_the_same():
     row = run_program(unarmed.to_bytes(), inputs, RunOptions(check=True))
     wanted = evaluate(graph, {graph.inputs[0].tensor: inputs[0][2:3]})
     assert np.array_equal(row.outputs[0][2].ravel(), wanted[graph.outputs[0].tensor].ravel())
+
+
+def endless(program: Program) -> dict[tuple[int, Dir, int], list[int]]:
+    """By memtile channel that runs by itself, but those of the overlay: its descriptors."""
+    following = {(bd.tile, bd.bd_id): bd.next_bd for bd in (program.bds[row] for row in program.static_bds)}
+    out = {}
+    for t in program.static_tasks:
+        chain = [t.bd]
+        while (number := following[t.tile, chain[-1]]) not in chain and number >= 0:
+            chain.append(number)
+        if t.repeat == 0 and t.item >= 0 and program.tiles[t.tile].kind == TileKind.MEMTILE:
+            out[t.tile, t.dir, t.ch] = chain
+    return out
+
+
+@pytest.mark.parametrize("size", [1, 7, 8, 9, 14])
+def test_the_commands_of_one_layer_are_those_of_the_shims(size):
+    program = compile_graph(one_layer(size, 31), "npu1").program
+    pushed = [c.task for c in program.commands if isinstance(c, Push)]
+    assert pushed and all(program.tiles[t.tile].kind == TileKind.SHIM for t in pushed)
+    alone = endless(program)
+    array = Array(load_device("npu1"), Overlay())
+    for c in range(array.cols):
+        assert (array.memtile(c), Dir.MM2S, array.a_mm2s) in alone
+    unloaded = replace_chains(one_layer(size, 31), armed=False, stores=False)
+    cycles = [run_program(p.to_bytes(), [], RunOptions(functional=False)).cycles for p in (program, unloaded)]
+    assert 2 * cycles[0] < cycles[1]
+
+
+def replace_chains(graph, **changes) -> Program:
+    """Compiled with what ``Chains`` say about loading changed."""
+    ready = prepare(graph, load_device("npu1"))
+    emitter: Emitter = emitter_of(ready.plan, ready.chains)
+    emitter.emit({})
+    return emitter.rearranged(tuple(chains._replace(**changes) for chains in ready.chains))
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+@pytest.mark.parametrize("armed", [True, False])
+def test_loads_and_stores_that_run_by_themselves(name, armed):
+    graph = GRAPHS[name]()
+    program = replace_chains(graph, armed=armed, loads=True)
+    verify(program, load_device("npu1"))
+    array = Array(load_device("npu1"), Overlay())
+    moves = {(Dir.S2MM, array.load_s2mm), (Dir.MM2S, array.store_mm2s)}
+    assert moves <= {channel[1:] for channel in endless(program)}
+    inputs = batch(graph)
+    row = run_program(program.to_bytes(), inputs, RunOptions(check=True))
+    for k in range(IMAGES):
+        wanted = evaluate(graph, {io.tensor: x[k : k + 1] for io, x in zip(graph.inputs, inputs, strict=True)})
+        for io, out in zip(graph.outputs, row.outputs, strict=True):
+            assert np.array_equal(out[k].ravel(), wanted[io.tensor].ravel())
+
+
+def test_an_endless_task_is_left_alone_and_stands_at_its_begin():
+    program = compile_graph(one_layer(14, 31), "npu1").program
+    (tile, _, _), chain = next((k, v) for k, v in endless(program).items() if k[1] == Dir.S2MM and len(v) > 1)
+    row = next(r for r in program.static_bds if (program.bds[r].tile, program.bds[r].bd_id) == (tile, chain[0]))
+    written = dataclasses.replace(program, commands=(WriteBd(row), *program.commands))
+    with pytest.raises(ProgramError, match="overwritten, and an endless task uses it"):
+        verify(written, load_device("npu1"))
+    # A sink of a word more takes what is left of a ring, and waits for the word.
+    sinks = {(k[0], v[-1]) for k, v in endless(program).items() if k[1] == Dir.S2MM}
+    last = [r for r in program.static_bds if (b := program.bds[r]).release is None and (b.tile, b.bd_id) in sinks]
+    longer = replaced(program, last[0], dims=((program.bds[last[0]].length + 1, 1),))
+    with pytest.raises(EmulationFault, match=r"not ready for the next inference: .* stands in descriptor"):
+        run_program(longer.to_bytes(), [], RunOptions(functional=False))
+
+
+@given(data=st.data())
+def test_channels_run_by_themselves_only_beside_room_for_the_others(data):
+    array = Array(load_device("npu1"), Overlay())
+    builder = CommandBuilder(array, (), (1.0,))
+    channels = [(array.memtile(0), Dir.S2MM, array.o_s2mm(r)) for r in range(array.rows)]
+    channels += [(array.memtile(0), Dir.MM2S, array.a_mm2s), (array.memtile(0), Dir.S2MM, array.load_s2mm)]
+    word = BdTemplate(Shape(array.memtile(0), ((1, 1),)), 0)
+    tasks = {}
+    for channel in channels:
+        sizes = data.draw(st.lists(st.tuples(st.integers(1, 6), st.integers(1, 4)), min_size=1, max_size=3))
+        tasks[channel] = [Work(channel, (word,) * n, k, (0, 0.0), (0, 1.0), (0, 0.0)) for n, k in sizes]
+    found = builder.fit_whole(tasks)
+
+    def need(channel, whole: bool) -> int:
+        own = tasks[channel]
+        if whole:
+            return sum(len(w.chain) * w.repeat for w in own)
+        return sum(len(w.chain) for w in own) + len(own[0].chain) + 1
+
+    for parity in (0, 1):
+        pool = array.pool(array.memtile(0), parity)
+        members = [c for c in channels if array.pool(c[0], c[2]) == pool]
+        used = sum(need(c, c in found) for c in members)
+        if sum(need(c, True) for c in members) <= len(pool):
+            assert found.issuperset(members)
+        elif found.isdisjoint(members):
+            assert used > len(pool) or all(used + need(c, True) - need(c, False) > len(pool) for c in members)
+        else:
+            assert used <= len(pool)
+            # One more would not fit.
+            assert all(used + need(c, True) - need(c, False) > len(pool) for c in members if c not in found)
 
 
 def test_the_descriptor_that_arms_is_written_again_only_if_it_changed(program):

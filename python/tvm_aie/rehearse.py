@@ -100,7 +100,8 @@ class Rehearsal:
             (best,) = min(single, key=single.__getitem__)
             single |= {(chains,): timed_with((chains,)) for chains in variants(best)}
             found |= single
-        for other in loaded_otherwise(min(found, key=found.__getitem__))[: 3 if more else 2]:
+        fastest: tuple[Chains, ...] = min(found, key=found.__getitem__)
+        for other in loaded_otherwise(fastest)[: 3 if more else 2]:
             found[other] = timed_with(other)
         return min(found, key=found.__getitem__)
 

@@ -8,7 +8,17 @@ from math import inf
 from typing import NamedTuple
 
 from tvm_aie.device import Device
-from tvm_aie.emit.commands import AHEAD_BELOW, CHAIN_CYCLES, Channel, CommandBuilder, Joining, Work, column_chains, join
+from tvm_aie.emit.commands import (
+    AHEAD_BELOW,
+    CHAIN_CYCLES,
+    EPSILON,
+    Channel,
+    CommandBuilder,
+    Joining,
+    Work,
+    column_chains,
+    join,
+)
 from tvm_aie.emit.item_tasks import ItemTasks
 from tvm_aie.emit.periods import repeated
 from tvm_aie.emit.program import Bd, Dir
@@ -150,7 +160,8 @@ def _arm(
             more[-1] = replace(last, chain=(*last.chain, *first.chain), end=end, arms=first.end)
         else:
             key = (last or first).start  # while the channel is busy
-            more.append(replace(first, start=(items, 0.0), end=end, key=key, arms=first.end))
+            start = (items, 2 * EPSILON)  # behind all others
+            more.append(replace(first, start=start, end=end, key=key, arms=first.end))
         rest[channel] = more
     return rest
 

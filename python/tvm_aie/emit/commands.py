@@ -216,22 +216,23 @@ class CommandBuilder:
         return 4 * (given + count) <= len(ids[1])
 
     def fit_whole(self, tasks: Mapping[Channel, Sequence[Work]]) -> set[Channel]:
-        """Channels whose pool has a descriptor for each execution of their tasks beside those for the others' tasks,
-        the smallest first."""
-        left: dict[tuple[int, range], int] = {}
-        sizes: list[tuple[int, int, Channel]] = []
+        """Channels whose pool has a descriptor for each execution of their tasks: of all its channels, or, the smallest
+        first, beside those for the others' tasks."""
+        pools: dict[tuple[int, range], list[tuple[int, int, Channel]]] = {}
         for channel, own in tasks.items():
-            key = self._ids(channel)
+            whole = sum(len(work.chain) * work.repeat for work in own)
             # Arming a channel splits its first task.
             pushed = sum(len(work.chain) for work in own) + len(own[0].chain) + 1
-            left[key] = left.get(key, self._new_pool(*key).size) - pushed
-            sizes.append((sum(len(work.chain) * work.repeat for work in own), pushed, channel))
+            pools.setdefault(self._ids(channel), []).append((whole, pushed, channel))
         found = set()
-        for size, pushed, channel in sorted(sizes):
-            key = self._ids(channel)
-            if left[key] >= 0 and size - pushed <= left[key]:
-                left[key] -= size - pushed
-                found.add(channel)
+        for key, members in pools.items():
+            size = self._new_pool(*key).size
+            left = size - sum(pushed for _, pushed, _ in members)
+            every = sum(whole for whole, _, _ in members) <= size
+            for whole, pushed, channel in sorted(members):
+                if every or (left >= 0 and whole - pushed <= left):
+                    left -= whole - pushed
+                    found.add(channel)
         return found
 
     def _ids(self, channel: Channel) -> tuple[int, range]:
