@@ -245,6 +245,8 @@ RunResult Machine::Collect() {
       items_[i].busy_sum += busy;
       items_[i].busy_max = std::max(items_[i].busy_max, busy);
     }
+    // What realigns rings behind the outputs belongs to the last item, but it is complete with the outputs.
+    if (items_[i].start >= 0 && items_[i].start <= r.cycles) items_[i].end = std::min(items_[i].end, r.cycles);
   }
   // The last row collects what belongs to no item; a row of zeros would only confuse.
   const ItemStats& rest = items_.back();
