@@ -14,7 +14,6 @@ from tvm.s_tir import meta_schedule as ms
 from tuning_nets import residual_graph, small_graph
 from tvm_aie.device import load_device
 from tvm_aie.errors import InputError
-from tvm_aie.pipeline import compile_graph
 from tvm_aie.plan.reference import evaluate
 from tvm_aie.rehearse import compile_rehearsed
 from tvm_aie.runtime.emulator import run_program
