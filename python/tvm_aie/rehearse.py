@@ -76,11 +76,12 @@ class Rehearsal:
             self.fastest = cycles, plan, program
         return cycles
 
-    def best_chains(self, plan: Plan, more: bool) -> tuple[Chains, ...]:
+    def best_chains(self, plan: Plan, much: bool) -> tuple[Chains, ...]:
         """The chains with which the plan, which ran, runs fastest.
 
-        Armed channels cost descriptors, and pushes near the end; whether they pay is found by emulation. ``more``: so
-        is the best of ``MORE_CHAINS``.
+        What a program is loaded with costs descriptors, and pushes near the end; whether it pays is found by emulation.
+        ``much``: commands are much of the work; then so is, unless the network takes less than its launch, the best of
+        ``MORE_CHAINS``.
         """
         cycles, emitter = self(plan), self._emitter(plan)
         timed = {tuple(emitter.commands.commands): cycles}  # several chains may be one stream
@@ -95,13 +96,13 @@ class Rehearsal:
             return timed[program.commands]
 
         found = {tuple(self.chains): cycles}
-        if more:
+        if much and cycles > plan.array.device.launch_cycles:
             single: dict[tuple[Chains, ...], float] = {(chains,): timed_with((chains,)) for chains in MORE_CHAINS}
             (best,) = min(single, key=single.__getitem__)
             single |= {(chains,): timed_with((chains,)) for chains in variants(best)}
             found |= single
         fastest: tuple[Chains, ...] = min(found, key=found.__getitem__)
-        for other in loaded_otherwise(fastest)[: 3 if more else 2]:
+        for other in loaded_otherwise(fastest)[: None if much else 1]:
             found[other] = timed_with(other)
         return min(found, key=found.__getitem__)
 
@@ -149,15 +150,19 @@ def _settled(
     if cost is None:
         return best, decisions
     settled = replace(decisions, overlay=base_overlay(best.plan.array.overlay))
-    if command_cycles(best.plan) > MUCH * cost(best.plan):
+    if _much(best.plan, cost):
         for other in _alternatives(graph, best.plan, settled, decisions.overlay is None):
             made = prepare(graph, dev, other)
             if cost(made.plan) < cost(best.plan):
                 best, settled = made, other
-    more = cost(best.plan) > dev.launch_cycles and command_cycles(best.plan) > MUCH * cost(best.plan)
     if decisions.moves.chains and cost(best.plan) < inf:
-        best = replace(best, chains=cost.best_chains(best.plan, more))
+        best = replace(best, chains=cost.best_chains(best.plan, _much(best.plan, cost)))
     return best, settled
+
+
+def _much(plan: Plan, cost: Rehearsal) -> bool:
+    """Whether commands are much of the plan's cycles."""
+    return command_cycles(plan) > MUCH * cost(plan)
 
 
 def _alternatives(graph: LayerGraph, plan: Plan, decisions: Decisions, free: bool) -> Iterator[Decisions]:
