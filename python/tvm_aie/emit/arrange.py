@@ -161,7 +161,7 @@ def _arm(
         else:
             key = (last or first).start  # while the channel is busy
             start = (items, 2 * EPSILON)  # behind all others
-            more.append(replace(first, start=start, end=end, key=key, arms=first.end))
+            more.append(replace(first, start=start, end=end, key=key, arms=first.end, item=items))
         rest[channel] = more
     return rest
 
