@@ -391,7 +391,7 @@ class Emitter:
         into = BdTemplate(shape, base, 1, 0, acquire, release, control)
         channel = (mt, Dir.S2MM, self.array.load_s2mm)
         # The first loads go before everything else.
-        begin = -0.7 if item else -2.0
+        begin = (0.02 if after else -0.7) if item else -2.0
         start, end = self._span(channel, item, begin, len(self.loads_at.get(item, [])) + (item == 0))
         early = min(start, _early(item - 1))
         self._queue(Work(channel, (into,), 1, start, end, early, item=item))
