@@ -109,7 +109,7 @@ def plan_memory(
     core_rows: int | None = None,
     narrow: frozenset[int] = frozenset(),
     lags: bool = False,
-    finer: int = 0,
+    turns: int | None = None,
 ) -> Placement:
     """Decide residency, chunks and addresses. ``capacity``: bytes of each memtile for tensors.
 
@@ -117,8 +117,8 @@ def plan_memory(
     may lag where memory allows it (``memory.lag``). ``push_cycles``: of a task on an idle channel;
     None: no pool is spread over the columns. ``packed``: rows may be split unevenly (``memory.partition``).
     ``core_rows``: rows of cores, to weigh depth-first runs (``memory.depth_first``); None: there are none. ``narrow``:
-    image heights that fewer columns share. ``finer``: rows of cores, to weigh whether layers that load from DDR are cut
-    into more chunks than memory asks for (``memory.pace``); 0: they are not.
+    image heights that fewer columns share. ``turns``: what fits is made better (``_bettered``), with these rows
+    of cores also by more chunks than memory asks for; 0: not by those; None: not at all.
     Raises ``InfeasibleError`` when one row of an item does not fit.
     """
     geometries = [geometry_of(layer, graph) for layer in graph.layers]
@@ -135,7 +135,7 @@ def plan_memory(
     state = State(graph, leaders, geometries, columns, set(inputs), inputs | outputs, chunks, units)
     state.core_rows = core_rows or 0
     state.lags = lags
-    state.finer = finer
+    state.finer = turns or 0
     if packed:
         state.splits = choose_splits(_relations(state), columns, narrow)
     if push_cycles is not None:
@@ -145,7 +145,7 @@ def plan_memory(
     while True:
         attempt = _attempt(state, capacity)
         if isinstance(attempt, Placement):
-            return _bettered(state, attempt, capacity, needed)
+            return attempt if turns is None else _bettered(state, attempt, capacity, needed)
         make_room(state, attempt, capacity)
 
 

@@ -32,7 +32,7 @@ class State:
     cut: set[str] = field(default_factory=set)  # storages between two runs
     core_rows: int = 1
     lags: bool = False  # barriers may lag (``memory.lag``)
-    finer: int = 0  # rows of cores, see ``plan_memory``
+    finer: int = 0  # rows of cores, to weigh more chunks than memory asks for (``memory.pace``); 0: there are none
     ordered: bool = False  # chunks of a layer are in the order in which their rows have been stored (``stored_first``)
 
     def targets(self, leader: int) -> list[View]:
