@@ -7,7 +7,7 @@ that are loaded, computed and stored one after the other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import lcm
 
@@ -149,6 +149,10 @@ def plan_memory(
         make_room(state, attempt, capacity)
 
 
+MOST_TOGETHER = 3  # layers that are cut finer for the sake of one
+WORTH = 0.999  # of the cycles: what more chunks must save, beyond what each costs
+
+
 def _bettered(state: State, placement: Placement, capacity: int, needed: frozenset[str]) -> Placement:
     """What fits as well and is faster (``memory.pace``): tensors that left the memtiles come back, chunks take turns by
     when what they load is stored, and, where asked for, layers that wait for loads are cut into more chunks.
@@ -180,14 +184,9 @@ def _bettered(state: State, placement: Placement, capacity: int, needed: frozens
         return placement
     cycles = _paced(state)
     for layer in state.groups:
-        while (finer := _finer(state, layer)) is not None:
-            before = state.chunks
-            state.chunks = finer
-            least = _paced(state)
-            state.chunks = before
-            if least >= cycles or (fits := settled(chunks=finer)) is None:
-                break
-            cycles, placement = least, fits
+        for count in _counts(state, layer):  # what is too large as two may fit as four
+            if found := _cut(state, layer, count, cycles * WORTH, capacity):
+                cycles, placement = found
     return back(placement)
 
 
@@ -196,18 +195,41 @@ def _paced(state: State) -> float:
     return paced_cycles(state, drafts, loads_of(state, drafts))
 
 
-def _finer(state: State, layer: int) -> list[int] | None:
-    """The chunks of all layers with twice as many of ``layer``; None where it loads nothing or has no rows for that."""
+def _counts(state: State, layer: int) -> Iterator[int]:
+    """Chunks that are tried for a layer that loads something: twice as many, and so on while it has rows."""
     views = state.graph.views
-    op = state.graph.layers[layer]
-    inside = any(layer in run.layers for run in state.runs) or layer in state.spread
-    if inside or not any(views[n].storage in state.evicted for n in op.inputs):
-        return None
-    owned = state.partition(views[op.output].storage)
-    count = 2 * state.chunks[layer]
-    if count > max(b - a for a, b in owned) or count > MAX_CHUNKS:
-        return None
-    return [count if m == layer else n for m, n in enumerate(state.chunks)]
+    if any(views[n].storage in state.evicted for n in state.graph.layers[layer].inputs):
+        count = 2 * state.chunks[layer]
+        while _has_chunks(state, layer, count):
+            yield count
+            count *= 2
+
+
+def _has_chunks(state: State, layer: int, count: int) -> bool:
+    """Whether a layer may be cut into so many chunks."""
+    if layer in state.spread or any(layer in run.layers for run in state.runs):
+        return False
+    owned = state.partition(state.graph.views[state.graph.layers[layer].output].storage)
+    return count <= min(MAX_CHUNKS, max(b - a for a, b in owned))
+
+
+def _cut(state: State, layer: int, count: int, limit: float, capacity: int) -> tuple[float, Placement] | None:
+    """Cut a layer into ``count`` chunks, and those in whose way its loads are into twice as many, if it fits and takes
+    less than ``limit`` cycles; else nothing changes."""
+    before = state.chunks
+    state.chunks = [count if m == layer else n for m, n in enumerate(before)]
+    for _ in range(MOST_TOGETHER):
+        if (cycles := _paced(state)) >= limit:
+            break
+        attempt = _attempt(state, capacity)
+        if isinstance(attempt, Placement):
+            return cycles, attempt
+        other = attempt.layer
+        if other not in state.groups or not _has_chunks(state, other, 2 * state.chunks[other]):
+            break
+        state.chunks = [2 * n if m == other else n for m, n in enumerate(state.chunks)]
+    state.chunks = before
+    return None
 
 
 def _relations(state: State) -> list[Relation]:
