@@ -409,7 +409,7 @@ class Emitter:
             stored = self._storing(place.storage, place.rows)
             after = tuple(((shim, Dir.S2MM, 0), number) for shim, number in stored.items())
             # What a later item needs may be waited for when this one has its first activations.
-            begin = 0.02 if after and index > at else -0.7
+            begin = 0.2 if after and index > at else -0.7
             for c in range(self.array.cols):
                 lo, hi = place.rows[c]
                 if hi <= lo:
