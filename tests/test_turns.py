@@ -1,7 +1,7 @@
-"""Chunks take turns: the same outputs, no core waits for a load that another order or cut hides, nothing gets slower."""
+"""Chunks take turns: the same outputs, no core waits for a load that another order or cut hides, nothing is slower."""
 
 import dataclasses
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
@@ -87,7 +87,7 @@ def test_tensors_come_back_where_chunks_leave_room():
 def test_the_first_chunk_needs_nothing_of_the_item_before():
     """A column's first chunk needs the last of the column above: another goes first, and is loaded an item ahead."""
     items = compile_graph(chain(63), small("wbs-2x2", 128), moves=LAYERWISE).placement.items
-    borders = [i for a, i in zip(items, items[1:], strict=False) if a.members != i.members and i.chunk and a.chunk]
+    borders = [i for a, i in pairwise(items) if a.members != i.members and i.chunk and a.chunk]
     assert borders
     assert all(i.inputs[0].loaded and i.inputs[0].load_at == i.index - 1 for i in borders)
 

@@ -419,8 +419,8 @@ class Emitter:
                 first = place.first + c * place.block_step
                 base = home.offset + lo * storage.row_bytes + first * line * 4
                 size = (hi - lo) * place.blocks * line
-                local = Shape(0, ((size, 1),))
-                self._push_load_pair(c, Shape(int(home.arg), dims), base, local, place.address, at, after=after, begin=begin)
+                source, local = Shape(int(home.arg), dims), Shape(0, ((size, 1),))
+                self._push_load_pair(c, source, base, local, place.address, at, after=after, begin=begin)
 
     def _span(self, channel: Channel, item: int, begin: float, count: int) -> tuple[Position, Position]:
         """Start and end of the next of ``count`` loads or stores of an item, at both ends of the transfer.
