@@ -13,8 +13,8 @@ limit, and what the cores waited for (emulated). Layers that overlap with others
 among those is a convention, so their speed-up may be above what streams allow. ``--growth``: densities 1, 1/2, 1/4, 1/8
 and what stops it. ``--ablation``: each move of the schedule (``pipeline.Moves``) left out alone, time with all moves
 and how many times as long without it. ``--speed``: candidates per second of the search. Times in milliseconds:
-``emulated`` from the program, ``estimated`` for the bounds and ``est``, ``measured`` for --speed. Where the time goes: share of the
-cycles of the layers that each resource bounds (the bottleneck word of the report), emulated.
+``emulated`` from the program, ``estimated`` for the bounds and ``est``, ``measured`` for --speed. Where the time goes:
+share of the cycles of the layers that each resource bounds (the bottleneck word of the report), emulated.
 """
 
 from __future__ import annotations
