@@ -178,6 +178,8 @@ def _bettered(state: State, placement: Placement, capacity: int, needed: frozens
             placement = fits or placement
         return placement
 
+    if not state.evicted - needed:
+        return placement
     placement = back(placement)
     placement = settled(ordered=True) or placement
     if not state.finer or not (state.evicted - needed):
