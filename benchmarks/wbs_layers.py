@@ -1,15 +1,28 @@
-"""What the cells of ``wbs_table.py`` are judged by, per layer: error of the estimate, speed-up of sparse layers."""
+"""What the cells of ``wbs_table.py`` are judged by, per layer: error of the estimate, speed-up of sparse layers, and
+what the streams of the array allow (``limit``)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
+
+import numpy as np
 
 from tvm_aie.cost.stream import LayerTraffic, layer_traffic
 from tvm_aie.device import Device
+from tvm_aie.emit.overlay import Array
+from tvm_aie.emit.weights import pack_conv
+from tvm_aie.memory.partition import Rows
+from tvm_aie.memory.placement import WorkItem
+from tvm_aie.pipeline import Compiled
 from tvm_aie.plan.graph import Conv, LayerGraph
+from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.report.model import LayerRow
-from tvm_aie.searches import JOIN
+from tvm_aie.schedule.geometry import CORE_MEMORY, DEFAULT_OVERLAY, Geometry
+from tvm_aie.schedule.grid import Grid, grids
+from tvm_aie.schedule.terms import terms_from_keys
+from tvm_aie.searches import JOIN, item_name, workload
 
 GROUPS_PER_ROW = 4  # fewer groups of 8 output channels in a core row cannot be balanced
 
@@ -73,3 +86,94 @@ def _computes(t: LayerTraffic, device: Device) -> bool:
 def worst(errors: Mapping[str, float]) -> tuple[str, float]:
     """The layer whose estimate is off most."""
     return max(errors.items(), key=lambda kv: abs(kv[1]))
+
+
+TERMS = ("compute", "input", "weights", "output", "DDR")
+WORD = 4
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Least cycles of a layer's items by the streams and the multipliers alone (estimated), and the largest term.
+
+    ``overlaps``: a barrier before, in or behind the layer lags, so what it streams and computes is partly charged to
+    its neighbours, or theirs to it: its cycles may then be below this limit.
+    """
+
+    cycles: float
+    term: str
+    overlaps: bool
+
+
+def limit(compiled: Compiled, names: Iterable[str]) -> Limit:
+    """What no split of these layers can beat on this array, one item after the other.
+
+    The flows settle who does what: activations are broadcast down a column, so its cores differ in output channels;
+    weights are broadcast along a row, so its cores differ in pixels, by image rows as the memtiles hold them. What is
+    left is how a core's share is cut: output channels into passes, the image into bands and width chunks, input
+    channels into chunks, the input kept in the core or sent again for each pass. Of every cut whose messages, each held
+    once, fit a core together: the largest of the busiest core's multiplications, the bytes of its column's activations,
+    rows around a piece and residuals included, the weights of its row, less what the core's ring holds, the outputs of
+    its column, each at the stream's rate; the least of these. No fill, no drain, no imbalance between messages. And
+    what the item loads from DDR.
+    """
+    wanted = frozenset(names)
+    pairs = zip(compiled.placement.items, compiled.tilings, strict=True)
+    own = [(i, t) for i, t in pairs if wanted & set(item_name(i, compiled.physical).split(JOIN))]
+    items = [item for item, _ in own]
+    # Weights run ahead: what the core's ring holds comes while the layer before computes.
+    ahead = [t.division.w_slot * t.division.w_slots if t.division else CORE_MEMORY for _, t in own]
+    parts = [_item_limit(compiled.device, i, compiled.physical, ring) for i, ring in zip(items, ahead, strict=True)]
+    total = {term: sum(p[term] for p in parts) for term in TERMS}
+    near = {k for i in items for k in (i.index, i.index + 1)}
+    overlaps = any(i.lag for i in compiled.placement.items if i.index in near)
+    return Limit(sum(max(p.values()) for p in parts), max(TERMS, key=lambda term: total[term]), overlaps)
+
+
+def _item_limit(device: Device, item: WorkItem, physical: PhysicalGraph, ring: int) -> dict[str, float]:
+    """Cycles of each term for the best cut; ``ring``: bytes of weights that a core holds."""
+    convs = [layer for m in item.members if isinstance(layer := physical.layers[m], Conv)]
+    packed = {c.name: pack_conv(c, physical.views[c.input], physical.views[c.output]) for c in convs}
+    work = workload(Array(device, DEFAULT_OVERLAY), item, physical, packed)
+    terms = terms_from_keys(device.keys())
+    inside = _inside(work.geometry, item.out_rows)
+    assert work.live is not None
+    found = grids(work.geometry, work.live, work.rows, work.n_rows, terms, work.in_place, work.blocks)
+    assert found is not None, "lists bound the image: not on the networks of the table"
+    load = max(sum((hi - lo) * p.blocks for p in item.inputs if p.loaded for lo, hi in [p.rows[c]]) for c in
+               range(device.cols))  # fmt: skip
+    line = max((physical.storages[p.storage].block_bytes for p in item.inputs if p.loaded), default=0)
+    ddr = load * line / WORD / device.stream_words_per_cycle
+    best: dict[str, float] = {}
+    for grid in found:
+        cut = _best_cut(grid, inside, ring)
+        if cut and (not best or max(cut.values()) < max(best.values())):
+            best = cut
+    return {**best, "DDR": ddr}
+
+
+def _inside(geo: Geometry, out_rows: Rows) -> float:
+    """Share of the window's rows that lie inside the image, of the column with most, of what the search counts."""
+    if geo.pool is not None:
+        return 1.0
+    rows = max(b - a for a, b in out_rows)
+    taps = [
+        sum(0 <= y * geo.sy - geo.pad_top + k * geo.dy < geo.h_in for y in range(a, b) for k in range(geo.kh))
+        for a, b in out_rows
+    ]
+    return max(taps) / (rows * geo.kh)
+
+
+def _best_cut(grid: Grid, inside: float, ring: int) -> dict[str, float] | None:
+    """Terms of the cut whose largest is least; None where none fits. ``inside``, ``ring``: see there."""
+    c, t = grid.candidates, grid.terms
+    held = np.maximum(c.acc_bytes, c.kept) + c.a_bytes + c.o_bytes + c.w_message + c.header
+    sent = (np.where(c.resident > 0, 1, c.outputs * c.n_ck) * c.a_bytes + c.kept) / WORD / t.a_rate
+    weights = np.maximum(0, c.weights - ring) / WORD / t.w_rate
+    own = c.outputs * np.where(c.single > 0, c.nob, 1) * c.o_bytes / WORD / t.o_rate
+    blocks = grid.geo.out_blocks * c.n_x * c.n_b * c.o_block / WORD / t.o_link
+    terms = np.stack([c.compute * inside, sent, weights, np.maximum(own, blocks)])
+    worst = np.where(held <= CORE_MEMORY, terms.max(axis=0), inf)
+    if not len(worst) or worst.min() == inf:
+        return None
+    return dict(zip(TERMS, (float(v) for v in terms[:, int(worst.argmin())]), strict=False))

@@ -1,13 +1,18 @@
 """The 42 cells of the Weight Block Sparsity paper: emulated time, lower bounds, ratio, sparse speed-up, time by cause.
 
-    python benchmarks/wbs_table.py [--json F] [--plot F] [--check] [--networks ResNet50,...] [--sizes 2,4,8] [--npu1]
+    python benchmarks/wbs_table.py [--json F] [--plot F] [--check] [--layers] [--networks ResNet50,...] [--sizes 2,4,8]
+                                   [--npu1]
     python benchmarks/wbs_table.py --growth [--networks ...] [--sizes ...]
     python benchmarks/wbs_table.py --ablation [--networks ...] [--sizes ...] [--npu1]
     python benchmarks/wbs_table.py --speed
 
-``--check`` also runs the data and compares the output with the numpy int64 reference. ``--growth``: densities 1, 1/2,
-1/4, 1/8 and what stops it. ``--ablation``: each move of the schedule (``pipeline.Moves``) left out alone, time with all
-moves and how many times as long without it. ``--speed``: candidates per second of the search. Times in milliseconds:
+``--check`` also runs the data and compares the output with the numpy int64 reference. ``--layers`` lists the layers
+that gain less than 1.9 from 50 % sparsity though computing bounds them: speed-up (emulated), the most that the streams
+of the array allow under any split (emulated dense over ``wbs_layers.limit``, estimated), the largest term of that
+limit, and what the cores waited for (emulated). Layers that overlap with others are marked: how cycles are shared out
+among those is a convention, so their speed-up may be above what streams allow. ``--growth``: densities 1, 1/2, 1/4, 1/8
+and what stops it. ``--ablation``: each move of the schedule (``pipeline.Moves``) left out alone, time with all moves
+and how many times as long without it. ``--speed``: candidates per second of the search. Times in milliseconds:
 ``emulated`` from the program, ``estimated`` for the bounds and ``est``, ``measured`` for --speed. Where the time goes:
 share of the cycles of the layers that each resource bounds (the bottleneck word of the report), emulated.
 """
@@ -27,17 +32,17 @@ import numpy as np
 
 from tvm_aie.cost.stream import bounds
 from tvm_aie.device import Device, load_device
-from tvm_aie.pipeline import Moves, compile_graph
+from tvm_aie.pipeline import Compiled, Moves, compile_graph
 from tvm_aie.plan.graph import LayerGraph
 from tvm_aie.plan.reference import evaluate
 from tvm_aie.report.collect import build_report
 from tvm_aie.report.model import LayerRow
-from tvm_aie.runtime.emulator import RunOptions, run_program
+from tvm_aie.runtime.emulator import ItemStats, RunOptions, run_program
 from tvm_aie.schedule.geometry import Overlay
 from tvm_aie.schedule.grid import Candidates, Grid
-from tvm_aie.searches import JOIN
+from tvm_aie.searches import JOIN, item_name
 from tvm_aie.workloads.wbs import NETWORKS
-from wbs_layers import estimate_errors, gains, worst
+from wbs_layers import estimate_errors, gains, limit, worst
 
 PAPER_MS = {  # published estimates, 4x4 and 8x8: dense, sparse
     ("ResNet50", "4x4"): (10.773, 7.065),
@@ -61,6 +66,8 @@ class Cell:
     estimated_ms: float
     shares: Mapping[str, float]
     rows: Sequence[LayerRow] = ()
+    compiled: Compiled | None = None  # where layers are listed, with what its items did
+    items: Sequence[ItemStats] = ()
 
     @property
     def where(self) -> str:
@@ -69,8 +76,11 @@ class Cell:
         return ", ".join(f"{name} {100 * share:.0f} %" for name, share in named if share >= 0.005)
 
 
-def emulate(graph: LayerGraph, device: str, check: bool, moves: Moves = ALL) -> Cell:
-    """Compile and run one cell; the launch is included. Raises ``SystemExit`` when --check finds a difference."""
+def emulate(graph: LayerGraph, device: str, check: bool, moves: Moves = ALL, keep: bool = False) -> Cell:
+    """Compile and run one cell; the launch is included. ``keep``: with the program and what its items did.
+
+    Raises ``SystemExit`` when --check finds a difference.
+    """
     compiled = compile_graph(graph, device, moves=moves)
     data = compiled.program.to_bytes()
     if check:
@@ -84,7 +94,8 @@ def emulate(graph: LayerGraph, device: str, check: bool, moves: Moves = ALL) -> 
     per_ms = compiled.device.clock_mhz * 1e3
     estimated = (compiled.estimate.total + result.launch_cycles) / per_ms
     rows = build_report(graph.name, compiled.device, (), [compiled], [result]).layers
-    return Cell(result.total_cycles / per_ms, estimated, shares(rows), rows)
+    kept = (compiled, result.items) if keep else (None, ())
+    return Cell(result.total_cycles / per_ms, estimated, shares(rows), rows, *kept)
 
 
 def shares(layers: Sequence[LayerRow]) -> dict[str, float]:
@@ -210,6 +221,33 @@ def layer_lines(cell: dict[str, Cell], graph: LayerGraph, device: Device) -> Non
             f"({JOIN.join(low.names)}); below {LAYER_GAIN}: {len(slow)}",
             flush=True,
         )
+    sparse = cell["sparse"]
+    if rows and sparse.compiled:
+        for g in sorted(slow, key=lambda g: g.speed_up):
+            least = limit(sparse.compiled, g.names)
+            why = least.term + ", overlaps" * least.overlaps
+            print(
+                f"{'':24s}{JOIN.join(g.names):12s} {g.speed_up:.2f}, streams allow {g.dense / least.cycles:.2f} "
+                f"({why}); {waits(sparse.compiled, sparse.items, g.names)}",
+                flush=True,
+            )
+
+
+def waits(compiled: Compiled, items: Sequence[ItemStats], names: Sequence[str]) -> str:
+    """What the cores of these layers waited for, as shares of the time that they computed or waited (emulated)."""
+    own = [
+        stats
+        for item, stats in zip(compiled.placement.items, items, strict=False)
+        if set(names) & set(item_name(item, compiled.physical).split(JOIN))
+    ]
+    parts = {
+        "input": sum(s.stall_a for s in own),
+        "weights": sum(s.stall_w for s in own),
+        "output": sum(s.stall_o for s in own),
+    }
+    total = sum(s.busy_sum for s in own) + sum(parts.values())
+    named = ", ".join(f"{name} {100 * cycles / max(total, 1):.0f} %" for name, cycles in parts.items())
+    return f"cores waited for {named}"
 
 
 def main() -> None:
@@ -217,6 +255,7 @@ def main() -> None:
     parser.add_argument("--json", metavar="F", help="write the emulated times")
     parser.add_argument("--plot", metavar="F", help="draw emulated times and bounds")
     parser.add_argument("--check", action="store_true", help="compare outputs with the numpy reference")
+    parser.add_argument("--layers", action="store_true", help="list layers that sparsity speeds up too little")
     parser.add_argument("--networks", default=",".join(NETWORKS))
     parser.add_argument("--sizes", default="2,3,4,5,6,7,8")
     parser.add_argument("--npu1", action="store_true", help="also the calibrated npu1")
@@ -242,7 +281,7 @@ def main() -> None:
         graphs = {"dense": NETWORKS[name](1.0, 0), "sparse": NETWORKS[name](0.5, 0)}
         for mesh in meshes:
             device = load_device(f"wbs-{mesh}")
-            cell = {kind: emulate(graph, device.name, args.check) for kind, graph in graphs.items()}
+            cell = {kind: emulate(graph, device.name, args.check, keep=args.layers) for kind, graph in graphs.items()}
             found = {kind: bounds(graph, device) for kind, graph in graphs.items()}
             stream = {kind: b.stream * 1e3 for kind, b in found.items()}
             table.setdefault(name, {})[mesh] = cell
@@ -251,6 +290,7 @@ def main() -> None:
             for kind in cell:
                 print(f"{'':20s}{kind}: {cell[kind].where}", flush=True)
             layer_lines(cell, graphs["sparse"], device)
+            table[name][mesh] = {kind: replace(c, compiled=None, items=()) for kind, c in cell.items()}
         if args.npu1:
             npu1[name] = {kind: emulate(graph, "npu1", args.check) for kind, graph in graphs.items()}
     finish(table, limits, npu1)

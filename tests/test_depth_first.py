@@ -31,13 +31,13 @@ def stem(pixels=48, seed=0):
 )
 def test_outputs_are_those_of_the_reference(device, kilobytes, pixels):
     graph, machine = stem(pixels), small(device, kilobytes)
-    compiled = compile_graph(graph, machine, moves=Moves(always=True))
+    compiled = compile_graph(graph, machine, moves=Moves(always=True, turns=False))
     x = np.random.default_rng(0).integers(-128, 128, graph.inputs[0].shape).astype(np.int8)
     result = run_program(compiled.program.to_bytes(), [x], RunOptions(check=True))
     expected = evaluate(graph, {"x": x})[graph.outputs[0].tensor]
     np.testing.assert_array_equal(result.outputs[0].reshape(-1), np.asarray(expected).reshape(-1))
     assert compiled.placement.runs, "this machine is too large for the test"
-    layerwise = compile_graph(graph, machine, moves=Moves(always=True, runs=False))
+    layerwise = compile_graph(graph, machine, moves=Moves(always=True, runs=False, turns=False))
     assert len(layerwise.placement.spilled) > len(compiled.placement.spilled)
 
 

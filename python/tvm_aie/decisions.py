@@ -29,6 +29,8 @@ class Moves:
     ``scales``: a factor and a term per channel in front of a 1x1 convolution run in its call (``plan.scale``);
     ``sums``: the convolution in front of a global average pool adds its pixels, column by column (``plan.sums``);
     ``lags``: branches are interleaved, so that barriers may lag by an item (``plan.interleave``, ``memory.lag``);
+    ``turns``: chunks of layers that load from DDR take turns by when that is stored, and are finer where the cores
+    would wait; tensors come back to the memtiles where the chunks leave room (``memory.pace``);
     ``always``: pools and siblings without asking the estimate.
     """
 
@@ -52,6 +54,7 @@ class Moves:
     scales: bool = True
     sums: bool = True
     lags: bool = True
+    turns: bool = True
     always: bool = False
 
 

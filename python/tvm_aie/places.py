@@ -44,6 +44,7 @@ def place(
             array.rows if moves.runs else None,
             narrow,
             lags,
+            (0 if array.device.push_idle_cycles else array.rows) if moves.turns else None,
         )
         needed = opcode_bytes_estimate(len(placement.items), array.overlay.a_slot)
         if needed <= opcode:

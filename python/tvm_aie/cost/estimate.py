@@ -282,6 +282,7 @@ class Recurrence:
         self.stored: dict[str, tuple[tuple[int, int, float], ...]] = {}  # by storage: rows [first, last), end
         self.costs = costs_of(array)
         self.command = 0.0  # when the command processor is done with what came before
+        self.later = 0.0  # and with what it waits for behind the first activations of the item
         self.begun = 0.0  # when the item before began
         self.loads_at: dict[int, list[tuple[int, int]]] = {}
         for item in placement.items:
@@ -384,26 +385,32 @@ class Recurrence:
         for index, k in self.loads_at.get(i, []):
             place = self.placement.items[index].inputs[k]
             storage = self.physical.storages[place.storage]
-            # The command processor waits for the stores of any of these rows.
-            for first, after, end in self.stored.get(place.storage, ()):
-                if any(first < b and a < after for a, b in place.rows):
-                    self.command = max(self.command, end)
-            ends = np.zeros(self.array.cols)
+            # The command processor waits for the stores of any of these rows: if a later item needs them, behind the
+            # first activations of this one (``emit.emitter``).
+            stored = self.stored.get(place.storage, ())
+            ends = [end for first, after, end in stored if any(first < b and a < after for a, b in place.rows)]
+            if index > i and ends:
+                self.later = max(self.later, *ends)
+            else:
+                self.command = max(self.command, *ends, 0.0)
+            arrived = np.zeros(self.array.cols)
             for c, (lo, hi) in enumerate(place.rows):
                 if hi > lo:
                     words = (hi - lo) * place.blocks * storage.row_bytes / storage.blocks / 4
                     self.command += self.costs.pair()
-                    start = max(float(self.col.load_free[c]), float(ready[c]) if i else 0.0, self.command)
-                    ends[c] = start + words * word + self.rates.load_task
-                    self.col.load_free[c] = ends[c]
-            self.load_ends[(index, k)] = ends
-            last = max(last, float(ends.max()))
+                    begin = max(self.command, self.later if index > i and ends else 0.0)
+                    start = max(float(self.col.load_free[c]), float(ready[c]) if i else 0.0, begin)
+                    arrived[c] = start + words * word + self.rates.load_task
+                    self.col.load_free[c] = arrived[c]
+            self.load_ends[(index, k)] = arrived
+            last = max(last, float(arrived.max()))
         return last
 
     def _start(self, i: int, load: ItemLoad) -> float:
         """Barrier, stores, loads and opcode message of item ``i``; returns the end of the transfers that it starts."""
         col, item = self.col, self.placement.items[i]
         ready = self._barrier(i)
+        self.command = max(self.command, self.later)
         if i == 0:
             moved = self._load(0, ready)
             self.command += self.array.rows * (self.costs.idle + self.costs.bd)  # weight streams

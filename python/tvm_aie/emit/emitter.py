@@ -401,6 +401,7 @@ class Emitter:
         item: int,
         control: bool = False,
         after: tuple[tuple[Channel, int], ...] = (),
+        begin: float = -0.7,
     ) -> None:
         mt = self.array.memtile(c)
         shape = Shape(mt, local.dims)
@@ -408,7 +409,7 @@ class Emitter:
         into = BdTemplate(shape, base, 1, 0, acquire, release, control)
         channel = (mt, Dir.S2MM, self.array.load_s2mm)
         # The first loads go before everything else.
-        begin = -0.7 if item else -2.0
+        begin = begin if item else -2.0
         start, end = self._span(channel, item, begin, len(self.loads_at.get(item, [])) + (item == 0))
         early = min(start, _early(item - 1))
         self._queue(Work(channel, (into,), 1, start, end, early, item=item))
@@ -424,6 +425,8 @@ class Emitter:
             storage = self.graph.storages[place.storage]
             stored = self._storing(place.storage, place.rows)
             after = tuple(((shim, Dir.S2MM, 0), number) for shim, number in stored.items())
+            # What a later item needs may be waited for when this one has its first activations.
+            begin = 0.2 if after and index > at else -0.7
             for c in range(self.array.cols):
                 lo, hi = place.rows[c]
                 if hi <= lo:
@@ -433,8 +436,8 @@ class Emitter:
                 first = place.first + c * place.block_step
                 base = home.offset + lo * storage.row_bytes + first * line * 4
                 size = (hi - lo) * place.blocks * line
-                local = Shape(0, ((size, 1),))
-                self._push_load_pair(c, Shape(int(home.arg), dims), base, local, place.address, at, after=after)
+                source, local = Shape(int(home.arg), dims), Shape(0, ((size, 1),))
+                self._push_load_pair(c, source, base, local, place.address, at, after=after, begin=begin)
 
     def _span(self, channel: Channel, item: int, begin: float, count: int) -> tuple[Position, Position]:
         """Start and end of the next of ``count`` loads or stores of an item, at both ends of the transfer.

@@ -7,13 +7,14 @@ that are loaded, computed and stored one after the other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import lcm
 
 from tvm_aie.memory.allocator import DoesNotFit, Interval, allocate
-from tvm_aie.memory.depth_first import Run
+from tvm_aie.memory.depth_first import MAX_CHUNKS, Run
 from tvm_aie.memory.lag import free_of, prolonged
+from tvm_aie.memory.pace import load_at, loads_of, paced_cycles
 from tvm_aie.memory.partition import Relation, Rows, choose_splits, near
 from tvm_aie.memory.room import make_room
 from tvm_aie.memory.state import Draft, Failure, State, drafts_of, reads
@@ -108,6 +109,7 @@ def plan_memory(
     core_rows: int | None = None,
     narrow: frozenset[int] = frozenset(),
     lags: bool = False,
+    turns: int | None = None,
 ) -> Placement:
     """Decide residency, chunks and addresses. ``capacity``: bytes of each memtile for tensors.
 
@@ -115,7 +117,8 @@ def plan_memory(
     may lag where memory allows it (``memory.lag``). ``push_cycles``: of a task on an idle channel;
     None: no pool is spread over the columns. ``packed``: rows may be split unevenly (``memory.partition``).
     ``core_rows``: rows of cores, to weigh depth-first runs (``memory.depth_first``); None: there are none. ``narrow``:
-    image heights that fewer columns share.
+    image heights that fewer columns share. ``turns``: what fits is made better (``_bettered``), with these rows
+    of cores also by more chunks than memory asks for; 0: not by those; None: not at all.
     Raises ``InfeasibleError`` when one row of an item does not fit.
     """
     geometries = [geometry_of(layer, graph) for layer in graph.layers]
@@ -132,16 +135,103 @@ def plan_memory(
     state = State(graph, leaders, geometries, columns, set(inputs), inputs | outputs, chunks, units)
     state.core_rows = core_rows or 0
     state.lags = lags
+    state.finer = turns or 0
     if packed:
         state.splits = choose_splits(_relations(state), columns, narrow)
     if push_cycles is not None:
         _spread_channels(state, push_cycles)
     _require_ddr_where_far(state)
+    needed = frozenset(state.stored)
     while True:
         attempt = _attempt(state, capacity)
         if isinstance(attempt, Placement):
-            return attempt
+            return attempt if turns is None else _bettered(state, attempt, capacity, needed)
         make_room(state, attempt, capacity)
+
+
+MOST_TOGETHER = 3  # layers that are cut finer for the sake of one
+WORTH = 0.999  # of the cycles: what more chunks must save, beyond what each costs
+
+
+def _bettered(state: State, placement: Placement, capacity: int, needed: frozenset[str]) -> Placement:
+    """What fits as well and is faster (``memory.pace``): tensors that left the memtiles come back, chunks take turns by
+    when what they load is stored, and, where asked for, layers that wait for loads are cut into more chunks.
+
+    ``needed``: storages that must be in DDR.
+    """
+
+    def settled(**changes: object) -> Placement | None:
+        """The placement with other decisions, which stay if they fit."""
+        before = {name: getattr(state, name) for name in changes}
+        for name, value in changes.items():
+            setattr(state, name, value)
+        attempt = _attempt(state, capacity)
+        if isinstance(attempt, Placement):
+            return attempt
+        for name, value in before.items():
+            setattr(state, name, value)
+        return None
+
+    def back(placement: Placement) -> Placement:
+        for name in sorted(state.evicted - needed, key=lambda n: (-state.graph.storages[n].bytes, n)):
+            fits = settled(evicted=state.evicted - {name}, stored=state.stored - {name})
+            placement = fits or placement
+        return placement
+
+    if not state.evicted - needed:
+        return placement
+    placement = back(placement)
+    placement = settled(ordered=True) or placement
+    if not state.finer or not (state.evicted - needed):
+        return placement
+    cycles = _paced(state)
+    for layer in state.groups:
+        for count in _counts(state, layer):  # what is too large as two may fit as four
+            if found := _cut(state, layer, count, cycles * WORTH, capacity):
+                cycles, placement = found
+    return back(placement)
+
+
+def _paced(state: State) -> float:
+    drafts = drafts_of(state)
+    return paced_cycles(state, drafts, loads_of(state, drafts))
+
+
+def _counts(state: State, layer: int) -> Iterator[int]:
+    """Chunks that are tried for a layer that loads something: twice as many, and so on while it has rows."""
+    views = state.graph.views
+    if any(views[n].storage in state.evicted for n in state.graph.layers[layer].inputs):
+        count = 2 * state.chunks[layer]
+        while _has_chunks(state, layer, count):
+            yield count
+            count *= 2
+
+
+def _has_chunks(state: State, layer: int, count: int) -> bool:
+    """Whether a layer may be cut into so many chunks."""
+    if layer in state.spread or any(layer in run.layers for run in state.runs):
+        return False
+    owned = state.partition(state.graph.views[state.graph.layers[layer].output].storage)
+    return count <= min(MAX_CHUNKS, max(b - a for a, b in owned))
+
+
+def _cut(state: State, layer: int, count: int, limit: float, capacity: int) -> tuple[float, Placement] | None:
+    """Cut a layer into ``count`` chunks, and those in whose way its loads are into twice as many, if it fits and takes
+    less than ``limit`` cycles; else nothing changes."""
+    before = state.chunks
+    state.chunks = [count if m == layer else n for m, n in enumerate(before)]
+    for _ in range(MOST_TOGETHER):
+        if (cycles := _paced(state)) >= limit:
+            break
+        attempt = _attempt(state, capacity)
+        if isinstance(attempt, Placement):
+            return cycles, attempt
+        other = attempt.layer
+        if other not in state.groups or not _has_chunks(state, other, 2 * state.chunks[other]):
+            break
+        state.chunks = [2 * n if m == other else n for m, n in enumerate(state.chunks)]
+    state.chunks = before
+    return None
 
 
 def _relations(state: State) -> list[Relation]:
@@ -220,7 +310,7 @@ def _attempt(state: State, capacity: int) -> Placement | Failure:
     written: dict[str, int] = {}
     last_write: dict[str, int] = {}
     last_read: dict[str, int] = {}
-    loaded: dict[tuple[int, int], Rows] = {}
+    loaded = loads_of(state, drafts)
     for i, d in enumerate(drafts):
         op = state.graph.layers[d.layer]
         for target in () if d.private else state.targets(d.layer):
@@ -228,14 +318,7 @@ def _attempt(state: State, capacity: int) -> Placement | Failure:
             last_write[target.storage] = i
         if d.reads_private:
             continue
-        for operand, name in enumerate(op.inputs):
-            storage = views[name].storage
-            needed = reads(state, d.layer, operand, d.out_rows)
-            far = d.layer in state.spread or not near(needed, state.partition(storage))
-            if storage in state.evicted or far:
-                loaded[(i, operand)] = needed
-            else:
-                last_read[storage] = i
+        last_read.update((views[n].storage, i) for k, n in enumerate(op.inputs) if (i, k) not in loaded)
     alias = _in_place(state, drafts, written, last_read, loaded)
     intervals = _intervals(state, drafts, written, last_write, last_read, loaded, alias)
     lags = _independent(state, drafts, loaded, alias) if state.lags else (False,) * len(drafts)
@@ -348,22 +431,9 @@ def _intervals(
                 line = state.graph.storages[view.storage].block_bytes
                 blocks, _ = spread_blocks(view.blocks, state.spread.get(d.layer, 1))
                 size = max(b - a for a, b in loaded[(i, operand)]) * blocks * line
-                at = _load_at(state, drafts, i, view.storage, loaded[(i, operand)])
+                at = load_at(state, drafts, i, view.storage, loaded[(i, operand)])
                 out[f"in{operand}@{i}"] = Interval(f"in{operand}@{i}", at, i, size)
     return out
-
-
-def _load_at(state: State, drafts: Sequence[Draft], item: int, storage: str, rows: Rows) -> int:
-    """Item at which a load of ``rows`` may start: one ahead, unless some of them are being stored then."""
-    if item == 0:
-        return 0
-    before = drafts[item - 1]
-    writes = not before.private and storage in {v.storage for v in state.targets(before.layer)}
-    return item if writes and any(_touch(rows, span) for span in before.out_rows) else item - 1
-
-
-def _touch(rows: Rows, span: tuple[int, int]) -> bool:
-    return any(a < span[1] and span[0] < b for a, b in rows)
 
 
 def _finish(

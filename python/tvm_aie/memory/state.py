@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from tvm_aie.memory.depth_first import Run, chunk_rows
 from tvm_aie.memory.partition import EVEN, Rows, Splits, split_rows
@@ -31,6 +32,8 @@ class State:
     cut: set[str] = field(default_factory=set)  # storages between two runs
     core_rows: int = 1
     lags: bool = False  # barriers may lag (``memory.lag``)
+    finer: int = 0  # rows of cores, to weigh more chunks than memory asks for (``memory.pace``); 0: there are none
+    ordered: bool = False  # chunks of a layer are in the order in which their rows have been stored (``stored_first``)
 
     def targets(self, leader: int) -> list[View]:
         """Where the members of a group write."""
@@ -101,7 +104,41 @@ def drafts_of(state: State) -> list[Draft]:
                 rows.append((first + a * unit, first + b * unit))
             if any(b > a for a, b in rows):
                 out.append(Draft(layer, chunk, tuple(rows)))
+    return stored_first(state, out) if state.ordered else out
+
+
+def stored_first(state: State, drafts: list[Draft]) -> list[Draft]:
+    """Chunks of a layer that read a tensor from DDR in the order in which the last of their rows is stored.
+
+    Every column works on a part of its own rows, so the first chunk of a column needs a row of the last chunk of the
+    column above it. If it came first, it would wait until that is computed, stored and loaded again, and the cores with
+    it; a chunk from the middle has all of its rows earlier, and its load hides behind the last chunks of the producer.
+    """
+    writers: dict[str, list[tuple[int, Draft]]] = {}
+    out: list[Draft] = []
+    for _, group in groupby(drafts, key=lambda d: d.layer):
+        chunks = list(group)
+        op = state.graph.layers[chunks[0].layer]
+        sources = [(k, state.graph.views[n].storage) for k, n in enumerate(op.inputs)]
+        if len(chunks) > 1 and all(not d.private and not d.reads_private for d in chunks):
+            from_ddr = [(k, name) for k, name in sources if name in state.evicted]
+
+            def newest(d: Draft, from_ddr: list[tuple[int, str]] = from_ddr) -> int:
+                needed = [(name, reads(state, d.layer, k, d.out_rows)) for k, name in from_ddr]
+                at = [i for name, rows in needed for i, w in writers.get(name, ()) if touch(rows, w)]
+                return max(at, default=-1)
+
+            chunks.sort(key=newest)
+        for d in chunks:
+            for target in () if d.private else state.targets(d.layer):
+                writers.setdefault(target.storage, []).append((len(out), d))
+            out.append(d)
     return out
+
+
+def touch(rows: Rows, draft: Draft) -> bool:
+    """Whether an item writes any of these rows."""
+    return any(a < z and x < b for a, b in rows for x, z in draft.out_rows)
 
 
 @dataclass(frozen=True)
