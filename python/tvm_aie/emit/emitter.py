@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from tvm_aie.emit import opcodes, resident, weights
 from tvm_aie.emit.arrange import CHAINS, Chains, arrange
 from tvm_aie.emit.commands import EPSILON, Channel, CommandBuilder, Position, Work
+from tvm_aie.emit.ddr import ddr_homes, program_io
 from tvm_aie.emit.division import Rings, Staying, divide_words, staying
 from tvm_aie.emit.item_tasks import NOTHING, Before, Cut, ItemTasks, LockPair, Prologue, barrier
 from tvm_aie.emit.memtile import ALIGN, MemtileMap
@@ -24,7 +25,7 @@ from tvm_aie.emit.overlay import (
     OverlayParts,
     build_overlay,
 )
-from tvm_aie.emit.program import Arg, Dir, LockUse, Program, ProgramIO
+from tvm_aie.emit.program import Arg, Dir, LockUse, Program
 from tvm_aie.emit.transfers import FILLER_WORDS, BdTemplate, Shape, merge_dims
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.lag import waits
@@ -45,14 +46,6 @@ def opcodes_column(base: int) -> int | None:
 def weights_row(base: int) -> int:
     """The core row whose weight stream begins at this base."""
     return _WEIGHTS - base
-
-
-@dataclass(frozen=True)
-class DdrHome:
-    """Place of a storage in DDR."""
-
-    arg: Arg
-    offset: int
 
 
 @dataclass
@@ -108,7 +101,7 @@ class Emitter:
         self.rings = Rings(stays=self.stays, lags=self.lags)
         self.parts: OverlayParts = build_overlay(array, self.divided)
         self.columns = [_Column(o_pos=[0] * array.rows) for _ in range(array.cols)]
-        self.homes, self.ddr_sizes = self._ddr_homes()
+        self.homes, self.ddr_sizes = ddr_homes(graph, placement)
         self.loads_at: dict[int, list[tuple[int, int]]] = {}
         self.store_tasks: dict[str, dict[int, int]] = {}  # the last one of each shim
         self.stored_rows: dict[str, list[tuple[int, int, tuple[int, int]]]] = {}  # (shim, task, rows)
@@ -129,47 +122,6 @@ class Emitter:
             for operand, place in enumerate(item.inputs):
                 if place.loaded:
                     self.loads_at.setdefault(place.load_at, []).append((item.index, operand))
-
-    # ------------------------------------------------------------------ DDR
-
-    def _ddr_homes(self) -> tuple[dict[str, DdrHome], list[int]]:
-        views, storages = self.graph.views, self.graph.storages
-        homes: dict[str, DdrHome] = {}
-        sizes = [0, 0, 0, 0]
-        wanted = [(Arg.INPUT, [views[io.tensor].storage for io in self.graph.graph.inputs])]
-        wanted.append((Arg.OUTPUT, [views[io.tensor].storage for io in self.graph.graph.outputs]))
-        wanted.append((Arg.SCRATCH, sorted(self.placement.in_ddr)))
-        for arg, names in wanted:
-            for name in names:
-                if name not in homes:
-                    homes[name] = DdrHome(arg, sizes[arg])
-                    sizes[arg] += -(-storages[name].bytes // ALIGN) * ALIGN
-        return homes, sizes
-
-    def _io(self) -> tuple[ProgramIO, ...]:
-        out = []
-        graph = self.graph.graph
-        for kind, ios in ((0, graph.inputs), (1, graph.outputs)):
-            for io in ios:
-                view = self.graph.views[io.tensor]
-                storage, t = self.graph.storages[view.storage], self.graph.tensors[io.tensor]
-                cmap = tuple(view.first * 8 + c for c in view.cmap)
-                out.append(
-                    ProgramIO(
-                        kind,
-                        self.homes[view.storage].offset,
-                        t.channels // io.fold,
-                        t.height,
-                        io.shape[3] if io.fold > 1 else t.width,
-                        storage.blocks * 8,
-                        cmap,
-                        io.dtype == "uint8",
-                        len(io.shape) == 2,
-                        storage.elem,
-                        io.fold,
-                    )
-                )
-        return tuple(out)
 
     # ------------------------------------------------------------------ items
 
@@ -588,7 +540,7 @@ class Emitter:
             tuple(self.commands.commands),
             (len(const), sizes[1], sizes[2], sizes[3]),
             const,
-            self._io(),
+            program_io(self.graph, self.homes),
             json.dumps(meta),
         )
 
