@@ -261,12 +261,12 @@ def test_channels_run_by_themselves_only_beside_room_for_the_others(data):
     for parity in (0, 1):
         pool = array.pool(array.memtile(0), parity)
         members = [c for c in channels if array.pool(c[0], c[2]) == pool]
-        used = sum(need(c, c in found) for c in members)
         if sum(need(c, True) for c in members) <= len(pool):
             assert found.issuperset(members)
-        elif found.isdisjoint(members):
-            assert used > len(pool) or all(used + need(c, True) - need(c, False) > len(pool) for c in members)
+        elif sum(min(need(c, True), need(c, False)) for c in members) > len(pool):
+            assert found.isdisjoint(members)
         else:
+            used = sum(need(c, c in found) for c in members)
             assert used <= len(pool)
             # One more would not fit.
             assert all(used + need(c, True) - need(c, False) > len(pool) for c in members if c not in found)

@@ -216,23 +216,26 @@ class CommandBuilder:
         return 4 * (given + count) <= len(ids[1])
 
     def fit_whole(self, tasks: Mapping[Channel, Sequence[Work]]) -> set[Channel]:
-        """Channels whose pool has a descriptor for each execution of their tasks: of all its channels, or, the smallest
-        first, beside those for the others' tasks."""
+        """Channels whose pool has a descriptor for each execution of their tasks: of all its channels, or, those first
+        that need least more, beside those for the others' tasks."""
         pools: dict[tuple[int, range], list[tuple[int, int, Channel]]] = {}
         for channel, own in tasks.items():
             whole = sum(len(work.chain) * work.repeat for work in own)
             # Arming a channel splits its first task.
             pushed = sum(len(work.chain) for work in own) + len(own[0].chain) + 1
-            pools.setdefault(self._ids(channel), []).append((whole, pushed, channel))
-        found = set()
+            pools.setdefault(self._ids(channel), []).append((whole - pushed, whole, channel))
+        found = set[Channel]()
         for key, members in pools.items():
             size = self._new_pool(*key).size
-            left = size - sum(pushed for _, pushed, _ in members)
-            every = sum(whole for whole, _, _ in members) <= size
-            for whole, pushed, channel in sorted(members):
-                if every or (left >= 0 and whole - pushed <= left):
-                    left -= whole - pushed
-                    found.add(channel)
+            left = size - sum(whole - more for more, whole, _ in members)
+            every = sum(whole for _, whole, _ in members) <= size
+            chosen = []
+            for more, _, channel in sorted(members):
+                if every or more <= max(left, 0):
+                    left -= more
+                    chosen.append(channel)
+            if every or left >= 0:
+                found.update(chosen)
         return found
 
     def _ids(self, channel: Channel) -> tuple[int, range]:
