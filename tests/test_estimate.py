@@ -12,14 +12,15 @@ from graphs import GraphBuilder, resnet50
 from placement_check import check_placement
 from test_program_equality import mixed
 from tvm_aie.cost.bounds import lower_bound
+from tvm_aie.cost.commands import runs_alone
 from tvm_aie.cost.estimate import item_cycles
 from tvm_aie.cost.item_load import walk
 from tvm_aie.cost.ring_plan import ring_plan
 from tvm_aie.device import load_device
 from tvm_aie.emit.opcodes import item_opcodes
-from tvm_aie.emit.program import Push
+from tvm_aie.emit.program import Push, TileKind
 from tvm_aie.overlap import runs_of
-from tvm_aie.pipeline import compile_graph
+from tvm_aie.pipeline import compile_graph, prepare
 from tvm_aie.report.layers import slices
 from tvm_aie.runtime.emulator import RunOptions, run_program
 from tvm_aie.schedule.estimate import PipelineLoad, pipeline_cycles
@@ -133,6 +134,23 @@ def test_small_network(device, density):
     ends = compiled.program.ddr_sizes[1] + compiled.program.ddr_sizes[2]
     weights = sum(s.bytes_loadw for s in run.items)
     assert compiled.estimate.total >= lower_bound(macs, ends + weights, compiled.device).cycles * 0.999
+
+
+@pytest.mark.parametrize(
+    ("shape", "channels", "window", "stride", "density"),
+    [((8, 1, 1), 8, 1, 1, 1.0), ((16, 7, 7), 31, 3, 1, 1.0), ((128, 14, 14), 128, 3, 1, 1.0),
+     ((3, 56, 56), 32, 3, 2, 1.0), ((128, 14, 14), 128, 3, 1, 0.5), ((512, 9, 9), 31, 1, 1, 0.5), ((16, 33, 33), 72, 3, 1, 1.0)],
+)  # fmt: skip
+def test_one_layer_on_npu1(shape, channels, window, stride, density):
+    """Only shims are pushed; the estimate knows, and is within a third. With commands for all it is twice."""
+    b = GraphBuilder(shape, density=density)
+    graph = b.graph(b.conv("x", channels, window, stride))
+    plan = prepare(graph, "npu1").plan
+    assert runs_alone(plan.array, plan.physical, plan.placement, plan.tilings)
+    compiled = compile_graph(graph, "npu1")
+    pushed = [c.task.tile for c in compiled.program.commands if isinstance(c, Push)]
+    assert {compiled.program.tiles[tile].kind for tile in pushed} == {TileKind.SHIM}
+    assert abs(compiled.estimate.total / emulated(compiled).cycles - 1) <= 0.34
 
 
 def test_same_input_same_program():

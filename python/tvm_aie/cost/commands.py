@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tvm_aie.emit.counting import PROLOGUE, Counts, count
 from tvm_aie.emit.messages import Operand, input_messages, output_messages
 from tvm_aie.emit.overlay import Array
-from tvm_aie.emit.transfers import UNROLL_A, UNROLL_O, tasks_of
-from tvm_aie.memory.placement import WorkItem
+from tvm_aie.emit.transfers import UNROLL_A, UNROLL_O, DmaTask, tasks_of
+from tvm_aie.memory.placement import Placement, WorkItem
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.schedule.tiling import Tiling
 
 JUNK_BYTES = 2048
+STATIC_BDS = 1  # of a memtile's pool: those of a weight ring
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Command processor, cycles: a task pushed behind others, on an idle channel, one descriptor written."""
+    """Command processor, cycles: a task pushed behind others, on an idle channel, one descriptor written.
+
+    ``alone``: the program is loaded with all tasks of memtiles (``runs_alone``), so only those of shims are pushed.
+    """
 
     queued: float
     idle: float
     bd: float
+    alone: bool = False
 
     @property
     def any(self) -> bool:
@@ -30,11 +37,15 @@ class Costs:
 
     def pair(self) -> float:
         """A load or store: a task at both ends, on channels that rest in between."""
-        return 2 * (self.idle + self.bd)
+        return (1 if self.alone else 2) * (self.idle + self.bd)
+
+    def behind(self) -> float:
+        """A load that goes with the opcodes of its column."""
+        return self.bd if self.alone else self.pair()
 
     def prologue(self) -> float:
         """An opcode message; the channel still has the item before."""
-        return self.queued + PROLOGUE * self.bd
+        return 0.0 if self.alone else self.queued + PROLOGUE * self.bd
 
 
 def costs_of(array: Array) -> Costs:
@@ -50,7 +61,7 @@ def message_commands(
 
     If every task finds its channel busy, and if every one finds it idle.
     """
-    if not costs.any:
+    if not costs.any or costs.alone:
         return 0.0, 0.0
     descriptors, pushes = 0.0, 0.0
     inputs = [Operand(p, physical.storages[p.storage]) for p in item.inputs]
@@ -70,3 +81,35 @@ def message_commands(
         pushes += sum(f.pushes for f in found)
     written = descriptors * costs.bd
     return written + pushes * costs.queued, written + pushes * costs.idle
+
+
+EPILOGUE = 6  # descriptors of the message that ends a program (``emit.item_tasks``)
+
+
+def runs_alone(array: Array, physical: PhysicalGraph, placement: Placement, tilings: Sequence[Tiling]) -> bool:
+    """Whether, where commands take time, a network of one item has a descriptor for each of its memtiles' transfers:
+    then the program is loaded with them (``emit.arrange``)."""
+    if len(placement.items) != 1 or not costs_of(array).any:
+        return False
+    (item,), (tiling,) = placement.items, tilings
+    inputs = [Operand(p, physical.storages[p.storage]) for p in item.inputs]
+    outputs = [physical.storages[out.storage] for out in item.outputs]
+
+    def executed(tasks: Sequence[DmaTask]) -> int:
+        return sum(len(t.chain) * t.repeat for t in tasks)
+
+    for c, (first, last) in enumerate(item.out_rows):
+        mt, needs = array.memtile(c), Counter[range]()
+        needs[array.pool(mt, array.load_s2mm)] += 1 + sum(p.loaded for p in item.inputs)
+        needs[array.pool(mt, array.store_mm2s)] += sum(out.store for out in item.outputs)
+        needs[array.pool(mt, array.a_mm2s)] += 1 + EPILOGUE
+        if last > first:
+            sent = tasks_of(input_messages(array, item, tiling, inputs, c), array.device, UNROLL_A)
+            needs[array.pool(mt, array.a_mm2s)] += executed(sent)
+            for r in range(array.rows):
+                messages = output_messages(array, item, tiling, outputs, c, r, 0, JUNK_BYTES)
+                received = executed(tasks_of(messages, array.device, UNROLL_O))
+                needs[array.pool(mt, array.o_s2mm(r))] += received + (received > 0)  # and what realigns the ring
+        if any(count > len(ids) - STATIC_BDS for ids, count in needs.items()):
+            return False
+    return True

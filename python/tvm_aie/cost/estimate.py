@@ -37,7 +37,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from tvm_aie.cost.commands import costs_of, message_commands
+from tvm_aie.cost.commands import Costs, costs_of, message_commands, runs_alone
 from tvm_aie.cost.item_load import ItemLoad, Rates, item_load, rates_of
 from tvm_aie.cost.link import Marks, OwnLinks, SharedLinks
 from tvm_aie.cost.ring_plan import ring_plan
@@ -95,7 +95,7 @@ def estimate(
     packed: Mapping[str, PackedConv],
 ) -> Estimate:
     """Estimated time of a placed and tiled network."""
-    costs = costs_of(array)
+    costs = replace(costs_of(array), alone=runs_alone(array, physical, placement, tilings))
     loads: list[ItemLoad] = []
     cache: dict[object, ItemLoad] = {}
     for item, tiling in zip(placement.items, tilings, strict=True):
@@ -105,7 +105,7 @@ def estimate(
             control = message_commands(array, physical, item, tiling, costs)
             cache[key] = item_load(array, item, layer, tiling, item_weights(item, physical, packed), control)
         loads.append(cache[key])
-    run = Recurrence(array, physical, placement, opcode_words(loads))
+    run = Recurrence(array, physical, placement, opcode_words(loads), costs)
     times = [run.advance(i, load) for i, load in enumerate(loads)]
     return run.finish(times)
 
@@ -259,8 +259,15 @@ class _Weights:
 class Recurrence:
     """The state between items. ``advance`` adds the next one; ``copy`` gives a state to try another tiling on."""
 
-    def __init__(self, array: Array, physical: PhysicalGraph, placement: Placement, opcode_words: Floats) -> None:
-        """``opcode_words``: of the messages of each column, loaded before anything else."""
+    def __init__(
+        self,
+        array: Array,
+        physical: PhysicalGraph,
+        placement: Placement,
+        opcode_words: Floats,
+        costs: Costs | None = None,
+    ) -> None:
+        """``opcode_words``: of each column's messages, loaded first; ``costs``: if not the device's."""
         self.array, self.physical, self.placement = array, physical, placement
         self.rates = rates_of(array)
         n = array.cols
@@ -280,7 +287,7 @@ class Recurrence:
         self.weights = _Weights(array, self.rates)
         self.load_ends: dict[tuple[int, int], Floats] = {}
         self.stored: dict[str, tuple[tuple[int, int, float], ...]] = {}  # by storage: rows [first, last), end
-        self.costs = costs_of(array)
+        self.costs = costs or costs_of(array)
         self.command = 0.0  # when the command processor is done with what came before
         self.later = 0.0  # and with what it waits for behind the first activations of the item
         self.begun = 0.0  # when the item before began
@@ -397,7 +404,7 @@ class Recurrence:
             for c, (lo, hi) in enumerate(place.rows):
                 if hi > lo:
                     words = (hi - lo) * place.blocks * storage.row_bytes / storage.blocks / 4
-                    self.command += self.costs.pair()
+                    self.command += self.costs.behind() if i == 0 else self.costs.pair()
                     begin = max(self.command, self.later if index > i and ends else 0.0)
                     start = max(float(self.col.load_free[c]), float(ready[c]) if i else 0.0, begin)
                     arrived[c] = start + words * word + self.rates.load_task
