@@ -102,9 +102,10 @@ def test_a_killed_server_loses_no_result(fleet, tmp_path):
 
 def test_a_connection_that_is_never_answered_is_given_up(fleet, tmp_path):
     tracker, _servers = fleet
+    before = threading.active_count()  # resident cores of other tests' arrays wait for ever
     fleet_client = remote.RemoteFleet("127.0.0.1", tracker.port, KEY)
     path = tmp_path / "broken.bin"
     path.write_bytes(b"no artefact at all, but long enough")
     cycles, message = fleet_client.submit(str(path)).result(timeout=60)
     assert cycles == 0 and "not a tuning artefact" in message
-    assert threading.active_count() < 50
+    assert threading.active_count() < before + 30

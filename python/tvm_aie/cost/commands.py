@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tvm_aie.emit.commands import fit_whole, pushed_bds
 from tvm_aie.emit.counting import PROLOGUE, Counts, count
 from tvm_aie.emit.messages import Operand, input_messages, output_messages
 from tvm_aie.emit.overlay import Array
@@ -18,17 +18,21 @@ JUNK_BYTES = 2048
 STATIC_BDS = 1  # of a memtile's pool: those of a weight ring
 
 
+Place = tuple[int, int]  # of a memtile channel: column, core row whose outputs it receives, or another use
+ACTIVATIONS = -1
+
+
 @dataclass(frozen=True)
 class Costs:
     """Command processor, cycles: a task pushed behind others, on an idle channel, one descriptor written.
 
-    ``alone``: the program is loaded with all tasks of memtiles (``runs_alone``), so only those of shims are pushed.
+    ``alone``: memtile channels with whose tasks the program is loaded (``run_alone``): nobody pushes them.
     """
 
     queued: float
     idle: float
     bd: float
-    alone: bool = False
+    alone: frozenset[Place] = frozenset()
 
     @property
     def any(self) -> bool:
@@ -61,7 +65,7 @@ def message_commands(
 
     If every task finds its channel busy, and if every one finds it idle.
     """
-    if not costs.any or costs.alone:
+    if not costs.any:
         return 0.0, 0.0
     descriptors, pushes = 0.0, 0.0
     inputs = [Operand(p, physical.storages[p.storage]) for p in item.inputs]
@@ -70,8 +74,12 @@ def message_commands(
     for c, (first, last) in enumerate(item.out_rows):
         if last <= first:
             continue
-        found = [count(tasks_of(input_messages(array, item, tiling, inputs, c), array.device, UNROLL_A))]
+        found = []
+        if (c, ACTIVATIONS) not in costs.alone:
+            found.append(count(tasks_of(input_messages(array, item, tiling, inputs, c), array.device, UNROLL_A)))
         for r, (begin, end) in enumerate(tiling.block_rows):
+            if (c, r) in costs.alone:
+                continue
             key = (last - first, tiling.bands[c], end - begin) if len(outputs) == 1 else (c, r)
             if key not in sent:
                 messages = output_messages(array, item, tiling, outputs, c, r, 0, JUNK_BYTES)
@@ -83,33 +91,43 @@ def message_commands(
     return written + pushes * costs.queued, written + pushes * costs.idle
 
 
+LOADS, STORES = -2, -3
 EPILOGUE = 6  # descriptors of the message that ends a program (``emit.item_tasks``)
 
 
-def runs_alone(array: Array, physical: PhysicalGraph, placement: Placement, tilings: Sequence[Tiling]) -> bool:
-    """Whether, where commands take time, a network of one item has a descriptor for each of its memtiles' transfers:
-    then the program is loaded with them (``emit.arrange``)."""
+def run_alone(
+    array: Array, physical: PhysicalGraph, placement: Placement, tilings: Sequence[Tiling]
+) -> frozenset[Place]:
+    """Where commands take time: the memtile channels of a network of one item that run by themselves, as the emitter
+    decides (``emit.commands.fit_whole``)."""
     if len(placement.items) != 1 or not costs_of(array).any:
-        return False
+        return frozenset()
     (item,), (tiling,) = placement.items, tilings
     inputs = [Operand(p, physical.storages[p.storage]) for p in item.inputs]
     outputs = [physical.storages[out.storage] for out in item.outputs]
-
-    def executed(tasks: Sequence[DmaTask]) -> int:
-        return sum(len(t.chain) * t.repeat for t in tasks)
-
+    found = set[Place]()
     for c, (first, last) in enumerate(item.out_rows):
-        mt, needs = array.memtile(c), Counter[range]()
-        needs[array.pool(mt, array.load_s2mm)] += 1 + sum(p.loaded for p in item.inputs)
-        needs[array.pool(mt, array.store_mm2s)] += sum(out.store for out in item.outputs)
-        needs[array.pool(mt, array.a_mm2s)] += 1 + EPILOGUE
-        if last > first:
-            sent = tasks_of(input_messages(array, item, tiling, inputs, c), array.device, UNROLL_A)
-            needs[array.pool(mt, array.a_mm2s)] += executed(sent)
-            for r in range(array.rows):
-                messages = output_messages(array, item, tiling, outputs, c, r, 0, JUNK_BYTES)
-                received = executed(tasks_of(messages, array.device, UNROLL_O))
-                needs[array.pool(mt, array.o_s2mm(r))] += received + (received > 0)  # and what realigns the ring
-        if any(count > len(ids) - STATIC_BDS for ids, count in needs.items()):
-            return False
-    return True
+        mt, computes = array.memtile(c), last > first
+        pools: dict[range, dict[Place, tuple[int, int]]] = {}
+        loads, stores = 1 + sum(p.loaded for p in item.inputs), sum(out.store for out in item.outputs)
+        sent = tasks_of(input_messages(array, item, tiling, inputs, c), array.device, UNROLL_A) if computes else ()
+        wanted = [
+            (array.load_s2mm, LOADS, _needs((), loads)),
+            (array.store_mm2s, STORES, _needs((), stores)),
+            (array.a_mm2s, ACTIVATIONS, _needs(sent, 1 + EPILOGUE)),
+        ]
+        for r in range(array.rows if computes else 0):
+            messages = output_messages(array, item, tiling, outputs, c, r, 0, JUNK_BYTES)
+            received = tasks_of(messages, array.device, UNROLL_O)
+            wanted.append((array.o_s2mm(r), r, _needs(received, 1)))  # one more realigns the ring
+        for channel, use, needs in wanted:
+            pools.setdefault(array.pool(mt, channel), {})[c, use] = needs
+        for ids, members in pools.items():
+            found |= fit_whole(members, len(ids) - STATIC_BDS)
+    return frozenset(found)
+
+
+def _needs(tasks: Sequence[DmaTask], more: int) -> tuple[int, int]:
+    """Descriptors of a channel for ``fit_whole``: of its tasks, and ``more`` that run once."""
+    chains = more + sum(len(t.chain) for t in tasks)
+    return more + sum(len(t.chain) * t.repeat for t in tasks), pushed_bds(chains, 1)

@@ -37,7 +37,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from tvm_aie.cost.commands import Costs, costs_of, message_commands, runs_alone
+from tvm_aie.cost.commands import Costs, costs_of, message_commands, run_alone
 from tvm_aie.cost.item_load import ItemLoad, Rates, item_load, rates_of
 from tvm_aie.cost.link import Marks, OwnLinks, SharedLinks
 from tvm_aie.cost.ring_plan import ring_plan
@@ -95,7 +95,7 @@ def estimate(
     packed: Mapping[str, PackedConv],
 ) -> Estimate:
     """Estimated time of a placed and tiled network."""
-    costs = replace(costs_of(array), alone=runs_alone(array, physical, placement, tilings))
+    costs = replace(costs_of(array), alone=run_alone(array, physical, placement, tilings))
     loads: list[ItemLoad] = []
     cache: dict[object, ItemLoad] = {}
     for item, tiling in zip(placement.items, tilings, strict=True):

@@ -121,7 +121,7 @@ def _endless(
 
     All whose pool has room for all (networks of one layer); the stores, the loads, of which many networks have few.
     """
-    whole, rest = commands.fit_whole(tasks), dict(tasks)
+    whole, rest = commands.run_alone(tasks), dict(tasks)
     memtiles = range(make.array.memtile(0), make.array.memtile(make.array.cols))
     moves = {(Dir.S2MM, make.array.load_s2mm): most.loads, (Dir.MM2S, make.array.store_mm2s): most.stores}
     for channel, own in tasks.items():

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 from math import inf
-from typing import Any
+from typing import Any, TypeVar
 
 from tvm_aie.device import Device
 from tvm_aie.emit.overlay import Array
@@ -145,6 +145,31 @@ class _Pool:
         return bool(kept)
 
 
+K = TypeVar("K")
+
+
+def pushed_bds(chains: int, first: int) -> int:
+    """Descriptors of a channel whose tasks have ``chains``, the first one ``first``: arming it splits that."""
+    return chains + first + 1
+
+
+def fit_whole(needs: Mapping[K, tuple[int, int]], size: int) -> set[K]:
+    """Channels whose pool of ``size`` has a descriptor for each execution of their tasks: of all its channels, or,
+    those first that need least more, beside those for the others' tasks.
+
+    ``needs``: of each channel, for all executions, and when its tasks are pushed.
+    """
+    left = size - sum(pushed for _, pushed in needs.values())
+    every = sum(whole for whole, _ in needs.values()) <= size
+    chosen = set[K]()
+    for channel, (whole, pushed) in sorted(needs.items(), key=lambda need: (need[1][0] - need[1][1], *need[1])):
+        more = whole - pushed
+        if every or more <= max(left, 0):
+            left -= more
+            chosen.add(channel)
+    return chosen if every or left >= 0 else set()
+
+
 def _unrolled(work: Work) -> Iterator[BdTemplate]:
     """The descriptors of all executions of a task, none iterated."""
     for k in range(work.repeat):
@@ -215,28 +240,13 @@ class CommandBuilder:
         given += sum(len(work.chain) for c, work in self._endless.items() if self._ids(c) == ids)
         return 4 * (given + count) <= len(ids[1])
 
-    def fit_whole(self, tasks: Mapping[Channel, Sequence[Work]]) -> set[Channel]:
-        """Channels whose pool has a descriptor for each execution of their tasks: of all its channels, or, those first
-        that need least more, beside those for the others' tasks."""
-        pools: dict[tuple[int, range], list[tuple[int, int, Channel]]] = {}
+    def run_alone(self, tasks: Mapping[Channel, Sequence[Work]]) -> set[Channel]:
+        """The channels that may run by themselves (``fit_whole``)."""
+        pools: dict[tuple[int, range], dict[Channel, tuple[int, int]]] = {}
         for channel, own in tasks.items():
-            whole = sum(len(work.chain) * work.repeat for work in own)
-            # Arming a channel splits its first task.
-            pushed = sum(len(work.chain) for work in own) + len(own[0].chain) + 1
-            pools.setdefault(self._ids(channel), []).append((whole - pushed, whole, channel))
-        found = set[Channel]()
-        for key, members in pools.items():
-            size = self._new_pool(*key).size
-            left = size - sum(whole - more for more, whole, _ in members)
-            every = sum(whole for _, whole, _ in members) <= size
-            chosen = []
-            for more, _, channel in sorted(members):
-                if every or more <= max(left, 0):
-                    left -= more
-                    chosen.append(channel)
-            if every or left >= 0:
-                found.update(chosen)
-        return found
+            whole, chains = sum(len(w.chain) * w.repeat for w in own), sum(len(w.chain) for w in own)
+            pools.setdefault(self._ids(channel), {})[channel] = whole, pushed_bds(chains, len(own[0].chain))
+        return {c for key, needs in pools.items() for c in fit_whole(needs, self._new_pool(*key).size)}
 
     def _ids(self, channel: Channel) -> tuple[int, range]:
         """Tile and descriptors of the channel's pool."""
