@@ -250,7 +250,9 @@ def test_channels_run_by_themselves_only_beside_room_for_the_others(data):
     for channel in channels:
         sizes = data.draw(st.lists(st.tuples(st.integers(1, 6), st.integers(1, 4)), min_size=1, max_size=3))
         tasks[channel] = [Work(channel, (word,) * n, k, (0, 0.0), (0, 1.0), (0, 0.0)) for n, k in sizes]
-    found = builder.run_alone(tasks)
+    found = builder.run_alone(tasks, channels)
+    able = data.draw(st.sets(st.sampled_from(channels)))
+    assert builder.run_alone(tasks, able) <= able
 
     def need(channel, whole: bool) -> int:
         own = tasks[channel]

@@ -121,18 +121,21 @@ def _endless(
 
     All whose pool has room for all (networks of one layer); the stores, the loads, of which many networks have few.
     """
-    whole, rest = commands.run_alone(tasks), dict(tasks)
     memtiles = range(make.array.memtile(0), make.array.memtile(make.array.cols))
     moves = {(Dir.S2MM, make.array.load_s2mm): most.loads, (Dir.MM2S, make.array.store_mm2s): most.stores}
-    for channel, own in tasks.items():
+    able = [
+        channel
+        for channel, own in tasks.items()
         # The reports attribute a task to one item.
-        single = len({min(work.item, items - 1) for work in own}) == 1
-        if channel[0] in memtiles and single and not any(work.after for work in own):
-            count = sum(len(work.chain) * work.repeat for work in own)
-            few = moves.get(channel[1:], False) and commands.may_give(channel, count)
-            if few or channel in whole:
-                commands.repeat(own)
-                del rest[channel]
+        if channel[0] in memtiles and len({min(work.item, items - 1) for work in own}) == 1
+        if not any(work.after for work in own)
+    ]
+    whole, rest = commands.run_alone(tasks, able), dict(tasks)
+    for channel in able:
+        count = sum(len(work.chain) * work.repeat for work in tasks[channel])
+        if channel in whole or (moves.get(channel[1:], False) and commands.may_give(channel, count)):
+            commands.repeat(tasks[channel])
+            del rest[channel]
     return rest
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 from math import inf
@@ -146,6 +146,7 @@ class _Pool:
 
 
 K = TypeVar("K")
+NEVER = 1 << 30  # descriptors, more than any pool has
 
 
 def pushed_bds(chains: int, first: int) -> int:
@@ -240,11 +241,12 @@ class CommandBuilder:
         given += sum(len(work.chain) for c, work in self._endless.items() if self._ids(c) == ids)
         return 4 * (given + count) <= len(ids[1])
 
-    def run_alone(self, tasks: Mapping[Channel, Sequence[Work]]) -> set[Channel]:
-        """The channels that may run by themselves (``fit_whole``)."""
+    def run_alone(self, tasks: Mapping[Channel, Sequence[Work]], able: Collection[Channel]) -> set[Channel]:
+        """Of the channels that are ``able`` to run by themselves those that have the descriptors (``fit_whole``)."""
         pools: dict[tuple[int, range], dict[Channel, tuple[int, int]]] = {}
         for channel, own in tasks.items():
-            whole, chains = sum(len(w.chain) * w.repeat for w in own), sum(len(w.chain) for w in own)
+            chains = sum(len(w.chain) for w in own)
+            whole = sum(len(w.chain) * w.repeat for w in own) if channel in able else NEVER
             pools.setdefault(self._ids(channel), {})[channel] = whole, pushed_bds(chains, len(own[0].chain))
         return {c for key, needs in pools.items() for c in fit_whole(needs, self._new_pool(*key).size)}
 
