@@ -22,7 +22,7 @@ from tvm_aie.emit.verify import armed_tasks, verify
 from tvm_aie.errors import EmulationFault, ProgramError
 from tvm_aie.pipeline import compile_graph, emitter_of, prepare
 from tvm_aie.plan.reference import evaluate
-from tvm_aie.runtime.emulator import RunOptions, run_program
+from tvm_aie.runtime.emulator import RunOptions, RunResult, run_program
 from tvm_aie.schedule.geometry import Overlay
 
 IMAGES = 3
@@ -68,18 +68,33 @@ def batch(graph, seed: int = 0) -> list[np.ndarray]:
     return [rng.integers(-128, 128, (IMAGES, *io.shape[1:])).astype(io.dtype) for io in graph.inputs]
 
 
+def loaded_otherwise(graph, **changes) -> Program:
+    """Compiled with what ``Chains`` say about loading changed."""
+    ready = prepare(graph, load_device("npu1"))
+    emitter: Emitter = emitter_of(ready.plan, ready.chains)
+    emitter.emit({})
+    return emitter.rearranged(tuple(chains._replace(**changes) for chains in ready.chains))
+
+
+def check_row(graph, data: bytes) -> RunResult:
+    """Inferences in a row, checked by the emulator, give the reference's outputs."""
+    inputs = batch(graph)
+    row = run_program(data, inputs, RunOptions(check=True))
+    for k in range(IMAGES):
+        wanted = evaluate(graph, {io.tensor: x[k : k + 1] for io, x in zip(graph.inputs, inputs, strict=True)})
+        for io, out in zip(graph.outputs, row.outputs, strict=True):
+            assert np.array_equal(out[k].ravel(), wanted[io.tensor].ravel())
+    return row
+
+
 @pytest.mark.parametrize("name", GRAPHS)
 def test_inferences_in_a_row_are_right_and_take_equally_long(name):
     graph = GRAPHS[name]()
     data = compile_graph(graph, "npu1").program.to_bytes()
-    inputs = batch(graph)
-    row = run_program(data, inputs, RunOptions(check=True))
+    row = check_row(graph, data)
     for k in range(IMAGES):
-        image = [x[k : k + 1] for x in inputs]
-        single = run_program(data, image, RunOptions())
-        wanted = evaluate(graph, {io.tensor: x for io, x in zip(graph.inputs, image, strict=True)})
-        for io, out, alone in zip(graph.outputs, row.outputs, single.outputs, strict=True):
-            assert np.array_equal(out[k].ravel(), wanted[io.tensor].ravel())
+        single = run_program(data, [x[k : k + 1] for x in batch(graph)], RunOptions())
+        for out, alone in zip(row.outputs, single.outputs, strict=True):
             assert np.array_equal(out[k : k + 1], alone)
     assert row.cycles == IMAGES * single.cycles
     assert [s.bytes_o for s in row.items] == [s.bytes_o for s in single.items]  # of the last image
@@ -89,11 +104,7 @@ def test_a_program_for_an_ideal_machine_halts_and_is_loaded_for_every_image():
     graph = two_branches()
     compiled = compile_graph(graph, "wbs-2x2")
     assert not armed_tasks(compiled.program)
-    inputs = batch(graph)
-    row = run_program(compiled.program.to_bytes(), inputs, RunOptions())
-    wanted = [evaluate(graph, {graph.inputs[0].tensor: inputs[0][k : k + 1]}) for k in range(IMAGES)]
-    for k in range(IMAGES):
-        assert np.array_equal(row.outputs[0][k].ravel(), wanted[k][graph.outputs[0].tensor].ravel())
+    check_row(graph, compiled.program.to_bytes())
 
 
 @pytest.fixture(scope="module")
@@ -116,11 +127,9 @@ def test_first_pushes_find_busy_channels():
     x = b.conv("x", 64, 3)
     for _ in range(4):
         x = b.conv(x, 64, 3)
-    ready = prepare(b.graph(x), load_device("npu1"))
-    emitter = emitter_of(ready.plan, ready.chains)
-    idle, cycles = idle_pushes(emitter.emit({}))
-    unarmed = emitter.rearranged(tuple(chains._replace(armed=False) for chains in ready.chains))
-    idle_unarmed, cycles_unarmed = idle_pushes(unarmed)
+    graph = b.graph(x)
+    idle, cycles = idle_pushes(loaded_otherwise(graph))
+    idle_unarmed, cycles_unarmed = idle_pushes(loaded_otherwise(graph, armed=False))
     assert idle < idle_unarmed
     assert cycles < cycles_unarmed
 
@@ -160,16 +169,10 @@ def test_shims_are_not_armed(program):
 
 def test_without_armed_channels_the_program_is_resident_all_the_same():
     graph = chain(33, 31)
-    ready = prepare(graph, load_device("npu1"))
-    emitter: Emitter = emitter_of(ready.plan, ready.chains)
-    emitter.emit({})
-    unarmed = emitter.rearranged(tuple(chains._replace(armed=False) for chains in ready.chains))
+    unarmed = loaded_otherwise(graph, armed=False)
     verify(unarmed, load_device("npu1"))
     assert not armed_tasks(unarmed)
-    inputs = batch(graph)
-    row = run_program(unarmed.to_bytes(), inputs, RunOptions(check=True))
-    wanted = evaluate(graph, {graph.inputs[0].tensor: inputs[0][2:3]})
-    assert np.array_equal(row.outputs[0][2].ravel(), wanted[graph.outputs[0].tensor].ravel())
+    check_row(graph, unarmed.to_bytes())
 
 
 def endless(program: Program) -> dict[tuple[int, Dir, int], list[int]]:
@@ -194,34 +197,21 @@ def test_the_commands_of_one_layer_are_those_of_the_shims(size):
     array = Array(load_device("npu1"), Overlay())
     for c in range(array.cols):
         assert (array.memtile(c), Dir.MM2S, array.a_mm2s) in alone
-    unloaded = replace_chains(one_layer(size, 31), armed=False, stores=False)
+    unloaded = loaded_otherwise(one_layer(size, 31), armed=False, stores=False)
     cycles = [run_program(p.to_bytes(), [], RunOptions(functional=False)).cycles for p in (program, unloaded)]
     assert 2 * cycles[0] < cycles[1]
-
-
-def replace_chains(graph, **changes) -> Program:
-    """Compiled with what ``Chains`` say about loading changed."""
-    ready = prepare(graph, load_device("npu1"))
-    emitter: Emitter = emitter_of(ready.plan, ready.chains)
-    emitter.emit({})
-    return emitter.rearranged(tuple(chains._replace(**changes) for chains in ready.chains))
 
 
 @pytest.mark.parametrize("name", GRAPHS)
 @pytest.mark.parametrize("armed", [True, False])
 def test_loads_and_stores_that_run_by_themselves(name, armed):
     graph = GRAPHS[name]()
-    program = replace_chains(graph, armed=armed, loads=True)
+    program = loaded_otherwise(graph, armed=armed, loads=True)
     verify(program, load_device("npu1"))
     array = Array(load_device("npu1"), Overlay())
     moves = {(Dir.S2MM, array.load_s2mm), (Dir.MM2S, array.store_mm2s)}
     assert moves <= {channel[1:] for channel in endless(program)}
-    inputs = batch(graph)
-    row = run_program(program.to_bytes(), inputs, RunOptions(check=True))
-    for k in range(IMAGES):
-        wanted = evaluate(graph, {io.tensor: x[k : k + 1] for io, x in zip(graph.inputs, inputs, strict=True)})
-        for io, out in zip(graph.outputs, row.outputs, strict=True):
-            assert np.array_equal(out[k].ravel(), wanted[io.tensor].ravel())
+    check_row(graph, program.to_bytes())
 
 
 def test_an_endless_task_is_left_alone_and_stands_at_its_begin():

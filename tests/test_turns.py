@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from graphs import GraphBuilder
 from tvm_aie.device import load_device
+from tvm_aie.emit import emitter
 from tvm_aie.memory.pace import loads_of, paced_cycles
 from tvm_aie.memory.state import State, drafts_of, reads, touch
 from tvm_aie.pipeline import Moves, compile_graph
@@ -90,6 +91,15 @@ def test_the_first_chunk_needs_nothing_of_the_item_before():
     borders = [i for a, i in pairwise(items) if a.members != i.members and i.chunk and a.chunk]
     assert borders
     assert all(i.inputs[0].loaded and i.inputs[0].load_at == i.index - 1 for i in borders)
+
+
+@pytest.mark.parametrize(("device", "kilobytes", "pixels"), [("wbs-2x2", 96, 48), ("wbs-3x2", 160, 63)])
+def test_a_load_that_waits_for_a_store_does_not_hold_up_activations(device, kilobytes, pixels, monkeypatch):
+    """It is pushed behind the first of them; before the barrier all commands behind it would wait for the store."""
+    graph, machine = chain(pixels), small(device, kilobytes)
+    behind = cycles(compile_graph(graph, machine, moves=LAYERWISE))
+    monkeypatch.setattr(emitter, "WAITING_LOADS", emitter.LOADS)
+    assert behind < cycles(compile_graph(graph, machine, moves=LAYERWISE))
 
 
 def two_layers(columns, chunks, height, window, ordered):

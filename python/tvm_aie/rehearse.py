@@ -4,11 +4,12 @@ The estimate follows the emulator closely while cores or streams bound a network
 approximates which pushes find their channel idle, and may prefer the slower of two plans. So a few plans that differ
 for the whole network are emulated, timed and without data:
 * the best plan of the default division of core memory, and the first plans of the two others that the estimate finds
-  best (``schedule.geometry.DIVISIONS``); which of a division's plans is best (pools, siblings, runs) is left to the
-  estimate;
+  best (``schedule.geometry.DIVISIONS``), of all others for networks of few items; which of a division's plans is best
+  (pools, siblings, runs) is left to the estimate;
 * where commands are much of a network's work: residual adds as items of their own, since as part of a convolution they
   take a message for each pass and band; the input as it is, where ``plan.space_to_depth`` changes it; and of the best
-  plan command streams with other chains (``emit.arrange``).
+  plan command streams with other chains (``emit.arrange``);
+* of the best plan programs that are loaded with fewer tasks, or with more.
 
 A compilation takes several times as long as by the estimate alone (``benchmarks/control_table.py --speed``): most of it
 makes plans and emits their programs, little emulates them.

@@ -28,9 +28,7 @@ Bytes ToBytes(const Words& words) {
 void Append(Bytes* to, const Bytes& from) { to->insert(to->end(), from.begin(), from.end()); }
 
 // The streams of one core: whole slots, in order.
-struct Traffic {
-  Bytes a, w;
-};
+struct Traffic { Bytes a, w; };
 
 struct Outcome {
   StepKind end = StepKind::kHalt;  // kHalt, kFault, or kAcquire: starved

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tvm_aie.cost.control import POOL_BDS
 from tvm_aie.emit.commands import fit_whole, pushed_bds
 from tvm_aie.emit.counting import PROLOGUE, Counts, count
+from tvm_aie.emit.memtile import JUNK_BYTES
 from tvm_aie.emit.messages import Operand, input_messages, output_messages
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.transfers import UNROLL_A, UNROLL_O, DmaTask, tasks_of
 from tvm_aie.memory.placement import Placement, WorkItem
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.schedule.tiling import Tiling
-
-JUNK_BYTES = 2048
-STATIC_BDS = 1  # of a memtile's pool: those of a weight ring
-
 
 Place = tuple[int, int]  # of a memtile channel: column, core row whose outputs it receives, or another use
 ACTIVATIONS = -1
@@ -122,8 +120,8 @@ def run_alone(
             wanted.append((array.o_s2mm(r), r, _needs(received, 1)))  # one more realigns the ring
         for channel, use, needs in wanted:
             pools.setdefault(array.pool(mt, channel), {})[c, use] = needs
-        for ids, members in pools.items():
-            found |= fit_whole(members, len(ids) - STATIC_BDS)
+        for members in pools.values():
+            found |= fit_whole(members, POOL_BDS)
     return frozenset(found)
 
 

@@ -260,14 +260,9 @@ class Recurrence:
     """The state between items. ``advance`` adds the next one; ``copy`` gives a state to try another tiling on."""
 
     def __init__(
-        self,
-        array: Array,
-        physical: PhysicalGraph,
-        placement: Placement,
-        opcode_words: Floats,
-        costs: Costs | None = None,
+        self, array: Array, physical: PhysicalGraph, placement: Placement, words: Floats, costs: Costs | None = None
     ) -> None:
-        """``opcode_words``: of each column's messages, loaded first; ``costs``: if not the device's."""
+        """``words``: opcodes of each column's messages, loaded first; ``costs``: if not the device's."""
         self.array, self.physical, self.placement = array, physical, placement
         self.rates = rates_of(array)
         n = array.cols
@@ -297,8 +292,8 @@ class Recurrence:
                 if place.loaded:
                     self.loads_at.setdefault(place.load_at, []).append((item.index, k))
         self.command += n * self.costs.pair()
-        opcode_words = np.maximum(opcode_words, FILLER_WORDS)
-        self.col.load_free = self.col.load_free + self.command + opcode_words * self.rates.load
+        opcodes_read = np.maximum(words, FILLER_WORDS)
+        self.col.load_free = self.col.load_free + self.command + opcodes_read * self.rates.load
 
     def copy(self) -> Recurrence:
         """An independent state: arrays are replaced, never written, except those of ``_Weights``."""

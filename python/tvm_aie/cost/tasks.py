@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from tvm_aie.emit.memtile import JUNK_BYTES
 from tvm_aie.schedule.cuts import kept_bytes
 from tvm_aie.schedule.geometry import Geometry, KernelId, Overlay
 from tvm_aie.schedule.order import PASSES_INSIDE, steps
@@ -17,7 +18,7 @@ from tvm_aie.schedule.tiling import Tiling, active_rows
 from tvm_aie.searches import Workload
 
 REPEAT_MAX, WRAP_MAX, MAX_CHAIN = 256, 64, 10  # as on AIE2; ``emit.transfers.MAX_CHAIN``
-FILLER_BYTES, JUNK_BYTES = 4096, 2048
+FILLER_BYTES = 4096
 MOST = 384  # messages looked at; longer sequences are scaled
 LOCK_MAX = 63  # releases of outputs; beyond that only the last message releases
 PROLOGUE, PROLOGUE_BDS = -1, 3  # the opcode message: kind, descriptors with locks

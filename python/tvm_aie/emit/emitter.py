@@ -48,6 +48,11 @@ def weights_row(base: int) -> int:
     return _WEIGHTS - base
 
 
+# When an item's loads are pushed: before its barrier, which lets them go; those that wait for a store and that only a
+# later item needs, which would stall the commands behind them, when this one has its first activations.
+LOADS, WAITING_LOADS = -0.7, 0.2
+
+
 @dataclass
 class _Column:
     """Emission state of one column: ring positions, lock bookkeeping, stores in order of issue."""
@@ -353,7 +358,7 @@ class Emitter:
         item: int,
         control: bool = False,
         after: tuple[tuple[Channel, int], ...] = (),
-        begin: float = -0.7,
+        begin: float = LOADS,
     ) -> None:
         mt = self.array.memtile(c)
         shape = Shape(mt, local.dims)
@@ -377,8 +382,7 @@ class Emitter:
             storage = self.graph.storages[place.storage]
             stored = self._storing(place.storage, place.rows)
             after = tuple(((shim, Dir.S2MM, 0), number) for shim, number in stored.items())
-            # What a later item needs may be waited for when this one has its first activations.
-            begin = 0.2 if after and index > at else -0.7
+            begin = WAITING_LOADS if after and index > at else LOADS
             for c in range(self.array.cols):
                 lo, hi = place.rows[c]
                 if hi <= lo:

@@ -7,7 +7,7 @@ rejecting test.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -55,25 +55,31 @@ def armed_tasks(program: Program) -> list[Task]:
 def executed(program: Program, armed: bool = True) -> Iterator[tuple[Task, list[Bd]]]:
     """The tasks a program is loaded with (the finite ones if ``armed``) and the pushed ones, each with its chain as
     written when it is pushed, up to what has not been written."""
-    content = {(bd.tile, bd.bd_id): bd for bd in (program.bds[i] for i in program.static_bds)}
-
-    def chain(task: Task) -> list[Bd]:
-        found: dict[int, Bd] = {}
-        number = task.bd
-        while number >= 0 and number not in found and (bd := content.get((task.tile, number))):
-            found[number] = bd
-            number = bd.next_bd
-        return list(found.values())
-
+    content = _loaded(program)
     for task in program.static_tasks:
         if armed or not task.repeat:
-            yield task, chain(task)
+            yield task, _chain(content, task)
     for command in program.commands:
         if isinstance(command, WriteBd):
             bd = program.bds[command.index]
             content[(bd.tile, bd.bd_id)] = bd
         elif isinstance(command, Push):
-            yield command.task, chain(command.task)
+            yield command.task, _chain(content, command.task)
+
+
+def _loaded(program: Program) -> dict[tuple[int, int], Bd]:
+    """The descriptors with which a program is loaded, by tile and number."""
+    return {(bd.tile, bd.bd_id): bd for bd in (program.bds[row] for row in program.static_bds)}
+
+
+def _chain(content: Mapping[tuple[int, int], Bd], task: Task) -> list[Bd]:
+    """The descriptors of a task, each once, up to what has not been written."""
+    found: dict[int, Bd] = {}
+    number = task.bd
+    while number >= 0 and number not in found and (bd := content.get((task.tile, number))):
+        found[number] = bd
+        number = bd.next_bd
+    return list(found.values())
 
 
 Rule = Callable[[Context], Iterator[str]]
@@ -251,9 +257,10 @@ def queue_depth(ctx: Context) -> Iterator[str]:
 
 def written_before_use(ctx: Context) -> Iterator[str]:
     """A pushed chain consists of descriptors that have been written, and is never overwritten while it may run."""
-    content = {(bd.tile, bd.bd_id): bd for bd in (ctx.program.bds[row] for row in ctx.program.static_bds)}
+    content = _loaded(ctx.program)
     busy: dict[tuple[int, int], tuple[tuple[int, Dir, int], int]] = {}
-    endless = {(bd.tile, bd.bd_id) for task, chain in executed(ctx.program) if not task.repeat for bd in chain}
+    rings = [_chain(content, task) for task in ctx.program.static_tasks if not task.repeat]
+    endless = {(bd.tile, bd.bd_id) for chain in rings for bd in chain}
     pushed: Counter[tuple[int, Dir, int]] = Counter()
     waited: Counter[tuple[int, Dir, int]] = Counter()
     for command in (*(Push(task, task.item) for task in armed_tasks(ctx.program)), *ctx.program.commands):
@@ -285,20 +292,12 @@ def written_before_use(ctx: Context) -> Iterator[str]:
 
 def armed_again(ctx: Context) -> Iterator[str]:
     """A channel that is loaded with a finite task has one, of one descriptor, and its last task ends with that."""
-    loaded = {(bd.tile, bd.bd_id): bd for bd in (ctx.program.bds[row] for row in ctx.program.static_bds)}
-    content = dict(loaded)
-    ends: dict[tuple[int, Dir, int], tuple[int, int]] = {}  # last descriptor and repeat of the last task
-    for command in ctx.program.commands:
-        if isinstance(command, WriteBd):
-            bd = ctx.program.bds[command.index]
-            content[(bd.tile, bd.bd_id)] = bd
-        elif isinstance(command, Push):
-            task = command.task
-            number, seen = task.bd, {task.bd}
-            while (found := content.get((task.tile, number))) and found.next_bd >= 0 and found.next_bd not in seen:
-                number = found.next_bd
-                seen.add(number)
-            ends[(task.tile, task.dir, task.ch)] = number, task.repeat
+    loaded = _loaded(ctx.program)
+    written = (ctx.program.bds[c.index] for c in ctx.program.commands if isinstance(c, WriteBd))
+    content = loaded | {(bd.tile, bd.bd_id): bd for bd in written}
+    # Last descriptor and repeat of the last task of each channel.
+    last = ((task, chain[-1].bd_id) for task, chain in executed(ctx.program, armed=False) if chain)
+    ends = {(task.tile, task.dir, task.ch): (number, task.repeat) for task, number in last}
     for task in armed_tasks(ctx.program):
         key = (task.tile, task.dir, task.ch)
         if task.repeat != 1 or loaded[(task.tile, task.bd)].next_bd >= 0 or ends.get(key) != (task.bd, 1):

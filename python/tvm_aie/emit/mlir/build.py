@@ -180,7 +180,7 @@ class _Builder:
             ident = reg.CONTROLLER_ID[program.tiles[channel[0]].kind]
             body.append(self._control(channel, ident << reg.CONTROLLER_SHIFT, reg.CONTROLLER_MASK))
         body.append(
-            ir.Comment("rings: one iterated descriptor each, next to itself; first descriptors of other channels")
+            ir.Comment("rings: an iterated descriptor, next to itself, or a chain; first descriptors of other channels")
         )
         for row in program.static_bds:
             body += self._write_bd(program.bds[row])
