@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tvm_aie.schedule.control import PRICE
 from tvm_aie.schedule.geometry import Overlay
 
 
@@ -64,13 +65,14 @@ class Decisions:
 
     ``overlay``: division of core memory (None: the device's default, or the best by estimate of its options);
     ``unfused``: names of adds that stay items of their own; ``moves``: what else the schedule may do; ``narrow``: image
-    heights on half of the columns (None: by estimate).
+    heights on half of the columns (None: by estimate); ``price``: of commands (``schedule.control``).
     """
 
     overlay: Overlay | None = None
     unfused: frozenset[str] = frozenset()
     moves: Moves = Moves()
     narrow: frozenset[int] | None = None
+    price: float = PRICE
 
 
 UNTUNED = Decisions()

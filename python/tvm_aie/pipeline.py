@@ -38,6 +38,7 @@ from tvm_aie.plan.pitch import pitched
 from tvm_aie.plan.siblings import Groups, sibling_groups
 from tvm_aie.plan.space_to_depth import space_to_depth
 from tvm_aie.plan.unite import common_accumulators, unite
+from tvm_aie.schedule.control import PRICE
 from tvm_aie.schedule.cover import DENSE, INT4, KEEP, LIST, VARIANTS
 from tvm_aie.schedule.division import NEARLY, best_divisions, best_switches
 from tvm_aie.schedule.geometry import DIVISIONS, IDEAL_OVERLAYS, KEEPING, Geometry, Overlay
@@ -241,6 +242,7 @@ class _Shared:
     blocks: bool = True  # see ``Moves``
     keep: bool = True
     narrow: frozenset[int] | None = None  # see ``Decisions``
+    price: float = PRICE
 
 
 class _Planner:
@@ -259,7 +261,7 @@ class _Planner:
         self.device, self.overlay, self.fused, self.moves = device, overlay, fused, moves
         self.divisions = divisions
         known = shared.counted, shared.shares
-        self.searches = Searches(shared.grids, shared.given, divisions, moves.blocks, moves.keep, *known)
+        self.searches = Searches(shared.grids, shared.given, divisions, moves.blocks, moves.keep, *known, shared.price)
         self.graphs, self.narrow = shared.graphs, shared.narrow
         self.made: dict[tuple[object, ...], Plan] = {}
 
@@ -381,7 +383,7 @@ def _schedule(
 ) -> Plan:
     """The best plan, by estimate or by ``judge``, over the divisions of core memory; the first failure if none fits."""
     overlay, moves = decisions.overlay, decisions.moves
-    shared = _Shared(given=given, blocks=moves.blocks, keep=moves.keep, narrow=decisions.narrow)
+    shared = _Shared(given=given, blocks=moves.blocks, keep=moves.keep, narrow=decisions.narrow, price=decisions.price)
     if not device.core_ideal:
         planner = _Planner(device, overlay or DIVISIONS[0], fused, moves, shared)
         plan = _narrowed(_best([planner]), planner, judge)

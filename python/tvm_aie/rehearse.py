@@ -6,7 +6,7 @@ for the whole network are emulated, timed and without data:
 * the best plan of the default division of core memory, and the first plans of the two others that the estimate finds
   best (``schedule.geometry.DIVISIONS``), of all others for networks of few items; which of a division's plans is best
   (pools, siblings, runs) is left to the estimate;
-* where commands are much of a network's work: residual adds as items of their own, since as part of a convolution they
+* where commands are much of a network's work: tilings for a higher price of commands; residual adds as items of their own, since as part of a convolution they
   take a message for each pass and band; the input as it is, where ``plan.space_to_depth`` changes it; and of the best
   plan command streams with other chains (``emit.arrange``);
 * of the best plan programs that are loaded with fewer tasks, or with more.
@@ -34,6 +34,7 @@ from tvm_aie.pipeline import UNTUNED, Compiled, Decisions, Plan, Prepared, emitt
 from tvm_aie.plan.fuse import fused_adds
 from tvm_aie.plan.graph import LayerGraph
 from tvm_aie.runtime.emulator import RunOptions, run_program
+from tvm_aie.schedule.control import PRICE
 from tvm_aie.schedule.geometry import DIVISIONS
 from tvm_aie.searches import base_overlay
 
@@ -168,6 +169,8 @@ def _much(plan: Plan, cost: Rehearsal) -> bool:
 
 def _alternatives(graph: LayerGraph, plan: Plan, decisions: Decisions, free: bool) -> Iterator[Decisions]:
     """``free``: core memory may be divided otherwise."""
+    if decisions.price == PRICE:
+        yield replace(decisions, price=HIGH_PRICE)
     adds = frozenset[str]().union(*fused_adds(graph)) if decisions.moves.tails else frozenset()
     if adds - decisions.unfused:
         apart = replace(decisions, unfused=decisions.unfused | adds)
@@ -178,6 +181,8 @@ def _alternatives(graph: LayerGraph, plan: Plan, decisions: Decisions, free: boo
         yield replace(decisions, moves=replace(decisions.moves, space_to_depth=False))
 
 
+# Of commands, where they are much of the work (``schedule.control``).
+HIGH_PRICE = 0.3
 # Of a network's cycles, what commands alone would take, for it to be worth emulating other plans, other chains.
 MUCH = 0.6
 # Of a column, beside those of the outputs: activations, loads and stores at both ends. Each row of cores has one for

@@ -12,6 +12,7 @@ from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.graph import Conv
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.plan.unite import JOIN
+from tvm_aie.schedule.control import PRICE
 from tvm_aie.schedule.cover import VARIANTS, Blocks, Mask
 from tvm_aie.schedule.cuts import Share
 from tvm_aie.schedule.division import choose_of, least_of
@@ -127,6 +128,7 @@ class Searches:
     keep: bool = True  # see ``KernelTerms.keeps``
     counted: Known = field(default_factory=dict)  # commands, likewise of all divisions together
     shares: Shares = field(default_factory=dict)  # likewise
+    price: float = PRICE  # of commands
     tilings: dict[Key, Tiling] = field(default_factory=dict)
     best: dict[Key, float] = field(default_factory=dict)
     leasts: dict[Key, tuple[float, Overlay | None]] = field(default_factory=dict)  # over ``divisions``
@@ -200,7 +202,7 @@ class Searches:
             if key not in self.shares:
                 self.shares[key] = list(shares_of(*shape, terms, work.in_place, work.blocks, variants))
             shares = self.shares[key]
-        return search(*shape, array.overlay, terms, work.in_place, work.blocks, variants, work.counter, shares)
+        return search(*shape, array.overlay, terms, work.in_place, work.blocks, variants, work.counter, shares, self.price)
 
     def _least(self, key: Key, grids: tuple[Grid, ...]) -> tuple[float, Overlay | None]:
         if key not in self.leasts:

@@ -179,8 +179,10 @@ class Emitter:
             c, ring = self.array.w_home(r)
             placeholder = BdTemplate(Shape(int(Arg.CONST), ((1, 1),)), _WEIGHTS - r, control=True)
             start, end = (0, -1.5), (len(self.tilings) + 1, 0.0)
-            # No item's: it lasts as long as the program.
-            self._queue(Work((self.array.shim(c), Dir.MM2S, 1 + ring), (placeholder,), 1, start, end, start, item=-1))
+            # No item's: it lasts as long as the program. Behind the first activations, whose channels are busy with the
+            # opcodes until the first loads are done, and a push onto a busy channel is cheap.
+            key = (0, EPSILON / 2) if self.resident else start
+            self._queue(Work((self.array.shim(c), Dir.MM2S, 1 + ring), (placeholder,), 1, start, end, key, item=-1))
 
     def _emit_weights(self, item: WorkItem, tiling: Tiling) -> None:
         slot, o_slot = self.array.overlay.w_slot, self.makes[item.index].array.overlay.o_slot

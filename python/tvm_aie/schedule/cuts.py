@@ -156,13 +156,18 @@ class Share:
             width = -(-geo.w_out // n_x)
             if n_x > 1 and not geo.cuts_lines(width):
                 break
-            if n_x > 1 and width > 4 and not self.terms.ideal:
+            if n_x > 1 and width > 4 and not self.terms.ideal and not self._is_exact(width):
                 width = min(-(-width // 4) * 4, geo.w_out)  # whole accumulators
                 n_x = -(-geo.w_out // width)
             out.append((width, n_x, [self._height(width, band) for band in bands]))
             if width <= 4:
                 break
         return out
+
+    def _is_exact(self, width: int) -> bool:
+        """Whether chunks of the width must divide the line, as no pixel may be computed twice, and whole accumulators
+        would not."""
+        return self.in_place and self.geo.w_out % width == 0 and self.geo.w_out % (-(-width // 4) * 4) > 0
 
     def _height(self, width: int, band: int) -> _Height:
         geo = self.geo

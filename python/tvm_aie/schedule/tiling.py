@@ -17,7 +17,7 @@ from typing import Protocol
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.plan.shares import split_even
 from tvm_aie.schedule.bodies import bodies, compute_cycles, piece_cycles
-from tvm_aie.schedule.control import combined, control_cycles
+from tvm_aie.schedule.control import PRICE, combined, control_cycles
 from tvm_aie.schedule.cover import VARIANTS, Blocks, Cover, Mask
 from tvm_aie.schedule.cuts import Cut, Share, band_counts, conv_shares, kept_bytes, sends_blocks
 from tvm_aie.schedule.estimate import PipelineLoad, pipeline_cycles
@@ -99,24 +99,25 @@ def search(
     variants: frozenset[str] = VARIANTS,
     counter: Counter | None = None,
     shares: Sequence[Share] | None = None,
+    price: float = PRICE,
 ) -> Tiling:
     """Best tiling by estimated cycles.
 
     ``live``: Gamma (out_blocks, in_blocks) of a convolution. ``rows``: output rows of each column. ``in_place``: no
     output row or channel may be computed twice. ``blocks``: taps and bit widths inside the live blocks (None: all
     taps, int8); ``variants``: parts of the superkernel that may be used; ``counter``: command processor cycles by
-    counting, in place of the closed form; ``shares``: those of ``shares_of``, where they are known. Raises
-    ``InfeasibleError`` when nothing fits a core.
+    counting, in place of the closed form, and their ``price`` (``schedule.control``); ``shares``: those of
+    ``shares_of``, where they are known. Raises ``InfeasibleError`` when nothing fits a core.
     """
     shape = geo, live, rows, n_rows, overlay, terms, in_place, blocks, variants
     if counter is None:
         found = tilings(*shape)
     elif geo.kernel == KernelId.CONV and terms.push > 0 and not terms.ideal:
         known = shares or shares_of(geo, live, rows, n_rows, terms, in_place, blocks, variants)
-        found = _counted(_cheapest(known, overlay), counter)
+        found = _counted(_cheapest(known, overlay), counter, price)
     else:
         ordered = sorted(tilings(*shape), key=lambda t: t.body)
-        found = _counted(((t.body, t.plan, partial(_same, t)) for t in ordered), counter)
+        found = _counted(((t.body, t.plan, partial(_same, t)) for t in ordered), counter, price)
     best: Tiling | None = None
     plans: dict[str, float] = {}
     for tiling in found:
@@ -151,7 +152,7 @@ def _infeasible(geo: Geometry, overlay: Overlay) -> InfeasibleError:
 Candidate = tuple[float, str, Callable[[], Tiling]]
 
 
-def _counted(candidates: Iterable[Candidate], counter: Counter) -> Iterator[Tiling]:
+def _counted(candidates: Iterable[Candidate], counter: Counter, price: float) -> Iterator[Tiling]:
     """Tilings under counted control costs, which are asked for only while they can matter for a plan.
 
     ``candidates``: by their cycles.
@@ -161,11 +162,11 @@ def _counted(candidates: Iterable[Candidate], counter: Counter) -> Iterator[Tili
     least = counter.least
     for body, plan, make in candidates:
         known = best.get(plan)
-        if known is not None and (combined(body, least) >= known or counted[plan] >= MOST_COUNTED):
+        if known is not None and (combined(body, least, price) >= known or counted[plan] >= MOST_COUNTED):
             continue
         counted[plan] += 1
         tiling = make()
-        cycles = combined(body, counter.cycles(tiling, partial(_no_better, body, known)))
+        cycles = combined(body, counter.cycles(tiling, partial(_no_better, body, known, price)), price)
         if known is None or cycles < known:
             best[plan] = cycles
             yield replace(tiling, cycles=cycles)
@@ -174,8 +175,8 @@ def _counted(candidates: Iterable[Candidate], counter: Counter) -> Iterator[Tili
 MOST_COUNTED = 200
 
 
-def _no_better(body: float, known: float | None, control: float) -> bool:
-    return known is not None and combined(body, control) >= known
+def _no_better(body: float, known: float | None, price: float, control: float) -> bool:
+    return known is not None and combined(body, control, price) >= known
 
 
 def _same(tiling: Tiling) -> Tiling:
