@@ -94,15 +94,16 @@ def test_small_networks_and_given_divisions_are_not_rehearsed(monkeypatch):
     small, large = chain((8, 7, 7), (16,), 3, 1.0), NETWORKS["sums bound it"]
     for graph, decisions in (
         (small, Decisions()),
-        (large, Decisions(overlay=DIVISIONS[0], moves=Moves(chains=False))),  # nor other chains
-        (large, Decisions(moves=Moves(divisions=False, chains=False))),
+        # nor other chains, nor another price of commands
+        (large, Decisions(overlay=DIVISIONS[0], moves=Moves(chains=False), price=rehearse.HIGH_PRICE)),
+        (large, Decisions(moves=Moves(divisions=False, chains=False), price=rehearse.HIGH_PRICE)),
     ):
         runs.clear()
         compiled = compile_rehearsed(graph, "npu1", decisions)
         assert division(compiled) == 0
-        others = 3 * decisions.moves.chains
-        assert len(runs) <= 1 + others, "its own plan alone, and that loaded with fewer tasks, or with more"
-        same = compile_graph(graph, "npu1", moves=decisions.moves)
+        others = 4 * decisions.moves.chains
+        assert len(runs) <= 1 + others, "its own plan, at two prices, and the best loaded with fewer tasks, or with more"
+        same = finish(prepare(graph, "npu1", decisions))
         assert cycles(compiled) <= cycles(same)
         assert others or compiled.program.to_bytes() == same.program.to_bytes()
 
@@ -148,7 +149,8 @@ def test_where_commands_matter_adds_and_the_input_are_tried_apart(monkeypatch):
     monkeypatch.setattr(rehearse, "MUCH", 0.4)
     prepared, settled = settle(commanded(), "npu1")
     assert command_cycles(prepared.plan) > rehearse.MUCH * judge(NPU1)(prepared.plan)
-    assert len(made) == 3 and len(made[1].unfused) == 8 and not made[2].moves.space_to_depth
+    assert len(made) == 4 and made[1].price > made[0].price
+    assert len(made[2].unfused) == 8 and not made[3].moves.space_to_depth
     times = [judge(NPU1)(whole(commanded(), "npu1", d).plan) for d in made]
     assert judge(NPU1)(prepared.plan) == min(times)
     again = whole(commanded(), "npu1", settled)
@@ -157,9 +159,9 @@ def test_where_commands_matter_adds_and_the_input_are_tried_apart(monkeypatch):
 
 def test_a_division_that_does_not_fit_is_left_out(monkeypatch):
     huge = replace(DIVISIONS[2], a_slots=60)
-    monkeypatch.setattr("tvm_aie.pipeline.DIVISIONS", (DIVISIONS[0], huge, DIVISIONS[1]))
+    monkeypatch.setattr("tvm_aie.pipeline.DIVISIONS", (DIVISIONS[0], huge, DIVISIONS[3]))
     graph = NETWORKS["weights bound it"]
-    assert division(compile_rehearsed(graph, "npu1")) == 1
+    assert division(compile_rehearsed(graph, "npu1")) == 3
     monkeypatch.setattr("tvm_aie.pipeline.DIVISIONS", (DIVISIONS[0], huge))
     assert division(compile_rehearsed(graph, "npu1")) == 0
 
