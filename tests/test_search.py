@@ -300,7 +300,8 @@ def test_weight_bytes_message_by_message(seed, out_blocks, in_blocks, parts):
                 runs = n * k
                 single = min(w, runs)
                 lists = 4 * (runs + 1) + 2 * (t + w) if t + w else 0
-                bytes_ = HEADER_BYTES + 36 * n + 66 + blocks * (k * k * 64 + 2)
+                rounding = 34 * n if i + ckb >= in_blocks else 0  # biases and shifts
+                bytes_ = HEADER_BYTES + 2 * n + rounding + 66 + blocks * (k * k * 64 + 2)
                 bytes_ += (t + single) * 64 + (w - single) * 32 + lists
                 row.append(ceil_div(bytes_, slot) * slot)
                 headers.append(HEADER_BYTES + 68 * n + 66 + 2 * blocks + lists)

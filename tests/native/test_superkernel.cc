@@ -176,6 +176,7 @@ struct Weights {
   std::vector<uint16_t> shift, row_ptr, col;  // the shift is signed: two's complement
   std::vector<uint16_t> tap_ptr, pair_ptr, tap, pair;
   Bytes tiles;
+  int flags = 0;
 };
 
 Bytes WeightMessage(const CoreConfig& c, const Weights& w) {
@@ -188,7 +189,7 @@ Bytes WeightMessage(const CoreConfig& c, const Weights& w) {
   size_t total = 64 + tail.size() + w.tiles.size();
   Words head = {0x0A1E0002, static_cast<int32_t>((total + c.w_slot - 1) / c.w_slot), static_cast<int32_t>(64 + tail.size()),
                 w.n_ocb, w.o_slots, static_cast<int32_t>(w.col.size()), w.cb0, 0,
-                static_cast<int32_t>(w.tap.size()), static_cast<int32_t>(w.pair.size() / 2)};
+                static_cast<int32_t>(w.tap.size()), static_cast<int32_t>(w.pair.size() / 2), w.flags};
   head.resize(16);
   Bytes b = ToBytes(head);
   Append(&b, tail);
@@ -333,9 +334,16 @@ void ExpectConv(const std::vector<Weights>& chunks, Network* net) {
   }
 }
 
-void AddConv(Network* net) {
+// `partial`: the first chunk comes without biases and shifts.
+void AddConv(Network* net, bool partial) {
   std::mt19937 rng(3);
-  std::vector<Weights> chunks = {ConvWeights(rng, 0), ConvWeights(rng, 1)};
+  const std::vector<Weights> whole = {ConvWeights(rng, 0), ConvWeights(rng, 1)};
+  std::vector<Weights> chunks = whole;
+  if (partial) {
+    chunks[0].flags = 8;
+    chunks[0].bias.clear();
+    chunks[0].shift.clear();
+  }
   Append(&net->traffic.a, OpMessage(net->config, 2, ConvOps()));
   net->weights_slots = static_cast<int>(WeightMessage(net->config, chunks[0]).size() / net->config.w_slot);
   for (int band = 0; band < kH / kBand; ++band) {
@@ -344,7 +352,7 @@ void AddConv(Network* net) {
       Append(&net->traffic.w, WeightMessage(net->config, chunks[static_cast<size_t>(ck)]));
     }
   }
-  ExpectConv(chunks, net);
+  ExpectConv(whole, net);
 }
 
 // The opcode message starts at slot 2 of 4 and holds more than 2 slots of words: it wraps.
@@ -369,9 +377,9 @@ void AddLines(Network* net) {
   }
 }
 
-Network MakeNetwork() {
+Network MakeNetwork(bool partial = false) {
   Network net;
-  AddConv(&net);
+  AddConv(&net, partial);
   AddLines(&net);
   return net;
 }
@@ -418,8 +426,8 @@ void CheckOutputs(const Network& net, const Outcome& out) {
   CHECK(out.output.size() == size_t{c.o_slot} * 14, "%zu bytes out", out.output.size());
 }
 
-void TestNetwork() {
-  Network net = MakeNetwork();
+void TestNetwork(bool partial) {
+  Network net = MakeNetwork(partial);
   CoreConfig& c = net.config;
   Outcome out = Core(c, net.traffic, true).Run(10000);
   CHECK(out.end == StepKind::kHalt, "ended with %d: %s", static_cast<int>(out.end), out.fault.c_str());
@@ -553,8 +561,9 @@ void TestFaults() {
   with_w(128 + 4, 0x00030001, "CONV: row_ptr runs from 1 to 3, expected 0 to 3");
   with_w(128, 0x00000029, "CONV: out_shift with its block's 50 not in -31..40");
   with_w(32, -1, "weight message: -1 listed taps, 0 pairs, flags 0 out of range");
-  with_w(40, 8, "weight message: 0 listed taps, 0 pairs, flags 8 out of range");
+  with_w(40, 16, "weight message: 0 listed taps, 0 pairs, flags 16 out of range");
   const size_t listed = size_t{good.config.w_slot} * static_cast<size_t>(good.weights_slots);  // the second message
+  with_w(listed + 40, 8, "CONV: the last input chunk comes without biases");
   with_w(listed + 32, 5, "CONV: tap_ptr runs from 0 to 4, expected 0 to 5");
   with_w(listed + 128 + 12 + 14 + 14, Pixel(0, 1, 3) | Pixel(2, 1, 0) << 16, "CONV: listed pixel 14 is not one of tap row 0");
   with_w(listed + 128 + 12 + 14 + 14 + 8, Pixel(2, 0, 0), "CONV: listed pixel 44 is not one of tap row 1");
@@ -563,13 +572,13 @@ void TestFaults() {
 
 // Words of the opcode and weight messages replaced at random: any outcome but a crash.
 void TestMutations(int rounds) {
-  const Network good = MakeNetwork();
+  const Network good = MakeNetwork(), partial = MakeNetwork(true);
   std::mt19937 rng(17);
   static constexpr int32_t kValues[] = {0, 1, -1, 2, 3, 7, 8, 255, 256, 65535, 65536, 1 << 20, 0x7fffffff, -0x7fffffff - 1};
   size_t second = static_cast<size_t>(good.config.a_slot) * 14;  // the second opcode message
   int faults = 0, halts = 0;
   for (int round = 0; round < rounds; ++round) {
-    Network net = good;
+    Network net = round % 2 != 0 ? good : partial;
     for (uint32_t n = rng() % 4; n <= 3; ++n) {
       int32_t value = rng() % 2 != 0 ? kValues[rng() % std::size(kValues)] : static_cast<int32_t>(rng() % 64);
       switch (rng() % 4) {
@@ -590,7 +599,7 @@ void TestMutations(int rounds) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  TestNetwork();
+  for (bool partial : {false, true}) TestNetwork(partial);
   TestDivide();
   TestFaults();
   TestMutations(argc > 1 ? std::atoi(argv[1]) : 20000);

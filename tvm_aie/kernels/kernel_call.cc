@@ -343,7 +343,7 @@ ConvArgs MakeConvArgs(const Call& c, const Tail& tail, const Window& w, const Ga
   SetWindow(w, &a);
   a.n_ocb = static_cast<int>(c.blocks());
   a.bias = c.mem + c.config.hdr_base + 64 + c.first_block() * 32;
-  a.shift = Pointer(gamma.shift);
+  a.shift = Pointer(gamma.shift);  // as the bias, only with the last input chunk
   a.row_ptr = Pointer(gamma.row_ptr);
   a.col = Pointer(gamma.col);
   a.a_bytes = static_cast<int>(w.elem);
@@ -437,6 +437,9 @@ bool CheckConv(Call& c, Window* w, Tail* tail, PoolStage* stage, Requant* q, Wid
         !TakeElements(c, stage, w, (flags & kWideOutput) != 0) || !ApplyPoolStage(c, stage, w)) {
       return false;
     }
+  }
+  if (!kTrusted && (flags & kPartial) != 0 && *ck == *n_ck - 1) {
+    return c.Fail("the last input chunk comes without biases");
   }
   const bool behind_it = stage->kind == PoolStage::kNone || stage->kind == PoolStage::kSum;
   if (!kTrusted && c.state.kept != 0 && (*n_ck > 1 || !behind_it)) {

@@ -428,7 +428,8 @@ class Messages:
             header = HEADER_BYTES
             if n and self.window != CHANNELWISE:
                 segments = n * self.window[0] if taps + lows else 0
-                header = header_bytes(n, pairs, self.stages, segments, taps + 2 * lows, self.scaled)
+                biases = self.stages if self.last[i] else 0
+                header = header_bytes(n, pairs, biases, segments, taps + 2 * lows, self.scaled)
             tiles = pairs * self.window[0] * self.window[1] + taps + lows
             out[i] = -(-(header + 64 * tiles) // slot) * slot
         return out

@@ -20,7 +20,7 @@ from tvm_aie.schedule.order import PASSES_INSIDE
 from tvm_aie.schedule.tiling import Tiling, active_rows
 
 W_MAGIC = 0x0A1E0002
-DENSE_ROWS, WIDE_INPUT, WIDE_OUTPUT = 1, 2, 4  # flags of a message
+DENSE_ROWS, WIDE_INPUT, WIDE_OUTPUT, PARTIAL = 1, 2, 4, 8  # flags of a message
 Int8Array = npt.NDArray[np.int8]
 
 
@@ -171,12 +171,14 @@ def _conv_message(
     cover = tiling.cover or walk_cover(packed.live, geo.kh, geo.kw)
     live = cover.blocks[begin:end, c_lo:c_hi]
     rows, cols = np.nonzero(live)
-    extra = packed.bias[:, begin * BLOCK : end * BLOCK].astype("<i4").tobytes()
+    partial = ck < tiling.n_ck - 1  # what only the rounding needs comes with the last input chunk
+    biases = 0 if partial else len(packed.bias)
+    extra = packed.bias[:biases, begin * BLOCK : end * BLOCK].astype("<i4").tobytes()
     scaled = 0
     if packed.scale is not None:
         scaled, blocks = tiling.ckb, slice(base, base + tiling.ckb)
         extra += packed.scale.bias[blocks].astype("<i4").tobytes() + packed.scale.factor[blocks].tobytes()
-    extra += packed.shift[begin:end].astype("<i2").tobytes()
+    extra += b"" if partial else packed.shift[begin:end].astype("<i2").tobytes()
     extra += _pointers(live.sum(axis=1)) + (cols + c_lo - base).astype("<u2").tobytes()
     tiles = packed.tiles[rows + begin, cols + c_lo].tobytes()
     line = tiling.line or geo.line_px(tiling.width)
@@ -185,8 +187,8 @@ def _conv_message(
     lengths = (lists.taps, lists.pairs, n_ocb * geo.kh if lists.addresses else 0)
     extra, tiles = extra + lists.addresses, tiles + lists.tiles
     counts = n_ocb, o_slots, len(rows)
-    flags = DENSE_ROWS * cover.dense | wide
-    return message(slot, Contents(*counts, extra, tiles, len(packed.bias), share, lengths, flags, scaled))
+    flags = DENSE_ROWS * cover.dense | wide | PARTIAL * partial
+    return message(slot, Contents(*counts, extra, tiles, biases, share, lengths, flags, scaled))
 
 
 def _pointers(counts: npt.NDArray[np.int64]) -> bytes:
@@ -244,6 +246,7 @@ def _lists(
 class Contents:
     """A weight message without its padding: ``extra`` is bias, scales, shifts, row_ptr, columns and lists.
 
+    ``biases``: of each output channel; 0: the message has no shifts either.
     ``share``: first residual block and residual blocks per message (or cb0, 0); ``lists``: taps, pairs and segments.
     """
 

@@ -22,12 +22,14 @@ BlockRows = tuple[tuple[int, int], ...]
 def header_bytes(n_ocb: int, nnz: int, biases: int = 1, segments: int = 0, entries: int = 0, scaled: int = 0) -> int:
     """Bytes of a weight message before its tiles: fixed part, biases, shifts, row_ptr, columns, lists; in 64s.
 
+    ``biases``: of each output channel, with a shift per block; 0: there are neither, as with all input chunks but the last.
     ``segments``: n_ocb * kh of a message with lists, else 0; ``entries``: listed addresses, two per pair;
     ``scaled``: input blocks with a factor and a term per channel.
     """
     lists = 4 * (segments + 1) + 2 * entries if entries else 0
     lists += SCALE_BYTES * scaled
-    return ceil_div(HEADER_BYTES + 32 * n_ocb * biases + 2 * (2 * n_ocb + 1) + 2 * nnz + lists, 64) * 64
+    rounding = n_ocb * (32 * biases + 2) if biases else 0
+    return ceil_div(HEADER_BYTES + rounding + 2 * (n_ocb + 1) + 2 * nnz + lists, 64) * 64
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,8 @@ class Load:
             return np.asarray(np.diff(part[last] - part[first], axis=1))
 
         blocks = held(self._blocks)
-        sizes = blocks * (self.geo.taps * TILE_BYTES + 2) + (HEADER_BYTES + 36 * count + 66) + scaled * SCALE_BYTES
+        sizes = blocks * (self.geo.taps * TILE_BYTES + 2) + (HEADER_BYTES + 2 * count + 66) + scaled * SCALE_BYTES
+        sizes[:, -1] += 34 * count[:, 0]  # biases and shifts
         header = 0
         if self.cover.listed:
             taps, low = held(self._taps), held(self._low)

@@ -50,8 +50,9 @@ constexpr int kMaxSlots = 63;  // of a ring that DIVIDE lays out: a lock counts 
 // kScale runs inside CONV alone.
 enum KernelId : int { kConv = 1, kAdd = 2, kMaxPool = 3, kAvgPool = 4, kUpsample = 5, kScale = 6 };
 
-// Flags of a weight message: a row of Gamma that is full needs no look-up; the activations, the outputs are int16.
-constexpr uint32_t kDenseRows = 1, kWideInput = 2, kWideOutput = 4, kAllFlags = 7;
+// Flags of a weight message: a row of Gamma that is full needs no look-up; the activations, the outputs are int16; what
+// only the rounding needs, biases and shifts, is left out, since more input chunks follow.
+constexpr uint32_t kDenseRows = 1, kWideInput = 2, kWideOutput = 4, kPartial = 8, kAllFlags = 15;
 
 struct MemRange {
   uint32_t begin = 0, end = 0;
