@@ -72,6 +72,35 @@ def test_times_of_depthwise_windows(size):
     assert columns == one_by_one and len(columns) > len(others)
 
 
+def line_cuts(work):
+    """A tiling of a workload for each width into which it cuts lines."""
+    shape = work.geometry, work.live, work.rows, work.n_rows, work.overlay, TERMS, work.in_place, work.blocks
+    return {t.width: t for t in tilings(*shape) if t.n_x > 1}
+
+
+# 33 pixels are enlarged to 35 (``plan.pitch``).
+@pytest.mark.parametrize(("width", "expected"), [(28, {14, 7, 4}), (33, {7, 5}), (9, {3}), (31, set()), (32, {16, 8, 4})])
+def test_lines_are_cut_exactly_where_no_pixel_may_be_computed_twice(width, expected):
+    b = GraphBuilder((32, 8, width))
+    before = b.conv("x", 32, 3)
+    after = b.add(b.conv(b.conv(before, 16, 1), 32, 1), before)
+    y = b.conv(after, 16, 1)
+    graph, found = b.graph(y), {}
+
+    def noted(work):
+        if work.geometry.residual and work.in_place:
+            found.update(line_cuts(work))
+
+    finish(prepare(graph, NPU1), noted)
+    assert set(found) == expected, "whole accumulators where they divide the line, else what does"
+    for tiling in found.values():
+        made = finish(prepare(graph, NPU1), lambda work, tiling=tiling: tiling if work.geometry.residual else None)
+        assert tiling in made.tilings
+        x = np.random.default_rng(width).integers(-128, 128, (1, 32, 8, width)).astype(np.int8)
+        (out,) = run_program(bytes(made.program.to_bytes()), [x], RunOptions(check=True)).outputs
+        np.testing.assert_array_equal(out, evaluate(graph, {"x": x})[y])
+
+
 class Priced:
     """Any control cycles, in two parts of which the first is a lower bound; what was asked for is kept."""
 

@@ -184,7 +184,7 @@ def _alternatives(graph: LayerGraph, plan: Plan, decisions: Decisions, free: boo
 # Of commands, where they are much of the work (``schedule.control``).
 HIGH_PRICE = 0.3
 # Of a network's cycles, what commands alone would take, for it to be worth emulating other plans, other chains.
-MUCH = 0.6
+MUCH = 0.7
 # Of a column, beside those of the outputs: activations, loads and stores at both ends. Each row of cores has one for
 # its weights.
 CHANNELS = 5
