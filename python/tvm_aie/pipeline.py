@@ -512,7 +512,7 @@ def _refined(plan: Plan, shared: _Shared) -> Plan:
 
 
 FEW_ITEMS = 8
-JUDGED = 2  # divisions whose first plans are emulated, besides the default: those that are best by estimate
+JUDGED = 3  # divisions whose first plans are emulated, besides the default: those that are best by estimate
 MOST_DIVISIONS = 4  # that get a placement and an estimate
 MOST_SWITCHES = 4  # weight rings with which items may switch divisions, likewise
 

@@ -6,7 +6,7 @@ for the whole network are emulated, timed and without data:
 * the best plan of the default division of core memory, and the first plans of the two others that the estimate finds
   best (``schedule.geometry.DIVISIONS``), of all others for networks of few items; which of a division's plans is best
   (pools, siblings, runs) is left to the estimate;
-* where commands are much of a network's work: tilings for a higher price of commands; residual adds as items of their own, since as part of a convolution they
+* where commands are much of a network's work: tilings for higher prices of commands; residual adds as items of their own, since as part of a convolution they
   take a message for each pass and band; the input as it is, where ``plan.space_to_depth`` changes it; and of the best
   plan command streams with other chains (``emit.arrange``);
 * of the best plan programs that are loaded with fewer tasks, or with more.
@@ -20,7 +20,7 @@ weigh and which commands their messages take is found once.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from math import inf
 
@@ -153,13 +153,26 @@ def _settled(
         return best, decisions
     settled = replace(decisions, overlay=base_overlay(best.plan.array.overlay))
     if _much(best.plan, cost):
-        for other in _alternatives(graph, best.plan, settled, decisions.overlay is None):
-            made = prepare(graph, dev, other)
-            if cost(made.plan) < cost(best.plan):
-                best, settled = made, other
+        overlays = dict.fromkeys((settled.overlay, decisions.overlay or DIVISIONS[0]))
+        prices = PRICES if decisions.price == PRICE else ()
+        dearer = [replace(settled, price=price, overlay=overlay) for overlay in overlays for price in prices]
+        best, settled = _fastest(graph, dev, (best, settled), dearer, cost)
+        others = _alternatives(graph, best.plan, settled, decisions.overlay is None)
+        best, settled = _fastest(graph, dev, (best, settled), others, cost)
     if decisions.moves.chains and cost(best.plan) < inf:
         best = replace(best, chains=cost.best_chains(best.plan, _much(best.plan, cost)))
     return best, settled
+
+
+def _fastest(
+    graph: LayerGraph, dev: Device, best: tuple[Prepared, Decisions], others: Iterable[Decisions], cost: Rehearsal
+) -> tuple[Prepared, Decisions]:
+    """``best``, or the fastest of the plans under ``others``."""
+    for other in others:
+        made = prepare(graph, dev, other)
+        if cost(made.plan) < cost(best[0].plan):
+            best = made, other
+    return best
 
 
 def _much(plan: Plan, cost: Rehearsal) -> bool:
@@ -169,8 +182,6 @@ def _much(plan: Plan, cost: Rehearsal) -> bool:
 
 def _alternatives(graph: LayerGraph, plan: Plan, decisions: Decisions, free: bool) -> Iterator[Decisions]:
     """``free``: core memory may be divided otherwise."""
-    if decisions.price == PRICE:
-        yield replace(decisions, price=HIGH_PRICE)
     adds = frozenset[str]().union(*fused_adds(graph)) if decisions.moves.tails else frozenset()
     if adds - decisions.unfused:
         apart = replace(decisions, unfused=decisions.unfused | adds)
@@ -181,10 +192,10 @@ def _alternatives(graph: LayerGraph, plan: Plan, decisions: Decisions, free: boo
         yield replace(decisions, moves=replace(decisions.moves, space_to_depth=False))
 
 
-# Of commands, where they are much of the work (``schedule.control``).
-HIGH_PRICE = 0.3
+# Of commands, where they are much of the work, beside the usual one (``schedule.control``).
+PRICES = (0.3, 1.0)
 # Of a network's cycles, what commands alone would take, for it to be worth emulating other plans, other chains.
-MUCH = 0.7
+MUCH = 0.65
 # Of a column, beside those of the outputs: activations, loads and stores at both ends. Each row of cores has one for
 # its weights.
 CHANNELS = 5
