@@ -14,9 +14,9 @@ from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.plan.unite import JOIN
 from tvm_aie.schedule.cover import VARIANTS, Blocks, Mask
 from tvm_aie.schedule.cuts import Share
-from tvm_aie.schedule.division import choose_of, least_of
+from tvm_aie.schedule.division import choose_of
 from tvm_aie.schedule.geometry import DEFAULT_OVERLAY, Geometry, Overlay
-from tvm_aie.schedule.grid import Grid, choose, grids, least, least_of_all, shortlist
+from tvm_aie.schedule.grid import Grid, choose, grids, least, least_of, shortlist
 from tvm_aie.schedule.terms import KernelTerms, terms_from_keys
 from tvm_aie.schedule.tiling import Counter, Tiling, search, shares_of
 
@@ -99,7 +99,7 @@ class Flowing:
     def least(self, divisions: tuple[Overlay, ...]) -> float:
         """Estimated cycles of the best between items that overlap with it; infinite when nothing fits."""
         if divisions not in self.leasts:
-            self.leasts[divisions] = least_of_all(self.grids, divisions, True)
+            self.leasts[divisions] = least_of(self.grids, divisions, True)[0]
         return self.leasts[divisions]
 
     def tilings(self, divisions: tuple[Overlay, ...], last: bool) -> list[Tiling]:

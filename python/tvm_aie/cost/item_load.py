@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import chain, pairwise
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -89,8 +90,7 @@ def rates_of(array: Array) -> Rates:
     )
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One kernel call with the lock operations around it; ``band`` and ``weights``: loop value, message index.
 
     ``block``: of the weight message the output block that is computed; -1: all. ``keeps``: no call but a copy of the
@@ -143,8 +143,7 @@ class ItemLoad:
         return _last_sent(self.o_sizes) if len(self.o_sizes) else np.full(self.o_rest.shape, -1, np.int64)
 
 
-@dataclass(frozen=True)
-class _Executed:
+class _Executed(NamedTuple):
     """An opcode that a core executes. Of a kernel call: value of the loop over bands, output block (-1: all)."""
 
     op: int
@@ -188,50 +187,56 @@ def _executed(words: Sequence[int], blocks: Sequence[int]) -> Iterator[_Executed
             pc += 2 if op in _ONE_OPERAND else 1
 
 
-def walk(words: Sequence[int], blocks: Sequence[int] = ()) -> list[Step]:
+def walk(words: Sequence[int], blocks: Sequence[int] = ()) -> tuple[Step, ...]:
     """The kernel calls of an opcode stream in order; a weight message that no kernel reads is a step of its own.
 
     ``blocks``: output blocks of each weight message (of the row of cores with most), for loops over them.
     """
+    return _walked(tuple(words), tuple(blocks))
+
+
+MOST_WALKED = 512  # streams whose steps are kept: the plans of a network have most of their items in common
+
+
+@lru_cache(MOST_WALKED)
+def _walked(words: tuple[int, ...], blocks: tuple[int, ...]) -> tuple[Step, ...]:
     steps: list[Step] = []
     n_ops, weights = 0, -1
     held = False  # an output message; ACQ_O does nothing then
-    got = dict.fromkeys((opcodes.ACQ_A, opcodes.ACQ_W, opcodes.ACQ_O), False)
-    gave = {opcodes.REL_A: "releases_a", opcodes.REL_W: "releases_w", opcodes.REL_O: "releases_o"}
-    after: dict[str, Any] = {}
-    open_step: Step | None = None
+    got = dict.fromkeys((opcodes.ACQ_A, opcodes.ACQ_W, opcodes.ACQ_O), False)  # since the last call
+    gave = dict.fromkeys((opcodes.REL_A, opcodes.REL_W, opcodes.REL_O), False)  # behind it
+    call: tuple[int, int, bool, bool, bool] | None = None  # the open step up to its releases
+    block, keeps = -1, False  # of the open step
 
     def close() -> None:
-        nonlocal open_step, n_ops
-        if open_step is not None:
-            steps.append(replace(open_step, opcodes=n_ops, **after))
-            after.clear()
-            open_step, n_ops = None, 0
+        nonlocal call, n_ops
+        if call is not None:
+            gives = gave[opcodes.REL_A], gave[opcodes.REL_W], gave[opcodes.REL_O]
+            steps.append(Step(*call, *gives, n_ops, block, keeps))
+            gave.update(dict.fromkeys(gave, False))
+            call, n_ops = None, 0
 
-    def opened(band: int, block: int = -1) -> Step:
-        a, w, o = got.values()
-        return Step(band, weights, a, w, o, False, False, False, 0, block)
-
-    for done in _executed(words, blocks):
-        op = done.op
+    for op, band, of_block in _executed(words, blocks):
         n_ops += 1
         if op in got:
             weights += op == opcodes.ACQ_W
             close()
             got[op] = op != opcodes.ACQ_O or not held
             held = held or op == opcodes.ACQ_O
-        elif op in gave:
-            if open_step is None:
-                open_step = opened(0)
-                got = dict.fromkeys(got, False)
-            after[gave[op]] = True
-            held = held and op != opcodes.REL_O
-        elif op in (opcodes.KERNEL, opcodes.KEEP):
-            close()
-            open_step = replace(opened(done.band, done.block), keeps=op == opcodes.KEEP)
-            got = dict.fromkeys(got, False)
+        elif op in gave or op in (opcodes.KERNEL, opcodes.KEEP):
+            calls = op not in gave
+            if calls:
+                close()
+            if call is None:
+                takes = got[opcodes.ACQ_A], got[opcodes.ACQ_W], got[opcodes.ACQ_O]
+                call = (band if calls else 0, weights, *takes)
+                block, keeps = (of_block if calls else -1), op == opcodes.KEEP
+                got.update(dict.fromkeys(got, False))
+            if not calls:
+                gave[op] = True
+                held = held and op != opcodes.REL_O
     close()
-    return steps
+    return tuple(steps)
 
 
 @dataclass(frozen=True)
@@ -279,7 +284,7 @@ def item_load(
     rates, columns = rates_of(array), range(array.cols)
     words = [opcodes.item_opcodes(item, layer, tiling, c) for c in columns]
     load = weight_messages(item.geometry, tiling, packed)
-    kinds: dict[tuple[object, ...], list[Step]] = {}
+    kinds: dict[tuple[object, ...], Sequence[Step]] = {}
     walks = []
     for c in columns:
         key = (tiling.bands[c][1], item.out_rows[c][1] > item.out_rows[c][0])
@@ -384,6 +389,9 @@ def _aligned(walks: Sequence[Sequence[Step]]) -> tuple[list[Step], list[Ints]]:
     return common, [np.array(i, np.int64) for i in index]
 
 
+Range = tuple[int, int, int, int]  # output blocks [begin, end), input blocks [lo, hi)
+
+
 @dataclass(frozen=True)
 class Messages:
     """What weight messages hold, arrays (rows, messages, ...) in stream order, or (calls, rows, ...) of kernel calls.
@@ -408,9 +416,10 @@ class Messages:
     segments: Ints
 
     @staticmethod
-    def of(geo: Geometry, tiling: Tiling, packed: PackedConv, found: Sequence[Sequence[Ints]]) -> Messages:
-        """From the fields of ``_message``, rows by messages."""
-        parts = np.array(found, np.int64)
+    def of(geo: Geometry, tiling: Tiling, packed: PackedConv, found: Sequence[Sequence[Range]]) -> Messages:
+        """Of rows by messages: ranges of a cover."""
+        cover = tiling.cover or walk_cover(packed.live, geo.kh, geo.kw)
+        parts = _fields(cover, np.array(found, np.int64).reshape(-1, 4)).reshape(len(found), len(found[0]), -1)
         by_row = np.split(parts[:, :, 5:], 3, axis=2)
         scaled = tiling.ckb if packed.scale else 0
         return Messages((geo.kh, geo.kw), len(packed.bias), scaled, *(parts[:, :, k] for k in range(5)), *by_row)
@@ -422,16 +431,17 @@ class Messages:
 
     def bytes(self, slot: int) -> Ints:
         """Bytes of each message, whole slots (``emit.weights.message``)."""
-        out = np.zeros(self.blocks.shape, np.int64)
-        for i in np.ndindex(out.shape):
-            n, pairs, taps, lows = (int(p[i].sum()) for p in (self.blocks, self.pairs, self.taps, self.lows))
-            header = HEADER_BYTES
-            if n and self.window != CHANNELWISE:
-                segments = n * self.window[0] if taps + lows else 0
-                header = header_bytes(n, pairs, self.stages, segments, taps + 2 * lows, self.scaled)
-            tiles = pairs * self.window[0] * self.window[1] + taps + lows
-            out[i] = -(-(header + 64 * tiles) // slot) * slot
-        return out
+        counts = np.stack([self.blocks, self.pairs, self.taps.sum(axis=2), self.lows.sum(axis=2)], axis=2)
+        kinds, at = np.unique(counts.reshape(-1, 4), axis=0, return_inverse=True)
+        sizes = np.array([-(-self._size(*kind) // slot) * slot for kind in kinds.tolist()], np.int64)
+        return sizes[at].reshape(self.blocks.shape)
+
+    def _size(self, n: int, pairs: int, taps: int, lows: int) -> int:
+        header = HEADER_BYTES
+        if n and self.window != CHANNELWISE:
+            segments = n * self.window[0] if taps + lows else 0
+            header = header_bytes(n, pairs, self.stages, segments, taps + 2 * lows, self.scaled)
+        return header + 64 * (pairs * self.window[0] * self.window[1] + taps + lows)
 
 
 CHANNELWISE = (0, 0)
@@ -443,16 +453,15 @@ def weight_messages(geo: Geometry, tiling: Tiling, packed: PackedConv | None) ->
         blocks = np.array([[last - first] for first, last in tiling.block_rows], np.int64)
         none = np.zeros_like(blocks)
         return Messages(CHANNELWISE, 1, 0, blocks, none, none, none, none, *[none[:, :, None]] * 3)
-    cover = tiling.cover or walk_cover(packed.live, geo.kh, geo.kw)
     steps = tiling.n_x * max(n for _, n in tiling.bands) if tiling.weights_per_band else 1
-    in_blocks = cover.blocks.shape[1]
+    in_blocks = packed.live.shape[1]
     cols = [0, in_blocks] if tiling.diagonal else [min(k * tiling.ckb, in_blocks) for k in range(tiling.n_ck + 1)]
-    found: list[list[Ints]] = []
+    found: list[list[Range]] = []
     for first, last in tiling.block_rows:
-        passes = []
+        passes: list[list[Range]] = []
         for p in range(tiling.n_pass):
             begin, end = (min(first + k * tiling.nob, last) for k in (p, p + 1))
-            passes.append([_message(cover, begin, end, lo, hi) for lo, hi in pairwise(cols)])
+            passes.append([(begin, end, lo, hi) for lo, hi in pairwise(cols)])
         if tiling.order == PASSES_INSIDE:  # as in ``emit.weights.conv_messages``
             passes = [list(chain.from_iterable(passes))]
         found.append([message for one in passes for message in one * steps])
@@ -465,40 +474,49 @@ def weight_messages(geo: Geometry, tiling: Tiling, packed: PackedConv | None) ->
 def _block_calls(geo: Geometry, tiling: Tiling, packed: PackedConv | None) -> Messages:
     """What calls compute, ``nob`` columns per weight message: of the last input chunk one block each, else all."""
     assert packed is not None
-    cover = tiling.cover or walk_cover(packed.live, geo.kh, geo.kw)
     steps = tiling.n_x * max(n for _, n in tiling.bands)
-    cols = [min(k * tiling.ckb, cover.blocks.shape[1]) for k in range(tiling.n_ck + 1)]
-    found: list[list[Ints]] = []
+    cols = [min(k * tiling.ckb, packed.live.shape[1]) for k in range(tiling.n_ck + 1)]
+    found: list[list[Range]] = []
     for first, last in tiling.block_rows:
-        row: list[Ints] = []
+        row: list[Range] = []
         for p in range(tiling.n_pass):
             begin, end = (min(first + k * tiling.nob, last) for k in (p, p + 1))
-            chunks = []
+            chunks: list[Range] = []
             for lo, hi in pairwise(cols[:-1]):
-                chunks += [_message(cover, begin, end, lo, hi)] * tiling.nob
+                chunks += [(begin, end, lo, hi)] * tiling.nob
             for k in range(tiling.nob):
-                one = min(begin + k, end), min(begin + k + 1, end)
-                chunks.append(_message(cover, *one, *cols[-2:]))
+                chunks.append((min(begin + k, end), min(begin + k + 1, end), cols[-2], cols[-1]))
             row += chunks * steps
         found.append(row)
     out = Messages.of(geo, tiling, packed, found)
     return replace(out, full=np.zeros_like(out.full)) if tiling.a_resident else out  # as in ``weight_messages``
 
 
-def _message(cover: Cover, begin: int, end: int, lo: int, hi: int) -> Ints:
-    """Fields of ``Messages`` for output blocks [begin, end) and input blocks [lo, hi); those by tap row at the end."""
-    whole = cover.blocks[begin:end, lo:hi]
-    full = whole[whole.all(axis=1)].sum() if cover.dense else 0
-    out = np.zeros(5 + 3 * cover.taps.shape[2], np.int64)
-    out[:3] = end - begin, whole.sum(), full
-    out[4] = hi == cover.blocks.shape[1]
+def _fields(cover: Cover, ranges: Ints) -> Ints:
+    """Fields of ``Messages`` for each range (``Range``); those by tap row at the end."""
+    begin, end, low, high = ranges.T
+    out = np.zeros((len(ranges), 5 + 3 * cover.taps.shape[2]), np.int64)
+    for lo, hi in np.unique(ranges[:, 2:], axis=0).tolist():
+        sums = np.cumsum(_blocks_fields(cover, lo, hi), axis=0)
+        sums = np.concatenate([np.zeros_like(sums[:1]), sums])
+        mine = (low == lo) & (high == hi)
+        out[mine] = sums[end[mine]] - sums[begin[mine]]
+        out[mine, 4] = hi == cover.blocks.shape[1]
+    return out
+
+
+def _blocks_fields(cover: Cover, lo: int, hi: int) -> Ints:
+    """The same of each output block by itself, over input blocks [lo, hi)."""
+    whole = cover.blocks[:, lo:hi]
+    out = np.zeros((len(whole), 5 + 3 * cover.taps.shape[2]), np.int64)
+    out[:, 0], out[:, 1] = 1, whole.sum(axis=1)
+    out[:, 2] = np.where(whole.all(axis=1), out[:, 1], 0) if cover.dense else 0
     if not cover.listed:
         return out
-    taps = cover.taps[begin:end, lo:hi].sum(axis=(1, 3))  # (blocks, kh)
-    low = cover.low[begin:end, lo:hi].sum(axis=(1, 3))
+    taps, low = cover.taps[:, lo:hi].sum(axis=(1, 3)), cover.low[:, lo:hi].sum(axis=(1, 3))  # (blocks, kh)
     taps, low = taps + low % 2, low // 2
-    out[3] = taps.any(axis=1).sum() + low.any(axis=1).sum()
-    out[5:] = np.concatenate([taps.sum(axis=0), low.sum(axis=0), (taps > 0).sum(axis=0) + (low > 0).sum(axis=0)])
+    out[:, 3] = taps.any(axis=1).astype(np.int64) + low.any(axis=1)
+    out[:, 5:] = np.concatenate([taps, low, (taps > 0).astype(np.int64) + (low > 0)], axis=1)
     return out
 
 
