@@ -232,7 +232,7 @@ class _Weights:
         left = self._index(gone)
         early = (np.take_along_axis(ends, left, 1) - gone) * rates.w
         blocked = gone > 0
-        self.any_blocked: list[bool] = blocked.any(axis=0).tolist()
+        self.any_blocked: list[bool] = np.asarray(blocked.any(axis=0)).tolist()
         known = self.first + np.arange(new.shape[1])  # a message is not there before those in front of it
         self.left_at = np.minimum(left, known).T * len(ends) + rows
         self.left_early = np.where(blocked, early, np.inf).T
@@ -256,7 +256,7 @@ class _Weights:
         later = self.released.take(self.after[k]) + self.rests[k]
         t = np.maximum(np.maximum(t, later[0]), later[1])
         self.arrived[j + 1] = t
-        return t
+        return np.asarray(t, np.float64)
 
     def release(self, t: Floats) -> None:
         """The message that arrived last is released by the cores of each row at ``t``."""
@@ -555,13 +555,13 @@ class Recurrence:
         a_filler = a_skipped * self.rates.a_slot
         o_move, o_rest = load.o_sizes * self.rates.o_slot, load.o_rest * self.rates.o_slot
         last = load.last_sent()
-        o_waits, o_fills = (o_needs >= 0).any(axis=(1, 2)).tolist(), o_skipped.any(axis=(1, 2)).tolist()
+        o_waits, o_fills = np.asarray((o_needs >= 0).any(axis=(1, 2))), np.asarray(o_skipped.any(axis=(1, 2)))
         o_awaited = np.where(o_needs >= 0, o_needs + number, -1)
         # Row 0 is the time of a message that nothing waits for; then what the ring held before.
         held, columns = len(self.a_ring.gone), core.shape[0]
         released = np.zeros((held + len(a_needs) + 1, columns))
         released[1 : held + 1] = self.a_ring.gone
-        a_waits = (a_needs >= 0).any(axis=1).tolist()
+        a_waits = np.asarray((a_needs >= 0).any(axis=1))
         a_awaited = np.maximum(a_needs[:, None] + [[1], [0]], 0) * columns + np.arange(columns)
         greatest = np.maximum.reduce
         m = q = 0

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from itertools import chain, pairwise
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -187,7 +186,25 @@ def _executed(words: Sequence[int], blocks: Sequence[int]) -> Iterator[_Executed
             pc += 2 if op in _ONE_OPERAND else 1
 
 
-def walk(words: Sequence[int], blocks: Sequence[int] = ()) -> tuple[Step, ...]:
+@dataclass(frozen=True)
+class Walk:
+    """What a core does with an opcode stream."""
+
+    steps: tuple[Step, ...]
+
+    @cached_property
+    def activations(self) -> int:
+        """Activation messages that it takes."""
+        return sum(s.acquires_a for s in self.steps)
+
+    @cached_property
+    def table(self) -> Ints:
+        """A column for each step; rows: its weight message (0: none), band, block (0: all), opcodes, 1 for a copy."""
+        rows = [(max(s.weights, 0), s.band, max(s.block, 0), s.opcodes, s.keeps) for s in self.steps]
+        return np.array(rows, np.int64).reshape(-1, 5).T
+
+
+def walk(words: Sequence[int], blocks: Sequence[int] = ()) -> Walk:
     """The kernel calls of an opcode stream in order; a weight message that no kernel reads is a step of its own.
 
     ``blocks``: output blocks of each weight message (of the row of cores with most), for loops over them.
@@ -199,7 +216,7 @@ MOST_WALKED = 512  # streams whose steps are kept: the plans of a network have m
 
 
 @lru_cache(MOST_WALKED)
-def _walked(words: tuple[int, ...], blocks: tuple[int, ...]) -> tuple[Step, ...]:
+def _walked(words: tuple[int, ...], blocks: tuple[int, ...]) -> Walk:
     steps: list[Step] = []
     n_ops, weights = 0, -1
     held = False  # an output message; ACQ_O does nothing then
@@ -236,7 +253,7 @@ def _walked(words: tuple[int, ...], blocks: tuple[int, ...]) -> tuple[Step, ...]
                 gave[op] = True
                 held = held and op != opcodes.REL_O
     close()
-    return tuple(steps)
+    return Walk(tuple(steps))
 
 
 @dataclass(frozen=True)
@@ -284,7 +301,7 @@ def item_load(
     rates, columns = rates_of(array), range(array.cols)
     words = [opcodes.item_opcodes(item, layer, tiling, c) for c in columns]
     load = weight_messages(item.geometry, tiling, packed)
-    kinds: dict[tuple[object, ...], Sequence[Step]] = {}
+    kinds: dict[tuple[object, ...], Walk] = {}
     walks = []
     for c in columns:
         key = (tiling.bands[c][1], item.out_rows[c][1] > item.out_rows[c][0])
@@ -305,15 +322,11 @@ def item_load(
         mine = index[c] >= 0
         if item.out_rows[c][1] <= item.out_rows[c][0]:
             continue
-        at = [walks[c][k] for k in index[c][mine]]
-        w = np.array([max(s.weights, 0) for s in at], np.int64)  # a copy has none
-        bands = np.array([s.band for s in at], np.int64)
-        blocks_at = np.array([max(s.block, 0) for s in at], np.int64)
+        w, bands, blocks_at, n_ops, copies = walks[c].table[:, index[c][mine]]
         called = w * tiling.nob + blocks_at if tiling.per_block else w
         kernel[mine, c] = kernel_cycles(array, item, tiling, c, bands, calls.at(called))
-        copies = np.array([s.keeps for s in at], np.bool_)
         kernel[mine, c] = np.where(copies[:, None], copy_call(array), kernel[mine, c])
-        kernel[mine, c] += np.array([s.opcodes for s in at])[:, None] * rates.opcode
+        kernel[mine, c] += n_ops[:, None] * rates.opcode
         sent[mine, c] = np.where(blocks_at[:, None] < blocks[:, w].T, blocks[:, w].T, 0)
         a_move[mine, c] = np.where(copies, 1, tiling.a_slots) * rates.a_slot
         a_move[mine, c] += np.where(copies, 0, (pieces[c] - 1) * rates.piece)
@@ -329,7 +342,7 @@ def item_load(
         tuple(head + len(w) for w in words),
         tiling.a_slots,
         _a_sizes(steps, index, tiling.a_slots, heights),
-        tuple(sum(1 for s in walks[c] if s.acquires_a) if heights[c] > 0 else 0 for c in columns),
+        tuple(walks[c].activations if heights[c] > 0 else 0 for c in columns),
         tiling.o_slots,
         o_sizes,
         _o_rest(array, tiling, sent, o_sizes),
@@ -366,13 +379,15 @@ def _last_sent(sizes: Ints) -> Ints:
     return np.asarray(np.where(sent.any(axis=0), len(sizes) - 1 - sent[::-1].argmax(axis=0), -1), np.int64)
 
 
-def _aligned(walks: Sequence[Sequence[Step]]) -> tuple[list[Step], list[Ints]]:
+def _aligned(walks: Sequence[Walk]) -> tuple[Sequence[Step], list[Ints]]:
     """One common step list for all columns and, per column, which of its own steps runs there (-1: none).
 
     Columns agree on the weight messages; between two of them a column with fewer bands idles at the end.
     """
+    if all(one is walks[0] for one in walks):
+        return walks[0].steps, [np.arange(len(walks[0].steps))] * len(walks)
     sections = []
-    for steps in walks:
+    for steps in (one.steps for one in walks):
         starts = [i for i, s in enumerate(steps) if s.acquires_w]
         if not starts or starts[0] != 0:
             starts = [0, *starts]
@@ -382,14 +397,11 @@ def _aligned(walks: Sequence[Sequence[Step]]) -> tuple[list[Step], list[Ints]]:
     common: list[Step] = []
     index: list[list[int]] = [[] for _ in walks]
     for parts in zip(*sections, strict=True):
-        longest = max(range(len(walks)), key=lambda c: (len(parts[c]), any(s.acquires_a for s in walks[c])))
-        common += [walks[longest][i] for i in parts[longest]]
+        longest = max(range(len(walks)), key=lambda c: (len(parts[c]), walks[c].activations > 0))
+        common += [walks[longest].steps[i] for i in parts[longest]]
         for c, part in enumerate(parts):
             index[c] += [*part, *([-1] * (len(parts[longest]) - len(part)))]
     return common, [np.array(i, np.int64) for i in index]
-
-
-Range = tuple[int, int, int, int]  # output blocks [begin, end), input blocks [lo, hi)
 
 
 @dataclass(frozen=True)
@@ -416,10 +428,14 @@ class Messages:
     segments: Ints
 
     @staticmethod
-    def of(geo: Geometry, tiling: Tiling, packed: PackedConv, found: Sequence[Sequence[Range]]) -> Messages:
-        """Of rows by messages: ranges of a cover."""
+    def of(geo: Geometry, tiling: Tiling, packed: PackedConv, ranges: Ints, steps: int) -> Messages:
+        """``ranges``: as for ``_fields``; the chunks of a pass follow each other, ``steps`` times."""
         cover = tiling.cover or walk_cover(packed.live, geo.kh, geo.kw)
-        parts = _fields(cover, np.array(found, np.int64).reshape(-1, 4)).reshape(len(found), len(found[0]), -1)
+        n_rows, n_pass = ranges.shape[:2]
+        found = _fields(cover, ranges)
+        inside = tiling.order == PASSES_INSIDE  # as in ``emit.weights.conv_messages``
+        chunks = found.reshape(n_rows, 1 if inside else n_pass, 1, -1, found.shape[-1])
+        parts = np.repeat(chunks, steps, axis=2).reshape(n_rows, -1, found.shape[-1])
         by_row = np.split(parts[:, :, 5:], 3, axis=2)
         scaled = tiling.ckb if packed.scale else 0
         return Messages((geo.kh, geo.kw), len(packed.bias), scaled, *(parts[:, :, k] for k in range(5)), *by_row)
@@ -431,17 +447,12 @@ class Messages:
 
     def bytes(self, slot: int) -> Ints:
         """Bytes of each message, whole slots (``emit.weights.message``)."""
-        counts = np.stack([self.blocks, self.pairs, self.taps.sum(axis=2), self.lows.sum(axis=2)], axis=2)
-        kinds, at = np.unique(counts.reshape(-1, 4), axis=0, return_inverse=True)
-        sizes = np.array([-(-self._size(*kind) // slot) * slot for kind in kinds.tolist()], np.int64)
-        return sizes[at].reshape(self.blocks.shape)
-
-    def _size(self, n: int, pairs: int, taps: int, lows: int) -> int:
-        header = HEADER_BYTES
-        if n and self.window != CHANNELWISE:
-            segments = n * self.window[0] if taps + lows else 0
-            header = header_bytes(n, pairs, self.stages, segments, taps + 2 * lows, self.scaled)
-        return header + 64 * (pairs * self.window[0] * self.window[1] + taps + lows)
+        taps, lows = self.taps.sum(axis=2), self.lows.sum(axis=2)
+        segments = self.blocks * self.window[0]
+        header = header_bytes(self.blocks, self.pairs, self.stages, segments, taps + 2 * lows, self.scaled)
+        header = np.where((self.blocks > 0) & (self.window != CHANNELWISE), header, HEADER_BYTES)
+        tiles = self.pairs * self.window[0] * self.window[1] + taps + lows
+        return np.asarray(-(-(header + 64 * tiles) // slot) * slot, np.int64)
 
 
 CHANNELWISE = (0, 0)
@@ -454,18 +465,7 @@ def weight_messages(geo: Geometry, tiling: Tiling, packed: PackedConv | None) ->
         none = np.zeros_like(blocks)
         return Messages(CHANNELWISE, 1, 0, blocks, none, none, none, none, *[none[:, :, None]] * 3)
     steps = tiling.n_x * max(n for _, n in tiling.bands) if tiling.weights_per_band else 1
-    in_blocks = packed.live.shape[1]
-    cols = [0, in_blocks] if tiling.diagonal else [min(k * tiling.ckb, in_blocks) for k in range(tiling.n_ck + 1)]
-    found: list[list[Range]] = []
-    for first, last in tiling.block_rows:
-        passes: list[list[Range]] = []
-        for p in range(tiling.n_pass):
-            begin, end = (min(first + k * tiling.nob, last) for k in (p, p + 1))
-            passes.append([(begin, end, lo, hi) for lo, hi in pairwise(cols)])
-        if tiling.order == PASSES_INSIDE:  # as in ``emit.weights.conv_messages``
-            passes = [list(chain.from_iterable(passes))]
-        found.append([message for one in passes for message in one * steps])
-    out = Messages.of(geo, tiling, packed, found)
+    out = Messages.of(geo, tiling, packed, _ranges(tiling, packed.live.shape[1]), steps)
     if tiling.a_resident and tiling.n_ck > 1:  # messages hold fewer blocks than the activations: no row is full
         return replace(out, full=np.zeros_like(out.full))
     return out
@@ -474,34 +474,39 @@ def weight_messages(geo: Geometry, tiling: Tiling, packed: PackedConv | None) ->
 def _block_calls(geo: Geometry, tiling: Tiling, packed: PackedConv | None) -> Messages:
     """What calls compute, ``nob`` columns per weight message: of the last input chunk one block each, else all."""
     assert packed is not None
-    steps = tiling.n_x * max(n for _, n in tiling.bands)
-    cols = [min(k * tiling.ckb, packed.live.shape[1]) for k in range(tiling.n_ck + 1)]
-    found: list[list[Range]] = []
-    for first, last in tiling.block_rows:
-        row: list[Range] = []
-        for p in range(tiling.n_pass):
-            begin, end = (min(first + k * tiling.nob, last) for k in (p, p + 1))
-            chunks: list[Range] = []
-            for lo, hi in pairwise(cols[:-1]):
-                chunks += [(begin, end, lo, hi)] * tiling.nob
-            for k in range(tiling.nob):
-                chunks.append((min(begin + k, end), min(begin + k + 1, end), cols[-2], cols[-1]))
-            row += chunks * steps
-        found.append(row)
-    out = Messages.of(geo, tiling, packed, found)
+    ranges = np.repeat(_ranges(tiling, packed.live.shape[1]), tiling.nob, axis=3)
+    begin, end, _, _ = np.moveaxis(ranges[:, :, -1], -1, 0)
+    block = np.arange(tiling.nob)
+    ranges[:, :, -1, :, :2] = np.minimum(np.stack([begin + block, begin + block + 1], axis=-1), end[..., None])
+    out = Messages.of(geo, tiling, packed, ranges, tiling.n_x * max(n for _, n in tiling.bands))
     return replace(out, full=np.zeros_like(out.full)) if tiling.a_resident else out  # as in ``weight_messages``
 
 
+def _ranges(tiling: Tiling, in_blocks: int) -> Ints:
+    """Of core rows, passes and chunks of the input: output blocks [begin, end) and input blocks [lo, hi) of a message.
+
+    (rows, passes, chunks, 1, 4).
+    """
+    n_ck = 1 if tiling.diagonal else tiling.n_ck
+    cols = [0, in_blocks] if tiling.diagonal else np.minimum(np.arange(n_ck + 1) * tiling.ckb, in_blocks)
+    first, last = np.array(tiling.block_rows, np.int64).T[:, :, None]
+    edges = np.minimum(first + np.arange(tiling.n_pass + 1) * tiling.nob, last)
+    out = np.empty((len(edges), tiling.n_pass, n_ck, 1, 4), np.int64)
+    out[..., 0, 0], out[..., 0, 1] = edges[:, :-1, None], edges[:, 1:, None]
+    out[..., 0, 2], out[..., 0, 3] = cols[:-1], cols[1:]
+    return out
+
+
 def _fields(cover: Cover, ranges: Ints) -> Ints:
-    """Fields of ``Messages`` for each range (``Range``); those by tap row at the end."""
-    begin, end, low, high = ranges.T
-    out = np.zeros((len(ranges), 5 + 3 * cover.taps.shape[2]), np.int64)
-    for lo, hi in np.unique(ranges[:, 2:], axis=0).tolist():
+    """Fields of ``Messages`` for ranges (..., chunks, any, 4) of which each chunk has its input blocks; those by tap
+    row at the end."""
+    out = np.zeros((*ranges.shape[:-1], 5 + 3 * cover.taps.shape[2]), np.int64)
+    for k in range(ranges.shape[2]):
+        lo, hi = ranges[0, 0, k, 0, 2:].tolist()
         sums = np.cumsum(_blocks_fields(cover, lo, hi), axis=0)
         sums = np.concatenate([np.zeros_like(sums[:1]), sums])
-        mine = (low == lo) & (high == hi)
-        out[mine] = sums[end[mine]] - sums[begin[mine]]
-        out[mine, 4] = hi == cover.blocks.shape[1]
+        out[:, :, k] = sums[ranges[:, :, k, :, 1]] - sums[ranges[:, :, k, :, 0]]
+        out[:, :, k, :, 4] = hi == cover.blocks.shape[1]
     return out
 
 
@@ -579,8 +584,9 @@ def _taps_of_bands(geo: Geometry, y: Ints, band: int) -> Ints:
     at = np.arange(height + band)[:, None] * geo.sy - geo.pad_top + np.arange(geo.kh)[None, :] * geo.dy
     prefix = np.concatenate([[0], np.cumsum(((at >= 0) & (at < geo.h_in)).sum(axis=1))])
     if geo.pool_after:
-        lo, hi = np.array([geo.pool_after.rows_in(int(v), band) for v in y]).T
-        return np.asarray(prefix[hi] - prefix[lo], np.int64)
+        found, at = np.unique(y, return_inverse=True)
+        lo, hi = np.array([geo.pool_after.rows_in(v, band) for v in found.tolist()]).T
+        return np.asarray(prefix[hi] - prefix[lo], np.int64)[at]
     return np.asarray(prefix[y + band] - prefix[y], np.int64)
 
 

@@ -46,7 +46,7 @@ class OwnLinks:
         self.now = np.where(move > 0, np.maximum(self.now, ready) + move, self.now)
 
     def send(self, ready: Floats, move: Floats, rest: Floats | None = None) -> None:
-        """The next message of each core, likewise. ``rest``: so much of ``move`` is filler at its end; None: nothing."""
+        """The next message of each core, likewise. ``rest``: so much of ``move`` is filler at its end."""
         self.junk(ready, move)
         self.count += 1
         self.known[self.count] = self.now
