@@ -503,15 +503,20 @@ def _fields(cover: Cover, ranges: Ints) -> Ints:
     out = np.zeros((*ranges.shape[:-1], 5 + 3 * cover.taps.shape[2]), np.int64)
     for k in range(ranges.shape[2]):
         lo, hi = ranges[0, 0, k, 0, 2:].tolist()
-        sums = np.cumsum(_blocks_fields(cover, lo, hi), axis=0)
-        sums = np.concatenate([np.zeros_like(sums[:1]), sums])
+        sums = _sums(cover, lo, hi)
         out[:, :, k] = sums[ranges[:, :, k, :, 1]] - sums[ranges[:, :, k, :, 0]]
         out[:, :, k, :, 4] = hi == cover.blocks.shape[1]
     return out
 
 
+@lru_cache(1024)
+def _sums(cover: Cover, lo: int, hi: int) -> Ints:
+    """The same over input blocks [lo, hi), summed up to each output block."""
+    return np.asarray(np.pad(np.cumsum(_blocks_fields(cover, lo, hi), axis=0), ((1, 0), (0, 0))), np.int64)
+
+
 def _blocks_fields(cover: Cover, lo: int, hi: int) -> Ints:
-    """The same of each output block by itself, over input blocks [lo, hi)."""
+    """The same of each output block by itself."""
     whole = cover.blocks[:, lo:hi]
     out = np.zeros((len(whole), 5 + 3 * cover.taps.shape[2]), np.int64)
     out[:, 0], out[:, 1] = 1, whole.sum(axis=1)
