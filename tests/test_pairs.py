@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from test_division import DIVISIONS, problems
-from tvm_aie.cost.item_load import Messages, _block_calls, weight_messages
+from tvm_aie.cost.messages import Messages, block_calls, weight_messages
 from tvm_aie.device import load_device
 from tvm_aie.emit.weights import PackedConv
 from tvm_aie.memory.state import _chunks
@@ -156,7 +156,7 @@ def test_messages_are_counted_as_their_pieces(case, slot):
         header = header_bytes(n, pairs, len(packed.bias), *lists) if n else 64
         assert sizes[at] == ceil_div(header + 64 * (pairs * kh * geo.kw + taps + low), slot) * slot
     if tiling.per_block:
-        np.testing.assert_array_equal(flat(_block_calls(geo, tiling, packed)), expected(tiling, True))
+        np.testing.assert_array_equal(flat(block_calls(geo, tiling, packed)), expected(tiling, True))
 
 
 @given(st.lists(st.integers(0, 33), min_size=1, max_size=8).filter(any), st.integers(1, 9), st.sampled_from([1, 2]))
