@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import deque
 from copy import copy
 from heapq import heappop, heappush
-from math import inf
 
 import numpy as np
 import numpy.typing as npt
@@ -179,18 +178,22 @@ class Link:
                 if work <= 0:
                     self.done[r].append(ready)
                     return
-            if ready <= self.now:
-                heappush(self.active, (self.served + work, r))
-            else:
-                heappush(self.coming, (ready, r))
+            self._front(r, ready, work)
         queue.append((ready, work))
 
     def end(self, r: int, part: int) -> float:
         """When part number ``part`` of core ``r`` (from 1; 0: what came before) has ended."""
         done = self.done[r]
-        if len(done) <= part:
-            self._simulate(done, part)
+        while len(done) <= part:
+            self._step()
         return done[part]
+
+    def _front(self, r: int, ready: float, work: float) -> None:
+        """A part comes to the front of its core's queue."""
+        if ready <= self.now:
+            heappush(self.active, (self.served + work, r))
+        else:
+            heappush(self.coming, (ready, r))
 
     def _fill(self, ready: float, work: float) -> tuple[float, float]:
         """Serve a part in idle time from ``ready`` on: (time, work left); the time is ``now`` if any is left."""
@@ -208,40 +211,32 @@ class Link:
         self.idle = left
         return (end, 0.0) if work <= 0 else (self.now, work)
 
-    def _simulate(self, done: list[float], part: int) -> None:
-        """From one part's begin or the ends of the parts that are done next to the following, until ``done`` has
-        ``part``."""
-        active, coming, queues = self.active, self.coming, self.queues
-        now, served = self.now, self.served
-        while len(done) <= part:
-            least = active[0][0] if active else inf
-            end = now + (least - served) * len(active) if active else inf
-            if coming and coming[0][0] < end:
-                ready, r = heappop(coming)
-                if active:
-                    served += (ready - now) / len(active)
-                else:
-                    served = 0.0
-                    if ready > now:
-                        self.idle.append((now, ready))
-                now = ready
-                heappush(active, (served + queues[r][0][1], r))
-                continue
-            now, served = end, least
-            ended = []
-            while active and active[0][0] <= least + ROUNDING:
-                ended.append(heappop(active)[1])
-            for r in ended:
-                self.done[r].append(now)
-                queue = queues[r]
-                queue.popleft()
-                if queue:
-                    ready, work = queue[0]
-                    if ready <= now:
-                        heappush(active, (served + work, r))
-                    else:
-                        heappush(coming, (ready, r))
-        self.now, self.served = now, served
+    def _step(self) -> None:
+        """Simulate up to the next part's begin or the ends of the parts that are done next."""
+        active, coming = self.active, self.coming
+        if active:
+            least = active[0][0]
+            done = self.now + (least - self.served) * len(active)
+        if not active or (coming and coming[0][0] < done):
+            ready, r = heappop(coming)
+            if active:
+                self.served += (ready - self.now) / len(active)
+            else:
+                self.idle.append((self.now, ready))
+                self.served = 0.0
+            self.now = ready
+            heappush(active, (self.served + self.queues[r][0][1], r))
+            return
+        self.now, self.served = done, least
+        ended = []
+        while active and active[0][0] <= least + ROUNDING:
+            ended.append(heappop(active)[1])
+        for r in ended:
+            self.done[r].append(done)
+            queue = self.queues[r]
+            queue.popleft()
+            if queue:
+                self._front(r, *queue[0])
 
 
 ROUNDING = 1e-9  # cycles
