@@ -26,7 +26,7 @@ from tvm_aie.emit.overlay import (
     build_overlay,
 )
 from tvm_aie.emit.program import Arg, Dir, LockUse, Program
-from tvm_aie.emit.transfers import FILLER_WORDS, BdTemplate, Shape, merge_dims
+from tvm_aie.emit.transfers import FILLER_WORDS, BdTemplate, Shape, piece_shape
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.lag import waits
 from tvm_aie.memory.partition import Rows
@@ -388,11 +388,12 @@ class Emitter:
                 if hi <= lo:
                     continue
                 line = storage.block_bytes // 4
-                dims = merge_dims(((hi - lo, storage.row_bytes // 4), (place.blocks, line), (line, 1)))
+                dims = (hi - lo, storage.row_bytes // 4), (place.blocks, line), (line, 1)
                 first = place.first + c * place.block_step
                 base = home.offset + lo * storage.row_bytes + first * line * 4
                 size = (hi - lo) * place.blocks * line
-                source, local = Shape(int(home.arg), dims), Shape(0, ((size, 1),))
+                source = piece_shape(int(home.arg), dims, self.array.device.shim_bd)
+                local = Shape(0, ((size, 1),))
                 self._push_load_pair(c, source, base, local, place.address, at, after=after, begin=begin)
 
     def _span(self, channel: Channel, item: int, begin: float, count: int) -> tuple[Position, Position]:
@@ -431,16 +432,17 @@ class Emitter:
             # Of blocks that two columns have computed one stores each.
             blocks = out.blocks if c == columns[-1] else out.block_step or out.blocks
             mt, shim = self.array.memtile(c), self.array.shim(c)
-            local = merge_dims(((hi - lo, buffer_row), (blocks, line), (line, 1)))
+            local = piece_shape(mt, ((hi - lo, buffer_row), (blocks, line), (line, 1)), self.array.device.memtile_bd)
             base = out.address + (lo - out.rows[c][0]) * buffer_row * 4 + offset * line * 4
-            remote = merge_dims(((hi - lo, storage.row_bytes // 4), (blocks, line), (line, 1)))
+            lines = (hi - lo, storage.row_bytes // 4), (blocks, line), (line, 1)
+            remote = piece_shape(int(home.arg), lines, self.array.device.shim_bd)
             ddr_base = home.offset + lo * storage.row_bytes + (out.first + c * out.block_step) * line * 4
             start, end = self._span((shim, Dir.S2MM, 0), at, -0.9, sum(o.store for o in item.outputs))
-            into = BdTemplate(Shape(int(home.arg), remote), ddr_base)
+            into = BdTemplate(remote, ddr_base)
             early = min(start, _early(item.index))
             number = self._queue(Work((shim, Dir.S2MM, 0), (into,), 1, start, end, early, item=at))
             go, done = LockUse(mt, STORE_GO, 1), LockUse(mt, STORE_DONE, 1)
-            source = BdTemplate(Shape(mt, local), base, 1, 0, go, done)
+            source = BdTemplate(local, base, 1, 0, go, done)
             channel = (mt, Dir.MM2S, self.array.store_mm2s)
             self._queue(Work(channel, (source,), 1, start, end, early, item=at))
             self.store_tasks.setdefault(out.storage, {})[shim] = number
