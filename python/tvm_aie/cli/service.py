@@ -129,10 +129,11 @@ def explain(path: str | Path, target: str, progress: Progress, shapes: Shapes | 
     with progress.step("loading TVM"):
         load_tvm()
         from tvm_aie.frontend import from_onnx
-        from tvm_aie.relax.partition import partition
-    as_known_target(target)
+        from tvm_aie.relax.fallback import fitting_partition
+        from tvm_aie.targets import device_of
+    device = device_of(as_known_target(target))
     with progress.step(f"partitioning {Path(path).name}"):
-        return partition(from_onnx(str(path), shapes)).report
+        return fitting_partition(from_onnx(str(path), shapes), device)[0].report
 
 
 def inputs_for(network: CompiledNetwork, files: Sequence[str] | None, seed: int) -> dict[str, Array]:

@@ -131,10 +131,11 @@ def _infeasible(geo: Geometry, overlay: Overlay) -> InfeasibleError:
     """What of the smallest piece exceeds its part of a core most: input and output of a row, of a pixel where lines can
     be cut, the weights of one pair of channel blocks, its partial sums with what a pool inside needs."""
     conv = geo.kernel == KernelId.CONV
-    width = 1 if conv and not geo.whole_lines else geo.w_out
-    rows = geo.kh if geo.kernel == KernelId.UPSAMPLE else 1
+    rows, least = (geo.kh, geo.kw) if geo.kernel == KernelId.UPSAMPLE else (1, 1)
+    width = geo.w_out if geo.whole_lines or not (conv or geo.cuts_lines(least)) else least
     inputs = geo.line_px(width) * geo.in_px * geo.max_rows_in(rows) * (1 if conv else geo.n_inputs)
-    weights = 64 * geo.taps + 128 if conv else 0  # with the least of a message header
+    # With the least of a message header. A convolution that adds a residual takes all its input channels at once.
+    weights = 64 * geo.taps * (geo.in_blocks if geo.residual else 1) + 128 if conv else 0
     sums = geo.conv_rows(1) * geo.conv_px(width) * (32 + 8) if geo.pool_after else 32
     needs = (
         (inputs, overlay.a_slot * overlay.a_slots, "input", "use a smaller window or image width"),
