@@ -46,7 +46,8 @@ def misfits(graph: LayerGraph, attempt: Attempt, options: Sequence[Decisions]) -
 
 def kind_of(graph: LayerGraph, layer: Layer) -> tuple[object, ...]:
     """Equal for layers that fit or do not fit alike: of equal shapes, windows and live weights."""
-    shapes = [(t.channels, t.height, t.width, t.bits) for t in (graph.tensors[n] for n in (*layer.inputs, layer.output))]
+    tensors = [graph.tensors[name] for name in (*layer.inputs, layer.output)]
+    shapes = [(t.channels, t.height, t.width, t.bits) for t in tensors]
     names = ("kernel", "stride", "pads", "dilation", "groups", "factors", "divisors")
     window = [getattr(layer, name, None) for name in names]
     weight = (layer.weight.shape, int((layer.weight != 0).sum())) if isinstance(layer, Conv) else ()
@@ -54,21 +55,33 @@ def kind_of(graph: LayerGraph, layer: Layer) -> tuple[object, ...]:
 
 
 def _failure(graph: LayerGraph, attempt: Attempt, options: Sequence[Decisions]) -> InfeasibleError | None:
+    """The first error, unless there is a plan under one of the options.
+
+    What does not fit a memtile does so under no division of core memory.
+    """
     first: InfeasibleError | None = None
     for decisions in options:
         try:
             attempt(graph, decisions)
         except InfeasibleError as error:
             first = first or error
+            if "core" not in error.unit:
+                break
         else:
             return None
     return first
 
 
 def plain(decisions: Decisions) -> Decisions:
-    """Each layer by itself: what may join layers, or change their shapes, is left out."""
+    """Each layer by itself: what changes layers, or makes one of several, is left out."""
     moves = replace(decisions.moves, tails=False, unite=False, space_to_depth=False, pitch=False)
     return replace(decisions, moves=moves)
+
+
+def single(decisions: Decisions) -> Decisions:
+    """For a network of one layer: there is one plan."""
+    made = plain(decisions)
+    return replace(made, moves=replace(made.moves, pools=False, siblings=False, runs=False))
 
 
 def easier(
@@ -81,24 +94,25 @@ def easier(
     default division of core memory or, where a layer needs that, with another. Raises ``InfeasibleError`` with the
     layers that are too large even alone, if there are any, else ``error``.
     """
-    single = [plain(decisions), *(replace(plain(decisions), overlay=other) for other in divisions)]
-    if found := misfits(graph, attempt, single):
+    overlays = [None, *divisions]
+    options = [replace(single(decisions), overlay=overlay) for overlay in overlays]
+    if found := misfits(graph, attempt, options):
         raise InfeasibleError.of(found) from error
-    for other in _options(graph, decisions, attempt, single):
+    for other in _options(graph, decisions, attempt, overlays):
         if _failure(graph, attempt, [other]) is None:
             return other
     # Each fits alone, but under different divisions.
-    if found := misfits(graph, attempt, single[:1]):
+    if found := misfits(graph, attempt, options[:1]):
         raise InfeasibleError.of(found) from error
     raise error
 
 
 def _options(
-    graph: LayerGraph, decisions: Decisions, attempt: Attempt, single: Sequence[Decisions]
+    graph: LayerGraph, decisions: Decisions, attempt: Attempt, overlays: Sequence[Overlay | None]
 ) -> Iterator[Decisions]:
     if decisions.moves.tails and (adds := cramped(graph, decisions, attempt)):
         yield replace(decisions, unfused=decisions.unfused | adds)
-    yield from single
+    yield from (replace(plain(decisions), overlay=overlay) for overlay in overlays)
 
 
 def cramped(graph: LayerGraph, decisions: Decisions, attempt: Attempt) -> frozenset[str]:
@@ -106,6 +120,6 @@ def cramped(graph: LayerGraph, decisions: Decisions, attempt: Attempt) -> frozen
     fused = fuse(graph, decisions.unfused)
     tails = [n for n in fused.layers if isinstance(n, Conv) and n.tail is not None and n.tail.residual]
     # The graph of such a convolution has been fused already: nothing is left to fuse.
-    option = replace(UNTUNED, moves=replace(decisions.moves, tails=False, space_to_depth=False))
+    option = single(UNTUNED)
     found = [n for n in tails if _failure(alone(fused, n), attempt, [option]) is not None]
     return frozenset(n.tail.name for n in found if n.tail is not None)

@@ -383,6 +383,8 @@ def _plans(planner: _Planner, first: bool = False) -> Iterator[Plan]:
     alone = not (planner.moves.pools or planner.moves.siblings or planner.moves.runs)  # there is no other plan
     if together and (first or alone):
         return
+    if alone:
+        raise failures[0]
     if not together or together[0].placement.runs:
         yield from attempt(pairs, lambda _: True, False)
     if planner.moves.always and together:

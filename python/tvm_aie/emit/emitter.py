@@ -298,9 +298,11 @@ class Emitter:
         column, ov = self.columns[c], make.array.overlay
         n_words = opcodes.HEADER_WORDS + len(words)
         if n_words * 4 > ov.ops_bytes:
-            raise InfeasibleError(
-                f"opcode message of item {item}", n_words * 4, ov.ops_bytes, "bytes", ("a larger OPS area",)
-            )
+            bytes_of = n_words * 4, ov.ops_bytes, "bytes of its opcode message"
+            members = self.placement.items[item].members if item < len(self.placement.items) else ()
+            names = [self.graph.layers[m].name for m in members]
+            error = InfeasibleError(f"item {item}", *bytes_of, ("use an average pool with fewer divisors",))
+            raise InfeasibleError.of(dict.fromkeys(names, error)) if names else error
         locks = self._barrier(item, c)
         address, ring = self.mt.opcode_base + column.opcode_offset, (column.a_pos + kept, a_slots)
         if item == len(self.placement.items) and self.resident:

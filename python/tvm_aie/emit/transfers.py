@@ -309,12 +309,12 @@ def merge_dims(dims: Sequence[tuple[int, int]], pads: Pads = ()) -> Dims:
 def piece_shape(mem: int, dims: Sequence[tuple[int, int]], limits: BdLimits, pads: Pads = ()) -> Shape:
     """The shape of a piece. ``pads``: words in front of and behind the innermost dimension.
 
-    A line that exceeds the innermost wrap (1,023 words) is two dimensions, the outer of which takes the zeros: a memtile
-    adds as many pixels of 8 bytes there as words otherwise. What finds no such form stays as it is: the tiling search
-    cuts lines that are too long (``schedule.cuts``), and ``Program.verify`` refuses the rest.
+    A line that exceeds the innermost wrap (1,023 words) is two dimensions, whose outer one takes the zeros: 31 pixels
+    of 8 bytes at most there, as many as 63 words otherwise. What finds no such form stays as it is: the tiling search
+    cuts lines that are too long (``Geometry.sends_lines``), and ``Program.verify`` refuses the rest.
     """
     merged = merge_dims(dims, pads)
-    if len(merged) == 1 and not pads or merged[-1][0] <= limits.wrap_max(0):
+    if (len(merged) == 1 and not pads) or merged[-1][0] <= limits.wrap_max(0):
         return Shape(mem, merged, pads)
     outer, (size, _) = merged[:-1], merged[-1]
     while not pads and outer and outer[-1][1] == size:  # blocks of whole lines are one run

@@ -35,6 +35,8 @@ class State:
     finer: int = 0  # rows of cores, to weigh more chunks than memory asks for (``memory.pace``); 0: there are none
     ordered: bool = False  # chunks of a layer are in the order in which their rows have been stored (``stored_first``)
 
+    prompt: set[int] = field(default_factory=set)  # layers whose loads start with the item, for want of room
+
     def targets(self, leader: int) -> list[View]:
         """Where the members of a group write."""
         return [self.graph.views[self.graph.layers[m].output] for m in self.groups[leader]]
@@ -97,11 +99,10 @@ def drafts_of(state: State) -> list[Draft]:
         if share := state.spread.get(layer):
             owned = tuple((0, 1) if c < share else (0, 0) for c in range(state.columns))
         unit = op.factors[0] if isinstance(op, Upsample) else 1
+        parts = [split_even((last - first) // unit, n) for first, last in owned]
         for chunk in range(n):
-            rows = []
-            for first, last in owned:
-                a, b = split_even((last - first) // unit, n)[chunk]
-                rows.append((first + a * unit, first + b * unit))
+            cut = [(first, *part[chunk]) for (first, _), part in zip(owned, parts, strict=True)]
+            rows = [(first + a * unit, first + b * unit) for first, a, b in cut]
             if any(b > a for a, b in rows):
                 out.append(Draft(layer, chunk, tuple(rows)))
     return stored_first(state, out) if state.ordered else out

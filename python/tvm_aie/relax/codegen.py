@@ -96,7 +96,7 @@ def _codegen(functions: Any, _options: Any, _constant_names: Any) -> list[Any]:
         try:
             modules, compiled = (_STATE.backend or emulator_backend)(graphs, device)
         except (InfeasibleError, ProgramError) as error:
-            _STATE.misfit = blamed(error, regions, device) if _STATE.partitioning else None
+            _STATE.misfit = blamed(error, regions, device) if device is not None and _STATE.partitioning else None
             raise _STATE.misfit or error from error
     _STATE.graphs, _STATE.compiled = tuple(graphs), tuple(compiled)
     return modules

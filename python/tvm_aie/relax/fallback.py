@@ -1,4 +1,4 @@
-"""Operators that the rules accept but that are too large for the device: they stay on the host, with that as the reason.
+"""Operators that the rules accept but that are too large for the device: they stay on the host, with that as reason.
 
 Which these are is known when a region has been planned (``misfits``), after the partition. So the module is partitioned
 again without them, until all regions fit.
@@ -64,9 +64,11 @@ def blamed(failure: TvmAieError, regions: Sequence[Lowered], device: Device) -> 
     """
     from tvm_aie.misfits import alone, kind_of
     from tvm_aie.pipeline import compile_graph
+    from tvm_aie.plan.unite import JOIN
 
     found = dict(failure.layers) if isinstance(failure, InfeasibleError) else {}
-    out = {ops[name]: _reason(e, device) for _, ops in regions for name, e in found.items() if name in ops}
+    layers = [(layer, error) for name, error in found.items() for layer in name.split(JOIN)]
+    out = {ops[layer]: _reason(error, device) for _, ops in regions for layer, error in layers if layer in ops}
     known: dict[tuple[object, ...], str] = {}
     for graph, operators in regions if not out else ():
         for layer in graph.layers:
@@ -116,10 +118,10 @@ def fitting_partition(mod: Any, device: Device) -> tuple[Partition, list[LayerGr
 def _unplanned(graph: LayerGraph, device: Device) -> InfeasibleError | None:
     """Why there is no plan of a region; None where there is one, or where each layer has one by itself."""
     from tvm_aie.decisions import UNTUNED
-    from tvm_aie.misfits import misfits, plain
+    from tvm_aie.misfits import misfits, single
     from tvm_aie.pipeline import prepare, require_plan
 
-    if not misfits(graph, partial(require_plan, device), [plain(UNTUNED)]):
+    if not misfits(graph, partial(require_plan, device), [single(UNTUNED)]):
         return None
     try:
         prepare(graph, device)

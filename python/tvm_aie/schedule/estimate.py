@@ -32,7 +32,6 @@ import numpy.typing as npt
 from tvm_aie.schedule.geometry import WORD, Overlay
 from tvm_aie.schedule.terms import KernelTerms, copy_cycles
 
-
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

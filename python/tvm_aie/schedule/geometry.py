@@ -276,7 +276,8 @@ class Geometry:
         padded = self.kernel == KernelId.CONV and not self.pool_before and (line > self.w_in or self.pad_left > 0)
         sent = [(line, self.in_px // WORD, padded), (width, self.out_px // WORD, False)]
         sent += [(self.conv_px(width), self.out_px // WORD, False)] if self.residual else []
-        return all(n * px <= WRAP or not nested and (n <= WRAP or not zeros and splits(n * px)) for n, px, zeros in sent)
+        long = [entry for entry in sent if entry[0] * entry[1] > WRAP]
+        return not long or (not nested and all(n <= WRAP or (splits(n * px) and not zeros) for n, px, zeros in long))
 
     @property
     def wide(self) -> bool:

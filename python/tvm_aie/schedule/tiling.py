@@ -375,7 +375,7 @@ MOST_WIDTHS = 6  # of chunks that fit, for channel-wise kernels
 
 
 def _channelwise_widths(geo: Geometry, in_place: bool) -> Iterator[tuple[int, int]]:
-    """(width, chunks) of output lines: whole groups of 4 pixels (of an upsampling: whole input pixels), wide ones first."""
+    """(width, chunks) of output lines, widest first: groups of 4 pixels, of an upsampling whole input pixels."""
     unit = lcm(4, geo.kw) if geo.kernel == KernelId.UPSAMPLE else 4
     known: set[int] = set()
     for n_x in range(1, geo.w_out + 1):
