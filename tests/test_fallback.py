@@ -80,7 +80,7 @@ def test_what_does_not_fit_is_on_the_host_with_the_reason(target, width):
     for kind, window, memory in (("max_pool", "3x3", "put memory"), ("conv2d", "31x31", "weight memory")):
         reason = host[kind]
         assert reason.startswith(f"Too large for {name} (layer ") and f"{window} window: needs" in reason
-        assert memory in reason and "limit" in reason and "; use a smaller window" in reason.replace("image ", "window ")
+        assert memory in reason and "limit" in reason and "; use a smaller " in reason
 
 
 def test_relay_build_falls_back_too():
@@ -198,7 +198,7 @@ def test_a_large_window_takes_another_division_of_core_memory(compile_with):
 
 @pytest.mark.parametrize("channels", [160, 176, 512])
 def test_a_residual_that_has_no_room_is_an_item(channels):
-    """A convolution that adds one takes all its input channels at once: 21 blocks of 3x3 taps and their header exceed 12 KB."""
+    """A convolution that adds one takes all its input channels at once: 21 blocks of 3x3 taps have no room in 12 KB."""
     b = GraphBuilder((channels, 3, 3))
     y = b.conv(b.conv("x", channels, 1), channels, 3, lo=-128)
     compiled, _ = run(b.graph(b.add(y, "x")))

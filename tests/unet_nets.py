@@ -1,4 +1,4 @@
-"""U-Nets in XINT8 form with long lines and few rows and channels: what their operators need of a core is in the lines."""
+"""U-Nets in XINT8 form with long lines and few rows and channels: what operators need of a core is in the lines."""
 
 from __future__ import annotations
 
