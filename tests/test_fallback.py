@@ -169,6 +169,11 @@ def test_rounds_end(monkeypatch):
     with pytest.raises(InfeasibleError, match="all of it"):
         fitting(mod, lambda split: never(rounds.clear()))
     assert len(rounds) == 1
+    rounds.clear()
+    checked = []
+    with pytest.raises(InfeasibleError, match="all of it"):
+        fitting(mod, never, checked.append)
+    assert [id(split) for split in checked] == [id(split) for split in rounds[1:]]
 
 
 def test_layers_are_blamed_that_fit_nowhere_alone():

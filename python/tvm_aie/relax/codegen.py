@@ -13,7 +13,7 @@ import tvm_ffi
 from tvm import relax
 
 from tvm_aie.errors import InfeasibleError, ProgramError
-from tvm_aie.relax.fallback import DoesNotFitError, blamed, fitting
+from tvm_aie.relax.fallback import DoesNotFitError, blamed, fitting, planned
 from tvm_aie.relax.partition import CODEGEN, OffloadReport, Partition
 
 Backend = Callable[[Sequence[Any], Any], "tuple[list[Any], list[Any]]"]
@@ -114,7 +114,7 @@ def offload(mod: Any, target: Any) -> Any:
         mod, done = eliminate_dead(mod, device.rows)
         eliminations = tuple(done.values())
     # channels and weights that cannot change an output are gone
-    split, mod = fitting(mod, partial(_compiled, target))
+    split, mod = fitting(mod, partial(_compiled, target), partial(planned, device))
     # every operator is on the array or has a reason; a region is a call of an external function, its program an
     # attached runtime module
     _STATE.last = Compilation(split.report, _STATE.graphs, _STATE.compiled, device, eliminations)

@@ -36,16 +36,21 @@ class DoesNotFitError(Exception):
 Made = TypeVar("Made")
 
 
-def fitting(mod: Any, compiled: Callable[[Partition], Made]) -> tuple[Partition, Made]:
+def fitting(
+    mod: Any, compiled: Callable[[Partition], Made], check: Callable[[Partition], object] | None = None
+) -> tuple[Partition, Made]:
     """The partition of which everything fits, and what ``compiled`` makes of it.
 
-    ``compiled`` raises ``DoesNotFitError`` for what does not fit. Raises the error behind that where no new partition
-    helps.
+    ``compiled`` raises ``DoesNotFitError`` for what does not fit, and so may ``check``, which sees each partition but
+    the first before: no region is compiled again and again because of another. Raises the error behind that where no
+    new partition helps.
     """
     kept: dict[str, str] = {}
     for last in range(MOST_ROUNDS)[::-1]:
         split = partition(mod, kept)
         try:
+            if check is not None and kept:
+                check(split)
             return split, compiled(split)
         except DoesNotFitError as failure:
             if not last or failure.reasons.keys() <= kept.keys():
@@ -100,19 +105,22 @@ def lowered_regions(split: Partition) -> list[Lowered]:
 def fitting_partition(mod: Any, device: Device) -> tuple[Partition, list[LayerGraph]]:
     """The partition that a compilation for ``device`` arrives at, and its layer graphs, without compiling.
 
-    Planned is only what a layer of it makes suspicious that does not fit by itself. Network-wide limits, which no
-    operator is to blame for, are left to the compilation.
+    Network-wide limits are left to the compilation.
     """
+    return fitting(mod, partial(planned, device))
 
-    def planned(split: Partition) -> list[LayerGraph]:
-        regions = lowered_regions(split)
-        for graph, operators in regions:
-            if (error := _unplanned(graph, device)) is not None:
-                if (blame := blamed(error, [(graph, operators)], device)) is not None:
-                    raise blame
-        return [graph for graph, _ in regions]
 
-    return fitting(mod, planned)
+def planned(device: Device, split: Partition) -> list[LayerGraph]:
+    """The layer graphs of a partition's regions. Raises ``DoesNotFitError`` where there is no plan of one.
+
+    Planned is only what a layer of it makes suspicious that does not fit by itself.
+    """
+    regions = lowered_regions(split)
+    for graph, operators in regions:
+        if (error := _unplanned(graph, device)) is not None:
+            if (blame := blamed(error, [(graph, operators)], device)) is not None:
+                raise blame
+    return [graph for graph, _ in regions]
 
 
 def _unplanned(graph: LayerGraph, device: Device) -> InfeasibleError | None:
