@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from tvm_aie.device import BdLimits
 from tvm_aie.emit import opcodes, resident, weights
 from tvm_aie.emit.arrange import CHAINS, Chains, arrange
 from tvm_aie.emit.commands import EPSILON, Channel, CommandBuilder, Position, Work
@@ -394,9 +395,20 @@ class Emitter:
                 first = place.first + c * place.block_step
                 base = home.offset + lo * storage.row_bytes + first * line * 4
                 size = (hi - lo) * place.blocks * line
-                source = piece_shape(int(home.arg), dims, self.array.device.shim_bd)
+                source = self._lines(self.placement.items[index], int(home.arg), dims, self.array.device.shim_bd)
                 local = Shape(0, ((size, 1),))
                 self._push_load_pair(c, source, base, local, place.address, at, after=after, begin=begin)
+
+    def _lines(self, item: WorkItem, mem: int, dims: Sequence[tuple[int, int]], limits: BdLimits) -> Shape:
+        """What an item loads or stores. Raises ``InfeasibleError`` where no descriptor carries its lines."""
+        shape = piece_shape(mem, dims, limits)
+        wraps = [(size, limits.wrap_max(k)) for k, (size, _) in enumerate(shape.dims[:0:-1])]  # the outermost has none
+        for size, most in wraps:
+            if size > most:
+                levers = ("use an image width with small factors",)
+                error = InfeasibleError("lines of a part of a concat", size, most, "words of a descriptor", levers)
+                raise InfeasibleError.of({self.graph.layers[m].name: error for m in item.members})
+        return shape
 
     def _span(self, channel: Channel, item: int, begin: float, count: int) -> tuple[Position, Position]:
         """Start and end of the next of ``count`` loads or stores of an item, at both ends of the transfer.
@@ -434,10 +446,11 @@ class Emitter:
             # Of blocks that two columns have computed one stores each.
             blocks = out.blocks if c == columns[-1] else out.block_step or out.blocks
             mt, shim = self.array.memtile(c), self.array.shim(c)
-            local = piece_shape(mt, ((hi - lo, buffer_row), (blocks, line), (line, 1)), self.array.device.memtile_bd)
+            inside = (hi - lo, buffer_row), (blocks, line), (line, 1)
+            local = self._lines(item, mt, inside, self.array.device.memtile_bd)
             base = out.address + (lo - out.rows[c][0]) * buffer_row * 4 + offset * line * 4
             lines = (hi - lo, storage.row_bytes // 4), (blocks, line), (line, 1)
-            remote = piece_shape(int(home.arg), lines, self.array.device.shim_bd)
+            remote = self._lines(item, int(home.arg), lines, self.array.device.shim_bd)
             ddr_base = home.offset + lo * storage.row_bytes + (out.first + c * out.block_step) * line * 4
             start, end = self._span((shim, Dir.S2MM, 0), at, -0.9, sum(o.store for o in item.outputs))
             into = BdTemplate(remote, ddr_base)
