@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from math import inf
 
@@ -149,13 +150,14 @@ def _settled(
 ) -> tuple[Prepared, Decisions]:
     best = prepare(graph, dev, decisions, judge=cost)
     if cost is None:
-        return best, decisions
-    settled = replace(decisions, overlay=base_overlay(best.plan.array.overlay))
+        return best, best.decisions
+    settled = replace(best.decisions, overlay=base_overlay(best.plan.array.overlay))
     if _much(best.plan, cost):
         for other in _alternatives(graph, best.plan, settled, decisions.overlay is None):
-            made = prepare(graph, dev, other)
-            if cost(made.plan) < cost(best.plan):
-                best, settled = made, other
+            with suppress(InfeasibleError):
+                made = prepare(graph, dev, other)
+                if cost(made.plan) < cost(best.plan):
+                    best, settled = made, other
     if decisions.moves.chains and cost(best.plan) < inf:
         best = replace(best, chains=cost.best_chains(best.plan, _much(best.plan, cost)))
     return best, settled

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from tvm_aie.emit.counting import ItemCounter, Known
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.weights import PackedConv, item_weights
+from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.graph import Conv
 from tvm_aie.plan.physical import PhysicalGraph
@@ -191,6 +192,12 @@ class Searches:
 
     def _searched(self, key: Key, array: Array, work: Workload, variants: frozenset[str]) -> Tiling:
         """By walking the candidates."""
+        try:
+            return self._walked(key, array, work, variants)
+        except InfeasibleError as error:
+            raise InfeasibleError.of({work.layer: error}) from None
+
+    def _walked(self, key: Key, array: Array, work: Workload, variants: frozenset[str]) -> Tiling:
         terms = self._terms(array)
         shape = work.geometry, work.live, work.rows, work.n_rows
         if work.counter is None:

@@ -441,7 +441,7 @@ def kernel_cycles(array: Array, item: WorkItem, tiling: Tiling, column: int, ban
         return _conv_cycles(terms, geo, tiling, band, y, held)
     if device.core_ideal:
         return np.zeros(held.blocks.shape)
-    return _channelwise(array, geo, band, taps, held.blocks)
+    return _channelwise(array, geo, tiling.width, band, taps, held.blocks)
 
 
 def copy_call(array: Array) -> float:
@@ -476,11 +476,11 @@ def _conv_cycles(terms: KernelTerms, geo: Geometry, tiling: Tiling, band: int, y
     return np.asarray(np.ceil(np.where(held.blocks > 0, cycles, 0.0) + terms.call), np.float64)
 
 
-def _channelwise(array: Array, geo: Geometry, band: int, taps: Ints, blocks: Ints) -> Floats:
+def _channelwise(array: Array, geo: Geometry, width: int, band: int, taps: Ints, blocks: Ints) -> Floats:
     """The channel-wise kernels' formula: lines and vectors of 32 lanes, times the taps that a vector reads."""
     keys = array.device.keys()
     name = {KernelId.ADD: "add", KernelId.MAXPOOL: "maxpool", KernelId.AVGPOOL: "avgpool"}.get(geo.kernel, "upsample")
-    vectors = -(-geo.w_out // 4)
+    vectors = -(-width // 4)
     pools = geo.kernel in (KernelId.MAXPOOL, KernelId.AVGPOOL)
     per_line = vectors * (geo.kw * geo.in_elem * taps / band if pools else geo.n_inputs)
     a, ii = keys[f"kernel.{name}.a"], keys[f"kernel.{name}.ii"]

@@ -36,6 +36,8 @@ class State:
     finer: int = 0  # rows of cores, to weigh more chunks than memory asks for (``memory.pace``); 0: there are none
     ordered: bool = False  # chunks of a layer are in the order in which their rows have been stored (``stored_first``)
 
+    prompt: set[int] = field(default_factory=set)  # layers whose loads start with the item, for want of room
+
     def targets(self, leader: int) -> list[View]:
         """Where the members of a group write."""
         return [self.graph.views[self.graph.layers[m].output] for m in self.groups[leader]]

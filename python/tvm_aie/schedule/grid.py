@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from tvm_aie.schedule.cover import KEEP, VARIANTS, Blocks, Mask
 from tvm_aie.schedule.cuts import band_counts, conv_loads, kept_bytes, sends_blocks
-from tvm_aie.schedule.estimate import WORD, single_slot_waits
-from tvm_aie.schedule.geometry import Geometry, Overlay, ceil_div
+from tvm_aie.schedule.estimate import single_slot_waits
+from tvm_aie.schedule.geometry import WORD, Geometry, Overlay, ceil_div
 from tvm_aie.schedule.load import BlockRows, Load
 from tvm_aie.schedule.terms import KernelTerms, copy_cycles
 from tvm_aie.schedule.tiling import Tiling, build_tiling
@@ -298,7 +298,7 @@ def _pieces(grid: Grid) -> Iterator[tuple[int, int, int, int]]:
         width = ceil_div(geo.w_out, n_x)
         if n_x > 1 and not geo.cuts_lines(width):
             break
-        if not (grid.in_place and geo.w_out % width):
+        if not (grid.in_place and geo.w_out % width) and geo.sends_lines(width, geo.residual):
             for band in sorted(heights, reverse=True):
                 bands = band_counts(grid.rows, band, grid.in_place)
                 yield width, n_x, max(b for b, _ in bands), max(n for _, n in bands)
@@ -328,15 +328,17 @@ def _candidates(grid: Grid) -> Candidates:
     pieces = list(dict.fromkeys(_pieces(grid)))
     n_cuts, n_pieces = len(cuts), len(pieces)
     whole = (geo.w_out, 1, max(grid.rows), 1)
-    if not (geo.residual or geo.pool):
+    if not (geo.residual or geo.pool) and geo.sends_lines(geo.w_out, False):
         pieces.append(whole)
     # The whole input in ACC: a further time for all bands of whole lines.
     kept_from = len(pieces)
     if grid.keeps:
         pieces += [piece for piece in pieces if piece[1] == 1]
     sizes = [(geo.max_rows_in(b), geo.line_px(w), geo.conv_rows(b), geo.conv_px(w)) for w, _, b, _ in pieces]
-    piece, cut = np.repeat(np.array(pieces, np.int64), n_cuts, 0), np.tile(cuts, (len(pieces), 1))
-    rows_in, line, conv_rows, conv_px = np.repeat(np.array(sizes, np.int64), n_cuts, 0).T
+    # Without any piece there are no candidates, but as many columns.
+    tall, rows = np.array(pieces, np.int64).reshape(-1, 4), np.array(sizes, np.int64).reshape(-1, 4)
+    piece, cut = np.repeat(tall, n_cuts, 0), np.tile(cuts, (len(pieces), 1))
+    rows_in, line, conv_rows, conv_px = np.repeat(rows, n_cuts, 0).T
     width, n_x, band, n_b = piece.T
     ckb, n_ck, nob, message, total, header = cut.T
     at = np.arange(len(piece)) // max(n_cuts, 1)
