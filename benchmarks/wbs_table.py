@@ -38,8 +38,7 @@ from tvm_aie.plan.reference import evaluate
 from tvm_aie.report.collect import build_report
 from tvm_aie.report.model import LayerRow
 from tvm_aie.runtime.emulator import ItemStats, RunOptions, run_program
-from tvm_aie.schedule.geometry import Overlay
-from tvm_aie.schedule.grid import Candidates, Grid
+from tvm_aie.schedule.grid import Candidates, Grid, Rings
 from tvm_aie.searches import JOIN, item_name
 from tvm_aie.workloads.wbs import NETWORKS
 from wbs_layers import estimate_errors, gains, limit, worst
@@ -149,10 +148,10 @@ def speed() -> None:
     counted = 0
     formula = Grid._cycles
 
-    def counting(grid: Grid, part: Candidates, overlay: Overlay) -> np.ndarray:
+    def counting(grid: Grid, part: Candidates, rings: Rings) -> np.ndarray:
         nonlocal counted
         counted += len(part.nob)
-        return formula(grid, part, overlay)
+        return formula(grid, part, rings)
 
     graph = NETWORKS["ResNet50"](1.0, 0)
     begin = time.process_time()

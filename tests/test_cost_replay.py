@@ -111,7 +111,7 @@ def test_events_are_the_opcodes_of_the_walk(name):
             for item, tiling in zip(plan.placement.items, plan.tilings, strict=True):
                 column = next(c for c, (first, last) in enumerate(item.out_rows) if last > first)
                 words = item_opcodes(item, plan.physical.layers[item.layer], tiling, column)
-                steps, found = walk(words), events(words)
+                steps, found = walk(words).steps, events(words)
                 assert sum(e.before for e in found) == sum(s.opcodes for s in steps)
                 count = Counter(e.op for e in found)
                 assert count[opcodes.ACQ_A] == sum(s.acquires_a for s in steps) == count[opcodes.REL_A]

@@ -178,7 +178,7 @@ def test_walk_finds_the_kernel_calls_of_the_emulator():
         for c, (first, last) in enumerate(item.out_rows):
             if last > first:
                 words = item_opcodes(item, layer, tiling, c)
-                calls += sum(len(walk(words, blocks_of(tiling, r))) for r in range(compiled.device.rows))
+                calls += sum(len(walk(words, blocks_of(tiling, r)).steps) for r in range(compiled.device.rows))
         assert calls == stats.kernel_calls
 
 

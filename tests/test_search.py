@@ -79,7 +79,10 @@ def line_cuts(work):
 
 
 # 33 pixels are enlarged to 35 (``plan.pitch``).
-@pytest.mark.parametrize(("width", "expected"), [(28, {14, 7, 4}), (33, {7, 5}), (9, {3}), (31, set()), (32, {16, 8, 4})])
+WIDTHS = [(28, {14, 7, 4}), (33, {7, 5}), (9, {3}), (31, set()), (32, {16, 8, 4})]
+
+
+@pytest.mark.parametrize(("width", "expected"), WIDTHS)
 def test_lines_are_cut_exactly_where_no_pixel_may_be_computed_twice(width, expected):
     b = GraphBuilder((32, 8, width))
     before = b.conv("x", 32, 3)

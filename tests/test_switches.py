@@ -18,9 +18,9 @@ from tvm_aie.errors import ProgramError
 from tvm_aie.pipeline import Moves, compile_graph
 from tvm_aie.plan.reference import evaluate
 from tvm_aie.runtime.emulator import RunOptions, run_program
-from tvm_aie.schedule.division import W_RINGS, best_switches, choose_of, least_of, switched
+from tvm_aie.schedule.division import W_RINGS, best_switches, choose_of, switched
 from tvm_aie.schedule.geometry import CORE_MEMORY, MOST_SLOTS, Geometry, KernelId, Overlay
-from tvm_aie.schedule.grid import choose, grids, least, shortlist
+from tvm_aie.schedule.grid import choose, grids, least, least_of, shortlist
 from tvm_aie.schedule.terms import terms_from_keys
 from tvm_aie.workloads.wbs import NETWORKS
 

@@ -27,6 +27,7 @@ from tvm_aie.emit.weights import PackedConv, pack_conv, verify_covers
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import Placement
 from tvm_aie.meta import program_meta
+from tvm_aie.misfits import easier
 from tvm_aie.narrow import costs, narrow_heights
 from tvm_aie.overlap import lagging
 from tvm_aie.places import place
@@ -71,7 +72,8 @@ def compile_graph(
 
     ``moves``: what the schedule may do; for ablations.
 
-    Raises ``InfeasibleError`` when a layer cannot be cut to fit, ``ProgramError`` when a hardware limit is violated.
+    Raises ``InfeasibleError`` when a layer cannot be cut to fit (``layers``: which ones), ``ProgramError`` when a
+    hardware limit is violated.
     """
     return finish(prepare(graph, device, Decisions(overlay, moves=moves)), chooser)
 
@@ -84,6 +86,7 @@ class Prepared:
     device: Device
     plan: Plan
     chains: tuple[Chains, ...] = CHAINS  # none: see ``Moves.chains``
+    decisions: Decisions = UNTUNED  # under which the plan was made
 
 
 def prepare(
@@ -97,9 +100,23 @@ def prepare(
 
     ``given``: tilings that are known and need no search; None for a workload: search. ``judge``: compares whole plans
     where commands cost time (``rehearse``); None: the estimate does, and core memory has its default division.
+
+    Where there is no plan, and decisions are the compiler's own, easier ones are tried (``misfits``). Raises
+    ``InfeasibleError`` with the layers that do not fit.
     """
     dev = load_device(device) if isinstance(device, str) else device
     graph.verify()
+    try:
+        return _prepared(graph, dev, decisions, given, judge)
+    except InfeasibleError as error:
+        if given is not None or decisions.overlay is not None:
+            raise
+        others = DIVISIONS[1:] if decisions.moves.divisions and not dev.core_ideal else ()
+        decisions = easier(graph, decisions, partial(require_plan, dev), others, error)
+    return _prepared(graph, dev, decisions, given, judge)
+
+
+def _fused(graph: LayerGraph, dev: Device, decisions: Decisions) -> LayerGraph:
     # residual adds and per-channel constants run in the epilogue of the convolution before them
     fused = fuse(graph, decisions.unfused) if decisions.moves.tails else graph
     if decisions.moves.space_to_depth:
@@ -107,10 +124,25 @@ def prepare(
     # siblings share an item; where commands cost time, those of different windows are one convolution
     fused = unite(fused) if decisions.moves.unite and not dev.core_ideal else common_accumulators(fused)
     fused.verify()
+    return fused
+
+
+def _prepared(
+    graph: LayerGraph, dev: Device, decisions: Decisions, given: Chooser | None, judge: Judge | None
+) -> Prepared:
     # pools run inside convolutions and siblings share an item where that is faster by estimate; channels have places
     # in blocks of 8, weights are mmul tiles, each tensor has a home, and each item fits its cores
-    plan = _schedule(dev, fused, decisions, given, judge)
-    return Prepared(graph, dev, plan, CHAINS if decisions.moves.chains else ())
+    plan = _schedule(dev, _fused(graph, dev, decisions), decisions, given, judge)
+    return Prepared(graph, dev, plan, CHAINS if decisions.moves.chains else (), decisions)
+
+
+def require_plan(dev: Device, graph: LayerGraph, decisions: Decisions) -> None:
+    """Raise ``InfeasibleError`` unless there is a plan of the graph."""
+    moves, fused = decisions.moves, _fused(graph, dev, decisions)
+    default = IDEAL_OVERLAYS[: None if moves.divisions else 1] if dev.core_ideal else DIVISIONS[:1]
+    overlays = [decisions.overlay] if decisions.overlay else default
+    shared = _Shared(blocks=moves.blocks, keep=moves.keep, narrow=decisions.narrow)
+    _first([_Planner(dev, overlay, fused, moves, shared) for overlay in overlays])
 
 
 def finish(
@@ -353,6 +385,8 @@ def _plans(planner: _Planner, first: bool = False) -> Iterator[Plan]:
     alone = not (planner.moves.pools or planner.moves.siblings or planner.moves.runs)  # there is no other plan
     if together and (first or alone):
         return
+    if alone:
+        raise failures[0]
     if not together or together[0].placement.runs:
         yield from attempt(pairs, lambda _: True, False)
     if planner.moves.always and together:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 from tvm_aie.decisions import Moves
@@ -12,12 +13,28 @@ from tvm_aie.memory.placement import Placement, plan_memory, shifted
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.plan.siblings import Groups
 
+MOST_OPCODES = 0.5  # of a memtile, for layers that are not to blame
 
-def too_many_items(array: Array, layout: MemtileMap, opcode: int) -> InfeasibleError:
-    """The error for a network whose opcode messages (``opcode`` bytes) leave a memtile no room for tensors."""
+
+def too_many_items(
+    array: Array, layout: MemtileMap, opcode: int, physical: PhysicalGraph, placement: Placement | None
+) -> InfeasibleError:
+    """The error for a network whose opcode messages (``opcode`` bytes) leave a memtile no room for tensors.
+
+    To blame are the layers that memory cuts into most items (``placement``), if any.
+    """
     room = max(0, array.device.memtile_col_bytes - (layout.heap_base - layout.opcode_bytes))
     levers = ("fewer layers (a network in two files, one after the other)", "a device with larger memtiles")
-    return InfeasibleError("opcodes of all layers in a memtile", opcode, room, "bytes", levers)
+    what = "opcodes of all layers in a memtile"
+    counts = Counter(m for item in (placement.items if placement else ()) for m in item.members)
+    total, layers = opcode, dict[str, InfeasibleError]()
+    for member, items in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])):
+        if items == 1 or total <= room * MOST_OPCODES:
+            break
+        name = physical.layers[member].name
+        total -= opcode_bytes_estimate(items, 0)
+        layers[name] = InfeasibleError(f"{what}, {items} of them of {name}", opcode, room, "bytes", levers)
+    return InfeasibleError(what, opcode, room, "bytes", levers, layers)
 
 
 def place(
@@ -29,11 +46,12 @@ def place(
     The opcode region grows with the number of items, which depends on the placement: repeat until it holds.
     """
     opcode = opcode_bytes_estimate(len(physical.layers), array.overlay.a_slot)
+    placement: Placement | None = None
     while True:
         layout = memtile_map(array, opcode)
         capacity = array.device.memtile_col_bytes - layout.heap_base
         if capacity <= 0:
-            raise too_many_items(array, layout, opcode)
+            raise too_many_items(array, layout, opcode, physical, placement)
         placement = plan_memory(
             physical,
             array.cols,

@@ -3,12 +3,13 @@
 The estimate follows the emulator closely while cores or streams bound a network. Where the command processor does, it
 approximates which pushes find their channel idle, and may prefer the slower of two plans. So a few plans that differ
 for the whole network are emulated, timed and without data:
-* the best plan of the default division of core memory, and the first plans of the two others that the estimate finds
+* the best plan of the default division of core memory, and the first plans of the three others that the estimate finds
   best (``schedule.geometry.DIVISIONS``), of all others for networks of few items; which of a division's plans is best
   (pools, siblings, runs) is left to the estimate;
-* where commands are much of a network's work: tilings for higher prices of commands; residual adds as items of their own, since as part of a convolution they
-  take a message for each pass and band; the input as it is, where ``plan.space_to_depth`` changes it; and of the best
-  plan command streams with other chains (``emit.arrange``);
+* where commands are much of a network's work: tilings for higher prices of commands, for the best division and for the
+  default one; residual adds as items of their own, since as part of a convolution they take a message for each pass and
+  band; the input as it is, where ``plan.space_to_depth`` changes it; and of the best plan command streams with other
+  chains (``emit.arrange``);
 * of the best plan programs that are loaded with fewer tasks, or with more.
 
 A compilation takes several times as long as by the estimate alone (``benchmarks/control_table.py --speed``): most of it
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from math import inf
 
@@ -150,8 +152,8 @@ def _settled(
 ) -> tuple[Prepared, Decisions]:
     best = prepare(graph, dev, decisions, judge=cost)
     if cost is None:
-        return best, decisions
-    settled = replace(decisions, overlay=base_overlay(best.plan.array.overlay))
+        return best, best.decisions
+    settled = replace(best.decisions, overlay=base_overlay(best.plan.array.overlay))
     if _much(best.plan, cost):
         overlays = dict.fromkeys((settled.overlay, decisions.overlay or DIVISIONS[0]))
         prices = PRICES if decisions.price == PRICE else ()
@@ -169,9 +171,10 @@ def _fastest(
 ) -> tuple[Prepared, Decisions]:
     """``best``, or the fastest of the plans under ``others``."""
     for other in others:
-        made = prepare(graph, dev, other)
-        if cost(made.plan) < cost(best[0].plan):
-            best = made, other
+        with suppress(InfeasibleError):
+            made = prepare(graph, dev, other)
+            if cost(made.plan) < cost(best[0].plan):
+                best = made, other
     return best
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from tvm_aie.emit.counting import ItemCounter, Known
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.weights import PackedConv, item_weights
+from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.graph import Conv
 from tvm_aie.plan.physical import PhysicalGraph
@@ -15,9 +16,9 @@ from tvm_aie.plan.unite import JOIN
 from tvm_aie.schedule.control import PRICE
 from tvm_aie.schedule.cover import VARIANTS, Blocks, Mask
 from tvm_aie.schedule.cuts import Share
-from tvm_aie.schedule.division import choose_of, least_of
+from tvm_aie.schedule.division import choose_of
 from tvm_aie.schedule.geometry import DEFAULT_OVERLAY, Geometry, Overlay
-from tvm_aie.schedule.grid import Grid, choose, grids, least, least_of_all, shortlist
+from tvm_aie.schedule.grid import Grid, choose, grids, least, least_of, shortlist
 from tvm_aie.schedule.terms import KernelTerms, terms_from_keys
 from tvm_aie.schedule.tiling import Counter, Tiling, search, shares_of
 
@@ -100,7 +101,7 @@ class Flowing:
     def least(self, divisions: tuple[Overlay, ...]) -> float:
         """Estimated cycles of the best between items that overlap with it; infinite when nothing fits."""
         if divisions not in self.leasts:
-            self.leasts[divisions] = least_of_all(self.grids, divisions, True)
+            self.leasts[divisions] = least_of(self.grids, divisions, True)[0]
         return self.leasts[divisions]
 
     def tilings(self, divisions: tuple[Overlay, ...], last: bool) -> list[Tiling]:
@@ -193,6 +194,12 @@ class Searches:
 
     def _searched(self, key: Key, array: Array, work: Workload, variants: frozenset[str]) -> Tiling:
         """By walking the candidates."""
+        try:
+            return self._walked(key, array, work, variants)
+        except InfeasibleError as error:
+            raise InfeasibleError.of({work.layer: error}) from None
+
+    def _walked(self, key: Key, array: Array, work: Workload, variants: frozenset[str]) -> Tiling:
         terms = self._terms(array)
         shape = work.geometry, work.live, work.rows, work.n_rows
         if work.counter is None:
@@ -202,7 +209,9 @@ class Searches:
             if key not in self.shares:
                 self.shares[key] = list(shares_of(*shape, terms, work.in_place, work.blocks, variants))
             shares = self.shares[key]
-        return search(*shape, array.overlay, terms, work.in_place, work.blocks, variants, work.counter, shares, self.price)
+        return search(
+            *shape, array.overlay, terms, work.in_place, work.blocks, variants, work.counter, shares, self.price
+        )
 
     def _least(self, key: Key, grids: tuple[Grid, ...]) -> tuple[float, Overlay | None]:
         if key not in self.leasts:

@@ -60,8 +60,9 @@ def cmd_run(args: argparse.Namespace) -> int:
     from tvm_aie.report.files import write_csv, write_json
 
     progress = Progress(args.quiet)
-    inputs = service.inputs_of(args.model, shapes_of(args.shape), args.input, args.seed)
-    network = service.compile_network(args.model, args.target, progress, shapes_of(args.shape))
+    model, shapes = service.read_model(args.model), shapes_of(args.shape)
+    inputs = service.inputs_of(model, shapes, args.input, args.seed)
+    network = service.compile_network(args.model, args.target, progress, shapes, model=model)
     execution = service.execute(network, inputs, progress)
     report = service.report_of(network, execution)
     console = make_console()
@@ -92,9 +93,10 @@ def cmd_profile(args: argparse.Namespace) -> int:
     variants, wrote = [], []
     code = 0
     shapes, paths = shapes_of(args.shape), (args.model, *([args.beside] if args.beside else []))
-    given = [service.inputs_of(path, shapes, args.input, args.seed) for path in paths]
-    for path, inputs in zip(paths, given, strict=True):
-        network = service.compile_network(path, args.target, progress, shapes)
+    models = [service.read_model(path) for path in paths]
+    given = [service.inputs_of(model, shapes, args.input, args.seed) for model in models]
+    for path, model, inputs in zip(paths, models, given, strict=True):
+        network = service.compile_network(path, args.target, progress, shapes, model=model)
         execution = service.execute(network, inputs, progress, trace=True)
         report = service.report_of(network, execution)
         print_layers(console, report)

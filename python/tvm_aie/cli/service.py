@@ -84,10 +84,18 @@ def read_model(path: str | Path) -> Any:
 
 
 def compile_network(
-    path: str | Path, target: str, progress: Progress, shapes: Shapes | None = None, masks: str | Path | None = None
+    path: str | Path,
+    target: str,
+    progress: Progress,
+    shapes: Shapes | None = None,
+    masks: str | Path | None = None,
+    model: Any = None,
 ) -> CompiledNetwork:
-    """ONNX file to executable; ``shapes`` fixes dynamic input shapes, ``masks``: what is pruned besides the zeros."""
-    model = read_model(path)
+    """ONNX file to executable; ``shapes`` fixes dynamic input shapes, ``masks``: what is pruned besides the zeros.
+
+    ``model``: of the file, if it has been read.
+    """
+    model = read_model(path) if model is None else model
     inputs = input_infos(model, shapes or {})
     with progress.step("loading TVM"):
         tvm = load_tvm()
@@ -95,7 +103,7 @@ def compile_network(
         from tvm_aie.relax import last_compilation
     start = time.perf_counter()
     with progress.step(f"compiling {Path(path).name}"):
-        module = from_onnx(str(path), shapes)
+        module = from_onnx(model, shapes)
         if masks is not None:
             from tvm_aie.tesa import attach_masks
 
@@ -125,14 +133,15 @@ def as_known_target(text: str) -> Any:
 
 def explain(path: str | Path, target: str, progress: Progress, shapes: Shapes | None = None) -> OffloadReport:
     """Where each operator runs and why, without compiling."""
-    read_model(path)
+    model = read_model(path)
     with progress.step("loading TVM"):
         load_tvm()
         from tvm_aie.frontend import from_onnx
-        from tvm_aie.relax.partition import partition
-    as_known_target(target)
+        from tvm_aie.relax.fallback import fitting_partition
+        from tvm_aie.targets import device_of
+    device = device_of(as_known_target(target))
     with progress.step(f"partitioning {Path(path).name}"):
-        return partition(from_onnx(str(path), shapes)).report
+        return fitting_partition(from_onnx(model, shapes), device)[0].report
 
 
 def inputs_for(network: CompiledNetwork, files: Sequence[str] | None, seed: int) -> dict[str, Array]:
@@ -140,9 +149,9 @@ def inputs_for(network: CompiledNetwork, files: Sequence[str] | None, seed: int)
     return _inputs(network.inputs, files, seed)
 
 
-def inputs_of(path: str | Path, shapes: Shapes | None, files: Sequence[str] | None, seed: int) -> dict[str, Array]:
-    """The same for a file that is not compiled yet: a wrong input is said before that."""
-    return _inputs(input_infos(read_model(path), shapes or {}), files, seed)
+def inputs_of(model: Any, shapes: Shapes | None, files: Sequence[str] | None, seed: int) -> dict[str, Array]:
+    """The same for a model that is not compiled yet: a wrong input is said before that."""
+    return _inputs(input_infos(model, shapes or {}), files, seed)
 
 
 def _inputs(infos: Sequence[TensorInfo], files: Sequence[str] | None, seed: int) -> dict[str, Array]:

@@ -13,11 +13,11 @@ from tvm_aie.cost.control import steady_cycles
 from tvm_aie.cost.tasks import Tasks, count_tasks
 from tvm_aie.device import Device
 from tvm_aie.schedule.cover import Cover, walk_cover
-from tvm_aie.schedule.geometry import KernelId, Overlay, ceil_div
+from tvm_aie.schedule.geometry import WORD, KernelId, Overlay, ceil_div
 from tvm_aie.schedule.load import Load
 from tvm_aie.schedule.order import PASSES_INSIDE
 from tvm_aie.schedule.terms import KernelTerms, copy_cycles, terms_from_keys
-from tvm_aie.schedule.tiling import WORD, Tiling, kept_slots
+from tvm_aie.schedule.tiling import Tiling, kept_slots
 from tvm_aie.searches import Workload
 
 BLOCK_MACS = 64
@@ -156,7 +156,7 @@ def _compute(work: Workload, t: Tiling, terms: KernelTerms, device: Device, piec
     loops = sum(1 for n in (t.n_pass, t.n_x, max(c for _, c in t.bands), t.n_ck) if n > 1)
     opcodes = calls * (OPCODES_PER_CALL + loops) * terms.opcode
     if work.live is None:
-        vectors = band * own * ceil_div(geo.w_out, 4)
+        vectors = band * own * ceil_div(t.width, 4)
         each = 2.0 * geo.n_inputs if geo.kernel == KernelId.ADD else 2.0 * geo.taps * geo.in_elem
         lines = band * own * 8.0 * (geo.kh if geo.kernel != KernelId.ADD else 1)
         return opcodes + (0.0 if terms.ideal else calls * (terms.call + vectors * each + lines))

@@ -9,17 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from tvm_aie.cost.messages import Messages
 from tvm_aie.schedule.cover import listed_groups
 from tvm_aie.schedule.geometry import Geometry
 from tvm_aie.schedule.terms import KernelTerms
-
-if TYPE_CHECKING:
-    from tvm_aie.cost.item_load import Messages
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -191,10 +191,10 @@ class _Weights:
             ov.memtile_w_slot,
             ov.memtile_w_slot * ov.memtile_w_slots,
         )
-        # Per row and message: bytes of the stream up to its end, when the cores released it, when it was there.
-        self.ends, self.released, self.arrived = (np.zeros((array.rows, 1)) for _ in range(3))
+        # By row and message: bytes of the stream up to its end; by message and row: when the cores released it, when it
+        # was there.
+        self.ends, self.released, self.arrived = np.zeros((array.rows, 1)), *np.zeros((2, 1, array.rows))
         self.loaded = np.zeros(array.rows)
-        self.row = np.arange(array.rows)
         self.next = 0
 
     def begin(self, sizes: Floats) -> None:
@@ -202,33 +202,40 @@ class _Weights:
         old = self.ends[:, : self.next + 1]
         keep = int((old[:, -1:] - old <= self.core + self.memtile + self.slot).all(axis=0).argmax())
         self.ends = np.concatenate([old[:, keep:], old[:, -1:] + np.cumsum(sizes, axis=1)], axis=1)
-        more = np.zeros(sizes.shape)
-        self.released = np.concatenate([self.released[:, keep : self.next + 1], more], axis=1)
-        self.arrived = np.concatenate([self.arrived[:, keep : self.next + 1], more], axis=1)
+        more = np.zeros(sizes.T.shape)
+        self.released = np.concatenate([self.released[keep : self.next + 1], more])
+        self.arrived = np.concatenate([self.arrived[keep : self.next + 1], more])
         self.first = self.next = self.ends.shape[1] - 1 - sizes.shape[1]
         self._terms(sizes)
 
     def _terms(self, sizes: Floats) -> None:
+        """What ``arrive`` needs of each message: arrays (messages, rows), indices into flat (messages, rows)."""
         ends, rates, slot = self.ends, self.rates, self.slot
         new, before = ends[:, self.first + 1 :], ends[:, self.first : -1]
         filled, filled_before = np.ceil(new / slot) * slot, np.ceil(before / slot) * slot
-        self.move = sizes * rates.w
-        self.into_memtile = (filled - filled_before) * rates.loadw
-        self.last_slot = (new - (np.ceil(new / slot) - 1) * slot) * rates.w
+        rows = np.arange(len(ends))
+        self.move = (sizes * rates.w).T
+        self.into_memtile = ((filled - filled_before) * rates.loadw).T
+        self.last_slot = ((new - (np.ceil(new / slot) - 1) * slot) * rates.w).T
         # The core ring: the two releases that can hold a message up, and the time that it needs after each.
         need = new - self.core
         at = self._index(need)
-        self.after: list[tuple[npt.NDArray[np.int64], Floats]] = []
+        after, rests = [], []
         for back in (0, 1):
             i = np.maximum(at - back, 0)
             rest = np.minimum(need - np.take_along_axis(ends, np.maximum(i - 1, 0), 1), sizes)
-            self.after.append((i, np.where((i > 0) & (need > 0), np.maximum(rest, 0), 0) * rates.w))
+            after.append(i.T * len(ends) + rows)
+            rests.append((np.where((i > 0) & (need > 0), np.maximum(rest, 0), 0) * rates.w).T)
+        self.after, self.rests = np.stack(after, axis=1), np.stack(rests, axis=1)
         # The memtile ring: when byte ``filled - ring`` has left; by message, minus what the message sends after it.
         gone = filled - self.memtile
-        self.left_at = self._index(gone)
-        self.left_early = (np.take_along_axis(ends, self.left_at, 1) - gone) * rates.w
-        self.blocked = gone > 0
-        self.any_blocked: npt.NDArray[np.bool_] = np.asarray(self.blocked.any(axis=0))
+        left = self._index(gone)
+        early = (np.take_along_axis(ends, left, 1) - gone) * rates.w
+        blocked = gone > 0
+        self.any_blocked: list[bool] = np.asarray(blocked.any(axis=0)).tolist()
+        known = self.first + np.arange(new.shape[1])  # a message is not there before those in front of it
+        self.left_at = np.minimum(left, known).T * len(ends) + rows
+        self.left_early = np.where(blocked, early, np.inf).T
         self.refill = slot * rates.loadw
 
     def _index(self, need: Floats) -> npt.NDArray[np.int64]:
@@ -238,22 +245,22 @@ class _Weights:
 
     def arrive(self) -> Floats:
         """Time at which the next message of each row is complete in the cores."""
-        j, k, row = self.next, self.next - self.first, self.row
+        j, k = self.next, self.next - self.first
         self.next = j + 1
-        loaded = self.loaded + self.into_memtile[:, k]
+        loaded = self.loaded + self.into_memtile[k]
         if self.any_blocked[k]:
-            left = self.arrived[row, np.minimum(self.left_at[:, k], j)] - self.left_early[:, k]
-            loaded = np.maximum(loaded, np.where(self.blocked[:, k], left + self.refill, 0))
+            left = self.arrived.take(self.left_at[k]) - self.left_early[k]
+            loaded = np.maximum(loaded, left + self.refill)
         self.loaded = loaded
-        t = np.maximum(self.arrived[:, j] + self.move[:, k], loaded + self.last_slot[:, k])
-        for at, rest in self.after:
-            t = np.maximum(t, self.released[row, at[:, k]] + rest[:, k])
-        self.arrived[:, j + 1] = t
+        t = np.maximum(self.arrived[j] + self.move[k], loaded + self.last_slot[k])
+        later = self.released.take(self.after[k]) + self.rests[k]
+        t = np.maximum(np.maximum(t, later[0]), later[1])
+        self.arrived[j + 1] = t
         return np.asarray(t, np.float64)
 
     def release(self, t: Floats) -> None:
         """The message that arrived last is released by the cores of each row at ``t``."""
-        self.released[:, self.next] = t
+        self.released[self.next] = t
 
 
 class Recurrence:
@@ -546,41 +553,43 @@ class Recurrence:
         a_skipped, a_needs, a_late = self._a_plan(load)
         o_skipped, o_needs = self._o_plan(load)
         a_filler = a_skipped * self.rates.a_slot
-        o_move, o_rest, none = load.o_sizes * self.rates.o_slot, load.o_rest * self.rates.o_slot, np.zeros(core.shape)
+        o_move, o_rest = load.o_sizes * self.rates.o_slot, load.o_rest * self.rates.o_slot
         last = load.last_sent()
-        a_waits = np.asarray((a_needs >= 0).any(axis=1))
         o_waits, o_fills = np.asarray((o_needs >= 0).any(axis=(1, 2))), np.asarray(o_skipped.any(axis=(1, 2)))
+        o_awaited = np.where(o_needs >= 0, o_needs + number, -1)
         # Row 0 is the time of a message that nothing waits for; then what the ring held before.
-        held = len(self.a_ring.gone)
-        released, columns = np.zeros((held + len(a_needs) + 1, core.shape[0])), np.arange(core.shape[0])
+        held, columns = len(self.a_ring.gone), core.shape[0]
+        released = np.zeros((held + len(a_needs) + 1, columns))
         released[1 : held + 1] = self.a_ring.gone
+        a_waits = np.asarray((a_needs >= 0).any(axis=1))
+        a_awaited = np.maximum(a_needs[:, None] + [[1], [0]], 0) * columns + np.arange(columns)
+        greatest = np.maximum.reduce
         m = q = 0
         n_released = held
-        for s, step in enumerate(load.steps):
+        for step, kernel, a_move in zip(load.steps, load.kernel, load.a_move, strict=True):
             if step.acquires_w:
                 core = np.maximum(core, self.weights.arrive())
             if step.acquires_a:
-                a_free = a_free + a_filler[m] + load.a_move[s]
+                a_free = a_free + a_filler[m] + a_move
                 if a_waits[m]:
-                    for back in (0, 1):
-                        at = np.maximum(a_needs[m] + 1 - back, 0)
-                        a_free = np.maximum(a_free, released[at, columns] + a_late[m, back])
+                    gone = released.take(a_awaited[m]) + a_late[m]
+                    a_free = np.maximum(np.maximum(a_free, gone[0]), gone[1])
                 core = np.maximum(core, a_free[:, None])
                 m += 1
             if step.acquires_o:
                 if o_fills[q]:
                     core = self._fill(out, core, o_skipped[q], load.o_sizes[q])
                 if o_waits[q]:
-                    core = np.maximum(core, out.ends(np.where(o_needs[q] >= 0, o_needs[q] + number, -1)))
-            core = core + load.kernel[s]
+                    core = np.maximum(core, out.ends(o_awaited[q]))
+            core = core + kernel
             if step.releases_a:
                 n_released += 1
-                released[n_released] = core.max(axis=1)
+                greatest(core, axis=1, out=released[n_released])
             if step.releases_w:
-                self.weights.release(core.max(axis=0))
+                self.weights.release(greatest(core, axis=0))
             if step.releases_o:
                 ends = last == q
-                out.send(core, o_move[q], np.where(ends, o_rest, 0.0) if ends.any() else none)
+                out.send(core, o_move[q], np.where(ends, o_rest, 0.0) if ends.any() else None)
                 q += 1
         self.core, self.col.a_free = core, a_free
         self.marks[i] = _Sent(out.mark(), out.data(), last >= 0)

@@ -8,8 +8,8 @@ import numpy.typing as npt
 from tvm_aie.cost.analytic import BLOCK_MACS, ItemTerms, device_terms, item_terms
 from tvm_aie.cost.replay import Replay, replay
 from tvm_aie.device import Device
-from tvm_aie.schedule.geometry import KernelId
-from tvm_aie.schedule.tiling import WORD, Tiling
+from tvm_aie.schedule.geometry import WORD, KernelId
+from tvm_aie.schedule.tiling import Tiling
 from tvm_aie.searches import Workload
 
 Vector = npt.NDArray[np.float64]

@@ -7,23 +7,21 @@ Derived from the item's opcode stream (docs/program.md section 2), so a new kind
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import chain, pairwise
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from tvm_aie.cost.conv_calls import conv_calls, pool_stage
+from tvm_aie.cost.messages import Messages, block_calls, weight_messages
 from tvm_aie.emit import opcodes
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.weights import PackedConv
 from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.physical import ArrayLayer
-from tvm_aie.schedule.cover import Cover, walk_cover
 from tvm_aie.schedule.geometry import Geometry, KernelId
-from tvm_aie.schedule.load import HEADER_BYTES, header_bytes
-from tvm_aie.schedule.order import PASSES_INSIDE
 from tvm_aie.schedule.terms import KernelTerms, terms_from_keys
 from tvm_aie.schedule.tiling import Tiling, kept_slots
 
@@ -89,8 +87,7 @@ def rates_of(array: Array) -> Rates:
     )
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One kernel call with the lock operations around it; ``band`` and ``weights``: loop value, message index.
 
     ``block``: of the weight message the output block that is computed; -1: all. ``keeps``: no call but a copy of the
@@ -143,8 +140,7 @@ class ItemLoad:
         return _last_sent(self.o_sizes) if len(self.o_sizes) else np.full(self.o_rest.shape, -1, np.int64)
 
 
-@dataclass(frozen=True)
-class _Executed:
+class _Executed(NamedTuple):
     """An opcode that a core executes. Of a kernel call: value of the loop over bands, output block (-1: all)."""
 
     op: int
@@ -188,50 +184,74 @@ def _executed(words: Sequence[int], blocks: Sequence[int]) -> Iterator[_Executed
             pc += 2 if op in _ONE_OPERAND else 1
 
 
-def walk(words: Sequence[int], blocks: Sequence[int] = ()) -> list[Step]:
+@dataclass(frozen=True)
+class Walk:
+    """What a core does with an opcode stream."""
+
+    steps: tuple[Step, ...]
+
+    @cached_property
+    def activations(self) -> int:
+        """Activation messages that it takes."""
+        return sum(s.acquires_a for s in self.steps)
+
+    @cached_property
+    def table(self) -> Ints:
+        """A column for each step; rows: its weight message (0: none), band, block (0: all), opcodes, 1 for a copy."""
+        rows = [(max(s.weights, 0), s.band, max(s.block, 0), s.opcodes, s.keeps) for s in self.steps]
+        return np.array(rows, np.int64).reshape(-1, 5).T
+
+
+def walk(words: Sequence[int], blocks: Sequence[int] = ()) -> Walk:
     """The kernel calls of an opcode stream in order; a weight message that no kernel reads is a step of its own.
 
     ``blocks``: output blocks of each weight message (of the row of cores with most), for loops over them.
     """
+    return _walked(tuple(words), tuple(blocks))
+
+
+MOST_WALKED = 256  # streams whose steps are kept: the plans of a network have most of their items in common
+
+
+@lru_cache(MOST_WALKED)
+def _walked(words: tuple[int, ...], blocks: tuple[int, ...]) -> Walk:
     steps: list[Step] = []
     n_ops, weights = 0, -1
     held = False  # an output message; ACQ_O does nothing then
-    got = dict.fromkeys((opcodes.ACQ_A, opcodes.ACQ_W, opcodes.ACQ_O), False)
-    gave = {opcodes.REL_A: "releases_a", opcodes.REL_W: "releases_w", opcodes.REL_O: "releases_o"}
-    after: dict[str, Any] = {}
-    open_step: Step | None = None
+    got = dict.fromkeys((opcodes.ACQ_A, opcodes.ACQ_W, opcodes.ACQ_O), False)  # since the last call
+    gave = dict.fromkeys((opcodes.REL_A, opcodes.REL_W, opcodes.REL_O), False)  # behind it
+    call: tuple[int, int, bool, bool, bool] | None = None  # the open step up to its releases
+    block, keeps = -1, False  # of the open step
 
     def close() -> None:
-        nonlocal open_step, n_ops
-        if open_step is not None:
-            steps.append(replace(open_step, opcodes=n_ops, **after))
-            after.clear()
-            open_step, n_ops = None, 0
+        nonlocal call, n_ops
+        if call is not None:
+            gives = gave[opcodes.REL_A], gave[opcodes.REL_W], gave[opcodes.REL_O]
+            steps.append(Step(*call, *gives, n_ops, block, keeps))
+            gave.update(dict.fromkeys(gave, False))
+            call, n_ops = None, 0
 
-    def opened(band: int, block: int = -1) -> Step:
-        a, w, o = got.values()
-        return Step(band, weights, a, w, o, False, False, False, 0, block)
-
-    for done in _executed(words, blocks):
-        op = done.op
+    for op, band, of_block in _executed(words, blocks):
         n_ops += 1
         if op in got:
             weights += op == opcodes.ACQ_W
             close()
             got[op] = op != opcodes.ACQ_O or not held
             held = held or op == opcodes.ACQ_O
-        elif op in gave:
-            if open_step is None:
-                open_step = opened(0)
-                got = dict.fromkeys(got, False)
-            after[gave[op]] = True
-            held = held and op != opcodes.REL_O
-        elif op in (opcodes.KERNEL, opcodes.KEEP):
-            close()
-            open_step = replace(opened(done.band, done.block), keeps=op == opcodes.KEEP)
-            got = dict.fromkeys(got, False)
+        elif op in gave or op in (opcodes.KERNEL, opcodes.KEEP):
+            calls = op not in gave
+            if calls:
+                close()
+            if call is None:
+                takes = got[opcodes.ACQ_A], got[opcodes.ACQ_W], got[opcodes.ACQ_O]
+                call = (band if calls else 0, weights, *takes)
+                block, keeps = (of_block if calls else -1), op == opcodes.KEEP
+                got.update(dict.fromkeys(got, False))
+            if not calls:
+                gave[op] = True
+                held = held and op != opcodes.REL_O
     close()
-    return steps
+    return Walk(tuple(steps))
 
 
 @dataclass(frozen=True)
@@ -279,7 +299,7 @@ def item_load(
     rates, columns = rates_of(array), range(array.cols)
     words = [opcodes.item_opcodes(item, layer, tiling, c) for c in columns]
     load = weight_messages(item.geometry, tiling, packed)
-    kinds: dict[tuple[object, ...], list[Step]] = {}
+    kinds: dict[tuple[object, ...], Walk] = {}
     walks = []
     for c in columns:
         key = (tiling.bands[c][1], item.out_rows[c][1] > item.out_rows[c][0])
@@ -287,7 +307,7 @@ def item_load(
             kinds[key] = walk(words[c], load.blocks.max(axis=0).tolist())
         walks.append(kinds[key])
     steps, index = _aligned(walks)
-    calls = _block_calls(item.geometry, tiling, packed) if tiling.per_block else load
+    calls = block_calls(item.geometry, tiling, packed) if tiling.per_block else load
     sizes = load.bytes(array.overlay.w_slot)
     blocks = load.blocks
     shape = (len(steps), array.cols, array.rows)
@@ -300,15 +320,11 @@ def item_load(
         mine = index[c] >= 0
         if item.out_rows[c][1] <= item.out_rows[c][0]:
             continue
-        at = [walks[c][k] for k in index[c][mine]]
-        w = np.array([max(s.weights, 0) for s in at], np.int64)  # a copy has none
-        bands = np.array([s.band for s in at], np.int64)
-        blocks_at = np.array([max(s.block, 0) for s in at], np.int64)
+        w, bands, blocks_at, n_ops, copies = walks[c].table[:, index[c][mine]]
         called = w * tiling.nob + blocks_at if tiling.per_block else w
         kernel[mine, c] = kernel_cycles(array, item, tiling, c, bands, calls.at(called))
-        copies = np.array([s.keeps for s in at], np.bool_)
         kernel[mine, c] = np.where(copies[:, None], copy_call(array), kernel[mine, c])
-        kernel[mine, c] += np.array([s.opcodes for s in at])[:, None] * rates.opcode
+        kernel[mine, c] += n_ops[:, None] * rates.opcode
         sent[mine, c] = np.where(blocks_at[:, None] < blocks[:, w].T, blocks[:, w].T, 0)
         a_move[mine, c] = np.where(copies, 1, tiling.a_slots) * rates.a_slot
         a_move[mine, c] += np.where(copies, 0, (pieces[c] - 1) * rates.piece)
@@ -324,7 +340,7 @@ def item_load(
         tuple(head + len(w) for w in words),
         tiling.a_slots,
         _a_sizes(steps, index, tiling.a_slots, heights),
-        tuple(sum(1 for s in walks[c] if s.acquires_a) if heights[c] > 0 else 0 for c in columns),
+        tuple(walks[c].activations if heights[c] > 0 else 0 for c in columns),
         tiling.o_slots,
         o_sizes,
         _o_rest(array, tiling, sent, o_sizes),
@@ -361,13 +377,15 @@ def _last_sent(sizes: Ints) -> Ints:
     return np.asarray(np.where(sent.any(axis=0), len(sizes) - 1 - sent[::-1].argmax(axis=0), -1), np.int64)
 
 
-def _aligned(walks: Sequence[Sequence[Step]]) -> tuple[list[Step], list[Ints]]:
+def _aligned(walks: Sequence[Walk]) -> tuple[Sequence[Step], list[Ints]]:
     """One common step list for all columns and, per column, which of its own steps runs there (-1: none).
 
     Columns agree on the weight messages; between two of them a column with fewer bands idles at the end.
     """
+    if all(one is walks[0] for one in walks):
+        return walks[0].steps, [np.arange(len(walks[0].steps))] * len(walks)
     sections = []
-    for steps in walks:
+    for steps in (one.steps for one in walks):
         starts = [i for i, s in enumerate(steps) if s.acquires_w]
         if not starts or starts[0] != 0:
             starts = [0, *starts]
@@ -377,130 +395,11 @@ def _aligned(walks: Sequence[Sequence[Step]]) -> tuple[list[Step], list[Ints]]:
     common: list[Step] = []
     index: list[list[int]] = [[] for _ in walks]
     for parts in zip(*sections, strict=True):
-        longest = max(range(len(walks)), key=lambda c: (len(parts[c]), any(s.acquires_a for s in walks[c])))
-        common += [walks[longest][i] for i in parts[longest]]
+        longest = max(range(len(walks)), key=lambda c: (len(parts[c]), walks[c].activations > 0))
+        common += [walks[longest].steps[i] for i in parts[longest]]
         for c, part in enumerate(parts):
             index[c] += [*part, *([-1] * (len(parts[longest]) - len(part)))]
     return common, [np.array(i, np.int64) for i in index]
-
-
-@dataclass(frozen=True)
-class Messages:
-    """What weight messages hold, arrays (rows, messages, ...) in stream order, or (calls, rows, ...) of kernel calls.
-
-    ``blocks``: output blocks; ``pairs``: whole 8x8 blocks, ``full`` of them in full rows, which are walked without
-    look-ups; ``lists``: output blocks and kinds of list in use; ``last``: whether it has the last input blocks. By tap
-    row besides: ``taps``, ``lows``: listed int8 taps and pairs of int4 taps; ``segments``: output blocks and kinds of
-    list with entries. ``window``: kh, kw; ``stages``: biases of an output, 2 where a constant is added behind;
-    ``scaled``: input blocks with a factor and a term per channel.
-    """
-
-    window: tuple[int, int]
-    stages: int
-    scaled: int
-    blocks: Ints
-    pairs: Ints
-    full: Ints
-    lists: Ints
-    last: Ints
-    taps: Ints
-    lows: Ints
-    segments: Ints
-
-    @staticmethod
-    def of(geo: Geometry, tiling: Tiling, packed: PackedConv, found: Sequence[Sequence[Ints]]) -> Messages:
-        """From the fields of ``_message``, rows by messages."""
-        parts = np.array(found, np.int64)
-        by_row = np.split(parts[:, :, 5:], 3, axis=2)
-        scaled = tiling.ckb if packed.scale else 0
-        return Messages((geo.kh, geo.kw), len(packed.bias), scaled, *(parts[:, :, k] for k in range(5)), *by_row)
-
-    def at(self, messages: Ints) -> Messages:
-        """The messages that calls hold."""
-        parts = (self.blocks, self.pairs, self.full, self.lists, self.last, self.taps, self.lows, self.segments)
-        return Messages(self.window, self.stages, self.scaled, *(np.swapaxes(p[:, messages], 0, 1) for p in parts))
-
-    def bytes(self, slot: int) -> Ints:
-        """Bytes of each message, whole slots (``emit.weights.message``)."""
-        out = np.zeros(self.blocks.shape, np.int64)
-        for i in np.ndindex(out.shape):
-            n, pairs, taps, lows = (int(p[i].sum()) for p in (self.blocks, self.pairs, self.taps, self.lows))
-            header = HEADER_BYTES
-            if n and self.window != CHANNELWISE:
-                segments = n * self.window[0] if taps + lows else 0
-                biases = self.stages if self.last[i] else 0
-                header = header_bytes(n, pairs, biases, segments, taps + 2 * lows, self.scaled)
-            tiles = pairs * self.window[0] * self.window[1] + taps + lows
-            out[i] = -(-(header + 64 * tiles) // slot) * slot
-        return out
-
-
-CHANNELWISE = (0, 0)
-
-
-def weight_messages(geo: Geometry, tiling: Tiling, packed: PackedConv | None) -> Messages:
-    """The weight messages of an item."""
-    if packed is None:
-        blocks = np.array([[last - first] for first, last in tiling.block_rows], np.int64)
-        none = np.zeros_like(blocks)
-        return Messages(CHANNELWISE, 1, 0, blocks, none, none, none, none, *[none[:, :, None]] * 3)
-    cover = tiling.cover or walk_cover(packed.live, geo.kh, geo.kw)
-    steps = tiling.n_x * max(n for _, n in tiling.bands) if tiling.weights_per_band else 1
-    in_blocks = cover.blocks.shape[1]
-    cols = [0, in_blocks] if tiling.diagonal else [min(k * tiling.ckb, in_blocks) for k in range(tiling.n_ck + 1)]
-    found: list[list[Ints]] = []
-    for first, last in tiling.block_rows:
-        passes = []
-        for p in range(tiling.n_pass):
-            begin, end = (min(first + k * tiling.nob, last) for k in (p, p + 1))
-            passes.append([_message(cover, begin, end, lo, hi) for lo, hi in pairwise(cols)])
-        if tiling.order == PASSES_INSIDE:  # as in ``emit.weights.conv_messages``
-            passes = [list(chain.from_iterable(passes))]
-        found.append([message for one in passes for message in one * steps])
-    out = Messages.of(geo, tiling, packed, found)
-    if tiling.a_resident and tiling.n_ck > 1:  # messages hold fewer blocks than the activations: no row is full
-        return replace(out, full=np.zeros_like(out.full))
-    return out
-
-
-def _block_calls(geo: Geometry, tiling: Tiling, packed: PackedConv | None) -> Messages:
-    """What calls compute, ``nob`` columns per weight message: of the last input chunk one block each, else all."""
-    assert packed is not None
-    cover = tiling.cover or walk_cover(packed.live, geo.kh, geo.kw)
-    steps = tiling.n_x * max(n for _, n in tiling.bands)
-    cols = [min(k * tiling.ckb, cover.blocks.shape[1]) for k in range(tiling.n_ck + 1)]
-    found: list[list[Ints]] = []
-    for first, last in tiling.block_rows:
-        row: list[Ints] = []
-        for p in range(tiling.n_pass):
-            begin, end = (min(first + k * tiling.nob, last) for k in (p, p + 1))
-            chunks = []
-            for lo, hi in pairwise(cols[:-1]):
-                chunks += [_message(cover, begin, end, lo, hi)] * tiling.nob
-            for k in range(tiling.nob):
-                one = min(begin + k, end), min(begin + k + 1, end)
-                chunks.append(_message(cover, *one, *cols[-2:]))
-            row += chunks * steps
-        found.append(row)
-    out = Messages.of(geo, tiling, packed, found)
-    return replace(out, full=np.zeros_like(out.full)) if tiling.a_resident else out  # as in ``weight_messages``
-
-
-def _message(cover: Cover, begin: int, end: int, lo: int, hi: int) -> Ints:
-    """Fields of ``Messages`` for output blocks [begin, end) and input blocks [lo, hi); those by tap row at the end."""
-    whole = cover.blocks[begin:end, lo:hi]
-    full = whole[whole.all(axis=1)].sum() if cover.dense else 0
-    out = np.zeros(5 + 3 * cover.taps.shape[2], np.int64)
-    out[:3] = end - begin, whole.sum(), full
-    out[4] = hi == cover.blocks.shape[1]
-    if not cover.listed:
-        return out
-    taps = cover.taps[begin:end, lo:hi].sum(axis=(1, 3))  # (blocks, kh)
-    low = cover.low[begin:end, lo:hi].sum(axis=(1, 3))
-    taps, low = taps + low % 2, low // 2
-    out[3] = taps.any(axis=1).sum() + low.any(axis=1).sum()
-    out[5:] = np.concatenate([taps.sum(axis=0), low.sum(axis=0), (taps > 0).sum(axis=0) + (low > 0).sum(axis=0)])
-    return out
 
 
 def _pieces(array: Array, item: WorkItem, tiling: Tiling) -> list[float]:
@@ -542,7 +441,7 @@ def kernel_cycles(array: Array, item: WorkItem, tiling: Tiling, column: int, ban
         return _conv_cycles(terms, geo, tiling, band, y, held)
     if device.core_ideal:
         return np.zeros(held.blocks.shape)
-    return _channelwise(array, geo, band, taps, held.blocks)
+    return _channelwise(array, geo, tiling.width, band, taps, held.blocks)
 
 
 def copy_call(array: Array) -> float:
@@ -562,8 +461,9 @@ def _taps_of_bands(geo: Geometry, y: Ints, band: int) -> Ints:
     at = np.arange(height + band)[:, None] * geo.sy - geo.pad_top + np.arange(geo.kh)[None, :] * geo.dy
     prefix = np.concatenate([[0], np.cumsum(((at >= 0) & (at < geo.h_in)).sum(axis=1))])
     if geo.pool_after:
-        lo, hi = np.array([geo.pool_after.rows_in(int(v), band) for v in y]).T
-        return np.asarray(prefix[hi] - prefix[lo], np.int64)
+        found, at = np.unique(y, return_inverse=True)
+        lo, hi = np.array([geo.pool_after.rows_in(v, band) for v in found.tolist()]).T
+        return np.asarray(prefix[hi] - prefix[lo], np.int64)[at]
     return np.asarray(prefix[y + band] - prefix[y], np.int64)
 
 
@@ -576,11 +476,11 @@ def _conv_cycles(terms: KernelTerms, geo: Geometry, tiling: Tiling, band: int, y
     return np.asarray(np.ceil(np.where(held.blocks > 0, cycles, 0.0) + terms.call), np.float64)
 
 
-def _channelwise(array: Array, geo: Geometry, band: int, taps: Ints, blocks: Ints) -> Floats:
+def _channelwise(array: Array, geo: Geometry, width: int, band: int, taps: Ints, blocks: Ints) -> Floats:
     """The channel-wise kernels' formula: lines and vectors of 32 lanes, times the taps that a vector reads."""
     keys = array.device.keys()
     name = {KernelId.ADD: "add", KernelId.MAXPOOL: "maxpool", KernelId.AVGPOOL: "avgpool"}.get(geo.kernel, "upsample")
-    vectors = -(-geo.w_out // 4)
+    vectors = -(-width // 4)
     pools = geo.kernel in (KernelId.MAXPOOL, KernelId.AVGPOOL)
     per_line = vectors * (geo.kw * geo.in_elem * taps / band if pools else geo.n_inputs)
     a, ii = keys[f"kernel.{name}.a"], keys[f"kernel.{name}.ii"]

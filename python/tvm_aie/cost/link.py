@@ -45,12 +45,12 @@ class OwnLinks:
         """What is ready at ``ready`` and takes ``move`` cycles alone, 0: nothing; nobody asks for its end."""
         self.now = np.where(move > 0, np.maximum(self.now, ready) + move, self.now)
 
-    def send(self, ready: Floats, move: Floats, rest: Floats) -> None:
+    def send(self, ready: Floats, move: Floats, rest: Floats | None = None) -> None:
         """The next message of each core, likewise. ``rest``: so much of ``move`` is filler at its end."""
         self.junk(ready, move)
         self.count += 1
         self.known[self.count] = self.now
-        self.sound = np.where(move > 0, self.now - rest, self.sound)
+        self.sound = np.where(move > 0, self.now if rest is None else self.now - rest, self.sound)
 
     def ends(self, messages: Ints) -> Floats:
         """When these messages (numbers by core, -1: none) have ended; 0: none."""
@@ -82,12 +82,12 @@ class SharedLinks:
     def __init__(self, before: Floats, messages: int) -> None:
         """As ``OwnLinks``."""
         self.links = [Link(row) for row in before.tolist()]
-        self.count, self.sound = 0, np.zeros(before.shape, np.int64)
+        self.count, self.sound = 0, [[0] * before.shape[1] for _ in self.links]
 
     def copy(self) -> SharedLinks:
         """As ``OwnLinks``."""
         other = copy(self)
-        other.links = [link.copy() for link in self.links]
+        other.links, other.sound = [link.copy() for link in self.links], self.data()
         return other
 
     def more(self, messages: int) -> None:
@@ -100,11 +100,14 @@ class SharedLinks:
                 if work > 0:
                     link.push(r, starts[r], work)
 
-    def send(self, ready: Floats, move: Floats, rest: Floats) -> None:
+    def send(self, ready: Floats, move: Floats, rest: Floats | None = None) -> None:
         """As ``OwnLinks``; the filler is a part of its own."""
-        self.junk(ready, move - rest)
-        self.sound = np.where(move > 0, np.array([link.pushed for link in self.links]), self.sound)
-        if rest.any():
+        self.junk(ready, move if rest is None else move - rest)
+        for link, sound, moves in zip(self.links, self.sound, move.tolist(), strict=True):
+            for r, work in enumerate(moves):
+                if work > 0:
+                    sound[r] = link.pushed[r]
+        if rest is not None:
             self.junk(ready, rest)
         self.count += 1
         for link in self.links:
@@ -128,7 +131,7 @@ class SharedLinks:
 
     def data(self) -> Marks:
         """As ``OwnLinks``."""
-        return [row.tolist() for row in self.sound]
+        return [list(row) for row in self.sound]
 
     def ended(self, mark: Marks) -> Floats:
         """As ``OwnLinks``."""

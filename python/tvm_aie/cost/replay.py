@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tvm_aie import _native
-from tvm_aie.cost.item_load import WORD, copy_call, events, kernel_cycles, rates_of, weight_messages
+from tvm_aie.cost.item_load import WORD, copy_call, events, kernel_cycles, rates_of
+from tvm_aie.cost.messages import weight_messages
 from tvm_aie.cost.repeated import calls, chooser, measured_items, prepared, span_of
 from tvm_aie.device import Device
 from tvm_aie.emit import opcodes

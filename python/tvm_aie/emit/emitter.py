@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from tvm_aie.device import BdLimits
 from tvm_aie.emit import opcodes, resident, weights
 from tvm_aie.emit.arrange import CHAINS, Chains, arrange
 from tvm_aie.emit.commands import EPSILON, Channel, CommandBuilder, Position, Work
@@ -26,7 +27,7 @@ from tvm_aie.emit.overlay import (
     build_overlay,
 )
 from tvm_aie.emit.program import Arg, Dir, LockUse, Program
-from tvm_aie.emit.transfers import FILLER_WORDS, BdTemplate, Shape, merge_dims
+from tvm_aie.emit.transfers import FILLER_WORDS, BdTemplate, Shape, piece_shape
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.lag import waits
 from tvm_aie.memory.partition import Rows
@@ -300,9 +301,11 @@ class Emitter:
         column, ov = self.columns[c], make.array.overlay
         n_words = opcodes.HEADER_WORDS + len(words)
         if n_words * 4 > ov.ops_bytes:
-            raise InfeasibleError(
-                f"opcode message of item {item}", n_words * 4, ov.ops_bytes, "bytes", ("a larger OPS area",)
-            )
+            bytes_of = n_words * 4, ov.ops_bytes, "bytes of its opcode message"
+            members = self.placement.items[item].members if item < len(self.placement.items) else ()
+            names = [self.graph.layers[m].name for m in members]
+            error = InfeasibleError(f"item {item}", *bytes_of, ("use an average pool with fewer divisors",))
+            raise InfeasibleError.of(dict.fromkeys(names, error)) if names else error
         locks = self._barrier(item, c)
         address, ring = self.mt.opcode_base + column.opcode_offset, (column.a_pos + kept, a_slots)
         if item == len(self.placement.items) and self.resident:
@@ -390,12 +393,24 @@ class Emitter:
                 if hi <= lo:
                     continue
                 line = storage.block_bytes // 4
-                dims = merge_dims(((hi - lo, storage.row_bytes // 4), (place.blocks, line), (line, 1)))
+                dims = (hi - lo, storage.row_bytes // 4), (place.blocks, line), (line, 1)
                 first = place.first + c * place.block_step
                 base = home.offset + lo * storage.row_bytes + first * line * 4
                 size = (hi - lo) * place.blocks * line
-                source, local = Shape(int(home.arg), dims), Shape(0, ((size, 1),))
+                source = self._lines(self.placement.items[index], int(home.arg), dims, self.array.device.shim_bd)
+                local = Shape(0, ((size, 1),))
                 self._push_load_pair(c, source, base, local, place.address, at, after=after, begin=begin)
+
+    def _lines(self, item: WorkItem, mem: int, dims: Sequence[tuple[int, int]], limits: BdLimits) -> Shape:
+        """What an item loads or stores. Raises ``InfeasibleError`` where no descriptor carries its lines."""
+        shape = piece_shape(mem, dims, limits)
+        wraps = [(size, limits.wrap_max(k)) for k, (size, _) in enumerate(shape.dims[:0:-1])]  # the outermost has none
+        for size, most in wraps:
+            if size > most:
+                levers = ("use an image width with small factors",)
+                error = InfeasibleError("lines of a part of a concat", size, most, "words of a descriptor", levers)
+                raise InfeasibleError.of({self.graph.layers[m].name: error for m in item.members})
+        return shape
 
     def _span(self, channel: Channel, item: int, begin: float, count: int) -> tuple[Position, Position]:
         """Start and end of the next of ``count`` loads or stores of an item, at both ends of the transfer.
@@ -433,16 +448,18 @@ class Emitter:
             # Of blocks that two columns have computed one stores each.
             blocks = out.blocks if c == columns[-1] else out.block_step or out.blocks
             mt, shim = self.array.memtile(c), self.array.shim(c)
-            local = merge_dims(((hi - lo, buffer_row), (blocks, line), (line, 1)))
+            inside = (hi - lo, buffer_row), (blocks, line), (line, 1)
+            local = self._lines(item, mt, inside, self.array.device.memtile_bd)
             base = out.address + (lo - out.rows[c][0]) * buffer_row * 4 + offset * line * 4
-            remote = merge_dims(((hi - lo, storage.row_bytes // 4), (blocks, line), (line, 1)))
+            lines = (hi - lo, storage.row_bytes // 4), (blocks, line), (line, 1)
+            remote = self._lines(item, int(home.arg), lines, self.array.device.shim_bd)
             ddr_base = home.offset + lo * storage.row_bytes + (out.first + c * out.block_step) * line * 4
             start, end = self._span((shim, Dir.S2MM, 0), at, -0.9, sum(o.store for o in item.outputs))
-            into = BdTemplate(Shape(int(home.arg), remote), ddr_base)
+            into = BdTemplate(remote, ddr_base)
             early = min(start, _early(item.index))
             number = self._queue(Work((shim, Dir.S2MM, 0), (into,), 1, start, end, early, item=at))
             go, done = LockUse(mt, STORE_GO, 1), LockUse(mt, STORE_DONE, 1)
-            source = BdTemplate(Shape(mt, local), base, 1, 0, go, done)
+            source = BdTemplate(local, base, 1, 0, go, done)
             channel = (mt, Dir.MM2S, self.array.store_mm2s)
             self._queue(Work(channel, (source,), 1, start, end, early, item=at))
             self.store_tasks.setdefault(out.storage, {})[shim] = number

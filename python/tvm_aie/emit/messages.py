@@ -15,8 +15,8 @@ from tvm_aie.emit.transfers import (
     Message,
     Pads,
     Shape,
-    merge_dims,
     pad_end,
+    piece_shape,
     repeated_dims,
 )
 from tvm_aie.memory.placement import InputPlace, WorkItem
@@ -146,6 +146,9 @@ class _InputPieces:
         if geo.kernel == KernelId.CONV and not geo.pool_before:
             first = geo.conv_x(pixels[0]) * geo.sx - geo.pad_left
             count = self.tiling.line or geo.line_px(pixels[1])
+        elif self.tiling.n_x > 1 and geo.kernel != KernelId.CONV:
+            first = pixels[0] // geo.kw if geo.kernel == KernelId.UPSAMPLE else pixels[0] * geo.sx
+            count = geo.line_px(pixels[1])
         begin, end = max(first, 0), min(first + count, geo.w_in)
         if begin == first and end == first + count:
             return begin, end - begin, ()
@@ -186,7 +189,7 @@ class _InputPieces:
                 dims.append((active * share, line_words))
             else:
                 dims += [(active, share * line_words), (tiling.nob, line_words)]
-            return Shape(mem, merge_dims((*dims, (px * geo.conv_px(tiling.width), 1))))
+            return piece_shape(mem, (*dims, (px * geo.conv_px(tiling.width), 1)), self.array.device.memtile_bd)
         dims = [(n, place.buffer_blocks * line_words * geo.row_step)]
         if self.groups[0] > 1:
             dims.append((self.groups[0], self.groups[1] * line_words))
@@ -196,7 +199,7 @@ class _InputPieces:
         else:
             dims.append((px * count, 1))
         words: Pads = tuple((px * before, px * behind) for before, behind in pads)
-        return Shape(mem, merge_dims(dims, words), words)
+        return piece_shape(mem, dims, self.array.device.memtile_bd, words)
 
     def _filled(self, shapes: list[Shape], slots: int) -> tuple[tuple[Shape, ...], Message]:
         """Up to whole slots: zero padding at the end of the last piece, else filler words (any initialised memory)."""
@@ -295,7 +298,8 @@ def _output_pieces(
             row_words = out.buffer_blocks * line_words
             block = begin - start + (0 if out.buffer_blocks == out.blocks else out.first)
             base = out.address + (block * line_words - out.rows[column][0] * row_words) * 4
-            dims = merge_dims(((end - begin, line_words), (size[0], row_words), (px * size[1], 1)))
-            pieces.append((Shape(array.memtile(column), dims), base, 4 * row_words, 4 * px))
+            dims = (end - begin, line_words), (size[0], row_words), (px * size[1], 1)
+            shape = piece_shape(array.memtile(column), dims, array.device.memtile_bd)
+            pieces.append((shape, base, 4 * row_words, 4 * px))
         start += out.blocks
     return pieces

@@ -306,6 +306,27 @@ def merge_dims(dims: Sequence[tuple[int, int]], pads: Pads = ()) -> Dims:
     return (*kept, dims[-1])
 
 
+def piece_shape(mem: int, dims: Sequence[tuple[int, int]], limits: BdLimits, pads: Pads = ()) -> Shape:
+    """The shape of a piece. ``pads``: words in front of and behind the innermost dimension.
+
+    A line that exceeds the innermost wrap (1,023 words) is two dimensions, whose outer one takes the zeros: 31 pixels
+    of 8 bytes at most there, as many as 63 words otherwise. What finds no such form stays as it is: the tiling search
+    cuts lines that are too long (``Geometry.sends_lines``), and ``Program.verify`` refuses the rest.
+    """
+    merged = merge_dims(dims, pads)
+    if (len(merged) == 1 and not pads) or merged[-1][0] <= limits.wrap_max(0):
+        return Shape(mem, merged, pads)
+    outer, (size, _) = merged[:-1], merged[-1]
+    while not pads and outer and outer[-1][1] == size:  # blocks of whole lines are one run
+        size, outer = size * outer[-1][0], outer[:-1]
+    common = gcd(size, *(n for pair in pads for n in pair))
+    inner = max(k for k in range(1, min(common, limits.wrap_max(0)) + 1) if common % k == 0)
+    if size // inner > limits.wrap_max(1) and outer:
+        return Shape(mem, merged, pads)
+    split = ((before // inner, behind // inner) for before, behind in pads)
+    return Shape(mem, (*outer, (size // inner, inner), (inner, 1)), (*split, (0, 0)) if pads else ())
+
+
 def repeated_dims(words: int, area: int) -> list[Dims]:
     """``words`` words from or to an area of ``area`` words whose content does not matter; rows may overlap."""
     if words <= 0:

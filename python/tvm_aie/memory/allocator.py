@@ -29,13 +29,13 @@ class DoesNotFit:
 
 def allocate(intervals: Sequence[Interval], capacity: int) -> dict[str, int] | DoesNotFit:
     """Addresses such that buffers that live at the same time do not overlap; deterministic."""
-    placed: list[tuple[int, int, Interval]] = []
+    placed: list[tuple[int, int]] = []
+    at: dict[int, list[int]] = {}  # item -> numbers of the buffers that live then
     result: dict[str, int] = {}
     for iv in sorted(intervals, key=lambda v: (-v.size, v.first, v.name)):
         address = 0
-        for begin, end, other in sorted(placed, key=lambda p: p[0]):
-            if other.last < iv.first or iv.last < other.first:
-                continue
+        life = range(iv.first, iv.last + 1)
+        for begin, end in sorted(placed[k] for k in {k for t in life for k in at.get(t, ())}):
             if begin >= address + iv.size:
                 break
             address = max(address, end)
@@ -43,7 +43,9 @@ def allocate(intervals: Sequence[Interval], capacity: int) -> dict[str, int] | D
             item, demand = peak(intervals, iv)
             return DoesNotFit(iv, item, demand)
         result[iv.name] = address
-        placed.append((address, address + -(-iv.size // ALIGN) * ALIGN, iv))
+        for t in life:
+            at.setdefault(t, []).append(len(placed))
+        placed.append((address, address + -(-iv.size // ALIGN) * ALIGN))
     return result
 
 

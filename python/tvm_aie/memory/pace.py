@@ -39,8 +39,8 @@ def loads_of(state: State, drafts: Sequence[Draft]) -> dict[tuple[int, int], Row
 
 def load_at(state: State, drafts: Sequence[Draft], item: int, storage: str, rows: Rows) -> int:
     """Item at which a load of ``rows`` may start: one ahead, unless some of them are being stored then."""
-    if item == 0:
-        return 0
+    if item == 0 or drafts[item].layer in state.prompt:
+        return item
     before = drafts[item - 1]
     writes = not before.private and storage in {v.storage for v in state.targets(before.layer)}
     return item if writes and touch(rows, before) else item - 1

@@ -24,6 +24,7 @@ NARROW = -2
 Splits = Mapping[int, int]  # image height -> EVEN, NARROW, or the first column of a packed split
 
 
+@cache
 def split_rows(height: int, columns: int, unit: int, split: int) -> Rows:
     """Rows of each column, in multiples of ``unit``. ``split``: as in ``Splits``.
 
@@ -51,6 +52,7 @@ def narrow_columns(columns: int) -> int:
     return max(1, columns // 2)
 
 
+@cache
 def near(needed: Rows, owned: Rows) -> bool:
     """Every column finds its rows in its own memtile or a neighbour's."""
     for c, (lo, hi) in enumerate(needed):

@@ -10,7 +10,8 @@ from tvm_aie.plan.graph import Conv, Pool
 
 
 def make_room(state: State, failure: Failure, capacity: int) -> None:
-    """One step towards fitting: spill what the item does not touch, then its operands, then cut the item.
+    """One step towards fitting: spill what the item does not touch, then its operands, then cut the item, at last load
+    nothing ahead.
 
     Before either is spilled at a price, layers run depth-first, so that a tensor between them is never whole.
     Of several tensors the one with the least DDR traffic for each byte that it frees, of those the largest.
@@ -39,14 +40,20 @@ def make_room(state: State, failure: Failure, capacity: int) -> None:
                 best = layer
     height = state.graph.storages[state.graph.views[state.graph.layers[best].output].storage].height
     if state.chunks[best] * state.columns >= height * 2:
+        loaded = {drafts_of(state)[int(n.split("@")[1])].layer for n in failure.live if "@" in n and n.startswith("in")}
+        if late := loaded - state.prompt:  # larger pieces again, none of which is loaded ahead
+            state.prompt |= late
+            state.chunks = [1 if m in late else n for m, n in enumerate(state.chunks)]
+            return
         name = state.graph.layers[best].name
-        raise InfeasibleError(
+        error = InfeasibleError(
             f"layer {name}: rows of its operands in a memtile",
             failure.demand,
             capacity,
             "bytes",
             ("use a device with larger memtiles", "reduce the image size"),
         )
+        raise InfeasibleError.of({name: error})
     state.chunks[best] *= 2
 
 

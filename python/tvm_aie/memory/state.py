@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import groupby
 
 from tvm_aie.memory.depth_first import Run, chunk_rows
@@ -35,6 +36,8 @@ class State:
     finer: int = 0  # rows of cores, to weigh more chunks than memory asks for (``memory.pace``); 0: there are none
     ordered: bool = False  # chunks of a layer are in the order in which their rows have been stored (``stored_first``)
 
+    prompt: set[int] = field(default_factory=set)  # layers whose loads start with the item, for want of room
+
     def targets(self, leader: int) -> list[View]:
         """Where the members of a group write."""
         return [self.graph.views[self.graph.layers[m].output] for m in self.groups[leader]]
@@ -47,7 +50,11 @@ class State:
 
 def reads(state: State, layer: int, operand: int, rows: Rows) -> Rows:
     """Storage rows that each column needs of an operand for its output rows."""
-    geo = state.geometries[layer]
+    return _reads(state.geometries[layer], operand, rows)
+
+
+@cache
+def _reads(geo: Geometry, operand: int, rows: Rows) -> Rows:
     if operand == 1 and geo.residual:
         return tuple(geo.residual_rows(a, b - a) if b > a else (0, 0) for a, b in rows)
     out = []
@@ -80,6 +87,17 @@ def _run_drafts(state: State, run: Run) -> list[Draft]:
     return out
 
 
+@cache
+def _chunks(owned: Rows, count: int, unit: int) -> tuple[tuple[int, Rows], ...]:
+    """Number and rows of the chunks that have any, in multiples of ``unit``, of so many."""
+    columns = [split_even((last - first) // unit, count) for first, last in owned]
+    shares = [
+        tuple((first + a * unit, first + b * unit) for (first, _), (a, b) in zip(owned, chunk, strict=True))
+        for chunk in zip(*columns, strict=True)
+    ]
+    return tuple((k, rows) for k, rows in enumerate(shares) if any(b > a for a, b in rows))
+
+
 def drafts_of(state: State) -> list[Draft]:
     """All items in order: layers, chunks of layers, runs chunk by chunk."""
     out = []
@@ -93,17 +111,10 @@ def drafts_of(state: State) -> list[Draft]:
         op = state.graph.layers[layer]
         storage = state.graph.views[op.output].storage
         owned = state.partition(storage)
-        n = state.chunks[layer]
         if share := state.spread.get(layer):
             owned = tuple((0, 1) if c < share else (0, 0) for c in range(state.columns))
         unit = op.factors[0] if isinstance(op, Upsample) else 1
-        for chunk in range(n):
-            rows = []
-            for first, last in owned:
-                a, b = split_even((last - first) // unit, n)[chunk]
-                rows.append((first + a * unit, first + b * unit))
-            if any(b > a for a, b in rows):
-                out.append(Draft(layer, chunk, tuple(rows)))
+        out += [Draft(layer, chunk, rows) for chunk, rows in _chunks(owned, state.chunks[layer], unit)]
     return stored_first(state, out) if state.ordered else out
 
 

@@ -42,6 +42,7 @@ class _Lowering:
         self.tensors: dict[str, Tensor] = {}
         self.layers: list[Layer] = []
         self.names: dict[Any, str] = {}  # region variable -> tensor name
+        self.operators: dict[str, str] = {}  # layer -> operator of the network that it is, or is part of
         self.used: set[str] = set()
 
     def unique(self, hint: str) -> str:
@@ -251,6 +252,11 @@ def _position(item: _Composite, var: Any) -> int:
 
 def lower_function(func: Any, name: str | None = None) -> LayerGraph:
     """The ``LayerGraph`` of one external function."""
+    return lower_named(func, name)[0]
+
+
+def lower_named(func: Any, name: str | None = None) -> tuple[LayerGraph, dict[str, str]]:
+    """The ``LayerGraph`` of one external function, and of each layer the name of the operator that it comes from."""
     graph_name = name or str(func.attrs["global_symbol"])
     low = _Lowering(graph_name)
     composites = _composites(func)
@@ -265,16 +271,20 @@ def lower_function(func: Any, name: str | None = None) -> LayerGraph:
     for item in composites:
         sources = [low.names[item.args[_position(item, s.var)]] for s in item.view.inputs]
         clip = bounds(item.view.activation, item.view.output) if item.view.output is not None else Bounds()
+        first = len(low.layers)
         low.names[item.var] = _LOWER[item.view.kind](low, item.view, item.name, sources, clip)
+        low.operators |= {layer.name: item.name for layer in low.layers[first:]}
     outputs: list[GraphIO] = []
     for var in _results(func):
         tensor = low.names[var]
         if tensor in {io.tensor for io in (*inputs, *outputs)}:  # every output is a tensor of its own
+            writer = next((n.name for n in low.layers if n.output == tensor), "")
             tensor = low.copied(tensor)
+            low.operators |= {low.layers[-1].name: low.operators[writer]} if writer else {}
         outputs.append(GraphIO(tensor, shape_of(var), dtype_of(var)))
     graph = LayerGraph(graph_name, low.tensors, tuple(low.layers), tuple(inputs), tuple(outputs))
     graph.verify()
-    return graph
+    return graph, low.operators
 
 
 def _results(func: Any) -> list[Any]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import pairwise
 
 
+@cache
 def split_even(total: int, parts: int) -> tuple[tuple[int, int], ...]:
     """[first, last) of ``parts`` contiguous shares of ``total`` that differ by at most one."""
     base, extra = divmod(total, parts)

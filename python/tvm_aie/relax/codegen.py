@@ -6,12 +6,15 @@ import importlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import tvm_ffi
 from tvm import relax
 
-from tvm_aie.relax.partition import CODEGEN, OffloadReport, partition
+from tvm_aie.errors import InfeasibleError, ProgramError
+from tvm_aie.relax.fallback import DoesNotFitError, blamed, fitting, planned
+from tvm_aie.relax.partition import CODEGEN, OffloadReport, Partition
 
 Backend = Callable[[Sequence[Any], Any], "tuple[list[Any], list[Any]]"]
 
@@ -39,6 +42,8 @@ class _State:
     compiled: tuple[Any, ...] = ()
     last: Compilation | None = None
     eliminate: bool = True
+    partitioning: bool = False  # what does not fit may be left to the host
+    misfit: DoesNotFitError | None = None
 
 
 _STATE = _State()
@@ -81,13 +86,18 @@ def emulator_backend(graphs: Sequence[Any], device: Any) -> tuple[list[Any], lis
 @tvm_ffi.register_global_func("relax.ext.aie2", override=True)  # type: ignore[untyped-decorator]
 def _codegen(functions: Any, _options: Any, _constant_names: Any) -> list[Any]:
     """Called once by ``RunCodegen`` with all external functions of the module."""
-    from tvm_aie.plan.lower import lower_function
+    from tvm_aie.plan.lower import lower_named
     from tvm_aie.targets import device_of, remember_errors
 
     with remember_errors():
-        graphs = [lower_function(func) for func in functions]
+        regions = [lower_named(func) for func in functions]
+        graphs = [graph for graph, _ in regions]
         device = None if _STATE.target is None else device_of(_STATE.target)
-        modules, compiled = (_STATE.backend or emulator_backend)(graphs, device)
+        try:
+            modules, compiled = (_STATE.backend or emulator_backend)(graphs, device)
+        except (InfeasibleError, ProgramError) as error:
+            _STATE.misfit = blamed(error, regions, device) if device is not None and _STATE.partitioning else None
+            raise _STATE.misfit or error from error
     _STATE.graphs, _STATE.compiled = tuple(graphs), tuple(compiled)
     return modules
 
@@ -104,14 +114,26 @@ def offload(mod: Any, target: Any) -> Any:
         mod, done = eliminate_dead(mod, device.rows)
         eliminations = tuple(done.values())
     # channels and weights that cannot change an output are gone
-    split = partition(mod)
-    _STATE.target, _STATE.graphs, _STATE.compiled = target, (), ()
-    # every operator is on the array or has a reason
-    mod = relax.transform.RunCodegen()(rename_regions(split.module)).without_attr("const_name_to_constant")
-    # now: a region is a call of an external function; its program is an attached runtime module
+    split, mod = fitting(mod, partial(_compiled, target), partial(planned, device))
+    # every operator is on the array or has a reason; a region is a call of an external function, its program an
+    # attached runtime module
     _STATE.last = Compilation(split.report, _STATE.graphs, _STATE.compiled, device, eliminations)
     _log.info("aie2: %d regions, %.1f %% of MACs", split.report.regions, 100 * split.report.mac_share)
     return mod
+
+
+def _compiled(target: Any, split: Partition) -> Any:
+    """The module of a partition with its regions compiled. Raises ``DoesNotFitError``."""
+    _STATE.target, _STATE.graphs, _STATE.compiled, _STATE.misfit = target, (), (), None
+    _STATE.partitioning = True
+    try:
+        return relax.transform.RunCodegen()(rename_regions(split.module)).without_attr("const_name_to_constant")
+    except Exception:
+        if _STATE.misfit is not None:  # TVM's passes keep only an error's message
+            raise _STATE.misfit from None
+        raise
+    finally:
+        _STATE.partitioning = False
 
 
 def rename_regions(mod: Any) -> Any:

@@ -245,11 +245,16 @@ def count_regions(mod: Any) -> int:
     return sum(1 for f in funcs if f.attrs and f.attrs.get("Codegen", None) == CODEGEN)
 
 
-def partition(mod: Any) -> Partition:
-    """Split ``mod`` into regions for the array and the rest for the host."""
+def partition(mod: Any, kept: Mapping[str, str] | None = None) -> Partition:
+    """Split ``mod`` into regions for the array and the rest for the host.
+
+    ``kept``: reasons by the names of operators that the rules would accept but that stay on the host.
+    """
     mod = canonicalise(mod)
     # now: one user per dequantize, parameters are dequantized constants, data movement is on integers
     analyses, verdicts = analyse(mod)
+    for view in (view for a in analyses for view in a.views if kept and view.name in kept):
+        verdicts[view.tag] = verdicts[view.tag] or (kept or {})[view.name]
     reject_vectors(analyses, verdicts)
     reject_lonely_layouts(analyses, verdicts)
     accepted = {view.tag: view for a in analyses for view in a.views if verdicts[view.tag] is None}

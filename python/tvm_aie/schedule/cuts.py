@@ -159,7 +159,8 @@ class Share:
             if n_x > 1 and width > 4 and not self.terms.ideal and not self._is_exact(width):
                 width = min(-(-width // 4) * 4, geo.w_out)  # whole accumulators
                 n_x = -(-geo.w_out // width)
-            out.append((width, n_x, [self._height(width, band) for band in bands]))
+            if geo.sends_lines(width, geo.residual or self.diagonal):
+                out.append((width, n_x, [self._height(width, band) for band in bands]))
             if width <= 4:
                 break
         return out
@@ -220,6 +221,7 @@ class Share:
         whole = geo.max_rows_in(most_rows) * geo.in_blocks * geo.line_px(geo.w_out) * geo.in_px
         streamed = geo.residual or (geo.pool and not geo.pool.sums)
         resident = whole <= a_ring and not streamed and self._allowed(geo.in_blocks, geo.w_out)
+        resident = resident and geo.sends_lines(geo.w_out, False)
         column = self._height(geo.w_out, most_rows)
         passes = sorted({-(-most // n) for n in range(1, most + 1)}, reverse=True)
         for ckb in sorted({-(-geo.in_blocks // n) for n in range(1, geo.in_blocks + 1)}, reverse=True):
@@ -260,6 +262,8 @@ class Share:
     def _kept_cuts(self, ov: Overlay) -> Iterator[Cut]:
         geo, most, most_rows = self.geo, self.most, max(self.rows)
         if kept_bytes(geo, most_rows) > ov.acc_bytes or not self._allowed(geo.in_blocks, geo.w_out):
+            return
+        if not geo.sends_lines(geo.w_out, True):
             return
         heights = sorted({ceil_div(most_rows, n) for n in range(1, most_rows + 1)}, reverse=True)
         for nob in (n for n in range(most - 1, 0, -1) if most % n == 0 and geo.out_blocks % n == 0):

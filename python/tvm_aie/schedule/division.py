@@ -15,7 +15,7 @@ from itertools import product
 from math import inf
 
 from tvm_aie.schedule.geometry import CORE_MEMORY, IDEAL_OVERLAYS, Overlay, divided
-from tvm_aie.schedule.grid import Grid, choose
+from tvm_aie.schedule.grid import Grid, choose, least_of
 from tvm_aie.schedule.tiling import Tiling
 
 A_RINGS = ((256, 36), (256, 48), (256, 60), (512, 36), (512, 42), (512, 48), (512, 60))  # bytes of a slot, slots
@@ -94,17 +94,6 @@ def switched(w_slot: int, w_slots: int) -> tuple[Overlay, ...]:
         if rest >= 0:
             out.append(replace(whole, w_slot=w_slot, w_slots=w_slots, acc_bytes=rest // 64 * 64))
     return tuple(dict.fromkeys(out))
-
-
-def least_of(options: Sequence[Grid], divisions: Sequence[Overlay]) -> tuple[float, Overlay | None]:
-    """Cycles of the best tiling over all divisions, and its division; (infinite, None) when nothing fits."""
-    best: tuple[float, Overlay | None] = (inf, None)
-    for overlay in divisions:
-        for grid in options:
-            cycles, at = grid.best(overlay, best[0])
-            if at >= 0:
-                best = cycles, overlay
-    return best
 
 
 def choose_of(options: Sequence[Grid], divisions: Sequence[Overlay]) -> Tiling | None:

@@ -29,10 +29,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tvm_aie.schedule.geometry import Overlay
+from tvm_aie.schedule.geometry import WORD, Overlay
 from tvm_aie.schedule.terms import KernelTerms, copy_cycles
-
-WORD = 4
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from functools import cache
 
 from tvm_aie.plan.graph import Add, Conv, Pool, conv_shapes
 from tvm_aie.plan.physical import ArrayLayer, PhysicalGraph
@@ -99,6 +100,16 @@ IDEAL_OVERLAYS = (
     divided(512, 24, 128, 36, 24576),
     divided(256, 40, 128, 36, 32768),
 )
+
+
+WORD = 4
+WRAP = 1023  # hw.md 2: 10 bits of the inner dimensions of a memtile's or a shim's descriptor
+
+
+@cache
+def splits(words: int) -> bool:
+    """Whether a run of so many words is two dimensions of a descriptor, neither of which wraps later than it can."""
+    return any(words % k == 0 for k in range(ceil_div(words, WRAP), min(words, WRAP) + 1))
 
 
 def ceil_div(a: int, b: int) -> int:
@@ -234,11 +245,39 @@ class Geometry:
             width = self.conv_px(width)
             # A DMA reads a word at least: a line that is padding alone goes on to the first pixel of the image.
             return max((width - 1) * self.sx + (self.kw - 1) * self.dx, self.pad_left) + 1
-        return self.w_in
+        if self.kernel == KernelId.CONV or not 0 < width < self.w_out:
+            return self.w_in
+        return width // self.kw if self.kernel == KernelId.UPSAMPLE else self._reach(width)
+
+    def _reach(self, width: int) -> int:
+        """Pixels from the first tap of the first of ``width`` output pixels to the last tap of the last."""
+        return (width - 1) * self.sx + (self.kw - 1) * self.dx + 1
 
     def cuts_lines(self, width: int) -> bool:
-        """Whether lines can be cut into chunks of ``width`` output pixels: each reads a pixel of the image."""
+        """Whether lines can be cut into chunks of ``width`` output pixels: each reads a pixel of the image.
+
+        Channel-wise kernels know the ends of an image by those of their message, so a chunk has all its taps in it.
+        """
+        if self.kernel == KernelId.UPSAMPLE:
+            return width % self.kw == 0
+        if self.kernel != KernelId.CONV:
+            return self.pad_left == 0 and self._reach(self.w_out) <= self.w_in
         return not self.whole_lines and self.conv_x(self.w_out - width) * self.sx - self.pad_left < self.w_in
+
+    def sends_lines(self, width: int, nested: bool) -> bool:
+        """Whether descriptors can carry lines for ``width`` output pixels (``emit.transfers.piece_shape``).
+
+        A line of more words than the innermost dimension wraps is two dimensions: its pixels and their words; one that
+        needs no zeros any two factors. ``nested``: channels take a dimension more, and none is left for that.
+        """
+        line = self.line_px(width)
+        if self.px_step > 1 and line > WRAP:  # pixels are a dimension by themselves
+            return False
+        padded = self.kernel == KernelId.CONV and not self.pool_before and (line > self.w_in or self.pad_left > 0)
+        sent = [(line, self.in_px // WORD, padded), (width, self.out_px // WORD, False)]
+        sent += [(self.conv_px(width), self.out_px // WORD, False)] if self.residual else []
+        long = [entry for entry in sent if entry[0] * entry[1] > WRAP]
+        return not long or (not nested and all(n <= WRAP or (splits(n * px) and not zeros) for n, px, zeros in long))
 
     @property
     def wide(self) -> bool:

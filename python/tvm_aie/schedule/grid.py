@@ -2,8 +2,9 @@
 
 ``schedule.tiling.tilings`` walks the candidates of one division one by one. A ``Grid`` holds the same candidates, and
 more bands of rows, as columns of numbers that no division changes: bytes of messages, compute cycles. They are sorted
-by a lower bound of their time; a division is then a mask and the formula of ``schedule.estimate`` over the candidates
-whose bound is below the best found so far. Hundreds of divisions can be compared (``schedule.division``).
+by a lower bound of their time. Divisions are columns likewise (``Rings``): a search is a mask, which candidate fits
+which division, and the formula of ``schedule.estimate`` over the pairs that fit and whose bound is below the best found
+so far. Few pairs do, so hundreds of divisions can be compared (``schedule.division``).
 """
 
 from __future__ import annotations
@@ -18,16 +19,47 @@ import numpy.typing as npt
 
 from tvm_aie.schedule.cover import KEEP, VARIANTS, Blocks, Mask
 from tvm_aie.schedule.cuts import band_counts, conv_loads, kept_bytes, sends_blocks
-from tvm_aie.schedule.estimate import WORD, single_slot_waits
-from tvm_aie.schedule.geometry import Geometry, Overlay, ceil_div
+from tvm_aie.schedule.estimate import single_slot_waits
+from tvm_aie.schedule.geometry import WORD, Geometry, Overlay, ceil_div
 from tvm_aie.schedule.load import BlockRows, Load
 from tvm_aie.schedule.terms import KernelTerms, copy_cycles
 from tvm_aie.schedule.tiling import Tiling, build_tiling
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-AT_ONCE = 2048  # candidates per step; any number gives the same result
+AT_ONCE = 64  # candidates in the first step, then twice as many each; any number gives the same result
 MANY_MESSAGES = 4  # in a ring; see ``shortlist``
+
+
+class Rings(NamedTuple):
+    """Divisions of core memory, of which the weight slot is one: fields as ``Overlay``'s, a column each."""
+
+    a_slot: Ints
+    a_slots: Ints
+    w_slot: Ints
+    w_slots: Ints
+    o_slot: Ints
+    o_slots: Ints
+    acc_bytes: Ints
+    hdr_bytes: Ints
+
+    @staticmethod
+    def of(divisions: Sequence[Overlay]) -> Rings:
+        """One row for each division."""
+        return Rings(*np.array([[getattr(ov, name) for name in Rings._fields] for ov in divisions], np.int64).T)
+
+    def take(self, rows: Ints) -> Rings:
+        """Some of the divisions, any number of times."""
+        return Rings(*(column[rows] for column in self))
+
+
+class _Pairs(NamedTuple):
+    """Candidates (rows of the grid) with divisions (rows of ``Rings``) that they fit, by division, then candidate."""
+
+    division: Ints
+    row: Ints
+    candidates: Candidates
+    rings: Rings
 
 
 class _Messages(NamedTuple):
@@ -111,19 +143,35 @@ class Grid:
         order = np.argsort(bound, kind="stable")
         self.candidates, self.bound = found.take(order), bound[order]
 
-    def best(self, ov: Overlay, limit: float = inf) -> tuple[float, int]:
-        """Cycles and row of the best candidate that fits ``ov``; (``limit``, -1) when none is below ``limit``."""
-        cycles, at = limit, -1
-        for begin in range(0, len(self.bound), AT_ONCE):
-            if self.bound[begin] >= cycles:
-                break
-            end = int(np.searchsorted(self.bound[begin : begin + AT_ONCE], cycles)) + begin
-            part = self.candidates.take(slice(begin, end))
-            times = np.where(self._fits(part, ov), self._cycles(part, ov), inf)
-            k = int(times.argmin())
-            if times[k] < cycles:
-                cycles, at = float(times[k]), begin + k
-        return cycles, at
+    def best(self, rings: Rings, limit: float = inf, flowing: bool = False) -> tuple[float, int, int]:
+        """Cycles, division and row of the best pair; of equal ones that of the first division, then row.
+
+        (infinite, -1, -1) when none fits that takes at most ``limit``. ``flowing``: see ``_times``.
+        """
+        found, begin, step = (inf, -1, -1), 0, AT_ONCE
+        while begin < len(self.bound) and self.bound[begin] <= limit:
+            end = begin + int(np.searchsorted(self.bound[begin : begin + step], limit, "right"))
+            pairs = self._pairs(rings, begin, end)
+            if len(pairs.row):
+                times = self._times(pairs, flowing)
+                k = int(times.argmin())
+                if times[k] <= limit:
+                    limit = float(times[k])
+                    found = min(found, (limit, int(pairs.division[k]), int(pairs.row[k])))
+            begin, step = begin + step, 2 * step
+        return found
+
+    def within(self, rings: Rings, limit: float, flowing: bool) -> tuple[_Pairs, Floats]:
+        """All pairs whose bound allows at most ``limit`` cycles, and their cycles (``flowing``: see ``_times``)."""
+        pairs = self._pairs(rings, 0, int(np.searchsorted(self.bound, limit, "right")))
+        return pairs, self._times(pairs, flowing)
+
+    def _pairs(self, rings: Rings, begin: int, end: int) -> _Pairs:
+        """Of the candidates in rows ``begin`` to ``end``."""
+        fits = self._fits(self.candidates.take(slice(begin, end)), Rings(*(column[:, None] for column in rings)))
+        division, row = fits.nonzero()
+        row += begin
+        return _Pairs(division, row, self.candidates.take(row), rings.take(division))
 
     def tiling(self, at: int, ov: Overlay) -> Tiling:
         """The candidate in row ``at``."""
@@ -144,12 +192,12 @@ class Grid:
         out = c.outputs * np.where(c.single > 0, c.nob, 1) * c.o_bytes / t.o_rate
         return np.maximum(c.compute, np.maximum(np.maximum(sent, out), c.weights / t.w_rate) / WORD)
 
-    def _fits(self, c: Candidates, ov: Overlay) -> npt.NDArray[np.bool_]:
+    def _fits(self, c: Candidates, ov: Rings) -> npt.NDArray[np.bool_]:
         fits = (c.a_bytes <= ov.a_slot * ov.a_slots) & (c.o_bytes <= ov.o_slot * ov.o_slots)
         fits &= (np.maximum(c.acc_bytes, c.kept) <= ov.acc_bytes) & (c.header <= ov.hdr_bytes)
         return np.asarray(fits & (c.w_message <= ov.w_slot * ov.w_slots))
 
-    def _messages(self, load: Candidates, ov: Overlay) -> _Messages:
+    def _messages(self, load: Candidates, ov: Rings) -> _Messages:
         terms, calls = self.terms, load.outputs * load.n_ck
         a_slots, o_slots = -(-load.a_bytes // ov.a_slot), -(-load.o_bytes // ov.o_slot)
         slot, blocks = ov.a_slot / WORD / terms.a_rate, np.asarray(np.where(load.single > 0, load.nob, 1))
@@ -160,16 +208,18 @@ class Grid:
         a, one = _with_filler(a_slots, ov.a_slots, calls) * slot, np.asarray(a_slots * slot, np.float64)
         return _Messages(a_slots, o_slots, blocks, a, one, np.asarray(load.compute / calls), np.maximum(own, shared))
 
-    def _whole(self, body: Floats, load: Candidates, ov: Overlay) -> Floats:
+    def _whole(self, body: Floats, load: Candidates, ov: Rings) -> Floats:
         """With the input that is kept, weights that the ring does not hold twice, and the opcode message."""
         terms, slot = self.terms, ov.a_slot / WORD / self.terms.a_rate
-        copy, kept = copy_cycles(terms, ov.a_slot), -(-load.kept // ov.a_slot)
-        body = body + np.where(kept > 0, kept * max(slot, copy) + copy, 0.0)
+        kept = -(-load.kept // ov.a_slot)
+        if kept.any():
+            copy = np.array([copy_cycles(terms, int(size)) for size in ov.a_slot])
+            body = body + np.where(kept > 0, kept * np.maximum(slot, copy) + copy, 0.0)
         messages, excess = load.weight_messages, 2 * load.w_message - ov.w_slot * ov.w_slots
         body = body + np.where(messages > 1, (messages - 1) * np.maximum(0, excess) / WORD / terms.w_rate, 0.0)
         return np.asarray(np.maximum(body, load.weights / WORD / terms.w_rate) + slot)
 
-    def _cycles(self, load: Candidates, ov: Overlay) -> Floats:
+    def _cycles(self, load: Candidates, ov: Rings) -> Floats:
         """``schedule.estimate.pipeline_cycles`` of every candidate."""
         resident, outputs, n = load.resident > 0, load.outputs, load.n_ck
         a_slots, o_slots, blocks, a, one, c, sent = self._messages(load, ov)
@@ -197,7 +247,7 @@ class Grid:
         body = np.where(single_o, np.maximum(body, waits), body)
         return self._whole(body, load, ov)
 
-    def _flowing(self, load: Candidates, ov: Overlay) -> Floats:
+    def _flowing(self, load: Candidates, ov: Rings) -> Floats:
         """Every candidate between items that overlap with it: its input begins when the cores are done with the item
         before, while that one's outputs drain, and it ends when the cores are done."""
         resident, outputs, n = load.resident > 0, load.outputs, load.n_ck
@@ -215,12 +265,11 @@ class Grid:
         body = np.where(single_a, np.maximum(body, calls * (one + np.maximum(c, a - one))), body)
         return self._whole(body, load, ov)
 
-    def times(self, part: Candidates, ov: Overlay, flowing: bool) -> Floats:
-        """Cycles of candidates, infinite where they do not fit; ``flowing``: between items that overlap."""
-        cycles = self._flowing(part, ov) if flowing else self._cycles(part, ov)
-        return np.where(self._fits(part, ov), cycles, inf)
+    def _times(self, pairs: _Pairs, flowing: bool) -> Floats:
+        """Cycles of candidates with divisions that they fit; ``flowing``: between items that overlap."""
+        return (self._flowing if flowing else self._cycles)(pairs.candidates, pairs.rings)
 
-    def _sent(self, c: Candidates, o_slots: Ints, slot: int) -> Floats:
+    def _sent(self, c: Candidates, o_slots: Ints, slot: Ints) -> Floats:
         """Output slots that the cores of a column send."""
         total = np.zeros(len(o_slots))
         for first, last in self.block_rows:
@@ -229,7 +278,7 @@ class Grid:
         return total * c.n_x * c.n_b
 
 
-def _with_filler(size: Ints, ring: int, messages: Ints) -> Floats:
+def _with_filler(size: Ints, ring: Ints, messages: Ints) -> Floats:
     """``schedule.estimate.slots_with_filler``; messages that do not fit count as if they just did."""
     fit = np.maximum(ring // np.maximum(size, 1), 1)
     turns = -(-messages // fit) - 1
@@ -249,7 +298,7 @@ def _pieces(grid: Grid) -> Iterator[tuple[int, int, int, int]]:
         width = ceil_div(geo.w_out, n_x)
         if n_x > 1 and not geo.cuts_lines(width):
             break
-        if not (grid.in_place and geo.w_out % width):
+        if not (grid.in_place and geo.w_out % width) and geo.sends_lines(width, geo.residual):
             for band in sorted(heights, reverse=True):
                 bands = band_counts(grid.rows, band, grid.in_place)
                 yield width, n_x, max(b for b, _ in bands), max(n for _, n in bands)
@@ -279,15 +328,17 @@ def _candidates(grid: Grid) -> Candidates:
     pieces = list(dict.fromkeys(_pieces(grid)))
     n_cuts, n_pieces = len(cuts), len(pieces)
     whole = (geo.w_out, 1, max(grid.rows), 1)
-    if not (geo.residual or geo.pool):
+    if not (geo.residual or geo.pool) and geo.sends_lines(geo.w_out, False):
         pieces.append(whole)
     # The whole input in ACC: a further time for all bands of whole lines.
     kept_from = len(pieces)
     if grid.keeps:
         pieces += [piece for piece in pieces if piece[1] == 1]
     sizes = [(geo.max_rows_in(b), geo.line_px(w), geo.conv_rows(b), geo.conv_px(w)) for w, _, b, _ in pieces]
-    piece, cut = np.repeat(np.array(pieces, np.int64), n_cuts, 0), np.tile(cuts, (len(pieces), 1))
-    rows_in, line, conv_rows, conv_px = np.repeat(np.array(sizes, np.int64), n_cuts, 0).T
+    # Without any piece there are no candidates, but as many columns.
+    tall, rows = np.array(pieces, np.int64).reshape(-1, 4), np.array(sizes, np.int64).reshape(-1, 4)
+    piece, cut = np.repeat(tall, n_cuts, 0), np.tile(cuts, (len(pieces), 1))
+    rows_in, line, conv_rows, conv_px = np.repeat(rows, n_cuts, 0).T
     width, n_x, band, n_b = piece.T
     ckb, n_ck, nob, message, total, header = cut.T
     at = np.arange(len(piece)) // max(n_cuts, 1)
@@ -338,18 +389,31 @@ def grids(
 
 def least(options: Sequence[Grid], ov: Overlay) -> float:
     """Cycles of the best tiling for a division; infinite when nothing fits."""
-    cycles = inf
+    return least_of(options, (ov,))[0]
+
+
+def least_of(
+    options: Sequence[Grid], divisions: Sequence[Overlay], flowing: bool = False
+) -> tuple[float, Overlay | None]:
+    """Cycles of the best tiling over all divisions, and its division; (infinite, None) when nothing fits.
+
+    ``flowing``: between items that overlap with it.
+    """
+    rings, best = Rings.of(divisions), (inf, len(divisions))
     for grid in options:
-        cycles = min(cycles, grid.best(ov, cycles)[0])
-    return cycles
+        cycles, division, _ = grid.best(rings, best[0], flowing)
+        if division >= 0:
+            best = min(best, (cycles, division))  # of equal ones the first division
+    return (best[0], divisions[best[1]]) if best[0] < inf else (inf, None)
 
 
 def choose(options: Sequence[Grid], ov: Overlay) -> Tiling | None:
     """The best tiling for a division, with the best of each plan; None when nothing fits."""
     plans: dict[str, float] = {}
     best: tuple[float, int, Grid] | None = None
+    rings = Rings.of((ov,))
     for grid in options:
-        cycles, at = grid.best(ov)
+        cycles, _, at = grid.best(rings)
         if at < 0:
             continue
         name = grid.load.cover.name
@@ -361,42 +425,33 @@ def choose(options: Sequence[Grid], ov: Overlay) -> Tiling | None:
     return replace(best[2].tiling(best[1], ov), alternatives=tuple(plans.items()))
 
 
-def least_of_all(options: Sequence[Grid], divisions: Sequence[Overlay], flowing: bool) -> float:
-    """Cycles of the best tiling over all divisions; infinite when nothing fits."""
-    if not flowing:
-        return min(least(options, ov) for ov in divisions)
-    cycles = inf
-    for ov in divisions:
-        for grid in options:
-            part = grid.candidates.take(slice(0, int(np.searchsorted(grid.bound, cycles, "right"))))
-            cycles = min(cycles, float(grid.times(part, ov, True).min(initial=inf)))
-    return cycles
-
-
 def shortlist(
     options: Sequence[Grid], divisions: Sequence[Overlay], count: int, within: float, flowing: bool = False
 ) -> list[tuple[Tiling, Overlay]]:
     """The best tilings of different kinds (output blocks per pass, input cut or not, ring of few or many activation
     messages: the closed form does not see that pieces of uneven work wait in a short one), each with its division.
 
-    At most ``count``, none above ``within`` times the best of all, the best first. ``flowing``: see ``Grid.times``.
+    At most ``count``, none above ``within`` times the best of all, the best first; of equal ones that of the first
+    division, cover and row. ``flowing``: between items that overlap.
     """
-    limit = least_of_all(options, divisions, flowing) * within
+    limit = least_of(options, divisions, flowing)[0] * within
     if limit == inf:
         return []
-    found: dict[tuple[int, bool, bool, bool, bool, str], tuple[float, int, Grid, Overlay]] = {}
-    for ov in divisions:
-        for grid in options:
-            end = int(np.searchsorted(grid.bound, limit, "right"))
-            part = grid.candidates.take(slice(0, end))
-            times = grid.times(part, ov, flowing)
-            for k in np.argsort(times, kind="stable").tolist():
-                if times[k] > limit:
-                    break
-                many = ov.a_slots // ceil_div(int(part.a_bytes[k]), ov.a_slot) >= MANY_MESSAGES
-                held = bool(part.resident[k]), bool(part.kept[k])
-                kind = int(part.nob[k]), bool(part.n_ck[k] > 1), *held, many, grid.load.cover.name
-                if kind not in found or times[k] < found[kind][0]:
-                    found[kind] = float(times[k]), k, grid, ov
-    best = sorted(found.values(), key=lambda entry: entry[0])[:count]
-    return [(grid.tiling(k, ov), ov) for _, k, grid, ov in best]
+    rings, plans = Rings.of(divisions), list(dict.fromkeys(grid.load.cover.name for grid in options))
+    columns = []
+    for g, grid in enumerate(options):
+        (division, row, c, ov), times = grid.within(rings, limit, flowing)
+        many = ov.a_slots // -(-c.a_bytes // ov.a_slot) >= MANY_MESSAGES
+        what = [c.nob, c.n_ck > 1, c.resident, c.kept > 0, many, np.full(len(row), plans.index(grid.load.cover.name))]
+        found = np.stack([division, np.full(len(row), g), times, row, *what])
+        columns.append(found[:, times <= limit])
+    found = np.concatenate(columns, axis=1)
+    found = found[:, np.lexsort(found[3::-1])]
+    # Of each kind the best; of kinds whose best are equal, that which is met first.
+    kind = np.unique(found[4:], axis=1, return_inverse=True)[1].ravel()
+    met = np.unique(kind, return_index=True)[1]
+    order = np.argsort(found[2], kind="stable")
+    best = order[np.unique(kind[order], return_index=True)[1]]
+    ranked = best[np.lexsort((met, found[2, best]))][:count]
+    picked = [(divisions[int(d)], options[int(g)], int(row)) for d, g, row in found[[0, 1, 3]][:, ranked].T]
+    return [(grid.tiling(row, ov), ov) for ov, grid, row in picked]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from tvm_aie.schedule.cover import Cover, cover_cycles, listed_groups, piece_costs, trips
-from tvm_aie.schedule.geometry import Geometry, ceil_div
+from tvm_aie.schedule.geometry import Geometry
 from tvm_aie.schedule.terms import KernelTerms
 
 HEADER_BYTES = 64
@@ -19,17 +20,26 @@ REFERENCE = (8, 32)  # rows and pixels of the call by which core rows are compar
 BlockRows = tuple[tuple[int, int], ...]
 
 
-def header_bytes(n_ocb: int, nnz: int, biases: int = 1, segments: int = 0, entries: int = 0, scaled: int = 0) -> int:
+Count = TypeVar("Count", int, npt.NDArray[np.int64])  # of one message or of several
+
+
+def header_bytes(
+    n_ocb: Count,
+    nnz: Count,
+    biases: Count | int = 1,
+    segments: Count | int = 0,
+    entries: Count | int = 0,
+    scaled: int = 0,
+) -> Count:
     """Bytes of a weight message before its tiles: fixed part, biases, shifts, row_ptr, columns, lists; in 64s.
 
-    ``biases``: of each output channel, with a shift per block; 0: there are neither, as with all input chunks but the last.
-    ``segments``: n_ocb * kh of a message with lists, else 0; ``entries``: listed addresses, two per pair;
+    ``biases``: of each output channel, with a shift per block; 0: there are neither, as before the last input chunk;
+    ``segments``: n_ocb * kh, for a message with lists; ``entries``: listed addresses, two per pair;
     ``scaled``: input blocks with a factor and a term per channel.
     """
-    lists = 4 * (segments + 1) + 2 * entries if entries else 0
-    lists += SCALE_BYTES * scaled
-    rounding = n_ocb * (32 * biases + 2) if biases else 0
-    return ceil_div(HEADER_BYTES + rounding + 2 * (n_ocb + 1) + 2 * nnz + lists, 64) * 64
+    lists = (4 * (segments + 1) + 2 * entries) * (entries > 0) + SCALE_BYTES * scaled
+    rounding = n_ocb * (32 * biases + 2) * (biases > 0)
+    return -(-(HEADER_BYTES + rounding + 2 * (n_ocb + 1) + 2 * nnz + lists) // 64) * 64
 
 
 @dataclass(frozen=True)

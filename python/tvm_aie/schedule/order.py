@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from tvm_aie.schedule.cover import Mask, walk_cover
-from tvm_aie.schedule.geometry import Geometry, KernelId, Overlay
+from tvm_aie.schedule.geometry import WORD, Geometry, KernelId, Overlay
 from tvm_aie.schedule.load import Load
 from tvm_aie.schedule.terms import KernelTerms
-from tvm_aie.schedule.tiling import WORD, Tiling
+from tvm_aie.schedule.tiling import Tiling
 
 LOOPS = (("pass", "x", "band"), ("pass", "band", "x"), ("x", "band", "pass"))  # outermost first, by Tiling.order
 PASSES_X_BANDS, PASSES_BANDS_X, PASSES_INSIDE = range(3)

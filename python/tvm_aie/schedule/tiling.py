@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import repeat
+from math import lcm
 from operator import itemgetter
 from typing import Protocol
 
@@ -21,11 +22,10 @@ from tvm_aie.schedule.control import PRICE, combined, control_cycles
 from tvm_aie.schedule.cover import VARIANTS, Blocks, Cover, Mask
 from tvm_aie.schedule.cuts import Cut, Share, band_counts, conv_shares, kept_bytes, sends_blocks
 from tvm_aie.schedule.estimate import PipelineLoad, pipeline_cycles
-from tvm_aie.schedule.geometry import Geometry, KernelId, Overlay, ceil_div, ring_share
+from tvm_aie.schedule.geometry import WORD, Geometry, KernelId, Overlay, ceil_div, ring_share
 from tvm_aie.schedule.load import Load, RowLoad, WeightBytes
 from tvm_aie.schedule.terms import KernelTerms
 
-WORD = 4
 PAD_WORDS = 63  # hw.md 2: 6 bits of padding in the innermost dimension of a memtile's descriptor
 
 
@@ -132,10 +132,11 @@ def _infeasible(geo: Geometry, overlay: Overlay) -> InfeasibleError:
     """What of the smallest piece exceeds its part of a core most: input and output of a row, of a pixel where lines can
     be cut, the weights of one pair of channel blocks, its partial sums with what a pool inside needs."""
     conv = geo.kernel == KernelId.CONV
-    width = 1 if conv and not geo.whole_lines else geo.w_out
-    rows = geo.kh if geo.kernel == KernelId.UPSAMPLE else 1
+    rows, least = (geo.kh, geo.kw) if geo.kernel == KernelId.UPSAMPLE else (1, 1)
+    width = geo.w_out if geo.whole_lines or not (conv or geo.cuts_lines(least)) else least
     inputs = geo.line_px(width) * geo.in_px * geo.max_rows_in(rows) * (1 if conv else geo.n_inputs)
-    weights = 64 * geo.taps + 128 if conv else 0  # with the least of a message header
+    # With the least of a message header. A convolution that adds a residual takes all its input channels at once.
+    weights = 64 * geo.taps * (geo.in_blocks if geo.residual else 1) + 128 if conv else 0
     sums = geo.conv_rows(1) * geo.conv_px(width) * (32 + 8) if geo.pool_after else 32
     needs = (
         (inputs, overlay.a_slot * overlay.a_slots, "input", "use a smaller window or image width"),
@@ -359,7 +360,50 @@ def exact_line(geo: Geometry, size: int, blocks: int, width: int, band: int, res
 def _channelwise_candidates(
     geo: Geometry, rows: tuple[int, ...], n_rows: int, ov: Overlay, terms: KernelTerms, in_place: bool
 ) -> Iterator[Tiling]:
-    total = geo.out_blocks
+    """With whole lines; only where these do not fit with lines in chunks, the widest and some narrower ones."""
+    fitting = 0
+    for width, n_x in _channelwise_widths(geo, in_place):
+        found = False
+        for tiling in _channelwise_cuts(geo, (width, n_x), rows, n_rows, ov, terms, in_place):
+            found = True
+            yield tiling
+        fitting += found
+        if fitting and (n_x == 1 or fitting == MOST_WIDTHS):
+            break
+
+
+MOST_WIDTHS = 6  # of chunks that fit, for channel-wise kernels
+
+
+def _channelwise_widths(geo: Geometry, in_place: bool) -> Iterator[tuple[int, int]]:
+    """(width, chunks) of output lines, widest first: groups of 4 pixels, of an upsampling whole input pixels."""
+    unit = lcm(4, geo.kw) if geo.kernel == KernelId.UPSAMPLE else 4
+    known: set[int] = set()
+    for n_x in range(1, geo.w_out + 1):
+        width = ceil_div(geo.w_out, n_x)
+        if n_x > 1:
+            width = ceil_div(width, unit) * unit
+            if in_place:  # no pixel may be computed twice
+                width = next((w for w in range(width, 0, -1) if geo.w_out % w == 0 and geo.cuts_lines(w)), 0)
+            if not 0 < width < geo.w_out or width in known or not geo.cuts_lines(width):
+                continue
+        known.add(width)
+        if geo.sends_lines(width, False):
+            yield width, ceil_div(geo.w_out, width)
+
+
+def _channelwise_cuts(
+    geo: Geometry,
+    pixels: tuple[int, int],
+    rows: tuple[int, ...],
+    n_rows: int,
+    ov: Overlay,
+    terms: KernelTerms,
+    in_place: bool,
+) -> Iterator[Tiling]:
+    """``pixels``: width of a chunk, and how many there are."""
+    total, (width, n_x) = geo.out_blocks, pixels
+    line = geo.line_px(width) * geo.in_px * geo.n_inputs
     unit = geo.kh if geo.kernel == KernelId.UPSAMPLE else 1
     for ckb in range(1, total + 1):
         if (in_place and total % ckb) or (ckb > n_rows and ckb % n_rows and ckb != total):
@@ -370,38 +414,27 @@ def _channelwise_candidates(
             band = ceil_div(ceil_div(max(rows), n_b), unit) * unit
             bands = band_counts(rows, band, in_place, unit)
             aligned = terms.push > 0
-            a = -(-geo.max_rows_in(band) * ckb * geo.line_px(0) * geo.in_px * geo.n_inputs // ov.a_slot)
-            o = -(-own * band * geo.w_out * 8 // ov.o_slot)
+            a = -(-geo.max_rows_in(band) * ckb * line // ov.a_slot)
+            o = -(-own * band * width * 8 // ov.o_slot)
             if aligned:
                 a, o = ring_share(a, ov.a_slots), ring_share(o, ov.o_slots)
             if not 0 < a <= ov.a_slots or not 0 < o <= ov.o_slots:
                 continue
-            messages = n_pass * max(n for _, n in bands)
+            messages = n_pass * n_x * max(n for _, n in bands)
             t_a = messages * a * ov.a_slot / WORD / terms.a_rate
-            sent = _output_slots(split_even(ckb, n_rows), own, band * geo.w_out * 8, o, ov.o_slot, aligned)
+            sent = _output_slots(split_even(ckb, n_rows), own, band * width * 8, o, ov.o_slot, aligned)
             t_o = messages * ov.o_slot / WORD * max(o / terms.o_rate, sent / terms.o_link)
             taps = geo.n_inputs if geo.kernel == KernelId.ADD else geo.taps * geo.in_elem
-            t_c = 0.0 if terms.ideal else messages * own * band * -(-geo.w_out // 4) * taps * 2.0
+            t_c = 0.0 if terms.ideal else messages * own * band * -(-width // 4) * taps * 2.0
             body = max(t_a, t_o, t_c) if 2 * a <= ov.a_slots else max(t_a + t_c, t_o)
             n_most = max(n for _, n in bands)
             ragged = total % ckb != 0
-            control = control_cycles(
-                geo,
-                rows,
-                n_pass if n_most > 1 else 1 + ragged,
-                1,
-                geo.w_out,
-                band,
-                n_most,
-                ckb,
-                1,
-                ragged,
-                n_rows,
-                terms,
-            )
+            passes = n_pass if n_most * n_x > 1 else 1 + ragged
+            shape = rows, passes, n_x, width, band, n_most, ckb, 1, ragged, n_rows
+            control = control_cycles(geo, *shape, terms)
             body += (a * ov.a_slot + o * ov.o_slot) / WORD + messages * 30
             cycles = combined(body, control)
             rows_of = split_even(ckb, n_rows)
-            yield Tiling(rows_of, own, n_pass, geo.w_out, 1, bands, ckb, 1, a, o, cycles, body, False, aligned)
+            yield Tiling(rows_of, own, n_pass, width, n_x, bands, ckb, 1, a, o, cycles, body, False, aligned)
             if 2 * a <= ov.a_slots:
                 break

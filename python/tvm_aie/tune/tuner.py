@@ -127,18 +127,11 @@ class TuneOptions:
 Report = Callable[[Progress], None]
 
 
-def graphs_of(mod: Any) -> list[LayerGraph]:
+def graphs_of(mod: Any, device: Device) -> list[LayerGraph]:
     """The layer graphs that an ``aie2`` compile of ``mod`` hands to the backend, in the order of its symbols."""
-    from tvm import relax
+    from tvm_aie.relax.fallback import fitting_partition
 
-    from tvm_aie.plan.lower import lower_function
-    from tvm_aie.relax.codegen import rename_regions
-    from tvm_aie.relax.partition import CODEGEN, partition
-
-    split = rename_regions(partition(mod).module)
-    regions = [f for _, f in split.functions_items() if isinstance(f, relax.Function)]
-    regions = [f for f in regions if f.attrs and f.attrs.get("Codegen", None) == CODEGEN]
-    return sorted((lower_function(f) for f in regions), key=lambda g: (len(g.name), g.name))
+    return fitting_partition(mod, device)[1]
 
 
 def tune(
@@ -153,7 +146,7 @@ def tune(
     from tvm_aie.targets import as_target, device_of
 
     device = device_of(as_target(target))
-    graphs = graphs_of(mod)
+    graphs = graphs_of(mod, device)
     if not graphs:
         raise InputError("nothing to tune: no part of the network runs on the array")
     options = options or TuneOptions()
