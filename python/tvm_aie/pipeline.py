@@ -446,7 +446,7 @@ def _schedule(
 def _rehearsed(plan: Plan, planners: Sequence[_Planner], judge: Judge) -> Plan:
     """``plan``, or the best plan of the planner whose first plan is faster than it and than the others'.
 
-    Only the best two of them by estimate are judged; all, if the network has few items: there the estimate knows too
+    Only the best three of them by estimate are judged; all, if the network has few items: there the estimate knows too
     little of what the first and the last commands cost.
     """
     firsts = []
