@@ -21,7 +21,7 @@ from tvm_aie.emit.emitter import Emitter
 from tvm_aie.emit.memtile import MemtileMap
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.program import Program
-from tvm_aie.emit.superkernel import superkernel_bytes, too_many_kernels, used_variants
+from tvm_aie.emit.superkernel import superkernel_bytes, used_variants
 from tvm_aie.emit.verify_lag import verify_lags
 from tvm_aie.emit.weights import PackedConv, pack_conv, verify_covers
 from tvm_aie.errors import InfeasibleError
@@ -40,12 +40,12 @@ from tvm_aie.plan.siblings import Groups, sibling_groups
 from tvm_aie.plan.space_to_depth import space_to_depth
 from tvm_aie.plan.unite import common_accumulators, unite
 from tvm_aie.schedule.control import PRICE
-from tvm_aie.schedule.cover import DENSE, INT4, KEEP, LIST, VARIANTS
 from tvm_aie.schedule.division import NEARLY, best_divisions, best_switches
 from tvm_aie.schedule.geometry import DIVISIONS, IDEAL_OVERLAYS, KEEPING, Geometry, Overlay
 from tvm_aie.schedule.grid import Grid
 from tvm_aie.schedule.tiling import Tiling
 from tvm_aie.searches import Chooser, Key, Searches, Shares, base_overlay, group_name, item_name, workload
+from tvm_aie.tiled import fits_program, tile
 
 
 @dataclass(frozen=True)
@@ -332,7 +332,7 @@ class _Planner:
         array = Array(self.device, self.overlay)
         moves = replace(self.moves, runs=runs and self.moves.runs)
         array, placement, layout = place(array, physical, groups, moves, narrow)
-        tilings = _tile(array, physical, packed, placement, self.searches)
+        tilings = tile(array, physical, packed, placement, self.searches)
         return Plan(pools, array, physical, packed, placement, layout, tuple(tilings), self.divisions)
 
     def likewise(self, plan: Plan, narrow: frozenset[int] = frozenset(), sums: bool = True) -> Plan:
@@ -437,7 +437,10 @@ def _schedule(
             plans = _best_rings(rings)
             refined = [(_refined(p, shared), planner) for p, planner in plans] if moves.refine else plans[:1]
             return min((planner.lagging(p) for p, planner in refined), key=lambda p: p.cycles)
-        options = best_divisions(partial(_tiled_cycles, first, shared), MOST_DIVISIONS)
+        cycles = partial(_searched_cycles, first)
+        options = best_divisions(
+            lambda o: cycles(Searches(shared.grids, blocks=moves.blocks, keep=moves.keep), o), MOST_DIVISIONS
+        )
     plan = _best([_Planner(device, option, fused, moves, shared) for option in options])
     plan = _refined(plan, shared) if moves.refine else plan
     return _Planner(device, base_overlay(plan.array.overlay), fused, moves, shared).lagging(plan)
@@ -470,7 +473,7 @@ def _rings(device: Device, fused: LayerGraph, moves: Moves, shared: _Shared, fir
 
     def cycles(divisions: tuple[Overlay, ...]) -> float:
         planners[divisions] = _Planner(device, divisions[0], fused, moves, shared, divisions)
-        return _switched_cycles(first, planners[divisions])
+        return _searched_cycles(first, planners[divisions].searches, divisions[0])
 
     return [planners[divisions] for divisions in best_switches(cycles, MOST_SWITCHES)]
 
@@ -527,12 +530,6 @@ def other_divisions(fused: LayerGraph, moves: Moves) -> tuple[Overlay, ...]:
     return (*DIVISIONS[1:], KEEPING) if moves.keep and adds else DIVISIONS[1:]
 
 
-def fits_program(device: Device, placement: Placement, physical: PhysicalGraph, tilings: Sequence[Tiling]) -> bool:
-    """Whether the variants of the convolution that the tilings need fit program memory together."""
-    needed = superkernel_bytes(device, placement, physical, used_variants(tilings))
-    return needed <= device.program_budget_bytes
-
-
 def _refined(plan: Plan, shared: _Shared) -> Plan:
     """The plan with other tilings of nearly equal cycles where the recurrence finds them faster."""
     # Of many divisions those that some item uses: the others were not best for any.
@@ -573,51 +570,11 @@ def _ranked(planners: Sequence[_Planner]) -> list[tuple[float, _Planner]]:
     return [(cycles, planners[k]) for cycles, k in sorted(found)]
 
 
-def _tiled_cycles(plan: Plan, shared: _Shared, overlay: Overlay) -> float:
-    """Sum of the estimates of the best tilings of a plan's items under another division; infinite if one has none."""
+def _searched_cycles(plan: Plan, searches: Searches, overlay: Overlay) -> float:
+    """Sum of the estimates of the best tilings of a plan's items under another division, or those of ``searches``;
+    infinite if an item has none."""
     array = replace(plan.array, overlay=overlay)
-    searches = Searches(shared.grids, blocks=shared.blocks, keep=shared.keep)
     try:
         return sum(searches.cycles(array, item, plan.physical, plan.packed) for item in plan.placement.items)
     except InfeasibleError:
         return inf
-
-
-def _switched_cycles(plan: Plan, planner: _Planner) -> float:
-    """The same where each item has the best of the planner's divisions."""
-    array = replace(plan.array, overlay=planner.overlay)
-    try:
-        return sum(planner.searches.cycles(array, item, plan.physical, plan.packed) for item in plan.placement.items)
-    except InfeasibleError:
-        return inf
-
-
-def _tile(
-    array: Array,
-    physical: PhysicalGraph,
-    packed: dict[str, PackedConv],
-    placement: Placement,
-    searches: Searches,
-) -> list[Tiling]:
-    """Cut every item so that each piece fits a core, and the superkernel its program memory.
-
-    Each layer takes the variants of the convolution that suit it. Where they do not fit together, the best set that
-    does is allowed, by the estimated time of the whole network. Raises ``InfeasibleError`` where none does.
-    """
-
-    def fits(variants: frozenset[str]) -> bool:
-        return superkernel_bytes(array.device, placement, physical, variants) <= array.device.program_budget_bytes
-
-    def tiled(variants: frozenset[str]) -> list[Tiling]:
-        return [searches.tiling(array, item, physical, packed, variants) for item in placement.items]
-
-    tilings = tiled(VARIANTS)
-    if fits(used_variants(tilings)):
-        return tilings
-    sets = ((LIST, INT4), (DENSE, LIST), (LIST,), (DENSE,), ())
-    allowed = [s for cover in sets for s in (frozenset(cover), frozenset((*cover, KEEP))) if fits(s)]
-    if not allowed:
-        raise too_many_kernels(array.device, placement, physical)
-    largest = [s for s in allowed if not any(s < other for other in allowed)]
-    options = [tiled(s) for s in largest]
-    return min(options, key=lambda ts: sum(t.cycles for t in ts))
