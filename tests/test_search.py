@@ -198,15 +198,15 @@ def test_tilings_are_of_the_same_weights(graph, device, seed, monkeypatch):
     covered = set()
 
     def checked(array, physical, packed, placement, searches):
-        found = tile(array, physical, packed, placement, searches)
+        found = whole(array, physical, packed, placement, searches)
         for item, tiling in zip(placement.items, found, strict=True):
             if weights := item_weights(item, physical, packed):
                 tiling.cover.verify(weights.blocks)
                 covered.add((item_name(item, physical), weights.blocks.digest))
         return found
 
-    tile = pipeline._tile
-    monkeypatch.setattr(pipeline, "_tile", checked)
+    whole = pipeline.tile
+    monkeypatch.setattr(pipeline, "tile", checked)
     compiled = pipeline.compile_graph(graph, device)
     assert len(covered) > len({name for name, _ in covered})  # a layer of one name had different weights
     x = np.random.default_rng(seed).integers(-128, 128, graph.inputs[0].shape).astype(np.int8)
