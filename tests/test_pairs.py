@@ -153,7 +153,8 @@ def test_messages_are_counted_as_their_pieces(case, slot):
     for at in np.ndindex(sizes.shape):
         n, pairs, taps, low = (int(x[at].sum()) for x in (found.blocks, found.pairs, found.taps, found.lows))
         lists = (n * kh, taps + 2 * low) if taps + low else (0, 0)
-        header = header_bytes(n, pairs, len(packed.bias), *lists) if n else 64
+        biases = len(packed.bias) if found.last[at] else 0
+        header = header_bytes(n, pairs, biases, *lists) if n else 64
         assert sizes[at] == ceil_div(header + 64 * (pairs * kh * geo.kw + taps + low), slot) * slot
     if tiling.per_block:
         np.testing.assert_array_equal(flat(block_calls(geo, tiling, packed)), expected(tiling, True))
