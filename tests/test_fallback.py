@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import pytest
 import tvm
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import tvm_aie
@@ -238,7 +238,12 @@ LAYERS = {
 @settings(max_examples=25, deadline=None)
 def test_long_lines_are_cut(kind, width, height, channels, device):
     b = GraphBuilder((channels, height, width))
-    compiled, _ = run_checked(b.graph(LAYERS[kind](b, b.permute("x", range(channels)))), device, Moves())
+    graph = b.graph(LAYERS[kind](b, b.permute("x", range(channels))))
+    try:
+        compiled, _ = run_checked(graph, device, Moves())
+    except InfeasibleError as error:  # rows for which a memtile has no room
+        assume("in a memtile" not in str(error))
+        raise
     for item, tiling in zip(compiled.placement.items, compiled.tilings, strict=True):
         geo = item.geometry
         assert geo.kernel != KernelId.CONV

@@ -449,8 +449,8 @@ def _schedule(
 def _rehearsed(plan: Plan, planners: Sequence[_Planner], judge: Judge) -> Plan:
     """``plan``, or the best plan of the planner whose first plan is faster than it and than the others'.
 
-    Only the best three of them by estimate are judged; all, if the network has few items: there the estimate knows too
-    little of what the first and the last commands cost.
+    Only the best two or three of them by estimate are judged; all, if the network has few items: there the estimate
+    knows too little of what the first and the last commands cost.
     """
     firsts = []
     for planner in planners:
@@ -458,7 +458,8 @@ def _rehearsed(plan: Plan, planners: Sequence[_Planner], judge: Judge) -> Plan:
             firsts.append((next(_plans(planner, first=True)), planner))
     if not firsts:
         return plan
-    judged = len(firsts) if len(plan.placement.items) <= FEW_ITEMS else JUDGED
+    items = len(plan.placement.items)
+    judged = len(firsts) if items <= FEW_ITEMS else JUDGED + (items <= SOME_ITEMS)
     near = sorted(firsts, key=lambda made: made[0].cycles)[:judged]
     narrowed = [(_narrowed(first, planner, judge), planner) for first, planner in near]
     first, planner = min(narrowed, key=lambda made: judge(made[0]))
@@ -542,8 +543,10 @@ def _refined(plan: Plan, shared: _Shared) -> Plan:
     return replace(plan, tilings=tilings, known=times)
 
 
-FEW_ITEMS = 8
-JUDGED = 3  # divisions whose first plans are emulated, besides the default: those that are best by estimate
+# Divisions whose first plans are emulated, besides the default: all for few items, else so many that are best by
+# estimate, and one more for some items, whose programs are soon emitted.
+FEW_ITEMS, SOME_ITEMS = 8, 40
+JUDGED = 2
 MOST_DIVISIONS = 4  # that get a placement and an estimate
 MOST_SWITCHES = 4  # weight rings with which items may switch divisions, likewise
 

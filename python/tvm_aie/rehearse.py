@@ -3,9 +3,9 @@
 The estimate follows the emulator closely while cores or streams bound a network. Where the command processor does, it
 approximates which pushes find their channel idle, and may prefer the slower of two plans. So a few plans that differ
 for the whole network are emulated, timed and without data:
-* the best plan of the default division of core memory, and the first plans of the three others that the estimate finds
-  best (``schedule.geometry.DIVISIONS``), of all others for networks of few items; which of a division's plans is best
-  (pools, siblings, runs) is left to the estimate;
+* the best plan of the default division of core memory, and the first plans of the two others that the estimate finds
+  best (``schedule.geometry.DIVISIONS``), of three for networks of up to 40 items, of all for a few items; which of a
+  division's plans is best (pools, siblings, runs) is left to the estimate;
 * where commands are much of a network's work: tilings for higher prices of commands, for the best division and for the
   default one; residual adds as items of their own, since as part of a convolution they take a message for each pass and
   band; the input as it is, where ``plan.space_to_depth`` changes it; and of the best plan command streams with other
