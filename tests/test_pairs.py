@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from test_division import DIVISIONS, problems
 from tvm_aie.cost.messages import Messages, block_calls, weight_messages
 from tvm_aie.device import load_device
-from tvm_aie.emit.weights import PackedConv
+from tvm_aie.emit.weights import PARTIAL, PackedConv, conv_messages
 from tvm_aie.memory.state import _chunks
 from tvm_aie.plan.shares import split_even
 from tvm_aie.schedule import grid as module
@@ -156,6 +156,11 @@ def test_messages_are_counted_as_their_pieces(case, slot):
         biases = len(packed.bias) if found.last[at] else 0
         header = header_bytes(n, pairs, biases, *lists) if n else 64
         assert sizes[at] == ceil_div(header + 64 * (pairs * kh * geo.kw + taps + low), slot) * slot
+    for row, own in enumerate(sizes):  # what is emitted has these sizes; only what ends output blocks has biases
+        messages = list(conv_messages(packed, tiling, geo, row, slot, 128))
+        for message, size, n, last in zip(messages, own, found.blocks[row], found.last[row], strict=True):
+            assert len(message) == size or (n == 0 and len(message) == 128)  # which says in its header that it is empty
+            assert bool(np.frombuffer(message, "<i4")[10] & PARTIAL) == bool(n and not last)
     if tiling.per_block:
         np.testing.assert_array_equal(flat(block_calls(geo, tiling, packed)), expected(tiling, True))
 

@@ -6,8 +6,9 @@ from tvm_aie.schedule.geometry import Geometry
 from tvm_aie.schedule.terms import KernelTerms
 
 # What a cycle of commands costs next to one of the array: the command processor works ahead of the cores, so most of
-# its time hides behind other items, but all items share it. Of 1, 0.3, 0.1 and 0.03 the best for most of six networks
-# on npu1 (emulated). Where commands are much of the work ``rehearse`` also tries others.
+# its time hides behind other items, but all items share it. Of 1, 0.3 and 0.1 the best for most of five networks on
+# npu1 (emulated); 0.03 is better for none as a whole. Where commands are much of the work ``rehearse`` also tries
+# others.
 PRICE = 0.1
 
 
