@@ -24,6 +24,8 @@ void Machine::NextCommand(int64_t t) {
     if (c.op == kPush) {
       const bool idle = channels_[static_cast<size_t>(c.channel)].count == 0;
       cost = idle ? program_.device.push_idle : program_.device.push_queued;
+    } else if (c.op == kSetLock) {
+      cost = program_.device.lock_write;
     }
     events_.Push(t + cost, kCommandDone, 0);
     return;
@@ -76,6 +78,10 @@ void Machine::CommandDone(int64_t t) {
     ++stats.pushes;
     stats.command_cycles += t - command_since_;
     Enqueue(c.channel, {c.bd, c.item, c.count}, t);
+  } else if (c.op == kSetLock) {
+    stats.command_cycles += t - command_since_;
+    locks_[static_cast<size_t>(c.lock)].value = 0;
+    Release(c.lock, static_cast<int>(c.count), t);
   } else {
     ++stats.waits;
   }

@@ -5,7 +5,7 @@ namespace {
 
 constexpr uint64_t kHeaderBytes = 32, kEntryBytes = 24;
 constexpr char kMagic[8] = {'T', 'V', 'M', 'A', 'I', 'E', '2', '\0'};
-constexpr uint32_t kVersion = 2;
+constexpr uint32_t kVersion = 3;
 
 struct SectionType {
   std::string_view name;

@@ -119,6 +119,13 @@ ShadowMemory::Conflict ShadowMemory::Write(int32_t space, int64_t address, const
   return {};
 }
 
+void ShadowMemory::Keep(const ShadowMemory& other, int32_t space, int64_t begin, int64_t end) {
+  auto& words = words_[static_cast<size_t>(space)];
+  for (int64_t a = begin / 4; a < end / 4; ++a) {
+    words[static_cast<size_t>(a)].written = other.words_[static_cast<size_t>(space)][static_cast<size_t>(a)].written;
+  }
+}
+
 bool ShadowMemory::Written(int32_t space, int64_t address) const {
   const auto& words = words_[static_cast<size_t>(space)];
   return words.empty() || words[static_cast<size_t>(address / 4)].written;

@@ -60,6 +60,8 @@ class ShadowMemory {
   Conflict Read(int32_t space, int64_t address, const Access& access, bool unwritten_is_fault);
   Conflict Write(int32_t space, int64_t address, const Access& access, bool written);
   bool Written(int32_t space, int64_t address) const;
+  // Words of a memory, from byte `begin` to `end`, that count as written if `other` says so.
+  void Keep(const ShadowMemory& other, int32_t space, int64_t begin, int64_t end);
 
  private:
   std::vector<std::vector<ShadowWord>> words_;  // empty: read-only memory, always written

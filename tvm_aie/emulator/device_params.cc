@@ -95,6 +95,7 @@ DeviceParams MakeDevice(const std::vector<std::string_view>& names, const std::v
   if (d.link_o_fx != 0 && d.link_o_fx < kMinRate) ProgramFail("DEVICE_VALUES: link.o_bytes_per_cycle is below 1/256");
   d.bd_write = keys.Whole("cmd.bd_write_cycles");
   d.push_idle = keys.Whole("cmd.push_idle_cycles");
+  d.lock_write = keys.Whole("cmd.lock_write_cycles");
   d.push_queued = keys.Whole("cmd.push_queued_cycles");
   d.launch = keys.Whole("cmd.launch_cycles");
   d.ideal = keys.Whole("core.ideal") != 0;

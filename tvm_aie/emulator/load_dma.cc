@@ -166,7 +166,7 @@ void AttributeCommands(Program& p) {
   int32_t mark = -1;
   for (Command& c : p.commands) {
     if (c.op == kMark || c.op == kPush) mark = c.item;
-    if (c.op == kWait || c.op == kWriteBd) c.item = mark;
+    if (c.op == kWait || c.op == kWriteBd || c.op == kSetLock) c.item = mark;
   }
   int32_t next = -1;
   bool have_next = false;
@@ -204,7 +204,7 @@ void LoadCommands(const Container& file, Program& p) {
   if (t.rows() > kMaxRows) ProgramFail("COMMANDS: ", Grouped(t.rows()), " rows, limit ", Grouped(kMaxRows));
   for (int64_t i = 0; i < t.rows(); ++i) {
     Command c;
-    c.op = Bounded(t.At(i, 0), 0, kMark, "COMMANDS", i, "operation");
+    c.op = Bounded(t.At(i, 0), 0, kSetLock, "COMMANDS", i, "operation");
     if (c.op == kWriteBd) {
       c.row = Bounded(t.At(i, 1), 0, static_cast<int64_t>(p.bds.size()) - 1, "COMMANDS", i, "row of BDS");
     } else if (c.op == kPush) {
@@ -215,6 +215,11 @@ void LoadCommands(const Container& file, Program& p) {
     } else if (c.op == kWait) {
       c.channel = LoadChannel(p, t, i, 1, "COMMANDS");
       c.count = Bounded(t.At(i, 4), 0, kMaxRows, "COMMANDS", i, "count");
+    } else if (c.op == kSetLock) {
+      const int tile = Bounded(t.At(i, 1), 0, static_cast<int64_t>(p.tiles.size()) - 1, "COMMANDS", i, "tile");
+      const Tile& where = p.tiles[static_cast<size_t>(tile)];
+      c.lock = where.lock_base + Bounded(t.At(i, 2), 0, where.n_locks - 1, "COMMANDS", i, "lock");
+      c.count = Bounded(t.At(i, 3), 0, kMaxLockValue, "COMMANDS", i, "lock value");
     } else {
       c.item = Bounded(t.At(i, 1), -1, kMaxItem, "COMMANDS", i, "item");
     }

@@ -67,6 +67,10 @@ Machine::Machine(const Program& program, const RunOptions& options)
     const Bd& bd = program.bds[static_cast<size_t>(row)];
     bd_rows_[static_cast<size_t>(program.tiles[static_cast<size_t>(bd.tile)].bd_base + bd.bd_id)] = row;
   }
+  for (const StaticTask& task : program.static_tasks) {
+    const ChannelInfo& info = program.channels[static_cast<size_t>(task.channel)];
+    primed_ = primed_ || program.tiles[static_cast<size_t>(info.tile)].kind == kShim;
+  }
   BuildFlows();
   BuildCores();
   waiters_.resize(static_cast<size_t>(command_agent()) + 1);
@@ -182,39 +186,69 @@ void Machine::Dispatch(const Event& e) {
   }
 }
 
+// The tasks with which the program is loaded.
+void Machine::Load() {
+  loaded_ = true;
+  for (const StaticTask& task : program_.static_tasks) Enqueue(task.channel, {task.bd, task.item, task.repeat}, 0);
+  if (!primed_) Settle();
+  for (size_t i = 0; i < cores_.size(); ++i) events_.Push(0, kCoreRun, static_cast<int>(i));
+}
+
+// The state in which an inference finds the array, and must leave it.
+void Machine::Settle() {
+  settled_.clear();
+  settled_pos_.clear();
+  for (const Lock& lock : locks_) settled_.push_back(lock.value);
+  for (const Channel& c : channels_) settled_pos_.push_back(primed_ && c.bd != nullptr ? c.pos : 0);
+}
+
 // The clock starts anew with every inference, and with it all that is counted. What has moved before is over: channels
 // and cores wait, or have words that nobody takes yet.
-void Machine::Begin() {
+void Machine::Reset() {
   now_ = finished_ = n_events_ = n_segments_ = trace_dropped_ = 0;
   pc_ = 0;
   items_.assign(static_cast<size_t>(program_.n_items) + 1, {});
   for (size_t i = 0; i + 1 < items_.size(); ++i) items_[i].item = static_cast<int32_t>(i);
   busy_.assign(items_.size() * cores_.size(), 0);
   trace_.clear();
-  if (options_.check) shadow_ = std::make_unique<ShadowMemory>(program_);
+  if (options_.check) {
+    auto fresh = std::make_unique<ShadowMemory>(program_);
+    if (primed_ && shadow_) KeepRings(*fresh);
+    shadow_ = std::move(fresh);
+  }
   for (Pool& pool : pools_) pool.updated = 0;
   for (Waiter& w : waiters_) w.since = 0;
   for (Channel& c : channels_) {
     c.session_started = false;
     c.ready = c.bd_start = c.task_start = c.completed = 0;
   }
-  if (resident_) {
-    const std::vector<const StaticTask*> armed = Armed();
-    for (size_t i = 0; i < channels_.size(); ++i) {
-      Channel& c = channels_[i];
-      if (armed[i] != nullptr) c.queue[static_cast<size_t>(c.head)].item = armed[i]->item;
-    }
-    return;
-  }
-  for (const StaticTask& task : program_.static_tasks) Enqueue(task.channel, {task.bd, task.item, task.repeat}, 0);
-  for (const Lock& lock : locks_) settled_.push_back(lock.value);
-  for (size_t i = 0; i < cores_.size(); ++i) events_.Push(0, kCoreRun, static_cast<int>(i));
 }
 
-RunResult Machine::Infer(std::span<const uint8_t> input, std::span<uint8_t> output) {
-  Bind(input, output);
-  Begin();
-  NextCommand(0);
+// Weights that were fetched before the inference lie in the rings of memtiles and cores.
+void Machine::KeepRings(ShadowMemory& fresh) const {
+  for (const StaticTask& task : program_.static_tasks) {
+    const ChannelInfo& info = program_.channels[static_cast<size_t>(task.channel)];
+    const int cls = flows_[static_cast<size_t>(info.flow)].cls;
+    if (task.repeat != 0 || info.dir != kS2mm || (cls != kFlowW && cls != kFlowLoadW)) continue;
+    const int32_t slot = program_.tiles[static_cast<size_t>(info.tile)].bd_base + task.bd;
+    const Bd& bd = program_.bds[static_cast<size_t>(bd_rows_[static_cast<size_t>(slot)])];
+    const int64_t words = bd.length + (bd.iter_wrap - 1) * bd.iter_step;
+    if (bd.contiguous && bd.iter_step >= 0) fresh.Keep(*shadow_, bd.mem, bd.base, bd.base + 4 * words);
+  }
+}
+
+void Machine::Begin() {
+  Reset();
+  if (!loaded_) return Load();
+  const std::vector<const StaticTask*> armed = Armed();
+  for (size_t i = 0; i < channels_.size(); ++i) {
+    Channel& c = channels_[i];
+    if (armed[i] != nullptr && c.count > 0) c.queue[static_cast<size_t>(c.head)].item = armed[i]->item;
+  }
+}
+
+// Until nothing can happen any more.
+void Machine::Run() {
   for (;;) {
     if (!dirty_pools_.empty() && (events_.empty() || events_.next_time() > now_)) {
       for (const int32_t pool : dirty_pools_) RatePool(pool, now_);
@@ -229,6 +263,19 @@ RunResult Machine::Infer(std::span<const uint8_t> input, std::span<uint8_t> outp
     if (now_ > options_.max_cycles) Fault("cycle limit: the program passes cycle ", options_.max_cycles);
     Dispatch(e);
   }
+}
+
+RunResult Machine::Infer(std::span<const uint8_t> input, std::span<uint8_t> output) {
+  Bind(input, output);
+  if (primed_ && !loaded_) {
+    Reset();
+    Load();
+    Run();
+    Settle();
+  }
+  Begin();
+  NextCommand(0);
+  Run();
   CheckFinished();
   return Collect();
 }
@@ -237,6 +284,8 @@ RunResult Machine::Collect() {
   RunResult r;
   r.cycles = resident_ ? commands_end_ : finished_;
   r.launch_cycles = program_.device.launch;
+  // Rings are filled again while the host prepares the next launch; where that takes longer the next one waits.
+  if (primed_) r.launch_cycles = std::max(r.launch_cycles, now_ - commands_end_);
   r.events = n_events_;
   r.segments = n_segments_;
   for (size_t i = 0; i < items_.size(); ++i) {

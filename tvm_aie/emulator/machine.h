@@ -116,7 +116,12 @@ class Machine {
 
   // machine.cc
   void Bind(std::span<const uint8_t> input, std::span<uint8_t> output);
+  void Load();
+  void Reset();
   void Begin();
+  void Run();
+  void Settle();
+  void KeepRings(ShadowMemory& fresh) const;
   void BuildFlows();
   void BuildCores();
   void Dispatch(const Event& event);
@@ -200,13 +205,16 @@ class Machine {
   std::vector<int32_t> dirty_pools_;
   std::vector<int32_t> leaving_;     // scratch of PoolNext
   std::vector<Lock> locks_;
-  std::vector<int32_t> settled_;     // their values once the static tasks are in their queues
+  std::vector<int32_t> settled_;     // their values when an inference begins
+  std::vector<int64_t> settled_pos_; // likewise, by channel: words moved of the descriptor in which it stands
   std::vector<Waiter> waiters_;      // by agent
   std::vector<Core> cores_;
   std::vector<int32_t> bd_rows_;     // descriptor slot -> row of Program::bds, -1 = never written
   std::vector<int32_t> bd_current_;  // iteration of the slot
 
   bool resident_ = false;
+  bool primed_ = false;              // shims are loaded with tasks: data moves before the first inference
+  bool loaded_ = false;
   size_t pc_ = 0;                    // next command
   int32_t wait_channel_ = -1;
   int64_t command_since_ = 0;

@@ -113,7 +113,8 @@ void Machine::CheckFinished() {
   // Words that were produced and never taken: some message was longer than its consumers expected.
   for (const FlowState& f : flows_) {
     const Channel& src = channels_[static_cast<size_t>(f.src)];
-    if (src.state == ChannelState::kGranted && src.left > 0) {
+    const bool ahead = primed_ && (IsEndless(f.src) || IsArmed(f.src, armed[static_cast<size_t>(f.src)]));
+    if (!ahead && src.state == ChannelState::kGranted && src.left > 0) {
       Fault("undelivered data: ", ChannelName(program_, f.src), " still holds ", src.left, " words at the end");
     }
   }
@@ -133,9 +134,10 @@ void Machine::CheckResident() const {
   }
   for (const StaticTask& task : program_.static_tasks) {
     const Channel& c = channels_[static_cast<size_t>(task.channel)];
-    if (task.repeat != 0 || (c.bd != nullptr && c.bd->bd_id == task.bd && c.pos == 0)) continue;
+    const int64_t pos = settled_pos_[static_cast<size_t>(task.channel)];
+    if (task.repeat != 0 || (c.bd != nullptr && c.bd->bd_id == task.bd && c.pos == pos)) continue;
     Fault("not ready for the next inference: ", ChannelName(program_, task.channel), " stands in descriptor ",
-          c.bd ? c.bd->bd_id : -1, ", not at the begin of ", task.bd);
+          c.bd ? c.bd->bd_id : -1, ", word ", c.pos, ", not in ", task.bd, ", word ", pos);
   }
   for (const int32_t row : program_.static_bds) {
     const Bd& bd = program_.bds[static_cast<size_t>(row)];

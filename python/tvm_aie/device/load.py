@@ -128,6 +128,7 @@ _SCHEMA: dict[str, dict[str, _Spec]] = {
         "bd_write_cycles": _cost("bd_write_cycles"),
         "push_idle_cycles": _cost("push_idle_cycles"),
         "push_queued_cycles": _cost("push_queued_cycles"),
+        "lock_write_cycles": _cost("lock_write_cycles"),
         "launch_us": _cost("launch_us"),
     },
     "kernel.conv": {f.name: _cost() for f in fields(ConvCost)},

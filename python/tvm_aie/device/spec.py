@@ -193,6 +193,7 @@ class Device:
     bd_write_cycles: float
     push_idle_cycles: float
     push_queued_cycles: float
+    lock_write_cycles: float
     launch_us: float
 
     conv: ConvCost
@@ -291,6 +292,7 @@ class Device:
             "cmd.bd_write_cycles": self.bd_write_cycles,
             "cmd.push_idle_cycles": self.push_idle_cycles,
             "cmd.push_queued_cycles": self.push_queued_cycles,
+            "cmd.lock_write_cycles": self.lock_write_cycles,
             "cmd.launch_cycles": self.launch_cycles,
             "core.ideal": float(self.core_ideal),
             "core.macs_per_cycle": self.macs_per_cycle,

@@ -51,6 +51,8 @@ CHAINS = tuple(Chains(*most, block=6) for most in ((4, 3), (5, 3), (6, 4), (10, 
 NO_CHAINS = Chains(0, 0, armed=False, stores=False)
 # Loads before the first item that are one chain: opcodes and inputs.
 MOST_FIRST = 4
+# When they are pushed: place in the first item, column by column, each behind its column's first activations.
+FIRST, COLUMN = -2.0, 1e-2
 # To compare by emulation (``rehearse``): the clock's first choice is up to a tenth slower than the best of these.
 MORE_CHAINS = (*CHAINS, Chains(4, 4, block=6), *(most._replace(block=0) for most in CHAINS[:3]))
 
@@ -108,9 +110,13 @@ def _loaded(
 ) -> Mapping[Channel, Sequence[Work]]:
     """Load the program with what ``most`` wants; returns the tasks that remain to be pushed.
 
-    Shims are left out: their tasks name the host's buffers, and would move data before the inference begins.
+    Of shims with the weight streams, which run for ever: at the end of an inference they fill the rings for the next.
     """
-    rest = _endless(commands, make, items, tasks, most) if most.stores or most.loads else tasks
+    rest = dict(tasks)
+    for r in range(make.array.rows):
+        c, ring = make.array.w_home(r)
+        commands.repeat(rest.pop((make.array.shim(c), Dir.MM2S, 1 + ring)))
+    rest = dict(_endless(commands, make, items, rest, most)) if most.stores or most.loads else rest
     return _arm(commands, make, items, rest) if most.armed else rest
 
 
@@ -142,20 +148,26 @@ def _endless(
 def _arm(
     commands: CommandBuilder, make: ItemTasks, items: int, tasks: Mapping[Channel, Sequence[Work]]
 ) -> Mapping[Channel, Sequence[Work]]:
-    """Load the memtile channels with their first descriptors: a push onto an idle channel costs six times another.
+    """Load the memtile channels, and shims with loads, with their first descriptors: a push onto an idle channel costs
+    six times another.
 
     Returns the tasks that remain; a channel's last one ends with its first descriptor again, for the next inference.
-    Until the shims' tasks are pushed they wait for data or a lock. Stores are left out: the first may be the last thing
-    to end.
+    They wait for data or a lock: the opcodes, with which loads begin, for LOAD_GO (``Work.sets``). Other tasks of shims
+    name the host's buffers. Stores are left out: the first may be the last thing to end.
     """
     rest, joined = dict(tasks), _joined_channels(make)
     memtiles = range(make.array.memtile(0), make.array.memtile(make.array.cols))
     for channel, own in tasks.items():
-        loads = channel[1] == Dir.S2MM and channel[0] in memtiles and channel not in joined
+        loads = (channel[1] == Dir.S2MM and channel[0] in memtiles and channel not in joined) or _loads(make, channel)
         first, more = _first_descriptor(own)
         if not (loads or channel in joined) or first is None or not commands.may_give(channel, 1):
             continue
         commands.arm(first, loads)
+        if first.sets and more:
+            more[0] = replace(more[0], sets=first.sets)
+        elif first.sets:
+            commands.set_lock(first.sets)
+        first = replace(first, sets=None)
         end = (items + 1, 0.0)
         last = more[-1] if more else None
         short = last and last.item == items - 1 and last.repeat == 1 and len(last.chain) <= MOST_LAST
@@ -163,10 +175,16 @@ def _arm(
             more[-1] = replace(last, chain=(*last.chain, *first.chain), end=end, arms=first.end)
         else:
             key = (last or first).start  # while the channel is busy
+            key = max(key, (0, FIRST / 2))  # but behind the first loads and activations
             start = (items, 2 * EPSILON)  # behind all others
             more.append(replace(first, start=start, end=end, key=key, arms=first.end, item=items))
         rest[channel] = more
     return rest
+
+
+def _loads(make: ItemTasks, channel: Channel) -> bool:
+    """Whether it is the channel through which a shim loads opcodes and activations."""
+    return channel[0] < make.array.cols and channel[1:] == (Dir.MM2S, 0)
 
 
 def _first_descriptor(tasks: Sequence[Work]) -> tuple[Work | None, list[Work]]:
@@ -225,7 +243,8 @@ def _add_chains(
             outputs = [_repeated(own, len(body), array.device, most.block) for own in outputs]
             repeats = repeats or any(len(a) < len(b) for a, b in zip(outputs, single, strict=True))
         ahead = a_chain > 0 and c != array.cols - 1
-        for work in column_chains(inputs[c], outputs, how, most.outputs, junk, ahead):
+        key = (0, FIRST + (2 * c - 0.5) * COLUMN) if most.armed and commands.is_armed(make.a_channel(c)) else None
+        for work in column_chains(inputs[c], outputs, how, most.outputs, junk, ahead, key):
             commands.add(work)
     return repeats
 
@@ -248,4 +267,5 @@ def _first_joined(tasks: Sequence[Work]) -> list[Work]:
     if len(first) < 2 or len(first) > MOST_FIRST or list(tasks[: len(first)]) != first:
         return list(tasks)
     chain = tuple(template for work in first for template in work.chain)
-    return [replace(first[0], chain=chain, end=first[-1].end), *tasks[len(first) :]]
+    sets = next((work.sets for work in first if work.sets), None)
+    return [replace(first[0], chain=chain, end=first[-1].end, sets=sets), *tasks[len(first) :]]

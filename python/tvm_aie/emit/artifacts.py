@@ -21,7 +21,8 @@ from tvm_aie.emit.mlir.build import ARGS, CONFIGURE, CORE_FUNCTION, CORE_OBJECT,
 from tvm_aie.emit.mlir.check import verify_text
 from tvm_aie.emit.mlir.parser import parse
 from tvm_aie.emit.mlir.readback import emulator_section, read_back
-from tvm_aie.emit.program import Program, Push, Wait, WriteBd
+from tvm_aie.emit.mlir.registers import is_lock
+from tvm_aie.emit.program import Program, Push, SetLock, Wait, WriteBd
 from tvm_aie.emit.superkernel import KEEP_PART
 from tvm_aie.emit.verify import used_parts
 from tvm_aie.errors import InputError
@@ -130,6 +131,7 @@ def command_counts(program: Program) -> dict[str, int]:
     return {
         "bd_writes": sum(isinstance(c, WriteBd) for c in program.commands),
         "pushes": sum(isinstance(c, Push) for c in program.commands),
+        "lock_writes": sum(isinstance(c, SetLock) for c in program.commands),
         "waits": sum(isinstance(c, Wait) for c in program.commands),
     }
 
@@ -148,9 +150,11 @@ def configure_counts(module: ir.Module) -> dict[str, int]:
 def text_counts(sequence: ir.SequenceOp) -> dict[str, int]:
     """The same three numbers, counted in the operations of a sequence."""
     body = sequence.body
+    locks = sum(isinstance(op, ir.Write32Op) and is_lock(op.address) for op in body)
     return {
         "bd_writes": sum(isinstance(op, ir.WriteBdOp | ir.BlockWriteOp) for op in body),
-        "pushes": sum(isinstance(op, ir.PushQueueOp | ir.Write32Op) for op in body),
+        "pushes": sum(isinstance(op, ir.PushQueueOp | ir.Write32Op) for op in body) - locks,
+        "lock_writes": locks,
         "waits": sum(isinstance(op, ir.SyncOp) for op in body),
     }
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from tvm_aie.device import Device
 from tvm_aie.emit.overlay import Array
-from tvm_aie.emit.program import Bd, Command, Dir, Mark, Push, Task, Wait, WriteBd
+from tvm_aie.emit.program import Bd, Command, Dir, LockUse, Mark, Push, SetLock, Task, Wait, WriteBd
 from tvm_aie.emit.transfers import BdTemplate, merge_unused
 from tvm_aie.errors import ProgramError
 
@@ -37,6 +37,7 @@ class Work:
     after: tuple[tuple[Channel, int], ...] = ()
     item: int = -1  # to which the reports attribute it
     arms: Position | None = None
+    sets: LockUse | None = None  # a lock that is set when the task has been pushed
 
 
 @dataclass
@@ -72,6 +73,10 @@ class _Clock:
     def push(self, idle: bool) -> None:
         """A task is pushed."""
         self.now += self.device.push_idle_cycles if idle else self.device.push_queued_cycles
+
+    def set_lock(self) -> None:
+        """A lock is set."""
+        self.now += self.device.lock_write_cycles
 
     def pushed(self, items: int) -> None:
         """All tasks of the first ``items`` items are pushed."""
@@ -227,6 +232,10 @@ class CommandBuilder:
         self._armed[work.channel] = -1
         if keep:
             self._kept.add(work.channel)
+
+    def is_armed(self, channel: Channel) -> bool:
+        """Whether the program is loaded with the channel's first task."""
+        return channel in self._armed
 
     def repeat(self, tasks: Sequence[Work]) -> None:
         """The program is loaded with all tasks of a channel as one chain that closes on itself, which runs once in each
@@ -442,6 +451,13 @@ class CommandBuilder:
         flights.append(_Flight(work.end, self._next[work.channel] + 1, ids))
         self._pool_of[work.channel].changes += 1
         self.commands.append(Push(Task(*work.channel, start, work.repeat), work.item))
+        if work.sets:
+            self.set_lock(work.sets)
+
+    def set_lock(self, use: LockUse) -> None:
+        """Set a lock."""
+        self._clock.set_lock()
+        self.commands.append(SetLock(use))
 
     def _new_pool(self, tile: int, ids: range) -> _Pool:
         free = deque(i for i in ids if (tile, i) not in self._taken)
@@ -558,13 +574,15 @@ def column_chains(
     longest: int,
     junk: Sequence[tuple[int, int]],
     ahead: bool,
+    first_key: Position | None = None,
 ) -> Iterator[Work]:
     """The tasks of a column as chains: of the activations, and per core row of the outputs.
 
     ``longest``: most descriptors of a chain of outputs; ``junk``: area of each row. Outputs are wanted before the item
     ahead of theirs starts: a push onto an idle channel costs six times a push onto a busy one (command processor,
     docs/device-keys.md), and while an item's outputs wait on the same channels, these are busy. ``ahead``: so are the
-    activations, as no item starts before another column, the gate, has its own.
+    activations, as no item starts before another column, the gate, has its own. ``first_key``: when the first of
+    them are wanted, if the program is loaded with a task before them.
     """
     gates: dict[int, Position] = {}  # item -> start of the task that brings its first activations
     pushed: Position | None = None  # start of the chain before
@@ -574,6 +592,8 @@ def column_chains(
         earlier, pushed = pushed, work.start
         if ahead and earlier and sum(how.body[max(earlier[0], 0) : work.start[0]]) < how.ahead:
             work = replace(work, key=(earlier[0], earlier[1] - EPSILON))
+        if first_key and not earlier:
+            work = replace(work, key=min(work.key, first_key))
         yield work
     for r, tasks in enumerate(outputs):
         first = longest * (r + 1) // len(outputs)  # staggered: not all chains of a pool end together

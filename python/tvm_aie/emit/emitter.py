@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 
 from tvm_aie.device import BdLimits
 from tvm_aie.emit import opcodes, resident, weights
-from tvm_aie.emit.arrange import CHAINS, Chains, arrange
+from tvm_aie.emit.arrange import CHAINS, COLUMN, FIRST, Chains, arrange
 from tvm_aie.emit.commands import EPSILON, Channel, CommandBuilder, Position, Work
 from tvm_aie.emit.ddr import ddr_homes, program_io
 from tvm_aie.emit.division import Rings, Staying, divide_words, staying
+from tvm_aie.emit.first_rows import FirstRows, first_rows
 from tvm_aie.emit.item_tasks import NOTHING, Before, Cut, ItemTasks, LockPair, Prologue, barrier
 from tvm_aie.emit.memtile import ALIGN, MemtileMap
 from tvm_aie.emit.messages import Operand
@@ -121,6 +123,7 @@ class Emitter:
         self.weight_streams: dict[tuple[int, Tiling, int], bytes] = {}
         self.streamed: list[weights.PackedConv] = []
         self.pads = 0  # messages that fill each stream up (``emit.resident``)
+        self.first_rows: dict[int, FirstRows] = {}  # by column
         # of items that are alike (a layer repeated for tuning)
         self.input_cuts: dict[tuple[object, ...], Cut] = {}
         self.output_cuts: dict[tuple[object, ...], Cut] = {}
@@ -180,10 +183,13 @@ class Emitter:
             c, ring = self.array.w_home(r)
             placeholder = BdTemplate(Shape(int(Arg.CONST), ((1, 1),)), _WEIGHTS - r, control=True)
             start, end = (0, -1.5), (len(self.tilings) + 1, 0.0)
-            # No item's: it lasts as long as the program. Behind the first activations, whose channels are busy with the
-            # opcodes until the first loads are done, and a push onto a busy channel is cheap.
-            key = (0, EPSILON / 2) if self.resident else start
-            self._queue(Work((self.array.shim(c), Dir.MM2S, 1 + ring), (placeholder,), 1, start, end, key, item=-1))
+            # No item's: it lasts as long as the program.
+            self._queue(Work((self.array.shim(c), Dir.MM2S, 1 + ring), (placeholder,), 1, start, end, start, item=-1))
+        if self.resident:
+            for c in range(self.array.cols):
+                first = self.tasks[self.array.shim(c), Dir.MM2S, 0]
+                k = min(1, len(first) - 1)  # the opcodes wait with their channel, so that the next push is cheap
+                first[k] = replace(first[k], sets=self._go(c))
 
     def _emit_weights(self, item: WorkItem, tiling: Tiling) -> None:
         slot, o_slot = self.array.overlay.w_slot, self.makes[item.index].array.overlay.o_slot
@@ -220,6 +226,8 @@ class Emitter:
                 prologue = self._prologue(item.index, c, words, 1, False)
             elif tiling.aligned:  # behind the prologue every message finds its place
                 cut = self._input_cut(item, tiling, c, None)
+                if item.index == 0 and c in self.first_rows:
+                    cut = self.first_rows[c].cut
                 ride = cut.tasks[0].repeat == 1
                 slots = cut.slots(self.array.overlay.a_slot)
                 prologue = self._prologue(item.index, c, words, tiling.a_slots, ride, slots[0] if tiling.kept else 0)
@@ -332,6 +340,7 @@ class Emitter:
         column = self.columns[c]
         n_loads = sum(1 for i, k in self._loads_of(item) if _height(self.placement.items[i].inputs[k].rows[c]))
         if item == 0:
+            n_loads -= c in self.first_rows  # its messages wait for its pieces
             return [(LockUse(self.array.memtile(c), LOAD_DONE, 1 + n_loads), None)]
         go = sum(1 for i, k in self.loads_at.get(item, []) if _height(self.placement.items[i].inputs[k].rows[c]))
         needed = max((n + 1 for n, death in enumerate(column.store_deaths) if death < item), default=0)
@@ -364,17 +373,24 @@ class Emitter:
         control: bool = False,
         after: tuple[tuple[Channel, int], ...] = (),
         begin: float = LOADS,
+        pieces: Sequence[int] = (),
     ) -> None:
+        """``pieces``: bytes after which LOAD_DONE is released each time; none: once."""
         mt = self.array.memtile(c)
-        shape = Shape(mt, local.dims)
-        acquire, release = LockUse(mt, LOAD_GO, 1), LockUse(mt, LOAD_DONE, 1)
-        into = BdTemplate(shape, base, 1, 0, acquire, release, control)
+        go, release = LockUse(mt, LOAD_GO, 1), LockUse(mt, LOAD_DONE, 1)
+        into = (BdTemplate(Shape(mt, local.dims), base, 1, 0, go, release, control),)
+        if pieces:
+            begins = accumulate(pieces, initial=base)
+            into = tuple(
+                BdTemplate(Shape(mt, ((size // 4, 1),)), begin, 1, 0, None if k else go, release)
+                for k, (begin, size) in enumerate(zip(begins, pieces, strict=False))
+            )
         channel = (mt, Dir.S2MM, self.array.load_s2mm)
-        # The first loads go before everything else.
-        begin = begin if item else -2.0
+        # The first loads go before everything else, column by column.
+        begin = begin if item else FIRST + c * COLUMN
         start, end = self._span(channel, item, begin, len(self.loads_at.get(item, [])) + (item == 0))
-        early = min(start, _early(item - 1))
-        self._queue(Work(channel, (into,), 1, start, end, early, item=item))
+        early = min(start, _early(item - 1)) if item else start
+        self._queue(Work(channel, into, 1, start, end, early, item=item))
         source = BdTemplate(ddr, ddr_base, control=control)
         shim = (self.array.shim(c), Dir.MM2S, 0)
         self._queue(Work(shim, (source,), 1, start, end, start if after else early, after, item))
@@ -399,7 +415,21 @@ class Emitter:
                 size = (hi - lo) * place.blocks * line
                 source = self._lines(self.placement.items[index], int(home.arg), dims, self.array.device.shim_bd)
                 local = Shape(0, ((size, 1),))
-                self._push_load_pair(c, source, base, local, place.address, at, after=after, begin=begin)
+                pieces = self._first_pieces(index, operand, c, 4 * size)
+                self._push_load_pair(c, source, base, local, place.address, at, False, after, begin, pieces)
+
+    def _first_pieces(self, index: int, operand: int, c: int, size: int) -> tuple[int, ...]:
+        """Pieces in which the network's input is loaded for the first item (``emit.first_rows``); none: as a whole."""
+        item, tiling = self.placement.items[index], self.tilings[index]
+        alone = index == operand == 0 and len(item.inputs) == 1 and tiling.aligned and self.resident
+        if not alone or not _height(item.out_rows[c]):
+            return ()
+        region = item.inputs[0].address, size
+        found = first_rows(self._input_cut(item, tiling, c, None), self.array.memtile(c), region, self.array.device)
+        if found is None:
+            return ()
+        self.first_rows[c] = found
+        return found.pieces
 
     def _lines(self, item: WorkItem, mem: int, dims: Sequence[tuple[int, int]], limits: BdLimits) -> Shape:
         """What an item loads or stores. Raises ``InfeasibleError`` where no descriptor carries its lines."""
@@ -500,12 +530,13 @@ class Emitter:
     def _last_locks(self, c: int) -> LockPair:
         column = self.columns[c]
         stored = len(column.store_deaths) - column.stores_acquired
-        return resident.last_locks(self.array.memtile(c), stored, self._first_loads(c))
+        return resident.last_locks(self.array.memtile(c), stored)
 
-    def _first_loads(self, c: int) -> int:
-        """Transfers into a memtile before the first item: its opcodes and what that item and others need."""
+    def _go(self, c: int) -> LockUse:
+        """Lets the transfers into a memtile before the first item go: its opcodes and what that item and others need."""
         items = self.placement.items
-        return 1 + sum(1 for i, k in self.loads_at.get(0, []) if _height(items[i].inputs[k].rows[c]))
+        loads = 1 + sum(1 for i, k in self.loads_at.get(0, []) if _height(items[i].inputs[k].rows[c]))
+        return LockUse(self.array.memtile(c), LOAD_GO, loads)
 
     # ------------------------------------------------------------------ assembly
 
@@ -547,9 +578,8 @@ class Emitter:
         assert len(rows) == len(self.commands.bds)  # so they keep the numbers by which the commands know them
         loaded = (*bds[len(self.commands.bds) :], *self.parts.bds)
         static = tuple(rows.setdefault(bd, len(rows)) for bd in loaded)
-        go = []
-        for c in range(self.array.cols):
-            go.append(LockUse(self.array.memtile(c), LOAD_GO, self._first_loads(c)))
+        # Of resident programs a command lets the first loads go (``_start``).
+        go = () if self.resident else tuple(self._go(c) for c in range(self.array.cols))
         sizes = self.ddr_sizes
         return Program(
             self.array.device.keys(),

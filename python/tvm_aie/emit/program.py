@@ -15,7 +15,7 @@ from tvm_aie.device import Device
 from tvm_aie.errors import ProgramError
 
 MAGIC = b"TVMAIE2\0"
-VERSION = 2
+VERSION = 3
 FIXED_POINT = 1 << 20
 HEADER = struct.Struct("<8sIIQII")
 SECTION = struct.Struct("<IIQQ")
@@ -189,13 +189,20 @@ class Wait:
 
 
 @dataclass(frozen=True)
+class SetLock:
+    """Command: write the value of a lock."""
+
+    use: LockUse
+
+
+@dataclass(frozen=True)
 class Mark:
     """Command without effect: what follows belongs to ``item``."""
 
     item: int
 
 
-Command = WriteBd | Push | Wait | Mark
+Command = WriteBd | Push | Wait | Mark | SetLock
 
 
 @dataclass(frozen=True)
@@ -333,6 +340,8 @@ def _command_row(command: Command) -> list[int]:
         return [1, t.tile, int(t.dir), t.ch, t.bd, t.repeat, command.item]
     if isinstance(command, Wait):
         return [2, command.tile, int(command.dir), command.ch, command.count, 0, 0]
+    if isinstance(command, SetLock):
+        return [4, command.use.tile, command.use.lock, command.use.value, 0, 0, 0]
     return [3, command.item, 0, 0, 0, 0, 0]
 
 

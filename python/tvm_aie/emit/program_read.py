@@ -24,6 +24,7 @@ from tvm_aie.emit.program import (
     Program,
     ProgramIO,
     Push,
+    SetLock,
     Task,
     Tile,
     TileKind,
@@ -126,4 +127,4 @@ def _command(row: list[int]) -> Command:
         return Push(Task(tile, Dir(direction), ch, bd, repeat), item)
     if op == 2:
         return Wait(rest[0], Dir(rest[1]), rest[2], rest[3])
-    return Mark(rest[0])
+    return SetLock(LockUse(*rest[:3])) if op == 4 else Mark(rest[0])

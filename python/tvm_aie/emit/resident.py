@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from tvm_aie.emit import opcodes
 from tvm_aie.emit.item_tasks import LockPair
-from tvm_aie.emit.overlay import LOAD_GO, STORE_DONE
+from tvm_aie.emit.overlay import STORE_DONE
 from tvm_aie.emit.program import LockUse
 
 SKIP_TO_BEGIN = 1  # operand of SKIP_O
@@ -49,7 +49,6 @@ def last_opcodes(pads: int) -> list[int]:
     return [*words, opcodes.SKIP_O, SKIP_TO_BEGIN, opcodes.END]
 
 
-def last_locks(memtile: int, stored: int, loads: int) -> LockPair:
-    """Behind the last message: ``stored`` stores are done; let the next inference's first ``loads`` go."""
-    acquire = LockUse(memtile, STORE_DONE, stored) if stored else None
-    return acquire, LockUse(memtile, LOAD_GO, loads)
+def last_locks(memtile: int, stored: int) -> LockPair:
+    """Behind the last message: ``stored`` stores are done."""
+    return LockUse(memtile, STORE_DONE, stored) if stored else None, None

@@ -14,7 +14,7 @@ from itertools import combinations
 from tvm_aie.device import BdLimits, Device
 from tvm_aie.emit.opcodes import OP_MAGIC
 from tvm_aie.emit.overlay import NBR_E, NBR_W, O_DONE, O_DONE_ODD
-from tvm_aie.emit.program import Bd, Dir, Program, Push, Task, TileKind, Wait, WriteBd
+from tvm_aie.emit.program import Arg, Bd, Dir, Program, Push, SetLock, Task, TileKind, Wait, WriteBd
 from tvm_aie.emit.verify_division import division_faults
 from tvm_aie.emit.verify_kept import kept_faults
 from tvm_aie.errors import ProgramError
@@ -191,6 +191,7 @@ def lock_range(ctx: Context) -> Iterator[str]:
     """Lock numbers below the tile's count, values 0..63; memtiles also reach their neighbours' locks."""
     top = ctx.device.lock_max
     uses = [(u, None) for u in ctx.program.lock_init]
+    uses += [(c.use, None) for c in ctx.program.commands if isinstance(c, SetLock)]
     uses += [(u, bd.tile) for bd in ctx.program.bds for u in (bd.acquire, bd.release) if u]  # type: ignore[misc]
     for use, user in uses:
         tile = ctx.program.tiles[use.tile]
@@ -307,6 +308,16 @@ def armed_again(ctx: Context) -> Iterator[str]:
             yield f"{_name(ctx, bd)}: ends with another content than it begins with"
 
 
+def loaded_shims(ctx: Context) -> Iterator[str]:
+    """Tasks with which shims are loaded read the constants: they move data when no inference is under way."""
+    content = _loaded(ctx.program)
+    for task in ctx.program.static_tasks:
+        if ctx.kinds[task.tile] == TileKind.SHIM:
+            for bd in _chain(content, task):
+                if task.dir != Dir.MM2S or bd.mem != Arg.CONST:
+                    yield f"{_name(ctx, bd)}: argument {bd.mem}, which belongs to an inference"
+
+
 def core_memory(ctx: Context) -> Iterator[str]:
     """A core's areas (reserved, OPS, HDR, ACC, rings) do not overlap and lie inside its memory."""
     for core in ctx.program.cores:
@@ -402,6 +413,7 @@ RULES: tuple[Rule, ...] = (
     queue_depth,
     written_before_use,
     armed_again,
+    loaded_shims,
     core_memory,
     core_divisions,
     kept_inputs,

@@ -20,7 +20,7 @@ _LANES = {
     FlowClass.STORE: Lane.WRITE,
 }
 _KIND_NAMES = {TileKind.SHIM: "shim", TileKind.MEMTILE: "memtile", TileKind.CORE: "core"}
-_COMMANDS = ("write BD", "push task", "wait", "mark")
+_COMMANDS = ("write BD", "push task", "wait", "mark", "set lock")
 _CORE_LOCKS = ("A_free", "A_full", "W_free", "W_full", "O_free", "O_full")
 _MEM_LOCKS = (
     "W_free",

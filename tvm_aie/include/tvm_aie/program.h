@@ -26,7 +26,7 @@ class ProgramError : public std::runtime_error {
 enum TileKind : int { kShim = 0, kMemtile = 1, kCore = 2 };
 enum Direction : int { kS2mm = 0, kMm2s = 1 };
 enum FlowClass : int { kFlowA = 0, kFlowW, kFlowO, kFlowLoad, kFlowLoadW, kFlowStore, kNumFlowClasses };
-enum CommandOp : int { kWriteBd = 0, kPush = 1, kWait = 2, kMark = 3 };
+enum CommandOp : int { kWriteBd = 0, kPush = 1, kWait = 2, kMark = 3, kSetLock = 4 };
 enum DdrArg : int { kDdrConst = 0, kDdrInput = 1, kDdrOutput = 2, kDdrScratch = 3, kNumDdrArgs = 4 };
 
 inline constexpr int kMaxLockValue = 63;     // 6-bit locks
@@ -89,7 +89,8 @@ struct Command {
   int32_t row = 0;             // WRITE_BD
   int32_t channel = 0, bd = 0; // PUSH, WAIT
   int32_t item = -1;           // PUSH, MARK; for WRITE_BD the item it is booked on
-  int64_t count = 0;           // PUSH: repeat; WAIT: completed tasks
+  int32_t lock = -1;           // SET_LOCK: index over the locks of all tiles
+  int64_t count = 0;           // PUSH: repeat; WAIT: completed tasks; SET_LOCK: value
 };
 
 struct CoreInfo {
@@ -123,7 +124,7 @@ struct DeviceParams {
   std::array<int64_t, 2> shim_task{}, shim_first{};        // by Direction
   std::vector<int64_t> ddr_fx;                             // B/cycle with i+1 active columns; 0 = unlimited
   int64_t link_o_fx = 0;                                   // B/cycle; 0 = not shared
-  int64_t bd_write = 0, push_idle = 0, push_queued = 0, launch = 0;
+  int64_t bd_write = 0, push_idle = 0, push_queued = 0, lock_write = 0, launch = 0;
   bool ideal = false;
   int64_t macs_per_cycle = 0, macs_per_cycle_int4 = 0, macs_per_cycle_int16 = 0, opcode_cycles = 0;
   int64_t conv_call = 0, conv_a = 0, conv_ii_per_acc = 0, conv_ii_min = 0, conv_gamma = 0;  // fixed point

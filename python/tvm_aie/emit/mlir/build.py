@@ -12,7 +12,7 @@ from collections import Counter
 from tvm_aie.device import Device, load_device
 from tvm_aie.emit.mlir import ir
 from tvm_aie.emit.mlir import registers as reg
-from tvm_aie.emit.program import Bd, CoreMap, Dir, Mark, Program, Push, Task, TileKind, Wait, WriteBd
+from tvm_aie.emit.program import Bd, CoreMap, Dir, LockUse, Mark, Program, Push, SetLock, Task, TileKind, Wait, WriteBd
 from tvm_aie.emit.verify import armed_tasks, used_parts
 from tvm_aie.errors import DeviceError, ProgramError
 
@@ -172,9 +172,7 @@ class _Builder:
         for value in (reg.RESET_BIT, 0):
             body += [self._control(channel, value, reg.RESET_BIT) for channel in channels]
         body.append(ir.Comment("locks"))
-        for (tile, lock), value in self.lock_values.items():
-            t = program.tiles[tile]
-            body.append(ir.Write32Op(t.col, t.row, reg.LOCK_BASE[t.kind] + reg.LOCK_BYTES * lock, value))
+        body += [self._set_lock(LockUse(tile, lock, value)) for (tile, lock), value in self.lock_values.items()]
         body.append(ir.Comment("packet ids of task-complete tokens"))
         for channel in sorted(self.awaited):
             ident = reg.CONTROLLER_ID[program.tiles[channel[0]].kind]
@@ -203,6 +201,8 @@ class _Builder:
             if isinstance(command, Mark):
                 name = self.items[command.item] if command.item < len(self.items) else "end"
                 body.append(ir.Comment(f"item {command.item}: {name}"))
+            elif isinstance(command, SetLock):
+                body.append(self._set_lock(command.use))
             elif isinstance(command, WriteBd):
                 body += self._write_bd(self.program.bds[command.index])
             elif isinstance(command, Push):
@@ -220,6 +220,10 @@ class _Builder:
 
     def _is_awaited(self, task: Task, number: int) -> bool:
         return number in self.awaited.get((task.tile, task.dir, task.ch), ())
+
+    def _set_lock(self, use: LockUse) -> ir.Write32Op:
+        tile = self.program.tiles[use.tile]
+        return ir.Write32Op(tile.col, tile.row, reg.LOCK_BASE[tile.kind] + reg.LOCK_BYTES * use.lock, use.value)
 
     def _control(self, channel: Channel, value: int, mask: int) -> ir.Write32Op:
         tile = self.program.tiles[channel[0]]

@@ -27,6 +27,7 @@ from tvm_aie.emit.program import (
     Program,
     ProgramIO,
     Push,
+    SetLock,
     Task,
     Tile,
     TileKind,
@@ -294,6 +295,8 @@ def _commands(
             if not tokens.get(channel):
                 raise InputError(f"the design waits for a token that no task issues: {channel}")
             command = Wait(*channel, tokens[channel].pop(0))
+        elif extra and (use := _lock(overlay, op)):
+            command = SetLock(use)
         else:
             found = _task(overlay, op)
             if found is None:
@@ -337,6 +340,18 @@ def _task(overlay: _Overlay, op: ir.SequenceItem) -> tuple[Task, bool] | None:
                 repeat = (op.value >> reg.REPEAT_SHIFT & 0xFF) + 1
                 return Task(tile, direction, channel, op.value & 0x3F, repeat), bool(op.value & reg.TOKEN_BIT)
     return None
+
+
+def _lock(overlay: _Overlay, op: ir.SequenceItem) -> LockUse | None:
+    """The lock and the value that a register write sets; None for any other operation."""
+    if not isinstance(op, ir.Write32Op) or op.mask is not None:
+        return None
+    tile = overlay.at[(op.column, op.row)]
+    kind, count = overlay.tiles[tile].kind, overlay.tiles[tile].n_locks
+    base = reg.LOCK_BASE.get(kind)
+    if base is None or not 0 <= op.address - base < count * reg.LOCK_BYTES:
+        return None
+    return LockUse(tile, (op.address - base) // reg.LOCK_BYTES, op.value)
 
 
 def _io_to_json(io: ProgramIO) -> dict[str, Any]:

@@ -38,6 +38,11 @@ def control_address(kind: TileKind, direction: Dir, channel: int) -> int:
     return CHANNEL_BASE[kind] + (MM2S_OFFSET[kind] if direction == Dir.MM2S else 0) + CHANNEL_BYTES * channel
 
 
+def is_lock(address: int) -> bool:
+    """Whether an offset in a memtile is a lock's value: the only ones that an inference sets."""
+    return 0 <= address - LOCK_BASE[TileKind.MEMTILE] < MEMTILE_LOCKS * LOCK_BYTES
+
+
 def absolute(tile: Tile, offset: int) -> int:
     """Address in the array."""
     return tile.col << COLUMN_SHIFT | tile.row << ROW_SHIFT | offset
