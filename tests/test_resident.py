@@ -14,8 +14,8 @@ from tvm_aie.device import load_device
 from tvm_aie.emit.commands import CommandBuilder, Work
 from tvm_aie.emit.emitter import Emitter
 from tvm_aie.emit.opcodes import HALT
-from tvm_aie.emit.overlay import LOAD_GO, Array
-from tvm_aie.emit.program import Dir, Program, Push, TileKind, WriteBd
+from tvm_aie.emit.overlay import Array
+from tvm_aie.emit.program import Arg, Dir, LockUse, Program, Push, SetLock, TileKind, WriteBd
 from tvm_aie.emit.resident import last_opcodes, padding
 from tvm_aie.emit.transfers import BdTemplate, Shape
 from tvm_aie.emit.verify import armed_tasks, verify
@@ -144,10 +144,14 @@ def test_an_array_that_is_not_ready_is_a_fault(program):
     """The emulator looks at the state that an inference leaves, whatever made it."""
     run = lambda p: run_program(p.to_bytes(), [], RunOptions(functional=False))  # noqa: E731
     run(program)
-    go = max(i for i, bd in enumerate(program.bds) if bd.release and bd.release.lock == LOAD_GO)
-    more = dataclasses.replace(program.bds[go].release, value=program.bds[go].release.value + 1)
-    with pytest.raises(EmulationFault, match=r"not ready for the next inference: lock .* at the end"):
-        run(replaced(program, go, release=more))
+    left = dataclasses.replace(program, commands=(*program.commands, SetLock(LockUse(4, 20, 1))))
+    with pytest.raises(EmulationFault, match=r"not ready for the next inference: lock .* is 1 at the end, 0 at the begin"):
+        run(left)
+    go = next(i for i, c in enumerate(program.commands) if isinstance(c, SetLock))
+    use = program.commands[go].use
+    more = SetLock(dataclasses.replace(use, value=use.value + 1))
+    with pytest.raises(EmulationFault, match=r"not ready for the next inference|deadlock"):
+        run(dataclasses.replace(program, commands=(*program.commands[:go], more, *program.commands[go + 1 :])))
     last = max(i for i, c in enumerate(program.commands) if isinstance(c, Push) and arms(program, c))
     without = (*program.commands[:last], *program.commands[last + 1 :])
     with pytest.raises(EmulationFault, match=r"not ready for the next inference|deadlock"):
@@ -162,9 +166,23 @@ def arms(program: Program, command: Push) -> bool:
     return any((t.tile, t.dir, t.ch, t.bd) == (task.tile, task.dir, task.ch, task.bd) for t in armed_tasks(program))
 
 
-def test_shims_are_not_armed(program):
-    """Nothing moves before the host starts an inference: its buffers may be others by then."""
-    assert all(program.tiles[t.tile].kind == TileKind.MEMTILE for t in armed_tasks(program))
+def test_shims_are_loaded_with_constants_only(program):
+    """The host's buffers may be others in the next inference."""
+    content = {(bd.tile, bd.bd_id): bd for bd in (program.bds[row] for row in program.static_bds)}
+    loaded = [t for t in program.static_tasks if program.tiles[t.tile].kind == TileKind.SHIM]
+    array = Array(load_device("npu1"), Overlay())
+    assert {(t.ch, t.repeat) for t in loaded} == {(0, 1), (1, 0)}  # opcodes, weights
+    assert len(loaded) == array.cols + array.rows
+    assert all(content[t.tile, t.bd].mem == Arg.CONST for t in loaded)
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_weights_are_there_when_an_inference_begins(name):
+    """The first item's were fetched behind the inference before, and so was the time for it: its launch, at least."""
+    graph = GRAPHS[name]()
+    run = run_program(compile_graph(graph, "npu1").program.to_bytes(), batch(graph), RunOptions())
+    assert run.items[0].stall_w == 0
+    assert run.launch_cycles >= IMAGES * load_device("npu1").launch_cycles
 
 
 def test_without_armed_channels_the_program_is_resident_all_the_same():

@@ -11,7 +11,7 @@ from graphs import GraphBuilder
 from tvm_aie.device import load_device
 from tvm_aie.emit.opcodes import HEADER_WORDS, KEEP
 from tvm_aie.emit.overlay import NBR_E, NBR_W, O_DONE, O_DONE_ODD
-from tvm_aie.emit.program import Dir, LockUse, Program, Push, Task, TileKind, Wait, WriteBd
+from tvm_aie.emit.program import Arg, Dir, LockUse, Program, Push, SetLock, Task, TileKind, Wait, WriteBd
 from tvm_aie.emit.verify import RULES, context, verify
 from tvm_aie.errors import ProgramError
 from tvm_aie.pipeline import compile_graph
@@ -55,6 +55,11 @@ def change_bd(find, **fields):
 
 def change_commands(edit):
     return lambda program: dataclasses.replace(program, commands=tuple(edit(list(program.commands))))
+
+
+def static_shim(program):
+    """A descriptor with which a shim is loaded."""
+    return next(row for row in program.static_bds if program.tiles[program.bds[row].tile].kind == TileKind.SHIM)
 
 
 def without_waits(commands):
@@ -185,6 +190,9 @@ REJECTED = [
     ("written_before_use", change_commands(without_writes), "never written"),
     ("written_before_use", change_commands(without_waits), "overwritten while"),
     ("armed_again", change_commands(not_armed), "does not end with the descriptor that it begins with"),
+    ("loaded_shims", change_bd(static_shim, mem=int(Arg.INPUT)), "argument 1, which belongs to an inference"),
+    ("lock_range", change_commands(lambda c: [*c, SetLock(LockUse(4, 64, 1))]), "lock 64, the tile has 64"),
+    ("lock_range", change_commands(lambda c: [*c, SetLock(LockUse(4, 5, 64))]), "value 64, limit 63"),
     ("core_memory", overlapping_core, "HDR and ACC overlap"),
     ("core_divisions", change_commands(ring_task), "tasks of rings that no DIVIDE lays out"),
     ("kept_inputs", first_opcodes(KEEP, 8192), "8192 bytes are kept, ACC has 4096"),

@@ -41,7 +41,7 @@ struct Builder {
     for (const char* key :
          {"dma.core_bd_start_cycles", "dma.memtile_bd_start_cycles", "dma.shim_bd_start_cycles",
           "shim.mm2s_task_cycles", "shim.mm2s_first_cycles", "shim.s2mm_task_cycles", "shim.s2mm_first_cycles",
-          "link.o_bytes_per_cycle", "cmd.bd_write_cycles", "cmd.push_idle_cycles", "cmd.push_queued_cycles",
+          "link.o_bytes_per_cycle", "cmd.bd_write_cycles", "cmd.push_idle_cycles", "cmd.push_queued_cycles", "cmd.lock_write_cycles",
           "cmd.launch_cycles", "core.ideal", "core.opcode_cycles", "kernel.conv.call", "kernel.conv.a",
           "kernel.conv.ii_per_acc", "kernel.conv.ii_min", "kernel.conv.gamma", "kernel.conv.entry",
           "kernel.conv.segment", "kernel.conv.int4_per_acc", "kernel.conv.int16_per_acc"}) {
@@ -96,6 +96,7 @@ struct Builder {
   void Push(int tile, int dir, int ch, int bd, int64_t repeat = 1, int item = 0) {
     commands.push_back({kPush, tile, dir, ch, bd, repeat, item});
   }
+  void SetLock(int tile, int lock, int64_t value) { commands.push_back({kSetLock, tile, lock, value, 0, 0, 0}); }
   void Wait(int tile, int dir, int ch, int64_t count) { commands.push_back({kWait, tile, dir, ch, count, 0, 0}); }
 
   static void FixCrc(std::vector<uint8_t>& file) {
@@ -129,7 +130,7 @@ struct Builder {
       file.insert(file.end(), parts[i].first.begin(), parts[i].first.end());
     }
     std::memcpy(file.data(), "TVMAIE2\0", 8);
-    Put<uint32_t>(file.data() + 8, 2);
+    Put<uint32_t>(file.data() + 8, 3);
     Put<uint32_t>(file.data() + 12, static_cast<uint32_t>(parts.size()));
     Put<uint64_t>(file.data() + 16, file.size());
     FixCrc(file);

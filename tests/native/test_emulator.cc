@@ -1,5 +1,6 @@
 // The emulator on tiny hand-built programs: exact cycles, exact bytes, every named fault, and mutated files.
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -232,6 +233,55 @@ void TestCommands() {
   CHECK(r.items.size() == 2 && r.items[1].bd_writes == 1 && r.items[1].command_cycles == 220 &&
             r.items[0].waits == 1 && r.items[0].pushes == 3,
         "commands are booked on their items");
+}
+
+void TestSetLock() {
+  Copy c(16);
+  c.b.bds[2][25] = -1;  // nothing but the command releases the lock
+  c.b.device["cmd.lock_write_cycles"] = 50;
+  c.b.SetLock(1, 0, 1);
+  ExpectCycles(c.b, 66, "a waiter goes when the lock is set");
+  CHECK(Run(c.b).result.items[0].command_cycles == 50, "the command is booked");
+  Copy set(16);
+  set.b.locks.push_back({1, 0, 5});
+  set.b.commands.insert(set.b.commands.begin(), {kSetLock, 1, 0, 0, 0, 0, 0});
+  ExpectCycles(set.b, 32, "the value is replaced, not added to: the copy waits for its load");
+  Copy lock(16);
+  lock.b.SetLock(1, 16, 1);
+  ExpectFault(lock.b, "program: COMMANDS row 4: lock");
+  Copy value(16);
+  value.b.SetLock(1, 0, 64);
+  ExpectFault(value.b, "program: COMMANDS row 4: lock value");
+  Copy tile(16);
+  tile.b.SetLock(2, 0, 1);
+  ExpectFault(tile.b, "program: COMMANDS row 4: tile");
+}
+
+// A shim that is loaded with a task without end: a buffer is full before the inference begins, and again behind it.
+void TestPrimed() {
+  Copy c(16);
+  c.b.constants.resize(64);
+  for (size_t i = 0; i < 64; ++i) c.b.constants[i] = static_cast<uint8_t>(i);
+  c.b.bds[0][2] = kDdrConst;
+  c.b.links[0][0] = 0;  // next to itself
+  c.b.links[2][0] = 0;
+  c.b.locks.push_back({1, 1, 1});  // lock 1: the buffer is free
+  for (size_t k = 0; k < 3; ++k) {
+    c.b.bds[2][22 + k] = std::array<int64_t, 3>{1, 1, 1}[k];
+    c.b.bds[3][25 + k] = std::array<int64_t, 3>{1, 1, 1}[k];
+  }
+  c.b.commands.erase(c.b.commands.begin(), c.b.commands.begin() + 2);
+  c.b.Static(0, kMm2s, 0, 0, 0);
+  c.b.Static(1, kS2mm, 0, 0, 0);
+  c.b.Wait(0, kS2mm, 0, 1);
+  for (const bool check : {false, true}) {
+    const Outcome o = Run(c.b, {.check = check});
+    CHECK(o.fault.empty(), "%s", o.fault.c_str());
+    CHECK(o.result.cycles == 16, "%lld cycles, the load came before", static_cast<long long>(o.result.cycles));
+    CHECK(o.result.launch_cycles == 16, "%lld cycles to fill the buffer again",
+          static_cast<long long>(o.result.launch_cycles));
+    CHECK(std::equal(o.output.begin(), o.output.end(), c.b.constants.begin()), "the constants come out");
+  }
 }
 
 // One core, all six flows. A slot = W slot = O slot = 64 B; the kernel copies 8 pixels x 8 channels.
@@ -525,6 +575,8 @@ int main(int argc, char** argv) {
   TestPatterns();
   TestIteration();
   TestCommands();
+  TestSetLock();
+  TestPrimed();
   TestCore();
   TestFaults();
   TestRejections();

@@ -243,7 +243,7 @@ def _add_chains(
             outputs = [_repeated(own, len(body), array.device, most.block) for own in outputs]
             repeats = repeats or any(len(a) < len(b) for a, b in zip(outputs, single, strict=True))
         ahead = a_chain > 0 and c != array.cols - 1
-        key = (0, FIRST + (2 * c - 0.5) * COLUMN) if most.armed and commands.is_armed(make.a_channel(c)) else None
+        key = (0, FIRST + (2 * c - 0.5) * COLUMN) if commands.is_armed(make.a_channel(c)) else None
         for work in column_chains(inputs[c], outputs, how, most.outputs, junk, ahead, key):
             commands.add(work)
     return repeats
