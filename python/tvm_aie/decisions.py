@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tvm_aie.schedule.control import PRICE
+from tvm_aie.schedule.control import PRICE, Price
 from tvm_aie.schedule.geometry import Overlay
 
 
@@ -72,7 +72,7 @@ class Decisions:
     unfused: frozenset[str] = frozenset()
     moves: Moves = Moves()
     narrow: frozenset[int] | None = None
-    price: float = PRICE
+    price: Price = PRICE
 
 
 UNTUNED = Decisions()

@@ -12,6 +12,7 @@ from tvm_aie.emit.counting import ItemCounter
 from tvm_aie.emit.overlay import Array
 from tvm_aie.memory.placement import Placement
 from tvm_aie.plan.physical import PhysicalGraph
+from tvm_aie.schedule.control import PRICE, Price
 from tvm_aie.schedule.tiling import Tiling
 
 # Commands of an item on half of the columns, of those on all. Chosen by emulation on npu1.
@@ -37,10 +38,11 @@ def narrow_heights(
 
 
 def costs(
-    array: Array, physical: PhysicalGraph, placement: Placement, tilings: Sequence[Tiling]
+    array: Array, physical: PhysicalGraph, placement: Placement, tilings: Sequence[Tiling], price: Price = PRICE
 ) -> list[tuple[float, float]]:
-    """Estimated cycles of each item: without the command processor, and of the command processor."""
+    """Estimated cycles of each item: without the command processor, and of the command processor (``price``: which of
+    its pushes find their channel idle)."""
     return [
-        (tiling.body, ItemCounter(array, item, physical.storages).cycles(tiling))
+        (tiling.body, ItemCounter(array, item, physical.storages, price=price).cycles(tiling))
         for item, tiling in zip(placement.items, tilings, strict=True)
     ]

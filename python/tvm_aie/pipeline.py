@@ -39,12 +39,12 @@ from tvm_aie.plan.pitch import pitched
 from tvm_aie.plan.siblings import Groups, sibling_groups
 from tvm_aie.plan.space_to_depth import space_to_depth
 from tvm_aie.plan.unite import common_accumulators, unite
-from tvm_aie.schedule.control import PRICE
+from tvm_aie.schedule.control import PRICE, Price
 from tvm_aie.schedule.division import NEARLY, best_divisions, best_switches
 from tvm_aie.schedule.geometry import DIVISIONS, IDEAL_OVERLAYS, KEEPING, Geometry, Overlay
 from tvm_aie.schedule.grid import Grid
 from tvm_aie.schedule.tiling import Tiling
-from tvm_aie.searches import Chooser, Key, Searches, Shares, base_overlay, group_name, item_name, workload
+from tvm_aie.searches import Chooser, Key, Ranked, Searches, Shares, base_overlay, group_name, item_name, workload
 from tvm_aie.tiled import fits_program, tile
 
 
@@ -87,6 +87,7 @@ class Prepared:
     plan: Plan
     chains: tuple[Chains, ...] = CHAINS  # none: see ``Moves.chains``
     decisions: Decisions = UNTUNED  # under which the plan was made
+    planner: _Planner | None = None  # that made plans first, and knows what others need
 
 
 def prepare(
@@ -132,8 +133,18 @@ def _prepared(
 ) -> Prepared:
     # pools run inside convolutions and siblings share an item where that is faster by estimate; channels have places
     # in blocks of 8, weights are mmul tiles, each tensor has a home, and each item fits its cores
-    plan = _schedule(dev, _fused(graph, dev, decisions), decisions, given, judge)
-    return Prepared(graph, dev, plan, CHAINS if decisions.moves.chains else (), decisions)
+    plan, planner = _schedule(dev, _fused(graph, dev, decisions), decisions, given, judge)
+    return Prepared(graph, dev, plan, CHAINS if decisions.moves.chains else (), decisions, planner)
+
+
+def repriced(prepared: Prepared, price: Price, overlay: Overlay) -> Prepared:
+    """The plan with its pools, siblings and runs, but tilings for another price of commands and, maybe, another division
+    of core memory. Where commands cost time only. Raises ``InfeasibleError`` when nothing fits."""
+    assert prepared.planner is not None
+    decisions = replace(prepared.decisions, price=price, overlay=overlay)
+    planner = prepared.planner.repriced(price, overlay)
+    plan = _narrowed(planner.likewise(prepared.plan), planner)
+    return replace(prepared, plan=plan, decisions=decisions)
 
 
 def require_plan(dev: Device, graph: LayerGraph, decisions: Decisions) -> None:
@@ -270,11 +281,12 @@ class _Shared:
     grids: dict[tuple[Key, int], tuple[Grid, ...] | None] = field(default_factory=dict)
     counted: Known = field(default_factory=dict)
     shares: Shares = field(default_factory=dict)
+    ranked: Ranked = field(default_factory=dict)
     given: Chooser | None = None  # see ``prepare``
     blocks: bool = True  # see ``Moves``
     keep: bool = True
     narrow: frozenset[int] | None = None  # see ``Decisions``
-    price: float = PRICE
+    price: Price = PRICE
 
 
 class _Planner:
@@ -290,10 +302,10 @@ class _Planner:
         divisions: tuple[Overlay, ...] = (),
     ) -> None:
         """``divisions``: between which items may switch; ``overlay`` is one of them then."""
-        self.device, self.overlay, self.fused, self.moves = device, overlay, fused, moves
+        self.device, self.overlay, self.fused, self.moves, self.shared = device, overlay, fused, moves, shared
         self.divisions = divisions
-        known = shared.counted, shared.shares
-        self.searches = Searches(shared.grids, shared.given, divisions, moves.blocks, moves.keep, *known, shared.price)
+        known = shared.counted, shared.shares, shared.ranked, shared.price
+        self.searches = Searches(shared.grids, shared.given, divisions, moves.blocks, moves.keep, *known)
         self.graphs, self.narrow = shared.graphs, shared.narrow
         self.made: dict[tuple[object, ...], Plan] = {}
 
@@ -334,6 +346,10 @@ class _Planner:
         array, placement, layout = place(array, physical, groups, moves, narrow)
         tilings = tile(array, physical, packed, placement, self.searches)
         return Plan(pools, array, physical, packed, placement, layout, tuple(tilings), self.divisions)
+
+    def repriced(self, price: Price, overlay: Overlay) -> _Planner:
+        """For another price of commands and another division of core memory; they share what they know."""
+        return _Planner(self.device, overlay, self.fused, self.moves, replace(self.shared, price=price))
 
     def likewise(self, plan: Plan, narrow: frozenset[int] = frozenset(), sums: bool = True) -> Plan:
         """The plan with the pools, siblings and runs of another; with its sums or not. Raises ``InfeasibleError``."""
@@ -414,8 +430,9 @@ def _pack(physical: PhysicalGraph) -> dict[str, PackedConv]:
 
 def _schedule(
     device: Device, fused: LayerGraph, decisions: Decisions, given: Chooser | None, judge: Judge | None
-) -> Plan:
-    """The best plan, by estimate or by ``judge``, over the divisions of core memory; the first failure if none fits."""
+) -> tuple[Plan, _Planner | None]:
+    """The best plan, by estimate or by ``judge``, over the divisions of core memory; the first failure if none fits.
+    Where commands cost time also what made the first of them."""
     overlay, moves = decisions.overlay, decisions.moves
     shared = _Shared(given=given, blocks=moves.blocks, keep=moves.keep, narrow=decisions.narrow, price=decisions.price)
     if not device.core_ideal:
@@ -423,9 +440,9 @@ def _schedule(
         plan = _narrowed(_best([planner]), planner, judge)
         # A network that takes less than its launch is not worth the search.
         if overlay is not None or judge is None or not moves.divisions or judge(plan) < device.launch_cycles:
-            return plan
+            return plan, planner
         others = [_Planner(device, place, fused, moves, shared) for place in other_divisions(fused, moves)]
-        return _rehearsed(plan, others, judge)
+        return _rehearsed(plan, others, judge), planner
     if overlay is not None:
         options: Sequence[Overlay] = [overlay]
     elif not moves.divisions:
@@ -436,14 +453,14 @@ def _schedule(
         if moves.switches and (rings := _rings(device, fused, moves, shared, first)):
             plans = _best_rings(rings)
             refined = [(_refined(p, shared), planner) for p, planner in plans] if moves.refine else plans[:1]
-            return min((planner.lagging(p) for p, planner in refined), key=lambda p: p.cycles)
+            return min((planner.lagging(p) for p, planner in refined), key=lambda p: p.cycles), None
         cycles = partial(_searched_cycles, first)
         options = best_divisions(
             lambda o: cycles(Searches(shared.grids, blocks=moves.blocks, keep=moves.keep), o), MOST_DIVISIONS
         )
     plan = _best([_Planner(device, option, fused, moves, shared) for option in options])
     plan = _refined(plan, shared) if moves.refine else plan
-    return _Planner(device, base_overlay(plan.array.overlay), fused, moves, shared).lagging(plan)
+    return _Planner(device, base_overlay(plan.array.overlay), fused, moves, shared).lagging(plan), None
 
 
 def _rehearsed(plan: Plan, planners: Sequence[_Planner], judge: Judge) -> Plan:

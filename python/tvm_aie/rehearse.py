@@ -6,8 +6,8 @@ for the whole network are emulated, timed and without data:
 * the best plan of the default division of core memory, and the first plans of the two others that the estimate finds
   best (``schedule.geometry.DIVISIONS``), of three for networks of up to 40 items, of all for a few items; which of a
   division's plans is best (pools, siblings, runs) is left to the estimate;
-* where commands are much of a network's work: tilings for higher prices of commands, for the best division and for the
-  default one; residual adds as items of their own, since as part of a convolution they take a message for each pass and
+* where commands are much of a network's work: tilings for other prices of commands (``schedule.control``), the rest of the
+  plan as it is, for the best division and for the default one; residual adds as items of their own, since as part of a convolution they take a message for each pass and
   band; the input as it is, where ``plan.space_to_depth`` changes it; and of the best plan command streams with other
   chains (``emit.arrange``);
 * of the best plan programs that are loaded with fewer tasks, or with more.
@@ -32,12 +32,12 @@ from tvm_aie.emit.emitter import Emitter
 from tvm_aie.emit.program import Program
 from tvm_aie.errors import EmulationFault, InfeasibleError, PlanWarning, ProgramError
 from tvm_aie.narrow import costs
-from tvm_aie.pipeline import UNTUNED, Compiled, Decisions, Plan, Prepared, emitter_of, finish, prepare
+from tvm_aie.pipeline import UNTUNED, Compiled, Decisions, Plan, Prepared, emitter_of, finish, prepare, repriced
 from tvm_aie.plan.fuse import fused_adds
 from tvm_aie.plan.graph import LayerGraph
 from tvm_aie.runtime.emulator import RunOptions, run_program
-from tvm_aie.schedule.control import PRICE
-from tvm_aie.schedule.geometry import DIVISIONS
+from tvm_aie.schedule.control import HALF, PRICE, Price
+from tvm_aie.schedule.geometry import DIVISIONS, Overlay
 from tvm_aie.searches import base_overlay
 
 
@@ -155,15 +155,25 @@ def _settled(
         return best, best.decisions
     settled = replace(best.decisions, overlay=base_overlay(best.plan.array.overlay))
     if _much(best.plan, cost):
-        overlays = dict.fromkeys((settled.overlay, decisions.overlay or DIVISIONS[0]))
-        prices = PRICES if decisions.price == PRICE else ()
-        dearer = [replace(settled, price=price, overlay=overlay) for overlay in overlays for price in prices]
-        best, settled = _fastest(graph, dev, (best, settled), dearer, cost)
+        if decisions.price == PRICE:
+            best, settled = _priced(best, settled, decisions.overlay or DIVISIONS[0], cost)
         others = _alternatives(graph, best.plan, settled, decisions.overlay is None)
         best, settled = _fastest(graph, dev, (best, settled), others, cost)
     if decisions.moves.chains and cost(best.plan) < inf:
         best = replace(best, chains=cost.best_chains(best.plan, _much(best.plan, cost)))
     return best, settled
+
+
+def _priced(best: Prepared, settled: Decisions, default: Overlay, cost: Rehearsal) -> tuple[Prepared, Decisions]:
+    """``best``, or the fastest with tilings for other prices of commands, of its own division and of the default one."""
+    found = best, settled
+    for overlay in dict.fromkeys((settled.overlay or default, default)):
+        for price in PRICES:
+            with suppress(InfeasibleError):
+                made = repriced(best, price, overlay)
+                if cost(made.plan) < cost(found[0].plan):
+                    found = made, replace(settled, price=price, overlay=overlay)
+    return found
 
 
 def _fastest(
@@ -196,9 +206,9 @@ def _alternatives(graph: LayerGraph, plan: Plan, decisions: Decisions, free: boo
 
 
 # Of commands, where they are much of the work, beside the usual one (``schedule.control``).
-PRICES = (0.3, 1.0)
+PRICES = (HALF, HALF._replace(share=0.3), HALF._replace(share=1.0), Price(0.3), Price(1.0))
 # Of a network's cycles, what commands alone would take, for it to be worth emulating other plans, other chains.
-MUCH = 0.65
+MUCH = 0.7
 # Of a column, beside those of the outputs: activations, loads and stores at both ends. Each row of cores has one for
 # its weights.
 CHANNELS = 5
@@ -208,4 +218,4 @@ def command_cycles(plan: Plan) -> float:
     """Cycles of the command processor (estimated): of items, and of first pushes, which find their channels idle."""
     array = plan.array
     channels = array.cols * (array.rows + CHANNELS) + array.rows
-    return sum(control for _, control in costs(*plan.stages)) + channels * array.device.push_idle_cycles
+    return sum(control for _, control in costs(*plan.stages, HALF)) + channels * array.device.push_idle_cycles

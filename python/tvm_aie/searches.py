@@ -13,14 +13,14 @@ from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.graph import Conv
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.plan.unite import JOIN
-from tvm_aie.schedule.control import PRICE
+from tvm_aie.schedule.control import PRICE, Price
 from tvm_aie.schedule.cover import VARIANTS, Blocks, Mask
 from tvm_aie.schedule.cuts import Share
 from tvm_aie.schedule.division import choose_of
 from tvm_aie.schedule.geometry import DEFAULT_OVERLAY, Geometry, Overlay
 from tvm_aie.schedule.grid import Grid, choose, grids, least, least_of, shortlist
 from tvm_aie.schedule.terms import KernelTerms, terms_from_keys
-from tvm_aie.schedule.tiling import Counter, Tiling, search, shares_of
+from tvm_aie.schedule.tiling import Candidate, Counter, Tiling, ranked, search, shares_of
 
 
 def group_name(members: tuple[int, ...], physical: PhysicalGraph) -> str:
@@ -62,8 +62,9 @@ def workload(
     physical: PhysicalGraph,
     packed: dict[str, PackedConv],
     counted: Known | None = None,
+    price: Price = PRICE,
 ) -> Workload:
-    """What the tiling of an item depends on. ``counted``: see ``ItemCounter``."""
+    """What the tiling of an item depends on. ``counted``, ``price``: see ``ItemCounter``."""
     weights = item_weights(item, physical, packed)
     blocks = weights.blocks if weights else None
     return Workload(
@@ -76,7 +77,7 @@ def workload(
         blocks.live if blocks else None,
         None if blocks is None or blocks.plain else blocks,
         base_overlay(array.overlay),
-        None if array.device.core_ideal else ItemCounter(array, item, physical.storages, counted),
+        None if array.device.core_ideal else ItemCounter(array, item, physical.storages, counted, price),
     )
 
 
@@ -116,6 +117,7 @@ class Flowing:
 # a tiling has a cover, which says where the live blocks are.
 Key = tuple[str, Geometry, tuple[int, ...], bool, frozenset[str], tuple[bytes, ...]]
 Shares = dict[Key, list[Share]]
+Ranked = dict[tuple[Key, Overlay], list[Candidate]]
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,8 @@ class Searches:
     keep: bool = True  # see ``KernelTerms.keeps``
     counted: Known = field(default_factory=dict)  # commands, likewise of all divisions together
     shares: Shares = field(default_factory=dict)  # likewise
-    price: float = PRICE  # of commands
+    ranked: Ranked = field(default_factory=dict)  # likewise, by division
+    price: Price = PRICE  # of commands
     tilings: dict[Key, Tiling] = field(default_factory=dict)
     best: dict[Key, float] = field(default_factory=dict)
     leasts: dict[Key, tuple[float, Overlay | None]] = field(default_factory=dict)  # over ``divisions``
@@ -146,7 +149,7 @@ class Searches:
         """The best tiling of an item. Raises ``InfeasibleError`` when none fits."""
         key = _key(item, physical, packed, variants)
         if key not in self.tilings:
-            work = workload(array, item, physical, packed, self.counted)
+            work = workload(array, item, physical, packed, self.counted, self.price)
             found = self.given(work) if self.given else None
             if found is None and (grids := self._grids(key, array, work, variants)):
                 found = self._chosen(key, grids) if self.divisions else choose(grids, array.overlay)
@@ -160,7 +163,7 @@ class Searches:
         """Estimated cycles of the best tiling. Raises ``InfeasibleError`` when none fits."""
         key = _key(item, physical, packed, VARIANTS)
         if key not in self.best:
-            work = workload(array, item, physical, packed, self.counted)
+            work = workload(array, item, physical, packed, self.counted, self.price)
             grids = self._grids(key, array, work, VARIANTS)
             if grids and self.divisions:
                 self.best[key] = self._least(key, grids)[0]
@@ -173,7 +176,7 @@ class Searches:
         self, array: Array, item: WorkItem, physical: PhysicalGraph, packed: dict[str, PackedConv]
     ) -> list[Tiling]:
         """Other tilings of an item than the best, of nearly equal cycles."""
-        work = workload(array, item, physical, packed, self.counted)
+        work = workload(array, item, physical, packed, self.counted, self.price)
         grids = self._grids(_key(item, physical, packed, VARIANTS), array, work, VARIANTS)
         if not grids:
             return []
@@ -186,7 +189,7 @@ class Searches:
         """The item's tilings between items that overlap with it; None: it has no grid, or its tiling is given."""
         key = _key(item, physical, packed, VARIANTS)
         if key not in self.flows:
-            work = workload(array, item, physical, packed, self.counted)
+            work = workload(array, item, physical, packed, self.counted, self.price)
             settled = not self.divisions or (self.given is not None and self.given(work) is not None)
             found = None if settled else self._grids(key, array, work, VARIANTS)
             self.flows[key] = Flowing(found) if found else None
@@ -204,13 +207,15 @@ class Searches:
         shape = work.geometry, work.live, work.rows, work.n_rows
         if work.counter is None:
             return search(*shape, array.overlay, terms, work.in_place, work.blocks, variants)
-        shares = None
-        if work.live is not None:
+        candidates, overlay = None, work.overlay
+        if work.live is not None and terms.push > 0:
             if key not in self.shares:
                 self.shares[key] = list(shares_of(*shape, terms, work.in_place, work.blocks, variants))
-            shares = self.shares[key]
+            if (key, overlay) not in self.ranked:
+                self.ranked[key, overlay] = ranked(self.shares[key], overlay)
+            candidates = self.ranked[key, overlay]
         return search(
-            *shape, array.overlay, terms, work.in_place, work.blocks, variants, work.counter, shares, self.price
+            *shape, overlay, terms, work.in_place, work.blocks, variants, work.counter, candidates, self.price.share
         )
 
     def _least(self, key: Key, grids: tuple[Grid, ...]) -> tuple[float, Overlay | None]:

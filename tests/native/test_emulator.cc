@@ -122,7 +122,7 @@ Builder TwoLoads(int64_t n0, int64_t n1, double cap1, double cap2) {
     b.Flow(shim, 0, {{mem, 0}}, kFlowLoad);
     b.Bd({.tile = shim, .id = 0, .mem = kDdrInput, .dims = {{n, 1}}});
     b.Bd({.tile = mem, .id = 0, .mem = mem, .dims = {{n, 1}}});
-    b.Static(shim, kMm2s, 0, 0, 1);
+    b.Push(shim, kMm2s, 0, 0);
     b.Static(mem, kS2mm, 0, 0, 1);
   }
   return b;
@@ -135,13 +135,11 @@ void TestFluid() {
   ExpectCycles(TwoLoads(10, 20, 100, 2), 50, "own rate caps the share");
   ExpectCycles(TwoLoads(10, 20, 0, 0), 20, "unlimited");
   ExpectCycles(TwoLoads(10, 10, 1.5, 2), 40, "equal flows end together");
-  // A late comer: column 1 starts at 10 and halves the rate of column 0.
+  // A late comer: column 1 starts 10 cycles behind column 0 and halves its rate.
   Builder b = TwoLoads(10, 10, 2, 2);
-  b.tasks.erase(b.tasks.begin() + 2);  // the shim task of column 1 comes from the command processor
   b.device["cmd.push_idle_cycles"] = 10;
-  b.Push(2, kMm2s, 0, 0);
-  // 0-10: 20 of 40 bytes; 10-30 the rest at 1 B/cycle; the other then has 20 bytes left, alone 2 B/cycle: 40.
-  ExpectCycles(b, 40, "late comer");
+  // 10-20: 20 of 40 bytes; 20-40 the rest at 1 B/cycle; the other then has 20 bytes left, alone 2 B/cycle: 50.
+  ExpectCycles(b, 50, "late comer");
 }
 
 void TestLink() {
@@ -258,8 +256,9 @@ void TestSetLock() {
 }
 
 // A shim that is loaded with a task without end: a buffer is full before the inference begins, and again behind it.
-void TestPrimed() {
+Copy Primed() {
   Copy c(16);
+  c.b.flows[0][4] = kFlowLoadW;
   c.b.constants.resize(64);
   for (size_t i = 0; i < 64; ++i) c.b.constants[i] = static_cast<uint8_t>(i);
   c.b.bds[0][2] = kDdrConst;
@@ -273,14 +272,20 @@ void TestPrimed() {
   c.b.commands.erase(c.b.commands.begin(), c.b.commands.begin() + 2);
   c.b.Static(0, kMm2s, 0, 0, 0);
   c.b.Static(1, kS2mm, 0, 0, 0);
+  c.b.SetLock(1, 5, 0);
   c.b.Wait(0, kS2mm, 0, 1);
+  return c;
+}
+
+void TestPrimed() {
+  const Copy c = Primed();
   for (const bool check : {false, true}) {
     const Outcome o = Run(c.b, {.check = check});
     CHECK(o.fault.empty(), "%s", o.fault.c_str());
     CHECK(o.result.cycles == 16, "%lld cycles, the load came before", static_cast<long long>(o.result.cycles));
     CHECK(o.result.launch_cycles == 16, "%lld cycles to fill the buffer again",
           static_cast<long long>(o.result.launch_cycles));
-    CHECK(std::equal(o.output.begin(), o.output.end(), c.b.constants.begin()), "the constants come out");
+    CHECK(std::equal(c.b.constants.begin(), c.b.constants.end(), o.output.begin()), "the constants come out");
   }
 }
 
@@ -506,14 +511,14 @@ void TestContainer() {
   CHECK(load(bad) == "damaged program: checksum mismatch", "%s", load(bad).c_str());
   bad = good;
   bad[8] = 1;
-  CHECK(load(bad) == "program version 1; this library reads version 2", "%s", load(bad).c_str());
+  CHECK(load(bad) == "program version 1; this library reads version 3", "%s", load(bad).c_str());
   CHECK(Crc32(reinterpret_cast<const uint8_t*>("123456789"), 9) == 0xCBF43926u, "CRC-32 check value");
 }
 
 // Mutated files are rejected, fault, or run within their limits; the sanitizers watch.
 void TestMutations(int rounds) {
   const std::vector<std::vector<uint8_t>> seeds = {OneCore(kCopyOps).Build(), Copy(16, 3).b.Build(),
-                                                   TwoLoads(10, 20, 1.5, 2).Build()};
+                                                   TwoLoads(10, 20, 1.5, 2).Build(), Primed().b.Build()};
   std::mt19937 rng(20);
   constexpr int64_t kInteresting[] = {0, -1, 1, 2, 4, 16, 63, 64, 255, 4096, 65536, 1 << 30, int64_t{1} << 32,
                                       INT64_MAX, INT64_MIN};

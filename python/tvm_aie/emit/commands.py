@@ -244,11 +244,11 @@ class CommandBuilder:
         self._endless[tasks[0].channel] = replace(tasks[0], chain=chain, end=tasks[-1].end)
 
     def may_give(self, channel: Channel, count: int) -> bool:
-        """Whether the pool can do without ``count`` more descriptors for this channel: it gives a quarter away."""
+        """Whether the pool can do without ``count`` more descriptors for this channel: it gives a third away."""
         ids = self._ids(channel)
         given = sum(self._ids(c) == ids for c in self._armed)
         given += sum(len(work.chain) for c, work in self._endless.items() if self._ids(c) == ids)
-        return 4 * (given + count) <= len(ids[1])
+        return 3 * (given + count) <= len(ids[1])
 
     def run_alone(self, tasks: Mapping[Channel, Sequence[Work]], able: Collection[Channel]) -> set[Channel]:
         """Of the channels that are ``able`` to run by themselves those that have the descriptors (``fit_whole``)."""

@@ -11,6 +11,7 @@ from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.transfers import UNROLL_A, UNROLL_O, DmaTask, tasks_of
 from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.physical import Storage
+from tvm_aie.schedule.control import HALF, Price
 from tvm_aie.schedule.geometry import KernelId, Overlay
 from tvm_aie.schedule.tiling import Tiling
 
@@ -49,13 +50,20 @@ class ItemCounter:
     """Estimated command processor cycles of an item's tilings, from a column inside and its first core row."""
 
     def __init__(
-        self, array: Array, item: WorkItem, storages: Mapping[str, Storage], known: Known | None = None
+        self,
+        array: Array,
+        item: WorkItem,
+        storages: Mapping[str, Storage],
+        known: Known | None = None,
+        price: Price = HALF,
     ) -> None:
-        """``item``: placed; ``storages``: of the graph, by name; ``known``: shared by the items of a device.
+        """``item``: placed; ``storages``: of the graph, by name; ``known``: shared by the items of a device; ``price``:
+        which pushes find their channel idle.
 
         Layers of one shape share what was counted, wherever their tensors lie: tasks depend on the steps from message
         to message, not on addresses, which are therefore counted from the first tensor's.
         """
+        self.price = price
         self.columns = [c for c in range(array.cols) if item.out_rows[c][1] > item.out_rows[c][0]]
         self.column = column = self.columns[(len(self.columns) - 1) // 2] if self.columns else 0
         ring = Overlay.memtile_w_slot, Overlay.memtile_w_slots
@@ -118,10 +126,11 @@ class ItemCounter:
         return len(self.columns) * (self._a_cycles(sent) + self.array.rows * outputs)
 
     def _a_cycles(self, counts: Counts) -> float:
-        """Activation tasks often find their channel idle: the barrier holds back what comes after it."""
-        dev = self.array.device
-        push = (dev.push_idle_cycles + dev.push_queued_cycles) / 2
-        return counts.descriptors * dev.bd_write_cycles + counts.pushes * push
+        """Activation tasks may find their channel idle: the barrier holds back what comes after it."""
+        dev, first = self.array.device, min(counts.pushes, 1.0)
+        idle = first * self.price.first + (counts.pushes - first) * self.price.later
+        pushes = counts.pushes * dev.push_queued_cycles + idle * (dev.push_idle_cycles - dev.push_queued_cycles)
+        return counts.descriptors * dev.bd_write_cycles + pushes
 
     def _o_cycles(self, descriptors: float, pushes: float) -> float:
         """Output tasks wait behind those of the item before, except those of the first item."""

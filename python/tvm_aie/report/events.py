@@ -42,7 +42,10 @@ def timeline_of(device: Device, compiled: Sequence[Compiled], runs: Sequence[Run
     spans: list[Span] = []
     offset = 0
     for region, run in zip(compiled, runs, strict=True):
-        spans.extend(_region_spans(device, region, run, offset))
+        found = _region_spans(device, region, run, offset)
+        if run is not runs[-1]:  # what fetches the weights of its next inference would lie under the next region
+            found = [span for span in found if span.start < offset + run.cycles // max(1, run.images)]
+        spans.extend(found)
         offset += run.cycles // max(1, run.images)
     return Timeline(device.clock_mhz, tuple(spans))
 

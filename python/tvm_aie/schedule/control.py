@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from tvm_aie.schedule.geometry import Geometry
 from tvm_aie.schedule.terms import KernelTerms
 
-# What a cycle of commands costs next to one of the array: the command processor works ahead of the cores, so most of
-# its time hides behind other items, but all items share it. Of 1, 0.3 and 0.1 the best for most of five networks on
-# npu1 (emulated); 0.03 is better for none as a whole. Where commands are much of the work ``rehearse`` also tries
-# others.
-PRICE = 0.1
+
+class Price(NamedTuple):
+    """What commands cost the sub-volume search.
+
+    ``share``: of a cycle of the array, for a cycle of commands; ``first``, ``later``: how many of the first pushes of
+    activations of an item, and of its other pushes of activations, find their channel idle.
+    """
+
+    share: float = 0.1
+    first: float = 1.0
+    later: float = 0.0
 
 
-def combined(body: float, control: float, price: float = PRICE) -> float:
+# The command processor works ahead of the cores, so most of its time hides behind other items, but all items share it.
+# Of shares of 1, 0.3 and 0.1 the best for most of five networks on npu1 (emulated); 0.03 is better for none as a whole.
+# The barrier holds back an item's first activations, so that their channel is often idle before; behind them it is
+# not. Where commands are much of the work ``rehearse`` also tries others.
+PRICE = Price()
+# Half of all pushes of activations: what commands take, where nothing is to be chosen by it.
+HALF = Price(first=0.5, later=0.5)
+
+
+def combined(body: float, control: float, price: float = PRICE.share) -> float:
     """Cost of an item whose commands are issued while other items run (cycles)."""
     return max(body, control) + price * control
 

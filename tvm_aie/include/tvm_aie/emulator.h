@@ -49,7 +49,8 @@ struct RunResult {
   // From the end of the launch to the last finite activity; of a resident program, to that of the command processor,
   // which waits for the outputs: what gets the array ready again may still be under way.
   int64_t cycles = 0;
-  int64_t launch_cycles = 0;        // total time = launch + cycles
+  // Total time = launch + cycles: the device's launch, or until the weight rings are full again, if that is longer.
+  int64_t launch_cycles = 0;
   int64_t events = 0, segments = 0;
   std::vector<ItemStats> items;     // every item that the command stream names, then -1 if it saw activity
   std::vector<TraceEvent> trace;
