@@ -44,7 +44,7 @@ from tvm_aie.schedule.division import NEARLY, best_divisions, best_switches
 from tvm_aie.schedule.geometry import DIVISIONS, IDEAL_OVERLAYS, KEEPING, Geometry, Overlay
 from tvm_aie.schedule.grid import Grid
 from tvm_aie.schedule.tiling import Tiling
-from tvm_aie.searches import Chooser, Key, Ranked, Searches, Shares, base_overlay, group_name, item_name, workload
+from tvm_aie.searches import Chooser, Key, Searches, Shares, base_overlay, group_name, item_name, workload
 from tvm_aie.tiled import fits_program, tile
 
 
@@ -281,7 +281,6 @@ class _Shared:
     grids: dict[tuple[Key, int], tuple[Grid, ...] | None] = field(default_factory=dict)
     counted: Known = field(default_factory=dict)
     shares: Shares = field(default_factory=dict)
-    ranked: Ranked = field(default_factory=dict)
     given: Chooser | None = None  # see ``prepare``
     blocks: bool = True  # see ``Moves``
     keep: bool = True
@@ -304,7 +303,7 @@ class _Planner:
         """``divisions``: between which items may switch; ``overlay`` is one of them then."""
         self.device, self.overlay, self.fused, self.moves, self.shared = device, overlay, fused, moves, shared
         self.divisions = divisions
-        known = shared.counted, shared.shares, shared.ranked, shared.price
+        known = shared.counted, shared.shares, shared.price
         self.searches = Searches(shared.grids, shared.given, divisions, moves.blocks, moves.keep, *known)
         self.graphs, self.narrow = shared.graphs, shared.narrow
         self.made: dict[tuple[object, ...], Plan] = {}

@@ -20,7 +20,7 @@ from tvm_aie.schedule.division import choose_of
 from tvm_aie.schedule.geometry import DEFAULT_OVERLAY, Geometry, Overlay
 from tvm_aie.schedule.grid import Grid, choose, grids, least, least_of, shortlist
 from tvm_aie.schedule.terms import KernelTerms, terms_from_keys
-from tvm_aie.schedule.tiling import Candidate, Counter, Tiling, ranked, search, shares_of
+from tvm_aie.schedule.tiling import Counter, Tiling, search, shares_of
 
 
 def group_name(members: tuple[int, ...], physical: PhysicalGraph) -> str:
@@ -117,7 +117,6 @@ class Flowing:
 # a tiling has a cover, which says where the live blocks are.
 Key = tuple[str, Geometry, tuple[int, ...], bool, frozenset[str], tuple[bytes, ...]]
 Shares = dict[Key, list[Share]]
-Ranked = dict[tuple[Key, Overlay], list[Candidate]]
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,6 @@ class Searches:
     keep: bool = True  # see ``KernelTerms.keeps``
     counted: Known = field(default_factory=dict)  # commands, likewise of all divisions together
     shares: Shares = field(default_factory=dict)  # likewise
-    ranked: Ranked = field(default_factory=dict)  # likewise, by division
     price: Price = PRICE  # of commands
     tilings: dict[Key, Tiling] = field(default_factory=dict)
     best: dict[Key, float] = field(default_factory=dict)
@@ -207,15 +205,14 @@ class Searches:
         shape = work.geometry, work.live, work.rows, work.n_rows
         if work.counter is None:
             return search(*shape, array.overlay, terms, work.in_place, work.blocks, variants)
-        candidates, overlay = None, work.overlay
-        if work.live is not None and terms.push > 0:
+        shares = None
+        if work.live is not None:
             if key not in self.shares:
                 self.shares[key] = list(shares_of(*shape, terms, work.in_place, work.blocks, variants))
-            if (key, overlay) not in self.ranked:
-                self.ranked[key, overlay] = ranked(self.shares[key], overlay)
-            candidates = self.ranked[key, overlay]
+            shares = self.shares[key]
+        price = self.price.share
         return search(
-            *shape, overlay, terms, work.in_place, work.blocks, variants, work.counter, candidates, self.price.share
+            *shape, array.overlay, terms, work.in_place, work.blocks, variants, work.counter, shares, price
         )
 
     def _least(self, key: Key, grids: tuple[Grid, ...]) -> tuple[float, Overlay | None]:

@@ -87,10 +87,6 @@ class Counter(Protocol):
         """Of one tiling; or a lower bound that is ``enough``."""
 
 
-# Cycles without the command processor, name of the cover, and what makes the tiling: most are never looked at.
-Candidate = tuple[float, str, Callable[[], Tiling]]
-
-
 def search(
     geo: Geometry,
     live: Mask | None,
@@ -102,7 +98,7 @@ def search(
     blocks: Blocks | None = None,
     variants: frozenset[str] = VARIANTS,
     counter: Counter | None = None,
-    candidates: Sequence[Candidate] | None = None,
+    shares: Sequence[Share] | None = None,
     price: float = PRICE.share,
 ) -> Tiling:
     """Best tiling by estimated cycles.
@@ -110,15 +106,15 @@ def search(
     ``live``: Gamma (out_blocks, in_blocks) of a convolution. ``rows``: output rows of each column. ``in_place``: no
     output row or channel may be computed twice. ``blocks``: taps and bit widths inside the live blocks (None: all
     taps, int8); ``variants``: parts of the superkernel that may be used; ``counter``: command processor cycles by
-    counting, in place of the closed form, and their ``price`` (``schedule.control``); ``candidates``: of a
-    convolution (``ranked``), where they are known. Raises ``InfeasibleError`` when nothing fits a core.
+    counting, in place of the closed form, and their ``price`` (``schedule.control``); ``shares``: those of
+    ``shares_of``, where they are known. Raises ``InfeasibleError`` when nothing fits a core.
     """
     shape = geo, live, rows, n_rows, overlay, terms, in_place, blocks, variants
     if counter is None:
         found = tilings(*shape)
     elif geo.kernel == KernelId.CONV and terms.push > 0 and not terms.ideal:
-        shares = () if candidates else shares_of(geo, live, rows, n_rows, terms, in_place, blocks, variants)
-        found = _counted(candidates or ranked(shares, overlay), counter, price)
+        known = shares or shares_of(geo, live, rows, n_rows, terms, in_place, blocks, variants)
+        found = _counted(_cheapest(known, overlay), counter, price)
     else:
         ordered = sorted(tilings(*shape), key=lambda t: t.body)
         found = _counted(((t.body, t.plan, partial(_same, t)) for t in ordered), counter, price)
@@ -153,6 +149,10 @@ def _infeasible(geo: Geometry, overlay: Overlay) -> InfeasibleError:
     return InfeasibleError(piece, demand, bound, f"bytes of core {what} memory", (lever,))
 
 
+# Cycles without the command processor, name of the cover, and what makes the tiling: most are never looked at.
+Candidate = tuple[float, str, Callable[[], Tiling]]
+
+
 def _counted(candidates: Iterable[Candidate], counter: Counter, price: float) -> Iterator[Tiling]:
     """Tilings under counted control costs, which are asked for only while they can matter for a plan.
 
@@ -184,14 +184,14 @@ def _same(tiling: Tiling) -> Tiling:
     return tiling
 
 
-def ranked(shares: Iterable[Share], ov: Overlay) -> list[Candidate]:
+def _cheapest(shares: Iterable[Share], ov: Overlay) -> Iterator[Candidate]:
     """The candidates of a convolution by their cycles without the command processor."""
     found: list[tuple[float, Share, Cut]] = []
     for share in shares:
         cuts = list(share.cuts(ov))
         found += zip(bodies(share, cuts, ov), repeat(share), cuts)
-    found.sort(key=itemgetter(0))
-    return [(body, share.load.cover.name, partial(_tiling_of, share, cut, ov)) for body, share, cut in found]
+    for body, share, cut in sorted(found, key=itemgetter(0)):
+        yield body, share.load.cover.name, partial(_tiling_of, share, cut, ov)
 
 
 def tilings(
