@@ -17,11 +17,11 @@ from functools import cache
 from itertools import pairwise, product
 
 from tvm_aie.plan.shares import split_even
+from tvm_aie.plan.sums import NEAR
 
 Rows = tuple[tuple[int, int], ...]  # per column [first, last)
 EVEN = -1
 NARROW = -2
-NEAR = 3  # columns whose memtiles one column reads
 Splits = Mapping[int, int]  # image height -> EVEN, NARROW, or the first column of a packed split
 
 
