@@ -493,7 +493,8 @@ def _best_rings(planners: Sequence[_Planner]) -> list[tuple[Plan, _Planner]]:
 def _narrowed(plan: Plan, planner: _Planner, judge: Judge | None = None) -> Plan:
     """The plan with sums of fewer columns, and with small images on half of them, where it is faster so.
 
-    Small images are so where commands bound them. There a global pool may find its whole image next door, and is faster without sums (``plan.sums``): ``judge`` says.
+    Small images are where commands bound them. There a global pool may find its whole image next door, and is faster
+    without sums (``plan.sums``): ``judge`` says.
     """
     plan = _in_reach(plan, planner, judge)
     asked = planner.moves.narrow and planner.moves.splits and planner.narrow is None

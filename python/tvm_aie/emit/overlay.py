@@ -230,7 +230,8 @@ def _flows(array: Array) -> tuple[Flow, ...]:
     for c in cols:
         mt = array.memtile(c)
         flows.append(Flow((mt, array.a_mm2s), tuple((array.core(c, r), 0) for r in rows), FlowClass.A))
-        flows += [Flow((array.core(c, r), 0), ((mt, array.o_s2mm(r, c)),), FlowClass.O, c if shared else -1) for r in rows]
+        link = c if shared else -1
+        flows += [Flow((array.core(c, r), 0), ((mt, array.o_s2mm(r, c)),), FlowClass.O, link) for r in rows]
         flows.append(Flow((array.shim(c), 0), ((mt, array.load_s2mm),), FlowClass.LOAD))
         flows.append(Flow((mt, array.store_mm2s), ((array.shim(c), 0),), FlowClass.STORE))
     for r in rows:
