@@ -12,7 +12,8 @@ from tvm_aie.device import load_device
 from tvm_aie.emit.overlay import Array, build_overlay
 from tvm_aie.memory.partition import home_of, lent, near
 from tvm_aie.memory.placement import plan_memory
-from tvm_aie.pipeline import Moves, compile_graph
+from tvm_aie.narrow import COLUMN, costs, worth_a_column
+from tvm_aie.pipeline import Decisions, Moves, compile_graph, prepare
 from tvm_aie.plan.fuse import fuse, fuse_pools, pool_pairs, worth_keeping
 from tvm_aie.plan.graph import AvgDivisor, Pool, Tensor
 from tvm_aie.plan.physical import assign_channels
@@ -332,3 +333,23 @@ def test_random_networks(seed):
         ends.append(b.conv(y, int(rng.integers(1, 40)), 1) if rng.integers(0, 2) else y)
     moves = Moves(always=bool(rng.integers(0, 2)), pitch=bool(rng.integers(0, 2)), keep=bool(rng.integers(0, 2)))
     run_checked(b.graph(*ends), "npu1", moves, seed)
+
+
+def test_a_column_must_save_something():
+    """Cycles of both plans decide, and what a column saves is a share of those of the convolution with sums."""
+    found = []
+    for reached in (REACHED, NEAR):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Array, "lendable", reached == REACHED)
+            prepared = prepare(summed(1000, 512), "npu1", Decisions(moves=ALWAYS))
+        found.append(prepared.plan.stages)
+    more, fewer = found
+    cycles = [[max(cost) for cost in costs(*stages)] for stages in found]
+    (item,) = (i.index for i in more[2].items if i.geometry.pool is not None and i.geometry.pool.sums)
+    saved = (sum(cycles[1]) - sum(cycles[0])) / cycles[0][item]
+    assert saved > COLUMN and worth_a_column(more, fewer)
+    assert not worth_a_column(fewer, more) and not worth_a_column(more, more)
+    for share, worth in ((saved * 0.99, True), (saved * 1.01, False)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("tvm_aie.narrow.COLUMN", share)
+            assert worth_a_column(more, fewer) == worth

@@ -6,6 +6,9 @@ a load, so the split of each image height is chosen such that few bytes are need
     even        3 2 2 2 2 2 2 2     a window of 7 rows reaches 3 rows up: beyond a neighbour that has 2
     packed at 1 0 3 3 3 3 3 2 0     the same fullest column, so the same time, and every row is near
 
+Sums for a global pool are read by one column, from three memtiles. Of four columns the last writes its own into the
+memtile of the column before it (``lent``), as a memtile's receiving channels reach its neighbours, too.
+
 Small images may be left to the middle half of the columns (narrow): each computes longer, but there are fewer commands.
 """
 
