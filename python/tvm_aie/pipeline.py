@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -34,7 +34,7 @@ from tvm_aie.places import place
 from tvm_aie.plan.balance import balanced_maps
 from tvm_aie.plan.fuse import PoolPair, fuse, fuse_pools, pool_pairs, without_sums, worth_keeping
 from tvm_aie.plan.graph import Conv, LayerGraph
-from tvm_aie.plan.physical import PhysicalGraph, assign_channels
+from tvm_aie.plan.physical import ChannelMap, PhysicalGraph, assign_channels
 from tvm_aie.plan.pitch import pitched
 from tvm_aie.plan.siblings import Groups, sibling_groups
 from tvm_aie.plan.space_to_depth import space_to_depth
@@ -268,6 +268,7 @@ class _Shared:
     """What the plans of one network have in common for every division of core memory."""
 
     graphs: dict[tuple[PoolPair, ...], tuple[PhysicalGraph, dict[str, PackedConv]]] = field(default_factory=dict)
+    maps: dict[tuple[PoolPair, ...], Mapping[str, ChannelMap]] = field(default_factory=dict)
     weights: Packed = field(default_factory=dict)
     grids: dict[tuple[Key, int], tuple[Grid, ...] | None] = field(default_factory=dict)
     counted: Known = field(default_factory=dict)
@@ -296,7 +297,7 @@ class _Planner:
         self.divisions = divisions
         known = shared.counted, shared.shares
         self.searches = Searches(shared.grids, shared.given, divisions, moves.blocks, moves.keep, *known, shared.price)
-        self.graphs, self.weights, self.narrow = shared.graphs, shared.weights, shared.narrow
+        self.graphs, self.maps, self.weights, self.narrow = shared.graphs, shared.maps, shared.weights, shared.narrow
         self.made: dict[tuple[object, ...], Plan] = {}
 
     def plan(
@@ -313,8 +314,11 @@ class _Planner:
             graph = fuse_pools(self.fused, pools)
             graph.verify()
             physical = assign_channels(graph)
-            if self.moves.balance and (maps := balanced_maps(physical, self.device.rows, self.moves.siblings)):
-                physical = assign_channels(graph, maps)
+            if self.moves.balance:
+                like = tuple(replace(p, sums=min(p.sums, 1)) for p in pools)  # rows of sums have no part in it
+                if like not in self.maps:
+                    self.maps[like] = balanced_maps(physical, self.device.rows, self.moves.siblings)
+                physical = assign_channels(graph, self.maps[like]) if self.maps[like] else physical
             if self.moves.pitch and self.device.push_idle_cycles:
                 physical = pitched(physical, self.device.cols, self.device.memtile_bd.pad_max(0))
             physical.verify()
