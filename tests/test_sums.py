@@ -8,13 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphs import GraphBuilder, run_checked
-from tvm_aie.pipeline import Moves, compile_graph
+from tvm_aie.device import load_device
+from tvm_aie.emit.overlay import Array, build_overlay
+from tvm_aie.memory.partition import home_of, lent, near
+from tvm_aie.memory.placement import plan_memory
+from tvm_aie.narrow import COLUMN, costs, worth_a_column
+from tvm_aie.pipeline import Decisions, Moves, compile_graph, prepare
 from tvm_aie.plan.fuse import fuse, fuse_pools, pool_pairs, worth_keeping
 from tvm_aie.plan.graph import AvgDivisor, Pool, Tensor
+from tvm_aie.plan.physical import assign_channels
 from tvm_aie.plan.reference import evaluate
-from tvm_aie.plan.sums import MOST_SUMMED, rows_per_sum
+from tvm_aie.plan.sums import MOST_SUMMED, NEAR, REACHED, rows_per_sum
+from tvm_aie.rehearse import compile_rehearsed
 from tvm_aie.runtime.emulator import RunOptions, run_program
-from tvm_aie.schedule.geometry import KEEPING
+from tvm_aie.schedule.geometry import KEEPING, Overlay
 
 ALWAYS = Moves(always=True)
 
@@ -26,6 +33,13 @@ def pairs(graph, columns=4):
 def summing(compiled):
     """Items that sum what they compute."""
     return [i for i in compiled.placement.items if i.geometry.pool is not None and i.geometry.pool.sums]
+
+
+def next_door(compiled):
+    """Items of which the last column's output is in the memtile of the column before it."""
+    last = compiled.device.cols - 1
+    written = [(i, i.out_rows[last], out.rows[last]) for i in compiled.placement.items for out in i.outputs]
+    return [item for item, (a, b), (c, d) in written if b > a and d == c]
 
 
 def network(height, width, channels, residual=False, behind=0, density=1.0, seed=0):
@@ -41,16 +55,21 @@ def network(height, width, channels, residual=False, behind=0, density=1.0, seed
 @pytest.mark.parametrize(
     ("channels", "residual", "behind"), [(8, False, 0), (33, True, 0), (40, False, 20), (64, True, 33)]
 )
-def test_the_same_bytes(pixels, channels, residual, behind):
-    """And nothing but the network's input is loaded: the sums lie next to the column that adds them."""
+@pytest.mark.parametrize("wide", [True, False])
+def test_the_same_bytes(pixels, channels, residual, behind, wide):
+    """And nothing but the network's input is loaded: the sums lie next to the column that adds them, those of the last
+    of four columns in the memtile of the third."""
     graph = network(pixels, pixels, channels, residual, behind, 0.7)
-    compiled, _ = run_checked(graph, "npu1", ALWAYS)
+    compiled, _ = run_checked(graph, "npu1", dataclasses.replace(ALWAYS, narrow=not wide))
     items = compiled.placement.items
     (item,) = summing(compiled)
     assert item.geometry.out_elem == 2 and item.geometry.w_out == 1
     assert bool(behind) == (items[-1].geometry.pool is not None)
     assert not any(p.loaded for i in items[1:] for p in i.inputs)
-    assert sum(b > a for a, b in item.out_rows) <= 3
+    four = sum(b > a for a, b in item.out_rows) == 4
+    assert four or not wide or pixels == 9  # three rows each
+    assert next_door(compiled) == ([item] if four else [])
+    assert compiled.program.flows == build_overlay(Array(compiled.device, Overlay(), four)).flows
 
 
 @pytest.mark.parametrize(("height", "width"), [(2, 1), (3, 33), (33, 1), (3, 256), (9, 128)])
@@ -141,18 +160,18 @@ def test_a_window_that_reaches_over_the_image():
     assert summing(compiled)
 
 
-@given(height=st.integers(1, 70), width=st.integers(1, 300), columns=st.integers(1, 8))
-def test_rows_per_sum(height, width, columns):
-    """All sums fit int16, three columns have them, and no other number of rows leaves the fullest column fewer."""
+@given(st.integers(1, 70), st.integers(1, 300), st.integers(1, 8), st.sampled_from([NEAR, REACHED]))
+def test_rows_per_sum(height, width, columns, reached):
+    """All sums fit int16, three or four columns have them, and no other number of rows leaves the fullest fewer."""
     pool = Pool("p", "x", "y", (height, width), (1, 1), (0,) * 4, (AvgDivisor(0, 1, 8),))
-    rows = rows_per_sum(pool, Tensor("x", 8, height, width, 0), columns)
+    rows = rows_per_sum(pool, Tensor("x", 8, height, width, 0), columns, reached)
 
     def fullest(n):
-        """Rows of the fullest column, or None where that needs more than three columns."""
+        """Rows of the fullest column, or None where that needs more columns."""
         sums = -(-height // n)
         for share in range(1, sums + 1):
             if share * columns >= sums:
-                return n * share if 3 * share >= sums else None
+                return n * share if reached * share >= sums else None
 
     found = [f for n in range(1, min(height, MOST_SUMMED // width) + 1) if (f := fullest(n)) is not None]
     if height == 1 or not found:
@@ -164,7 +183,7 @@ def test_rows_per_sum(height, width, columns):
 def test_the_largest_sums_fit():
     """256 times -128 and 127."""
     for value in (-128, 127):
-        b = GraphBuilder((8, 48, 16))
+        b = GraphBuilder((8, 64, 16))
         x = b.conv("x", 8, 1, lo=value)
         b.layers[-1] = dataclasses.replace(b.layers[-1], requant=dataclasses.replace(b.layers[-1].requant, hi=value))
         graph = b.graph(b.global_pool(x))
@@ -217,6 +236,79 @@ def test_it_pays():
     assert cycles[0] < cycles[1] - 30_000
 
 
+def summed(channels, inputs):
+    """As SqueezeNet ends: 13 rows are 4, 4, 4 and 1 on four columns, 5, 5 and 3 on three."""
+    b = GraphBuilder((64, 13, 13))
+    return b.graph(b.global_pool(b.conv(b.conv("x", inputs, 1), channels, 1)))
+
+
+@pytest.mark.parametrize(("channels", "inputs", "rows"), [(1000, 512, [4, 4, 4, 1]), (64, 512, [5, 5, 3])])
+def test_a_column_more(channels, inputs, rows):
+    """Where MACs bound the convolution the fourth column works too, where commands do it does not."""
+    graph, cycles = summed(channels, inputs), {}
+    for lends in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Array, "lendable", lends)
+            compiled = compile_rehearsed(graph, "npu1")
+        cycles[lends] = run_program(compiled.program.to_bytes(), [], RunOptions(functional=False)).cycles
+        (item,) = summing(compiled)
+        height = item.geometry.pool.kh
+        found = [min(13, b * height) - a * height for a, b in item.out_rows if b > a]
+        assert found == (rows if lends else [5, 5, 3])
+        assert bool(next_door(compiled)) == (len(found) == 4)
+    assert cycles[True] <= cycles[False] - (9_000 if len(rows) == 4 else 0)
+
+
+def test_what_a_column_lends():
+    even = ((0, 2), (2, 4), (4, 6), (6, 7))
+    assert lent(even) == ((0, 2), (2, 4), (4, 7), (7, 7))
+    assert lent((*even[:3], (6, 6))) == (*even[:3], (6, 6))
+    assert lent(((0, 1), (1, 2))) == ((0, 1), (1, 2))
+    assert lent(((0, 0), (0, 1), (1, 2), (2, 3), (3, 4))) == ((0, 0), (0, 1), (1, 2), (2, 4), (4, 4))
+    assert [home_of(rows, lent(even), c) for c, rows in enumerate(even)] == [0, 1, 2, 2]
+    assert [home_of(rows, even, c) for c, rows in enumerate(even)] == [0, 1, 2, 3]
+    reader = ((0, 0), (0, 7), (7, 7), (7, 7))  # of all rows, in the second column
+    assert near(reader, lent(even)) and not near(reader, even)
+
+
+def test_channels_that_reach_next_door():
+    """The last column's, and it has as many descriptors of either parity for weights and outputs as it has channels."""
+    npu1 = load_device("npu1")
+    array, lends = Array(npu1, Overlay()), Array(npu1, Overlay(), True)
+    assert lends.lendable
+    for c in range(npu1.cols):
+        outputs = [lends.o_s2mm(r, c) for r in range(npu1.rows)]
+        others = [lends.w_s2mm(ring, c) for ring in range(lends.rings)] + [lends.load_s2mm]
+        assert len({*outputs, *others}) == len(outputs) + len(others)
+        if c == npu1.cols - 1:
+            assert max(outputs) < npu1.memtile_neighbour_channels
+        else:
+            assert outputs == [array.o_s2mm(r) for r in range(npu1.rows)]
+    far = dataclasses.replace(npu1, memtile_neighbour_channels=3)
+    assert not Array(far, Overlay()).lendable
+    assert four_columns(npu1) and not four_columns(far)
+
+
+def four_columns(device):
+    """Whether the last of four columns takes part on a device."""
+    return next_door(compile_graph(network(7, 7, 64), device, moves=dataclasses.replace(ALWAYS, narrow=False)))
+
+
+@pytest.mark.parametrize("evicted", [False, True])
+def test_sums_that_are_stored(evicted):
+    """Sums that leave the memtiles stay in the column that computes them."""
+    graph = fuse(network(7, 7, 64))
+    graph = fuse_pools(graph, pool_pairs(graph, columns=4, reached=REACHED))
+    physical = assign_channels(graph)
+    placed = plan_memory(physical, 4, 1 << 19, lends=True)
+    assert placed.lends
+    reader = placed.items[-1].inputs[0]
+    assert reader.resident and reader.rows == ((0, 1), (1, 2), (2, 4), (4, 4))
+    if evicted:
+        placed = plan_memory(physical, 4, 1 << 19, packed=False, lends=True)  # the first column adds: too far
+        assert not placed.lends and placed.items[-1].inputs[0].loaded
+
+
 @given(st.integers(0, 10**6))
 @settings(max_examples=40, deadline=None)
 def test_random_networks(seed):
@@ -241,3 +333,23 @@ def test_random_networks(seed):
         ends.append(b.conv(y, int(rng.integers(1, 40)), 1) if rng.integers(0, 2) else y)
     moves = Moves(always=bool(rng.integers(0, 2)), pitch=bool(rng.integers(0, 2)), keep=bool(rng.integers(0, 2)))
     run_checked(b.graph(*ends), "npu1", moves, seed)
+
+
+def test_a_column_must_save_something():
+    """Cycles of both plans decide, and what a column saves is a share of those of the convolution with sums."""
+    found = []
+    for reached in (REACHED, NEAR):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Array, "lendable", reached == REACHED)
+            prepared = prepare(summed(1000, 512), "npu1", Decisions(moves=ALWAYS))
+        found.append(prepared.plan.stages)
+    more, fewer = found
+    cycles = [[max(cost) for cost in costs(*stages)] for stages in found]
+    (item,) = (i.index for i in more[2].items if i.geometry.pool is not None and i.geometry.pool.sums)
+    saved = (sum(cycles[1]) - sum(cycles[0])) / cycles[0][item]
+    assert saved > COLUMN and worth_a_column(more, fewer)
+    assert not worth_a_column(fewer, more) and not worth_a_column(more, more)
+    for share, worth in ((saved * 0.99, True), (saved * 1.01, False)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("tvm_aie.narrow.COLUMN", share)
+            assert worth_a_column(more, fewer) == worth

@@ -19,6 +19,20 @@ from tvm_aie.schedule.tiling import Tiling
 NARROW_COMMANDS = 0.6
 # Up to so many times the cycles of all columns by the first guess a plan is made. Chosen on DenseNet-121, likewise.
 LIKELY = 1.1
+# Of the cycles of convolutions with sums: what a column more must save, as its commands also delay what comes before.
+COLUMN = 0.05
+Stages = tuple[Array, PhysicalGraph, Placement, Sequence[Tiling]]
+
+
+def worth_a_column(more: Stages, fewer: Stages) -> bool:
+    """Whether sums of one column more, out of reach of the one that adds them, are faster (``plan.sums``; estimated).
+
+    They are where MACs bound the convolution, not where its weights or its commands do.
+    """
+    found = costs(*more)
+    summing = (i.geometry.pool is not None and i.geometry.pool.sums for i in more[2].items)
+    least = COLUMN * sum(max(cost) for cost, sums in zip(found, summing, strict=True) if sums)
+    return sum(map(max, costs(*fewer))) - sum(map(max, found)) >= least
 
 
 def narrow_heights(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -23,21 +23,22 @@ from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.program import Program
 from tvm_aie.emit.superkernel import superkernel_bytes, used_variants
 from tvm_aie.emit.verify_lag import verify_lags
-from tvm_aie.emit.weights import PackedConv, pack_conv, verify_covers
+from tvm_aie.emit.weights import Packed, PackedConv, pack, verify_covers
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import Placement
 from tvm_aie.meta import program_meta
 from tvm_aie.misfits import easier
-from tvm_aie.narrow import costs, narrow_heights
+from tvm_aie.narrow import costs, narrow_heights, worth_a_column
 from tvm_aie.overlap import lagging
 from tvm_aie.places import place
 from tvm_aie.plan.balance import balanced_maps
 from tvm_aie.plan.fuse import PoolPair, fuse, fuse_pools, pool_pairs, without_sums, worth_keeping
 from tvm_aie.plan.graph import Conv, LayerGraph
-from tvm_aie.plan.physical import PhysicalGraph, assign_channels
+from tvm_aie.plan.physical import ChannelMap, PhysicalGraph, assign_channels
 from tvm_aie.plan.pitch import pitched
 from tvm_aie.plan.siblings import Groups, sibling_groups
 from tvm_aie.plan.space_to_depth import space_to_depth
+from tvm_aie.plan.sums import NEAR, REACHED
 from tvm_aie.plan.unite import common_accumulators, unite
 from tvm_aie.schedule.control import PRICE, Price
 from tvm_aie.schedule.division import NEARLY, best_divisions, best_switches
@@ -278,6 +279,8 @@ class _Shared:
     """What the plans of one network have in common for every division of core memory."""
 
     graphs: dict[tuple[PoolPair, ...], tuple[PhysicalGraph, dict[str, PackedConv]]] = field(default_factory=dict)
+    maps: dict[tuple[PoolPair, ...], Mapping[str, ChannelMap]] = field(default_factory=dict)
+    weights: Packed = field(default_factory=dict)
     grids: dict[tuple[Key, int], tuple[Grid, ...] | None] = field(default_factory=dict)
     counted: Known = field(default_factory=dict)
     shares: Shares = field(default_factory=dict)
@@ -305,7 +308,7 @@ class _Planner:
         self.divisions = divisions
         known = shared.counted, shared.shares, shared.price
         self.searches = Searches(shared.grids, shared.given, divisions, moves.blocks, moves.keep, *known)
-        self.graphs, self.narrow = shared.graphs, shared.narrow
+        self.graphs, self.maps, self.weights, self.narrow = shared.graphs, shared.maps, shared.weights, shared.narrow
         self.made: dict[tuple[object, ...], Plan] = {}
 
     def plan(
@@ -322,12 +325,15 @@ class _Planner:
             graph = fuse_pools(self.fused, pools)
             graph.verify()
             physical = assign_channels(graph)
-            if self.moves.balance and (maps := balanced_maps(physical, self.device.rows, self.moves.siblings)):
-                physical = assign_channels(graph, maps)
+            if self.moves.balance:
+                like = tuple(replace(p, sums=min(p.sums, 1)) for p in pools)  # rows of sums have no part in it
+                if like not in self.maps:
+                    self.maps[like] = balanced_maps(physical, self.device.rows, self.moves.siblings)
+                physical = assign_channels(graph, self.maps[like]) if self.maps[like] else physical
             if self.moves.pitch and self.device.push_idle_cycles:
                 physical = pitched(physical, self.device.cols, self.device.memtile_bd.pad_max(0))
             physical.verify()
-            self.graphs[pools] = physical, _pack(physical)
+            self.graphs[pools] = physical, pack(physical, self.weights)
         physical, _ = self.graphs[pools]
         groups: list[tuple[int, ...]] = []
         for group in sibling_groups(physical):
@@ -350,10 +356,19 @@ class _Planner:
         """For another price of commands and another division of core memory; they share what they know."""
         return _Planner(self.device, overlay, self.fused, self.moves, replace(self.shared, price=price))
 
-    def likewise(self, plan: Plan, narrow: frozenset[int] = frozenset(), sums: bool = True) -> Plan:
-        """The plan with the pools, siblings and runs of another; with its sums or not. Raises ``InfeasibleError``."""
+    def pairs(self, lends: bool = True) -> tuple[PoolPair, ...]:
+        """What may share kernel calls. ``lends``: sums may come from a column out of reach (``Array.lends``)."""
+        scales = self.moves.scales and not self.device.core_ideal  # which would do their MACs for nothing
+        columns = self.device.cols if self.moves.sums and self.device.push_idle_cycles else 0
+        reached = REACHED if lends and Array(self.device, self.overlay).lendable else NEAR
+        return pool_pairs(self.fused, scales, columns, reached) if self.moves.pools else ()
+
+    def likewise(
+        self, plan: Plan, narrow: frozenset[int] = frozenset(), pools: tuple[PoolPair, ...] | None = None
+    ) -> Plan:
+        """The plan with the siblings and runs of another, and its pools or others. Raises ``InfeasibleError``."""
         joint = {item_name(item, plan.physical) for item in plan.placement.items}
-        pools = plan.pools if sums else without_sums(plan.pools)
+        pools = plan.pools if pools is None else pools
         return self.plan(pools, lambda name: name in joint, bool(plan.placement.runs), narrow)
 
     def lagging(self, plan: Plan) -> Plan:
@@ -389,9 +404,7 @@ def _plans(planner: _Planner, first: bool = False) -> Iterator[Plan]:
         except InfeasibleError as error:
             failures.append(error)
 
-    scales = planner.moves.scales and not planner.device.core_ideal  # which would do their MACs for nothing
-    columns = planner.device.cols if planner.moves.sums and planner.device.push_idle_cycles else 0
-    pairs = pool_pairs(planner.fused, scales, columns) if planner.moves.pools else ()
+    pairs = planner.pairs()
     together = list(attempt(pairs, lambda _: True))
     if not together and any(p.sums for p in pairs):
         pairs = without_sums(pairs)
@@ -416,15 +429,6 @@ def _plans(planner: _Planner, first: bool = False) -> Iterator[Plan]:
         yield from attempt(kept, lambda name: gain.get(name, 0.0) > 0)
     elif not together and not apart:
         raise failures[0]
-
-
-def _pack(physical: PhysicalGraph) -> dict[str, PackedConv]:
-    views = physical.views
-    return {
-        layer.name: pack_conv(layer, views[layer.input], views[layer.output])
-        for layer in physical.layers
-        if isinstance(layer, Conv)
-    }
 
 
 def _schedule(
@@ -507,22 +511,45 @@ def _best_rings(planners: Sequence[_Planner]) -> list[tuple[Plan, _Planner]]:
 
 
 def _narrowed(plan: Plan, planner: _Planner, judge: Judge | None = None) -> Plan:
-    """The plan with small images on half of the columns, where commands bound them and it is faster so.
+    """The plan with sums of fewer columns, and with small images on half of them, where it is faster so.
 
-    There a global pool may find its whole image next door, and is faster without sums (``plan.sums``): ``judge`` says.
+    Small images are where commands bound them. There a global pool may find its whole image next door, and is faster
+    without sums (``plan.sums``): ``judge`` says.
     """
+    plan = _in_reach(plan, planner, judge)
     asked = planner.moves.narrow and planner.moves.splits and planner.narrow is None
     heights = narrow_heights(*plan.stages) if asked else frozenset()
     if not heights:
         return plan
     found = []
     either = any(p.sums for p in plan.pools) and not planner.moves.always
-    for sums in (True, False)[: 1 + either]:
+    for pools in (plan.pools, without_sums(plan.pools))[: 1 + either]:
         with suppress(InfeasibleError):
-            found.append(planner.likewise(plan, heights, sums))
+            found.append(planner.likewise(plan, heights, pools))
     if not found or _counted(plan) <= min(map(_counted, found)):
         return plan
     return min(found, key=judge or _counted) if len(found) > 1 else found[0]
+
+
+def _in_reach(plan: Plan, planner: _Planner, judge: Judge | None) -> Plan:
+    """The plan with sums of columns in reach alone, unless those of one more are faster (``Array.lends``).
+
+    By estimate; of networks that are soon emitted ``judge`` has the last word. Of few items the estimate has none.
+    """
+    if not plan.array.lends or planner.moves.always:
+        return plan
+    kept = {(p.conv, p.pool) for p in plan.pools}
+    pools = tuple(p for p in planner.pairs(False) if (p.conv, p.pool) in kept)
+    try:
+        fewer = planner.likewise(plan, pools=pools)
+    except InfeasibleError:
+        return plan
+    items = len(plan.placement.items)
+    if not worth_a_column(plan.stages, fewer.stages):
+        return fewer
+    if judge is not None and items <= SOME_ITEMS:
+        return min(fewer, plan, key=judge)
+    return plan if items > FEW_ITEMS else fewer
 
 
 def _counted(plan: Plan) -> float:

@@ -63,11 +63,13 @@ def place(
             narrow,
             lags,
             (0 if array.device.push_idle_cycles else array.rows) if moves.turns else None,
+            array.lendable,
         )
         needed = opcode_bytes_estimate(len(placement.items), array.overlay.a_slot)
         if needed <= opcode:
             break
         opcode = needed
-    array = replace(array, overlay=grow_weight_rings(array, capacity - placement.peak_bytes))
+    overlay = grow_weight_rings(array, capacity - placement.peak_bytes)
+    array = replace(array, overlay=overlay, lends=placement.lends)
     layout = memtile_map(array, opcode)
     return array, shifted(placement, layout.heap_base), layout

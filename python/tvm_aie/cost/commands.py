@@ -117,7 +117,7 @@ def run_alone(
         for r in range(array.rows if computes else 0):
             messages = output_messages(array, item, tiling, outputs, c, r, 0, JUNK_BYTES)
             received = tasks_of(messages, array.device, UNROLL_O)
-            wanted.append((array.o_s2mm(r), r, _needs(received, 1)))  # one more realigns the ring
+            wanted.append((array.o_s2mm(r, c), r, _needs(received, 1)))  # one more realigns the ring
         for channel, use, needs in wanted:
             pools.setdefault(array.pool(mt, channel), {})[c, use] = needs
         for members in pools.values():

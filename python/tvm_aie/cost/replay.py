@@ -220,7 +220,7 @@ def _channels(plan: Plan) -> dict[Channel, int]:
     array = plan.array
     columns = range(array.cols)
     inputs = [(array.memtile(c), Dir.MM2S, array.a_mm2s) for c in columns]
-    outputs = [(array.memtile(c), Dir.S2MM, array.o_s2mm(r)) for c in columns for r in range(array.rows)]
+    outputs = [(array.memtile(c), Dir.S2MM, array.o_s2mm(r, c)) for c in columns for r in range(array.rows)]
     loads = [(array.shim(c), Dir.MM2S, 0) for c in columns]
     return {channel: i for i, channel in enumerate([*inputs, *outputs, *loads])}
 

@@ -167,7 +167,7 @@ class ItemTasks:
 
     def o_channel(self, c: int, r: int) -> Channel:
         """The memtile channel that receives the outputs of core row ``r``."""
-        return (self.array.memtile(c), Dir.S2MM, self.array.o_s2mm(r))
+        return (self.array.memtile(c), Dir.S2MM, self.array.o_s2mm(r, c))
 
     def junk(self, r: int) -> int:
         """Address of the junk area of core row ``r``."""

@@ -19,6 +19,7 @@ from tvm_aie.emit.transfers import (
     piece_shape,
     repeated_dims,
 )
+from tvm_aie.memory.partition import home_of
 from tvm_aie.memory.placement import InputPlace, WorkItem
 from tvm_aie.plan.physical import Storage
 from tvm_aie.schedule.geometry import KernelId, ceil_div
@@ -297,9 +298,10 @@ def _output_pieces(
             line_words = storage.width * px
             row_words = out.buffer_blocks * line_words
             block = begin - start + (0 if out.buffer_blocks == out.blocks else out.first)
-            base = out.address + (block * line_words - out.rows[column][0] * row_words) * 4
+            home = home_of(item.out_rows[column], out.rows, column)
+            base = out.address + (block * line_words - out.rows[home][0] * row_words) * 4
             dims = (end - begin, line_words), (size[0], row_words), (px * size[1], 1)
-            shape = piece_shape(array.memtile(column), dims, array.device.memtile_bd)
+            shape = piece_shape(array.memtile(home), dims, array.device.memtile_bd)
             pieces.append((shape, base, 4 * row_words, 4 * px))
         start += out.blocks
     return pieces

@@ -27,6 +27,7 @@ class Array:
 
     device: Device
     overlay: Overlay
+    lends: bool = False  # outputs of the last column may go into the memtile of the column before it
 
     @property
     def rows(self) -> int:
@@ -63,9 +64,29 @@ class Array:
         """(column, ring) of the memtile that feeds the weights of core row ``r``."""
         return r % self.cols, r // self.cols
 
-    def o_s2mm(self, r: int) -> int:
-        """Memtile S2MM channel of the outputs of core row ``r``."""
-        return self._s2mm(r)
+    @property
+    def lendable(self) -> bool:
+        """Whether there are channels for ``lends``."""
+        far, spare = self._traded
+        return self.cols > 1 and len(far) <= len(spare)
+
+    @property
+    def _traded(self) -> tuple[list[int], list[int]]:
+        """Channels of outputs that do not reach a neighbour's memory, and of weights, which need not, that do."""
+        reach, channels = self.device.memtile_neighbour_channels, range(self.rows + self.rings)
+        order = [self._s2mm(n) for n in channels]
+        return [k for k in order[: self.rows] if k >= reach], [k for k in order[self.rows :] if k < reach]
+
+    def _trade(self, channel: int, c: int) -> int:
+        """What column ``c`` uses in place of an S2MM channel: the last column trades some if it ``lends``."""
+        if not self.lends or c != self.cols - 1:
+            return channel
+        pairs = list(zip(*self._traded, strict=False))
+        return dict([*pairs, *((b, a) for a, b in pairs)]).get(channel, channel)
+
+    def o_s2mm(self, r: int, c: int = 0) -> int:
+        """Memtile S2MM channel of the outputs of core row ``r`` in column ``c``."""
+        return self._trade(self._s2mm(r), c)
 
     def _s2mm(self, n: int) -> int:
         """The ``n``-th S2MM channel in use; where parity rules, odd ones first: the activations' pool is the even."""
@@ -75,9 +96,9 @@ class Array:
         order = [*range(1, count, 2), *range(0, count, 2)]
         return order[n] if n < count else n
 
-    def w_s2mm(self, ring: int) -> int:
-        """Memtile S2MM channel of weight ring ``ring``."""
-        return self._s2mm(self.rows + ring)
+    def w_s2mm(self, ring: int, c: int = 0) -> int:
+        """Memtile S2MM channel of weight ring ``ring`` in column ``c``."""
+        return self._trade(self._s2mm(self.rows + ring), c)
 
     @property
     def load_s2mm(self) -> int:
@@ -209,13 +230,14 @@ def _flows(array: Array) -> tuple[Flow, ...]:
     for c in cols:
         mt = array.memtile(c)
         flows.append(Flow((mt, array.a_mm2s), tuple((array.core(c, r), 0) for r in rows), FlowClass.A))
-        flows += [Flow((array.core(c, r), 0), ((mt, array.o_s2mm(r)),), FlowClass.O, c if shared else -1) for r in rows]
+        link = c if shared else -1
+        flows += [Flow((array.core(c, r), 0), ((mt, array.o_s2mm(r, c)),), FlowClass.O, link) for r in rows]
         flows.append(Flow((array.shim(c), 0), ((mt, array.load_s2mm),), FlowClass.LOAD))
         flows.append(Flow((mt, array.store_mm2s), ((array.shim(c), 0),), FlowClass.STORE))
     for r in rows:
         c, ring = array.w_home(r)
         mt = array.memtile(c)
-        flows.append(Flow((array.shim(c), 1 + ring), ((mt, array.w_s2mm(ring)),), FlowClass.LOADW))
+        flows.append(Flow((array.shim(c), 1 + ring), ((mt, array.w_s2mm(ring, c)),), FlowClass.LOADW))
         flows.append(Flow((mt, array.w_mm2s(ring)), tuple((array.core(k, r), 1) for k in cols), FlowClass.W))
     return tuple(flows)
 
@@ -257,8 +279,8 @@ def _weight_rings(array: Array) -> tuple[list[LockUse], list[Bd], list[Task]]:
         t = array.memtile(c)
         free, full = w_locks(ring)
         locks.append(LockUse(t, free, ov.memtile_w_slots))
-        s2mm, mm2s = array.w_s2mm(ring), array.w_mm2s(ring)
-        bd_in, bd_out = ring_bds(array, ring)
+        s2mm, mm2s = array.w_s2mm(ring, c), array.w_mm2s(ring)
+        bd_in, bd_out = ring_bds(array, ring, c)
         for bd, acq, rel in ((bd_in, free, full), (bd_out, full, free)):
             bds.append(
                 _ring_bd(
@@ -276,10 +298,10 @@ def _weight_rings(array: Array) -> tuple[list[LockUse], list[Bd], list[Task]]:
     return locks, bds, tasks
 
 
-def ring_bds(array: Array, ring: int) -> tuple[int, int]:
-    """Descriptor numbers of a weight ring, from the ends of the pools of its two channels."""
+def ring_bds(array: Array, ring: int, c: int) -> tuple[int, int]:
+    """Descriptor numbers of a weight ring of column ``c``, from the ends of the pools of its two channels."""
     mt = array.memtile(0)
-    into, out = array.pool(mt, array.w_s2mm(ring)), array.pool(mt, array.w_mm2s(ring))
+    into, out = array.pool(mt, array.w_s2mm(ring, c)), array.pool(mt, array.w_mm2s(ring))
     if into == out:
         return into[-1 - 2 * ring], out[-2 - 2 * ring]
     return into[-1 - ring], out[-1 - ring]

@@ -74,6 +74,23 @@ def pack_conv(conv: Conv, source: View, target: View) -> PackedConv:
     return PackedConv(tiles, Blocks.of(tiles), bias.astype(np.int32), shift, len(conv.inputs) == 2, scale)
 
 
+# Weights of a layer, with the layer, in the places of its input and output channels.
+Packed = dict[tuple[int, View, View], tuple[Conv, PackedConv]]
+
+
+def pack(physical: PhysicalGraph, known: Packed) -> dict[str, PackedConv]:
+    """Weights of all convolutions; ``known``: graphs that differ in few layers share the others'."""
+    out = {}
+    for layer in physical.layers:
+        if isinstance(layer, Conv):
+            source, target = physical.views[layer.input], physical.views[layer.output]
+            key = id(layer), source, target  # whose id stays its own, as it is kept
+            if key not in known:
+                known[key] = layer, pack_conv(layer, source, target)
+            out[layer.name] = known[key][1]
+    return out
+
+
 def _block_shifts(conv: Conv, target: View) -> npt.NDArray[np.int16]:
     out = np.zeros(target.blocks, np.int16)
     if conv.shifts:

@@ -31,7 +31,7 @@ def loads_of(state: State, drafts: Sequence[Draft]) -> dict[tuple[int, int], Row
         for operand, name in enumerate(state.graph.layers[d.layer].inputs):
             storage = state.graph.views[name].storage
             needed = reads(state, d.layer, operand, d.out_rows)
-            far = d.layer in state.spread or not near(needed, state.partition(storage))
+            far = d.layer in state.spread or not near(needed, state.owned(storage))
             if storage in state.evicted or far:
                 out[(i, operand)] = needed
     return out

@@ -6,6 +6,9 @@ a load, so the split of each image height is chosen such that few bytes are need
     even        3 2 2 2 2 2 2 2     a window of 7 rows reaches 3 rows up: beyond a neighbour that has 2
     packed at 1 0 3 3 3 3 3 2 0     the same fullest column, so the same time, and every row is near
 
+Sums for a global pool are read by one column, from three memtiles. Of four columns the last writes its own into the
+memtile of the column before it (``lent``), as a memtile's receiving channels reach its neighbours, too.
+
 Small images may be left to the middle half of the columns (narrow): each computes longer, but there are fewer commands.
 """
 
@@ -17,6 +20,7 @@ from functools import cache
 from itertools import pairwise, product
 
 from tvm_aie.plan.shares import split_even
+from tvm_aie.plan.sums import NEAR
 
 Rows = tuple[tuple[int, int], ...]  # per column [first, last)
 EVEN = -1
@@ -64,11 +68,29 @@ def near(needed: Rows, owned: Rows) -> bool:
     return True
 
 
+def lent(rows: Rows) -> Rows:
+    """Rows of an image in each memtile where the last column's lie in the memtile of the column before it.
+
+    A column reads three memtiles, so the rows of four columns. Nothing changes where fewer columns than that have rows.
+    """
+    used = sum(last > first for first, last in rows)
+    if used <= NEAR or rows[-1][0] == rows[-1][1]:
+        return rows
+    end = rows[-1][1]
+    return *rows[:-2], (rows[-2][0], end), (end, end)
+
+
+def home_of(rows: tuple[int, int], owned: Rows, column: int) -> int:
+    """The column whose memtile has the ``rows`` that a column writes: its own, or the one before it (``lent``)."""
+    return column if column == 0 or owned[column][1] >= rows[1] > owned[column][0] else column - 1
+
+
 @dataclass(frozen=True)
 class Relation:
     """Reads of images of height ``source`` by layers that write images of height ``target``.
 
-    ``reads``: rows needed of the source for each column's rows of the target; ``bytes``: what far reads would move.
+    ``reads``: rows needed of the source for each column's rows of the target; ``bytes``: what far reads would move;
+    ``lent``: whether the last column's rows of the source lie next door.
     """
 
     source: int
@@ -77,6 +99,7 @@ class Relation:
     target_unit: int
     reads: Callable[[Rows], Rows]
     bytes: int
+    lent: bool = False
 
 
 def choose_splits(relations: Sequence[Relation], columns: int, narrow: frozenset[int] = frozenset()) -> dict[int, int]:
@@ -92,7 +115,8 @@ def choose_splits(relations: Sequence[Relation], columns: int, narrow: frozenset
     def far(index: int, source: int, target: int) -> int:
         r = relations[index]
         needed = r.reads(split_rows(r.target, columns, r.target_unit, target))
-        return 0 if near(needed, split_rows(r.source, columns, r.source_unit, source)) else r.bytes
+        owned = split_rows(r.source, columns, r.source_unit, source)
+        return 0 if near(needed, lent(owned) if r.lent else owned) else r.bytes
 
     def cost(splits: Splits) -> int:
         return sum(far(i, splits.get(r.source, EVEN), splits.get(r.target, EVEN)) for i, r in enumerate(relations))

@@ -15,7 +15,7 @@ from tvm_aie.memory.allocator import DoesNotFit, Interval, allocate
 from tvm_aie.memory.depth_first import MAX_CHUNKS, Run
 from tvm_aie.memory.lag import free_of, prolonged
 from tvm_aie.memory.pace import load_at, loads_of, paced_cycles
-from tvm_aie.memory.partition import Relation, Rows, choose_splits, near
+from tvm_aie.memory.partition import Relation, Rows, choose_splits, home_of, near
 from tvm_aie.memory.room import make_room
 from tvm_aie.memory.state import Draft, Failure, State, drafts_of, reads
 from tvm_aie.plan.graph import Add, Conv, Pool, Upsample
@@ -98,6 +98,16 @@ class Placement:
     peak_bytes: int
     runs: tuple[Run, ...] = ()
 
+    @property
+    def lends(self) -> bool:
+        """Whether the last column writes any rows into the memtile of the column before it."""
+        return any(
+            a < b and home_of((a, b), out.rows, len(out.rows) - 1) < len(out.rows) - 1
+            for item in self.items
+            for a, b in item.out_rows[-1:]
+            for out in item.outputs
+        )
+
 
 def plan_memory(
     graph: PhysicalGraph,
@@ -110,6 +120,7 @@ def plan_memory(
     narrow: frozenset[int] = frozenset(),
     lags: bool = False,
     turns: int | None = None,
+    lends: bool = False,
 ) -> Placement:
     """Decide residency, chunks and addresses. ``capacity``: bytes of each memtile for tensors.
 
@@ -118,7 +129,8 @@ def plan_memory(
     None: no pool is spread over the columns. ``packed``: rows may be split unevenly (``memory.partition``).
     ``core_rows``: rows of cores, to weigh depth-first runs (``memory.depth_first``); None: there are none. ``narrow``:
     image heights that fewer columns share. ``turns``: what fits is made better (``_bettered``), with these rows
-    of cores also by more chunks than memory asks for; 0: not by those; None: not at all.
+    of cores also by more chunks than memory asks for; 0: not by those; None: not at all. ``lends``: the last column may
+    write sums (``plan.sums``) into the memtile of the column before it.
     Raises ``InfeasibleError`` when one row of an item does not fit.
     """
     geometries = [geometry_of(layer, graph) for layer in graph.layers]
@@ -136,6 +148,7 @@ def plan_memory(
     state.core_rows = core_rows or 0
     state.lags = lags
     state.finer = turns or 0
+    state.lends = _sums(graph) if lends else frozenset()
     if packed:
         state.splits = choose_splits(_relations(state), columns, narrow)
     if push_cycles is not None:
@@ -147,6 +160,12 @@ def plan_memory(
         if isinstance(attempt, Placement):
             return attempt if turns is None else _bettered(state, attempt, capacity, needed)
         make_room(state, attempt, capacity)
+
+
+def _sums(graph: PhysicalGraph) -> frozenset[str]:
+    """Storages of the sums of convolutions."""
+    convs = (layer for layer in graph.layers if isinstance(layer, Conv))
+    return frozenset(graph.views[c.output].storage for c in convs if c.pool_after is not None and c.pool_after.sums)
 
 
 MOST_TOGETHER = 3  # layers that are cut finer for the sake of one
@@ -236,14 +255,15 @@ def _cut(state: State, layer: int, count: int, limit: float, capacity: int) -> t
 
 def _relations(state: State) -> list[Relation]:
     """Which image heights are read for which, layers of one geometry together."""
-    merged: dict[tuple[Geometry, bool, int, int], Relation] = {}
+    merged: dict[tuple[Geometry, bool, bool, int, int], Relation] = {}
     for index, layer in enumerate(state.graph.layers):
         target = state.graph.views[layer.output].storage
         for operand, name in enumerate(layer.inputs):
             storage = state.graph.storages[state.graph.views[name].storage]
             units = state.units.get(storage.name, 1), state.units.get(target, 1)
             geo = replace(state.geometries[index], in_blocks=1, out_blocks=1)
-            key = (geo, operand == 1, *units)
+            lends = storage.name in state.lends
+            key = (geo, operand == 1, lends, *units)
             old = merged.get(key)
 
             def rows_in(rows: Rows, layer: int = index, operand: int = operand) -> Rows:
@@ -251,7 +271,7 @@ def _relations(state: State) -> list[Relation]:
 
             height = state.graph.storages[target].height
             total = storage.bytes + (old.bytes if old else 0)
-            merged[key] = Relation(storage.height, units[0], height, units[1], rows_in, total)
+            merged[key] = Relation(storage.height, units[0], height, units[1], rows_in, total, lends)
     return list(merged.values())
 
 
@@ -293,7 +313,7 @@ def _far_reads(state: State) -> list[tuple[int, str]]:
     for index, layer in enumerate(state.graph.layers):
         out = state.partition(state.graph.views[layer.output].storage)
         for operand, name in enumerate(layer.inputs):
-            owned = state.partition(state.graph.views[name].storage)
+            owned = state.owned(state.graph.views[name].storage)
             if not near(reads(state, index, operand, out), owned):
                 far.append((index, name))
     return far
@@ -414,7 +434,7 @@ def _intervals(
         if storage in state.evicted:
             continue
         last = max(last_read.get(storage, 0), last_write[storage] + (storage in state.stored))
-        size = max(b - a for a, b in state.partition(storage)) * state.graph.storages[storage].row_bytes
+        size = max(b - a for a, b in state.owned(storage)) * state.graph.storages[storage].row_bytes
         root = _root(alias, storage)
         old = out.get(root)
         out[root] = Interval(root, min(first, old.first) if old else first, max(last, old.last) if old else last, size)
@@ -484,7 +504,7 @@ def _finish(
                         view.blocks,
                         True,
                         home,
-                        state.partition(view.storage),
+                        state.owned(view.storage),
                         storages[view.storage].blocks,
                     )
                 )
@@ -534,7 +554,7 @@ def _output_place(
         target.first,
         blocks,
         addresses[key],
-        draft.out_rows if evicted else state.partition(target.storage),
+        draft.out_rows if evicted else state.owned(target.storage),
         blocks if evicted else state.graph.storages[target.storage].blocks,
         target.storage in state.stored and not draft.private,
         intervals[key].last,

@@ -62,7 +62,7 @@ def spill_price(state: State, name: str) -> float:
 
     It is stored once, unless it is stored anyway, and loaded for each operand that reads it from a memtile now.
     """
-    storage, rows = state.graph.storages[name], state.partition(name)
+    storage, rows = state.graph.storages[name], state.owned(name)
     freed = max(b - a for a, b in rows) * storage.row_bytes
     loads = 0
     for index, layer in enumerate(state.graph.layers):

@@ -7,7 +7,7 @@ from functools import cache
 from itertools import groupby
 
 from tvm_aie.memory.depth_first import Run, chunk_rows
-from tvm_aie.memory.partition import EVEN, Rows, Splits, split_rows
+from tvm_aie.memory.partition import EVEN, Rows, Splits, lent, split_rows
 from tvm_aie.plan.graph import Upsample
 from tvm_aie.plan.physical import PhysicalGraph, View
 from tvm_aie.plan.shares import split_even
@@ -36,6 +36,7 @@ class State:
     finer: int = 0  # rows of cores, to weigh more chunks than memory asks for (``memory.pace``); 0: there are none
     ordered: bool = False  # chunks of a layer are in the order in which their rows have been stored (``stored_first``)
 
+    lends: frozenset[str] = frozenset()  # storages of which the last column writes its rows next door, if not to DDR
     prompt: set[int] = field(default_factory=set)  # layers whose loads start with the item, for want of room
 
     def targets(self, leader: int) -> list[View]:
@@ -43,9 +44,14 @@ class State:
         return [self.graph.views[self.graph.layers[m].output] for m in self.groups[leader]]
 
     def partition(self, storage: str) -> Rows:
-        """Rows of a storage that each column owns."""
+        """Rows of a storage that each column computes."""
         height = self.graph.storages[storage].height
         return split_rows(height, self.columns, self.units.get(storage, 1), self.splits.get(height, EVEN))
+
+    def owned(self, storage: str) -> Rows:
+        """Rows of a storage in each column's memtile."""
+        rows = self.partition(storage)
+        return lent(rows) if storage in self.lends and storage not in self.stored else rows
 
 
 def reads(state: State, layer: int, operand: int, rows: Rows) -> Rows:

@@ -27,7 +27,7 @@ import numpy as np
 
 from tvm_aie.plan.graph import Add, Conv, Layer, LayerGraph, Pool, Tail
 from tvm_aie.plan.scale import scale_of
-from tvm_aie.plan.sums import rows_per_sum, with_sums
+from tvm_aie.plan.sums import NEAR, rows_per_sum, with_sums
 
 MAX_SHIFT = 22  # of the ADD kernel: both operands stay in 32 bits
 INT32 = 1 << 31
@@ -64,11 +64,14 @@ def fused_adds(graph: LayerGraph) -> list[frozenset[str]]:
     return [frozenset(names) for names in kinds.values()]
 
 
-def pool_pairs(graph: LayerGraph, scales: bool = False, columns: int = 0) -> tuple[PoolPair, ...]:
+def pool_pairs(
+    graph: LayerGraph, scales: bool = False, columns: int = 0, reached: int = NEAR
+) -> tuple[PoolPair, ...]:
     """Pools that could run inside a convolution: each pool and each convolution in one pair at most.
 
     ``scales``: and factors per channel in front of a 1x1 convolution (``plan.scale``). ``columns``: and, on so many
-    columns, sums of the image behind a convolution for a global average pool (``plan.sums``); 0: none.
+    columns, sums of the image behind a convolution for a global average pool (``plan.sums``); 0: none. ``reached``: of
+    so many columns.
     """
     uses = _uses(graph, list(graph.layers))
     made = {layer.output: layer for layer in graph.layers}
@@ -82,7 +85,7 @@ def pool_pairs(graph: LayerGraph, scales: bool = False, columns: int = 0) -> tup
     for layer in graph.layers:
         if isinstance(layer, Pool) and layer.divisors:
             conv = made.get(layer.input)
-            rows = rows_per_sum(layer, graph.tensors[layer.input], columns)
+            rows = rows_per_sum(layer, graph.tensors[layer.input], columns, reached)
             if rows and isinstance(conv, Conv) and uses[layer.input] == 1 and not _pointwise_stride(conv):
                 if conv.name not in taken and narrow(conv, layer):
                     pairs.append(PoolPair(conv.name, layer.name, False, rows))

@@ -5,7 +5,8 @@
 
 Before: the whole of x is written, and one core per channel reads all of its pixels; as they come from all columns, they
 go through DDR. After: a pixel per column or so, which the column in the middle of three finds in its own memtile and
-its neighbours'. Integers are added in another order and rounded at the same place, so the outputs are identical.
+its neighbours'. Of four columns the last writes its sums into the memtile next door. Integers are added in another
+order and rounded at the same place, so the outputs are identical.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from tvm_aie.plan.graph import AvgDivisor, Conv, Pool, Tensor
 
 MOST_SUMMED = 256  # values of int8 whose sum fits int16: -128 * 256 = -2**15
 NEAR = 3  # columns whose memtiles one column reads
+REACHED = NEAR + 1  # columns whose sums it reads where the last one writes them next door (``memory.partition``)
 
 
-def rows_per_sum(pool: Pool, image: Tensor, columns: int) -> int:
+def rows_per_sum(pool: Pool, image: Tensor, columns: int, reached: int = NEAR) -> int:
     """Rows of ``image`` in one partial sum of a global average pool; 0: there are none.
 
-    So many that three columns have all sums and the fullest has the fewest rows; of these the fewest sums.
+    So many that ``reached`` columns have all sums and the fullest has the fewest rows; of these the fewest sums.
     """
     (kh, kw), (top, left, bottom, right), height = pool.kernel, pool.pads, image.height
     whole = kh == height + top + bottom and kw == image.width + left + right
@@ -31,7 +33,7 @@ def rows_per_sum(pool: Pool, image: Tensor, columns: int) -> int:
     for rows in range(1, min(height, MOST_SUMMED // image.width) + 1 if columns else 1):
         count = -(-height // rows)
         share = -(-count // columns)
-        if -(-count // share) <= NEAR:
+        if -(-count // share) <= reached:
             found.append((share * rows, -rows))
     return -min(found)[1] if found else 0
 
