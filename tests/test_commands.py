@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from graphs import GraphBuilder
 from tvm_aie.device import load_device
-from tvm_aie.emit.commands import CommandBuilder, Joining, Work, join
+from tvm_aie.emit.commands import CommandBuilder, Work
+from tvm_aie.emit.joining import Joining, join
 from tvm_aie.emit.overlay import Array, build_overlay
 from tvm_aie.emit.program import Dir, Push, Wait
 from tvm_aie.emit.transfers import (

@@ -13,7 +13,7 @@ from tvm_aie.emit.first_rows import MOST_GROUPS, first_rows
 from tvm_aie.emit.item_tasks import Cut
 from tvm_aie.emit.overlay import LOAD_DONE
 from tvm_aie.emit.transfers import Shape
-from tvm_aie.pipeline import compile_graph, emitter_of, prepare
+from tvm_aie.pipeline import compile_graph
 from tvm_aie.plan.reference import evaluate
 from tvm_aie.runtime.emulator import RunOptions, run_program
 
@@ -55,8 +55,7 @@ def test_no_message_is_sent_before_its_rows_are_there(lines, height, step, passe
     found = first_rows(Cut(tuple(content), 0, ()), MEMTILE, (ADDRESS, size), DEVICE)
     if found is None:
         short = size * 4 / DEVICE.ddr_bytes_per_cycle(4) < 4000
-        needed = {4 * (b - ADDRESS) // 4 + 4 * s.words for ((s, b),) in content}
-        assert short or len(content) == 1 or max(needed) == 4 * content[0][0][0].words
+        assert short or 2 * 4 * content[0][0][0].words > size
         return
     assert sum(found.pieces) == size
     assert all(piece > 0 for piece in found.pieces)
@@ -80,7 +79,7 @@ def test_another_memtiles_rows_are_not_waited_for_by_the_piece():
     assert first_rows(Cut(tuple(far), 0, ()), MEMTILE, (ADDRESS, 4 * 59 * 224), DEVICE) is None
 
 
-@pytest.mark.parametrize("size", [112, 128, 160])
+@pytest.mark.parametrize("size", [128, 160])
 def test_cores_compute_while_the_input_is_still_loaded(size):
     b = GraphBuilder((16, size, size))
     graph = b.graph(b.conv(b.conv("x", 32, 3), 8, 1))

@@ -11,12 +11,14 @@ from tvm_aie.device import load_device
 from tvm_aie.emit.arrange import MORE_CHAINS
 from tvm_aie.emit.overlay import Array, core_map
 from tvm_aie.errors import EmulationFault, PlanWarning, ProgramError
-from tvm_aie.pipeline import Decisions, Moves, compile_graph, emitter_of, finish, prepare
+from tvm_aie.pipeline import Decisions, Moves, compile_graph, emitter_of, finish, prepare, repriced
 from tvm_aie.plan.graph import Conv
 from tvm_aie.plan.reference import evaluate
 from tvm_aie.rehearse import command_cycles, compile_rehearsed, judge, settle
 from tvm_aie.runtime.emulator import RunOptions, run_program
+from tvm_aie.schedule.control import Price
 from tvm_aie.schedule.geometry import CORE_MEMORY, DIVISIONS
+from tvm_aie.searches import base_overlay
 
 NPU1 = load_device("npu1")
 
@@ -95,14 +97,14 @@ def test_small_networks_and_given_divisions_are_not_rehearsed(monkeypatch):
     for graph, decisions in (
         (small, Decisions()),
         # nor other chains, nor another price of commands
-        (large, Decisions(overlay=DIVISIONS[0], moves=Moves(chains=False), price=rehearse.PRICES[0])),
-        (large, Decisions(moves=Moves(divisions=False, chains=False), price=rehearse.PRICES[0])),
+        (large, Decisions(overlay=DIVISIONS[0], moves=Moves(chains=False), price=Price(0.3))),
+        (large, Decisions(moves=Moves(divisions=False, chains=False), price=Price(0.3))),
     ):
         runs.clear()
         compiled = compile_rehearsed(graph, "npu1", decisions)
         assert division(compiled) == 0
-        others = 5 * decisions.moves.chains
-        assert len(runs) <= 1 + others, "its plan at three prices, and the best loaded with fewer tasks, or with more"
+        others = 8 * decisions.moves.chains
+        assert len(runs) <= 1 + others, "its plan at six prices, and the best loaded with fewer tasks, or with more"
         same = finish(prepare(graph, "npu1", decisions))
         assert cycles(compiled) <= cycles(same)
         assert others or compiled.program.to_bytes() == same.program.to_bytes()
@@ -138,23 +140,43 @@ def commanded():
 
 
 def test_where_commands_matter_adds_and_the_input_are_tried_apart(monkeypatch):
-    made = []
-    whole = rehearse.prepare
+    made, priced = [], []
+    whole, cheaper = rehearse.prepare, rehearse.repriced
 
     def noted(graph, device, decisions, **given):
-        made.append(decisions)
-        return whole(graph, device, decisions, **given)
+        made.append(whole(graph, device, decisions, **given))
+        return made[-1]
+
+    def repriced(prepared, price, overlay):
+        priced.append(cheaper(prepared, price, overlay))
+        return priced[-1]
 
     monkeypatch.setattr(rehearse, "prepare", noted)
+    monkeypatch.setattr(rehearse, "repriced", repriced)
     monkeypatch.setattr(rehearse, "MUCH", 0.4)
     prepared, settled = settle(commanded(), "npu1")
     assert command_cycles(prepared.plan) > rehearse.MUCH * judge(NPU1)(prepared.plan)
-    assert len(made) == 5 and made[0].price < made[1].price < made[2].price
-    assert len(made[3].unfused) == 8 and not made[4].moves.space_to_depth
-    times = [judge(NPU1)(whole(commanded(), "npu1", d).plan) for d in made]
-    assert judge(NPU1)(prepared.plan) == min(times)
-    again = whole(commanded(), "npu1", settled)
-    assert judge(NPU1)(again.plan) == min(times), "the decisions lead to the plan"
+    assert {p.decisions.price for p in priced} == set(rehearse.PRICES)
+    assert len(made) == 3
+    assert len(made[1].decisions.unfused) == 8 and not made[2].decisions.moves.space_to_depth
+    assert judge(NPU1)(prepared.plan) == min(judge(NPU1)(p.plan) for p in (*made, *priced))
+    assert settled == replace(prepared.decisions, overlay=settled.overlay)
+
+
+@pytest.mark.parametrize("price", rehearse.PRICES)
+def test_another_price_changes_tilings_alone(price):
+    """Pools, siblings, runs and the outputs are those of the plan that it is made from."""
+    graph = commanded()
+    ready = prepare(graph, "npu1")
+    made = repriced(ready, price, DIVISIONS[1])
+    assert made.plan.pools == ready.plan.pools and made.decisions.price == price
+    names = [[p.physical.layers[m].name for i in p.placement.items for m in i.members] for p in (ready.plan, made.plan)]
+    assert names[0] == names[1]
+    assert base_overlay(made.plan.array.overlay) == DIVISIONS[1]
+    x = np.random.default_rng(1).integers(-128, 128, graph.inputs[0].shape).astype(np.int8)
+    result = run_program(finish(made).program.to_bytes(), [x], RunOptions(check=True))
+    expected = evaluate(graph, {"x": x})[graph.outputs[0].tensor]
+    np.testing.assert_array_equal(result.outputs[0].reshape(-1), expected.reshape(-1))
 
 
 def test_a_division_that_does_not_fit_is_left_out(monkeypatch):

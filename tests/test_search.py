@@ -17,7 +17,7 @@ from mixed_nets import MixedBuilder
 from test_division import problems
 from test_program_equality import mixed
 from test_rehearse import NETWORKS
-from tvm_aie import pipeline, rehearse
+from tvm_aie import pipeline, planner, rehearse
 from tvm_aie.cost.commands import costs_of, message_commands
 from tvm_aie.device import load_device
 from tvm_aie.emit.counting import JUNK, NOWHERE, PROLOGUE, ItemCounter, count
@@ -205,8 +205,8 @@ def test_tilings_are_of_the_same_weights(graph, device, seed, monkeypatch):
                 covered.add((item_name(item, physical), weights.blocks.digest))
         return found
 
-    whole = pipeline.tile
-    monkeypatch.setattr(pipeline, "tile", checked)
+    whole = planner.tile
+    monkeypatch.setattr(planner, "tile", checked)
     compiled = pipeline.compile_graph(graph, device)
     assert len(covered) > len({name for name, _ in covered})  # a layer of one name had different weights
     x = np.random.default_rng(seed).integers(-128, 128, graph.inputs[0].shape).astype(np.int8)

@@ -6,10 +6,10 @@ for the whole network are emulated, timed and without data:
 * the best plan of the default division of core memory, and the first plans of the two others that the estimate finds
   best (``schedule.geometry.DIVISIONS``), of three for networks of up to 40 items, of all for a few items; which of a
   division's plans is best (pools, siblings, runs) is left to the estimate;
-* where commands are much of a network's work: tilings for other prices of commands (``schedule.control``), the rest of the
-  plan as it is, for the best division and for the default one; residual adds as items of their own, since as part of a convolution they take a message for each pass and
-  band; the input as it is, where ``plan.space_to_depth`` changes it; and of the best plan command streams with other
-  chains (``emit.arrange``);
+* where commands are much of a network's work: tilings for other prices of commands (``schedule.control``), the rest
+  of the plan as it is, for the best division and for the default one; residual adds as items of their own, since as
+  part of a convolution they take a message for each pass and band; the input as it is, where ``plan.space_to_depth``
+  changes it; and of the best plan command streams with other chains (``emit.arrange``);
 * of the best plan programs that are loaded with fewer tasks, or with more.
 
 A compilation takes several times as long as by the estimate alone (``benchmarks/control_table.py --speed``): most of it
@@ -165,7 +165,7 @@ def _settled(
 
 
 def _priced(best: Prepared, settled: Decisions, default: Overlay, cost: Rehearsal) -> tuple[Prepared, Decisions]:
-    """``best``, or the fastest with tilings for other prices of commands, of its own division and of the default one."""
+    """``best``, or the fastest with tilings for other prices of commands, of its division and of the default one."""
     found = best, settled
     for overlay in dict.fromkeys((settled.overlay or default, default)):
         for price in PRICES:

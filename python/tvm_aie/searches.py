@@ -211,9 +211,7 @@ class Searches:
                 self.shares[key] = list(shares_of(*shape, terms, work.in_place, work.blocks, variants))
             shares = self.shares[key]
         price = self.price.share
-        return search(
-            *shape, array.overlay, terms, work.in_place, work.blocks, variants, work.counter, shares, price
-        )
+        return search(*shape, array.overlay, terms, work.in_place, work.blocks, variants, work.counter, shares, price)
 
     def _least(self, key: Key, grids: tuple[Grid, ...]) -> tuple[float, Overlay | None]:
         if key not in self.leasts:

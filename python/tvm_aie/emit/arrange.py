@@ -8,18 +8,9 @@ from math import inf
 from typing import NamedTuple
 
 from tvm_aie.device import Device
-from tvm_aie.emit.commands import (
-    AHEAD_BELOW,
-    CHAIN_CYCLES,
-    EPSILON,
-    Channel,
-    CommandBuilder,
-    Joining,
-    Work,
-    column_chains,
-    join,
-)
+from tvm_aie.emit.commands import CHAIN_CYCLES, EPSILON, Channel, CommandBuilder, Work
 from tvm_aie.emit.item_tasks import ItemTasks
+from tvm_aie.emit.joining import AHEAD_BELOW, Joining, column_chains, join
 from tvm_aie.emit.periods import repeated
 from tvm_aie.emit.program import Bd, Dir
 from tvm_aie.emit.resident import MOST_LAST
@@ -30,7 +21,7 @@ from tvm_aie.errors import ProgramError
 class Chains(NamedTuple):
     """Most descriptors of a chain that serves several items: of activations, of outputs; and of a block of outputs that
     is repeated (``emit.periods``; 0: none is). Short chains free their descriptors earlier, so that more is pushed
-    ahead; long ones are fewer tasks. ``span``, ``ahead``: see ``emit.commands.Joining``. What a resident program is
+    ahead; long ones are fewer tasks. ``span``, ``ahead``: see ``emit.joining.Joining``. What a resident program is
     loaded with: ``armed``: memtile channels with their first tasks (``_arm``), which pays unless the first loads take
     longer than the pushes; ``stores``, ``loads``: channels with few tasks of that kind with all of them (``_endless``),
     which takes descriptors from the others.

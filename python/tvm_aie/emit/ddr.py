@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tvm_aie.device import BdLimits
 from tvm_aie.emit.memtile import ALIGN
 from tvm_aie.emit.program import Arg, ProgramIO
-from tvm_aie.memory.placement import Placement
+from tvm_aie.emit.transfers import Shape, piece_shape
+from tvm_aie.errors import InfeasibleError
+from tvm_aie.memory.placement import Placement, WorkItem
 from tvm_aie.plan.physical import PhysicalGraph
 
 
@@ -59,3 +62,15 @@ def program_io(graph: PhysicalGraph, homes: Mapping[str, DdrHome]) -> tuple[Prog
                 )
             )
     return tuple(out)
+
+
+def lines(item: WorkItem, graph: PhysicalGraph, mem: int, dims: Sequence[tuple[int, int]], limits: BdLimits) -> Shape:
+    """What an item loads or stores. Raises ``InfeasibleError`` where no descriptor carries its lines."""
+    shape = piece_shape(mem, dims, limits)
+    wraps = [(size, limits.wrap_max(k)) for k, (size, _) in enumerate(shape.dims[:0:-1])]  # the outermost has none
+    for size, most in wraps:
+        if size > most:
+            levers = ("use an image width with small factors",)
+            error = InfeasibleError("lines of a part of a concat", size, most, "words of a descriptor", levers)
+            raise InfeasibleError.of({graph.layers[m].name: error for m in item.members})
+    return shape

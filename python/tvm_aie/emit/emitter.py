@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
-from tvm_aie.device import BdLimits
 from tvm_aie.emit import opcodes, resident, weights
 from tvm_aie.emit.arrange import CHAINS, COLUMN, FIRST, Chains, arrange
 from tvm_aie.emit.commands import EPSILON, Channel, CommandBuilder, Position, Work
-from tvm_aie.emit.ddr import ddr_homes, program_io
+from tvm_aie.emit.ddr import ddr_homes, lines, program_io
 from tvm_aie.emit.division import Rings, Staying, divide_words, staying
 from tvm_aie.emit.first_rows import FirstRows, first_rows
 from tvm_aie.emit.item_tasks import NOTHING, Before, Cut, ItemTasks, LockPair, Prologue, barrier
@@ -29,7 +28,7 @@ from tvm_aie.emit.overlay import (
     build_overlay,
 )
 from tvm_aie.emit.program import Arg, Dir, LockUse, Program
-from tvm_aie.emit.transfers import FILLER_WORDS, BdTemplate, Shape, piece_shape
+from tvm_aie.emit.transfers import FILLER_WORDS, BdTemplate, Shape
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.lag import waits
 from tvm_aie.memory.partition import Rows
@@ -378,7 +377,7 @@ class Emitter:
         """``pieces``: bytes after which LOAD_DONE is released each time; none: once."""
         mt = self.array.memtile(c)
         go, release = LockUse(mt, LOAD_GO, 1), LockUse(mt, LOAD_DONE, 1)
-        into = (BdTemplate(Shape(mt, local.dims), base, 1, 0, go, release, control),)
+        into: tuple[BdTemplate, ...] = (BdTemplate(Shape(mt, local.dims), base, 1, 0, go, release, control),)
         if pieces:
             begins = accumulate(pieces, initial=base)
             into = tuple(
@@ -413,7 +412,7 @@ class Emitter:
                 first = place.first + c * place.block_step
                 base = home.offset + lo * storage.row_bytes + first * line * 4
                 size = (hi - lo) * place.blocks * line
-                source = self._lines(self.placement.items[index], int(home.arg), dims, self.array.device.shim_bd)
+                source = lines(self.placement.items[index], self.graph, int(home.arg), dims, self.array.device.shim_bd)
                 local = Shape(0, ((size, 1),))
                 pieces = self._first_pieces(index, operand, c, 4 * size)
                 self._push_load_pair(c, source, base, local, place.address, at, False, after, begin, pieces)
@@ -430,17 +429,6 @@ class Emitter:
             return ()
         self.first_rows[c] = found
         return found.pieces
-
-    def _lines(self, item: WorkItem, mem: int, dims: Sequence[tuple[int, int]], limits: BdLimits) -> Shape:
-        """What an item loads or stores. Raises ``InfeasibleError`` where no descriptor carries its lines."""
-        shape = piece_shape(mem, dims, limits)
-        wraps = [(size, limits.wrap_max(k)) for k, (size, _) in enumerate(shape.dims[:0:-1])]  # the outermost has none
-        for size, most in wraps:
-            if size > most:
-                levers = ("use an image width with small factors",)
-                error = InfeasibleError("lines of a part of a concat", size, most, "words of a descriptor", levers)
-                raise InfeasibleError.of({self.graph.layers[m].name: error for m in item.members})
-        return shape
 
     def _span(self, channel: Channel, item: int, begin: float, count: int) -> tuple[Position, Position]:
         """Start and end of the next of ``count`` loads or stores of an item, at both ends of the transfer.
@@ -479,10 +467,10 @@ class Emitter:
             blocks = out.blocks if c == columns[-1] else out.block_step or out.blocks
             mt, shim = self.array.memtile(c), self.array.shim(c)
             inside = (hi - lo, buffer_row), (blocks, line), (line, 1)
-            local = self._lines(item, mt, inside, self.array.device.memtile_bd)
+            local = lines(item, self.graph, mt, inside, self.array.device.memtile_bd)
             base = out.address + (lo - out.rows[c][0]) * buffer_row * 4 + offset * line * 4
-            lines = (hi - lo, storage.row_bytes // 4), (blocks, line), (line, 1)
-            remote = self._lines(item, int(home.arg), lines, self.array.device.shim_bd)
+            there = (hi - lo, storage.row_bytes // 4), (blocks, line), (line, 1)
+            remote = lines(item, self.graph, int(home.arg), there, self.array.device.shim_bd)
             ddr_base = home.offset + lo * storage.row_bytes + (out.first + c * out.block_step) * line * 4
             start, end = self._span((shim, Dir.S2MM, 0), at, -0.9, sum(o.store for o in item.outputs))
             into = BdTemplate(remote, ddr_base)
@@ -533,7 +521,7 @@ class Emitter:
         return resident.last_locks(self.array.memtile(c), stored)
 
     def _go(self, c: int) -> LockUse:
-        """Lets the transfers into a memtile before the first item go: its opcodes and what that item and others need."""
+        """Lets the first transfers into a memtile go: the opcodes, and what the first item and others need."""
         items = self.placement.items
         loads = 1 + sum(1 for i, k in self.loads_at.get(0, []) if _height(items[i].inputs[k].rows[c]))
         return LockUse(self.array.memtile(c), LOAD_GO, loads)

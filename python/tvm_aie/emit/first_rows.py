@@ -1,14 +1,15 @@
 """The network's input row by row: its first activations wait for the rows that they need, not for the whole image.
 
-On npu1 the input of an image takes 20,000 cycles through DDR. It comes in the order of its rows and is sent to the cores
-in the same order, so it is loaded in pieces, each of which releases LOAD_DONE, and the first message of each group
-acquires it: one message, then two, four, eight, ...: while a group is computed the next, of twice its rows, is loaded.
+On npu1 the input of an image takes 20,000 cycles through DDR. It comes in the order of its rows and is sent on in the
+same order, so it is loaded in pieces, each of which releases LOAD_DONE, and the first message of each group acquires
+it: one message, then two, four, eight: while a group is computed the next, of twice its rows, is loaded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from tvm_aie.device import Device
 from tvm_aie.emit.item_tasks import Cut
@@ -32,7 +33,7 @@ def first_rows(cut: Cut, memtile: int, region: tuple[int, int], device: Device) 
     """Let groups of messages wait for pieces of the load of ``region`` (address, bytes) in ``memtile``.
 
     The pieces are loaded one behind the other, and LOAD_DONE is released by nothing else meanwhile. None: the load is
-    short, or a message needs another memtile's rows, or the first message needs all.
+    short, or a message needs another memtile's rows, or the first message most of the region.
     """
     address, size = region
     cycles = size * device.cols / (device.ddr_bytes_per_cycle(device.cols) or device.cols * 4)
@@ -40,18 +41,20 @@ def first_rows(cut: Cut, memtile: int, region: tuple[int, int], device: Device) 
     if cycles < LEAST_CYCLES or None in ends:
         return None
     groups = _groups([end or 0 for end in ends])
-    if len(groups) < 2:
+    if len(groups) < 2 or 2 * groups[0][1] > size:
         return None
     use = LockUse(memtile, LOAD_DONE, 1)
     tasks: list[DmaTask] = []
     borders = [*(first for first, _ in groups), len(cut.content)]
-    for first, behind in zip(borders, borders[1:], strict=False):
+    for first, behind in pairwise(borders):
         head, *rest = _tasks(cut.content, first, behind, device)
         if head.repeat > 1:
-            head, *rest = [t for a, b in ((first, first + 1), (first + 1, behind)) for t in _tasks(cut.content, a, b, device)]
+            head, *rest = [
+                t for a, b in ((first, first + 1), (first + 1, behind)) for t in _tasks(cut.content, a, b, device)
+            ]
         tasks += [replace(head, chain=(replace(head.chain[0], acquire=use), *head.chain[1:])), *rest]
     upto = [*(end for _, end in groups[:-1]), size]
-    return FirstRows(replace(cut, tasks=tuple(tasks)), tuple(b - a for a, b in zip([0, *upto], upto, strict=False)))
+    return FirstRows(replace(cut, tasks=tuple(tasks)), tuple(b - a for a, b in pairwise([0, *upto])))
 
 
 def _tasks(messages: Sequence[Message], first: int, behind: int, device: Device) -> list[DmaTask]:

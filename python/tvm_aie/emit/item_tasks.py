@@ -137,7 +137,7 @@ def _sweep(array: Array, c: int, outputs: int) -> list[tuple[bool, LockUse]]:
     That all is complete goes from the last column to the first, each adding its own (the eastern neighbour releases
     what the outputs release, so one acquire serves both); that all may go on goes back. So no column starts before the
     command processor has pushed the last column's prologue: the others' channels are busy until then, and a push onto
-    them is cheap (``emit.commands.column_chains``).
+    them is cheap (``emit.joining.column_chains``).
     """
     mt = array.memtile
     west, east = c > 0, c + 1 < array.cols

@@ -64,9 +64,7 @@ def fused_adds(graph: LayerGraph) -> list[frozenset[str]]:
     return [frozenset(names) for names in kinds.values()]
 
 
-def pool_pairs(
-    graph: LayerGraph, scales: bool = False, columns: int = 0, reached: int = NEAR
-) -> tuple[PoolPair, ...]:
+def pool_pairs(graph: LayerGraph, scales: bool = False, columns: int = 0, reached: int = NEAR) -> tuple[PoolPair, ...]:
     """Pools that could run inside a convolution: each pool and each convolution in one pair at most.
 
     ``scales``: and factors per channel in front of a 1x1 convolution (``plan.scale``). ``columns``: and, on so many
