@@ -235,3 +235,30 @@ def test_small_layers_share_tasks_and_are_exact(count):
     assert pushes < 20 * len(compiled.placement.items) + 40
     if count > 1:
         assert pushes < 15 * len(compiled.placement.items) + 40
+
+
+def test_what_the_array_waits_for_comes_before_what_is_only_cheaper_now(monkeypatch):
+    """Outputs of a later item are wanted early; not when the item before the next has long been complete."""
+    array = Array(NPU1, Overlay())
+
+    def order(late: float) -> int:
+        """Outputs that are pushed before the activations of item 1."""
+        monkeypatch.setattr("tvm_aie.emit.commands.LATE_CYCLES", late)
+        builder = CommandBuilder(array, (), (100.0, 100.0, 100.0))
+        word = BdTemplate(Shape(array.memtile(0), ((1, 1),)), 0)
+        sent = array.memtile(0), Dir.MM2S, array.a_mm2s
+        builder.add(Work(sent, (word,), 1, (0, 0.0), (0, 0.5), (0, 0.0)))
+        builder.add(Work(sent, (word,), 1, (1, 0.0), (1, 0.5), (1, 0.0)))
+        for c in range(array.cols):
+            for r in range(array.rows):
+                channel = array.memtile(c), Dir.S2MM, array.o_s2mm(r, c)
+                builder.add(Work(channel, (word,), 1, (2, 0.0), (2, 0.5), (0, 0.6)))
+        assert builder.schedule()
+        pushed = [(c.task.tile, c.task.dir, c.task.ch) for c in builder.commands if isinstance(c, Push)]
+        assert len(pushed) == 2 + array.cols * array.rows and len(set(pushed)) == len(pushed) - 1
+        return [i for i, channel in enumerate(pushed) if channel == sent][1] - 1
+
+    every = array.cols * array.rows
+    assert order(float("inf")) == every
+    assert 0 < order(18000.0) < every  # 3,250 cycles each, from the third on late
+    assert order(0.0) == 0
