@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tvm_aie.emit.program import Bd, Dir, Program, Push, TileKind, Wait, WriteBd
+from tvm_aie.emit.program import Bd, Dir, Program, Push, SetLock, TileKind, Wait, WriteBd
 
 OWN_LOCKS = 48  # a core's own locks as its program numbers them
 AREAS = ("ops", "hdr", "acc", "o", "w", "a")
@@ -174,6 +174,8 @@ class Array:
             return False
         if direction == Dir.MM2S and any(d.held > 1 << 16 for d in c.to):
             return False
+        if direction == Dir.MM2S and self.p.tiles[tile].kind == TileKind.SHIM and not all(map(self._takes, c.to)):
+            return False  # words do not leave a shim before somebody takes them
         if take:
             self.locks[take.tile, take.lock] -= take.value
         index, memory = self._words(bd, current), self._store(bd)
@@ -194,6 +196,13 @@ class Array:
             self.locks[key] = self.locks.get(key, 0) + bd.release.value
         self._next(c, bd)
         return True
+
+    def _takes(self, c: _Channel) -> bool:
+        """Whether a channel has a descriptor that nothing holds up."""
+        if c.bd < 0 and not c.tasks:
+            return False
+        take = self.descriptors[c.key[0], c.bd if c.bd >= 0 else c.tasks[0][0]][0].acquire
+        return not take or self.locks.get((take.tile, take.lock), 0) >= take.value
 
     def _next(self, c: _Channel, bd: Bd) -> None:
         c.bd = bd.next_bd
@@ -225,6 +234,8 @@ class Array:
             if len(c.tasks) >= 4:
                 return False
             c.tasks.append((t.bd, t.repeat))
+        elif isinstance(command, SetLock):
+            self.locks[command.use.tile, command.use.lock] = command.use.value
         elif isinstance(command, Wait):
             return self.channels[command.tile, command.dir, command.ch].done >= command.count
         return True

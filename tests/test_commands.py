@@ -261,4 +261,4 @@ def test_what_the_array_waits_for_comes_before_what_is_only_cheaper_now(monkeypa
     every = array.cols * array.rows
     assert order(float("inf")) == every
     assert 0 < order(18000.0) < every  # 3,250 cycles each, from the third on late
-    assert order(0.0) == 0
+    assert order(0.0) == 1  # item 0 takes 100 cycles

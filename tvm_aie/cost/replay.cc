@@ -116,7 +116,12 @@ class Run {
         continue;
       }
       if (command.op == ReplayCommand::kArmed) {
-        if (Gate* gate = GateOf(command.channel)) gate->Push(task.upto, t);
+        if (Gate* gate = GateOf(command.channel)) {
+          gate->Push(task.upto, t);
+        } else if (task.kind < ReplayTask::kPlain) {
+          first_loads_.Push(command.channel, task.kind, task.upto, t);
+          if (--expected == 0) Loaded(first_loads_.Finish());
+        }
         continue;
       }
       const bool idle =

@@ -41,9 +41,9 @@ class Costs:
         """A load or store: a task at both ends, on channels that rest in between."""
         return (1 if self.alone else 2) * (self.idle + self.bd)
 
-    def behind(self) -> float:
-        """A load that goes with the opcodes of its column."""
-        return self.bd if self.alone else self.pair()
+    def first(self) -> float:
+        """The first load of a column: its shim is busy, the memtile's channel is or has all of its tasks."""
+        return (1 if self.alone else 2) * (self.queued + self.bd)
 
     def prologue(self) -> float:
         """An opcode message; the channel still has the item before."""

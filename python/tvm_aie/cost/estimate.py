@@ -201,10 +201,10 @@ class Recurrence:
         self.marks: dict[int, _Sent] = {}
         self.done: dict[int, Floats] = {-1: np.zeros(n)}
         self.ends: dict[int, float] = {}
-        self.weights = WeightStream(array, self.rates)
+        self.costs = costs or costs_of(array)
+        self.weights = WeightStream(array, self.rates, self.costs.any)
         self.load_ends: dict[tuple[int, int], Floats] = {}
         self.stored: dict[str, tuple[tuple[int, int, float], ...]] = {}  # by storage: rows [first, last), end
-        self.costs = costs or costs_of(array)
         self.command = 0.0  # when the command processor is done with what came before
         self.later = 0.0  # and with what it waits for behind the first activations of the item
         self.begun = 0.0  # when the item before began
@@ -213,9 +213,11 @@ class Recurrence:
             for k, place in enumerate(item.inputs):
                 if place.loaded:
                     self.loads_at.setdefault(place.load_at, []).append((item.index, k))
-        self.command += n * self.costs.pair()
+        # Column by column the loads are let go, behind the push of the network's input (``emit.arrange``).
+        self.command += n * self.costs.first()
         opcodes_read = np.maximum(words, FILLER_WORDS)
-        self.col.load_free = self.col.load_free + self.command + opcodes_read * self.rates.load
+        begun = np.arange(1, n + 1) * self.costs.first()
+        self.col.load_free = self.col.load_free + begun + opcodes_read * self.rates.load
 
     def copy(self) -> Recurrence:
         """An independent state: arrays are replaced, never written, except those of ``WeightStream``."""
@@ -305,7 +307,7 @@ class Recurrence:
     def _load(self, i: int, ready: Floats) -> float:
         """The loads that may start with item ``i``; returns when the last one ends."""
         last = 0.0
-        word = self.rates.load if i else self.rates.load_beside  # at first, all weight streams run
+        word = self.rates.load if i else self.rates.load_beside
         for index, k in self.loads_at.get(i, []):
             place = self.placement.items[index].inputs[k]
             storage = self.physical.storages[place.storage]
@@ -321,7 +323,7 @@ class Recurrence:
             for c, (lo, hi) in enumerate(place.rows):
                 if hi > lo:
                     words = (hi - lo) * place.blocks * storage.row_bytes / storage.blocks / 4
-                    self.command += self.costs.behind() if i == 0 else self.costs.pair()
+                    self.command += 0.0 if i == 0 else self.costs.pair()
                     begin = max(self.command, self.later if index > i and ends else 0.0)
                     start = max(float(self.col.load_free[c]), float(ready[c]) if i else 0.0, begin)
                     arrived[c] = start + words * word + self.rates.load_task
@@ -337,7 +339,6 @@ class Recurrence:
         self.command = max(self.command, self.later)
         if i == 0:
             moved = self._load(0, ready)
-            self.command += self.array.rows * (self.costs.idle + self.costs.bd)  # weight streams
         self.command = max(self.command, self.begun) + self.array.cols * self.costs.prologue()
         ready = np.maximum(ready, self.command) if self.costs.any else ready
         if i > 0:

@@ -35,7 +35,7 @@ BLOCK_MACS = 64
 class Rates:
     """Cycles, from the device keys: per A or O slot, per byte of the weight flows, per word of loads and stores.
 
-    ``load_beside``: a load while all weight streams run and share DDR. ``piece``: a further descriptor of a message.
+    ``load_beside``: a load while all others of the first item share DDR. ``piece``: a further descriptor of a message.
     ``o_shared``: the output flows of a column share one link.
     """
 
@@ -69,6 +69,8 @@ def rates_of(array: Array) -> Rates:
     if ddr:
         loadw = max(loadw, array.rows / ddr)
     own = slot(ov.o_slot, "o")
+    # At first all columns load; where nothing runs on since the inference before, all weight streams do, too.
+    streams = array.cols + (0 if array.device.push_idle_cycles else array.rows)
     return Rates(
         a_slot=slot(ov.a_slot, "a"),
         w=slot(ov.w_slot, "w") / ov.w_slot,
@@ -77,7 +79,7 @@ def rates_of(array: Array) -> Rates:
         o_slot_own=own,
         o_shared=link > 0,
         load=1 / keys["flow.load.words_per_cycle"],
-        load_beside=max(1 / keys["flow.load.words_per_cycle"], WORD * (array.rows + array.cols) / ddr if ddr else 0.0),
+        load_beside=max(1 / keys["flow.load.words_per_cycle"], WORD * streams / ddr if ddr else 0.0),
         store=1 / keys["flow.store.words_per_cycle"],
         load_task=keys["shim.mm2s_task_cycles"],
         store_task=keys["shim.s2mm_task_cycles"],

@@ -26,7 +26,7 @@ from tvm_aie.emit import opcodes
 from tvm_aie.emit.commands import EPSILON, Channel, CommandBuilder, Work
 from tvm_aie.emit.emitter import Emitter, opcodes_column, weights_row
 from tvm_aie.emit.overlay import Array
-from tvm_aie.emit.program import Dir, Push, Wait, WriteBd
+from tvm_aie.emit.program import Dir, Push, SetLock, Wait, WriteBd
 from tvm_aie.emit.transfers import Message
 from tvm_aie.emit.weights import PackedConv, item_weights
 from tvm_aie.errors import TvmAieError
@@ -257,16 +257,27 @@ def _other(plan: Plan, emitter: Emitter, work: Work) -> tuple[int, int, int]:
 
 def _stream(commands: CommandBuilder, numbers: dict[Channel, int]) -> Iterator[tuple[int, int, int]]:
     """``ReplayCommand`` of every command."""
-    pushed = dict.fromkeys(numbers, 0)
+    cols = commands.array.cols
+    pushed, waiting = dict.fromkeys(numbers, 0), set[Channel]()
     for task in commands.static_tasks:
         channel = (task.tile, task.dir, task.ch)
-        yield _ARMED, numbers[channel], 0
         pushed[channel] = 1
+        if channel[0] < cols and channel[2] == 0:  # the opcodes, which wait until they are let go
+            waiting.add(channel)
+        else:
+            yield _ARMED, numbers[channel], 0
     for command in commands.commands:
-        if isinstance(command, WriteBd):
+        channel = (-1, Dir.MM2S, 0)
+        if isinstance(command, Push):
+            channel = (command.task.tile, command.task.dir, command.task.ch)
+        elif isinstance(command, SetLock):
+            channel = (command.use.tile - cols, Dir.MM2S, 0)
+        if channel in waiting:  # a push comes directly before it lets them go
+            waiting.remove(channel)
+            yield _ARMED, numbers[channel], 0
+        if isinstance(command, WriteBd | SetLock):
             yield _WRITE, 0, 0
         elif isinstance(command, Push):
-            channel = (command.task.tile, command.task.dir, command.task.ch)
             yield _PUSH, numbers[channel], pushed[channel]
             pushed[channel] += 1
         elif isinstance(command, Wait):

@@ -17,8 +17,9 @@ class WeightStream:
     Of the messages before the current item only those are kept whose bytes may still lie in a ring.
     """
 
-    def __init__(self, array: Array, rates: Rates) -> None:
-        """Nothing has been sent."""
+    def __init__(self, array: Array, rates: Rates, ahead: bool = False) -> None:
+        """``ahead``: the rings are full, as the stream has run on since the inference before (``emit.resident``); else
+        nothing has been sent."""
         ov = array.overlay
         self.rates = rates
         self.core, self.slot, self.memtile = (
@@ -30,6 +31,9 @@ class WeightStream:
         # was there.
         self.ends, self.released, self.arrived = np.zeros((array.rows, 1)), *np.zeros((2, 1, array.rows))
         self.loaded = np.zeros(array.rows)
+        if ahead:
+            self.loaded -= (self.core + self.memtile) * rates.loadw
+            self.arrived -= self.core * rates.w
         self.next = 0
 
     def begin(self, sizes: Floats) -> None:

@@ -104,6 +104,8 @@ def _loaded(
     Of shims with the weight streams, which run for ever: at the end of an inference they fill the rings for the next.
     """
     rest = dict(tasks)
+    for use in (work.sets for own in tasks.values() for work in own if work.sets):
+        commands.will_set(use)
     for r in range(make.array.rows):
         c, ring = make.array.w_home(r)
         commands.repeat(rest.pop((make.array.shim(c), Dir.MM2S, 1 + ring)))
@@ -153,24 +155,36 @@ def _arm(
         first, more = _first_descriptor(own)
         if not (loads or channel in joined) or first is None or not commands.may_give(channel, 1):
             continue
-        commands.arm(first, loads)
-        if first.sets and more:
-            more[0] = replace(more[0], sets=first.sets)
-        elif first.sets:
-            commands.set_lock(first.sets)
+        sets = first.sets or next((work.sets for work in more if work.sets), None)
         first = replace(first, sets=None)
+        commands.arm(first, loads)
         end = (items + 1, 0.0)
         last = more[-1] if more else None
         short = last and last.item == items - 1 and last.repeat == 1 and len(last.chain) <= MOST_LAST
         if last and (last.item >= items or (short and last.start >= first.end)):
             more[-1] = replace(last, chain=(*last.chain, *first.chain), end=end, arms=first.end)
         else:
+            again = replace(first, start=(items, 2 * EPSILON), end=end, arms=first.end, item=items)  # behind all others
             key = (last or first).start  # while the channel is busy
-            key = max(key, (0, FIRST / 2))  # but behind the first loads and activations
-            start = (items, 2 * EPSILON)  # behind all others
-            more.append(replace(first, start=start, end=end, key=key, arms=first.end, item=items))
+            if loads and _takes_long(make, more):  # there is time for what the cores wait for
+                key = max(key, (0, FIRST / 2))
+            elif all(work.item == 0 for work in more):  # before anything moves
+                again = replace(again, sets=sets)
+                more = [replace(work, sets=None) for work in more]
+            more.append(replace(again, key=key))
         rest[channel] = more
     return rest
+
+
+# Cycles of a column's first loads during which there is time for all pushes before the first item.
+LONG_LOAD = 12000.0
+
+
+def _takes_long(make: ItemTasks, loads: Sequence[Work]) -> bool:
+    """Whether the loads of a column before the first item keep their channels busy for long."""
+    device = make.array.device
+    words = sum(t.shape.words for work in loads if work.item == 0 for t in work.chain)
+    return words * 4 * device.cols > LONG_LOAD * device.ddr_bytes_per_cycle(device.cols) > 0
 
 
 def _loads(make: ItemTasks, channel: Channel) -> bool:

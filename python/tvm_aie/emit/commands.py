@@ -223,6 +223,7 @@ class CommandBuilder:
         self._taken = {(b.tile, b.bd_id) for b in reserved}
         self._marked = -1
         self._endless: dict[Channel, Work] = {}  # channels of which no command pushes anything
+        self._unset: list[LockUse] = []
         self._armed: dict[Channel, int] = {}  # descriptor of the task with which the channel is loaded
         self._kept: set[Channel] = set()  # that have it for themselves
         self._late = max((i for i in range(len(body)) if sum(body[i + 1 : -1]) >= 2 * CHAIN_CYCLES), default=0)
@@ -329,6 +330,7 @@ class CommandBuilder:
             while starts and self._is_pushed(starts[0]):
                 heappop(starts)
             self._clock.pushed(starts[0][0][0] if starts else len(self._clock.body))
+        self._set_all()
         return not starts
 
     def _first(self, entry: tuple[Position, int, Channel]) -> _Wanted:
@@ -473,11 +475,15 @@ class CommandBuilder:
         flights.append(_Flight(work.end, self._next[work.channel] + 1, ids))
         self._pool_of[work.channel].changes += 1
         self.commands.append(Push(Task(*work.channel, start, work.repeat), work.item))
-        if work.sets:
-            self.set_lock(work.sets)
+        if work.sets in self._unset:
+            self._set_lock(work.sets)
 
-    def set_lock(self, use: LockUse) -> None:
-        """Set a lock."""
+    def will_set(self, use: LockUse) -> None:
+        """A lock is to be set: behind a task (``Work.sets``), and in any case before the first wait."""
+        self._unset.append(use)
+
+    def _set_lock(self, use: LockUse) -> None:
+        self._unset.remove(use)
         self._clock.set_lock()
         self.commands.append(SetLock(use))
 
@@ -513,6 +519,10 @@ class CommandBuilder:
             self.bds.append(Bd(tile, number, *content))
         return row
 
+    def _set_all(self) -> None:
+        for use in tuple(self._unset):
+            self._set_lock(use)
+
     def _victim(self, pool: _Pool, limit: Position) -> Channel:
         """The channel of the pool whose oldest task completes first."""
         heads = [(flights[0].end, c) for c in pool.members if (flights := self._flights[c])]
@@ -523,6 +533,7 @@ class CommandBuilder:
 
     def _retire(self, channel: Channel) -> None:
         """Wait for the oldest task in flight on a channel and free its descriptors."""
+        self._set_all()
         flight = self._flights[channel].popleft()
         tile, direction, ch = channel
         self.commands.append(Wait(tile, direction, ch, flight.number))
