@@ -8,8 +8,11 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from graphs import GraphBuilder
 from tvm_aie.device import load_device
+from tvm_aie.pipeline import compile_graph
 from tvm_aie.report.console import count, make_console, print_comparison, print_layers, print_summary, print_wrote, size
+from tvm_aie.report.events import timeline_of
 from tvm_aie.report.files import write_csv, write_json
 from tvm_aie.report.layers import LayerCounters, layer_rows, occupancy, slices
 from tvm_aie.report.model import (
@@ -26,6 +29,7 @@ from tvm_aie.report.model import (
 )
 from tvm_aie.report.trace import Lane, LockSample, Span, Timeline, chrome_events, lanes_of, write_trace
 from tvm_aie.report.trace import occupancy as lane_occupancy
+from tvm_aie.runtime.emulator import RunOptions, run_program
 
 NPU1 = load_device("npu1")
 
@@ -210,3 +214,15 @@ def test_picture(tmp_path):
 def test_units():
     assert count(1234567.4) == "1 234 567"
     assert (size(12), size(2048), size(3 << 20)) == ("12 B", "2.0 KiB", "3.00 MiB")
+
+
+def test_what_fetches_weights_behind_a_region_does_not_lie_under_the_next():
+    b = GraphBuilder((16, 14, 14))
+    compiled = compile_graph(b.graph(b.conv("x", 64, 3)), "npu1")
+    run = run_program(compiled.program.to_bytes(), [], RunOptions(functional=False, trace=True))
+    assert run.trace.rows[:, 3].max() >= run.cycles  # the rings are filled again
+    again = run_program(compiled.program.to_bytes(), [], RunOptions(functional=False, trace=True))
+    spans = timeline_of(compiled.device, [compiled, compiled], [run, again]).spans
+    ends = [s for s in timeline_of(compiled.device, [compiled], [run]).spans if s.start >= run.cycles]
+    rest = [s for s in spans if s.start >= run.cycles]
+    assert ends and len(spans) == 2 * (len(spans) - len(rest)) + len(ends)

@@ -223,7 +223,7 @@ class CommandBuilder:
         self._taken = {(b.tile, b.bd_id) for b in reserved}
         self._marked = -1
         self._endless: dict[Channel, Work] = {}  # channels of which no command pushes anything
-        self._unset: list[LockUse] = []
+        self._unset: list[LockUse] = []  # locks that are still to be set (``will_set``)
         self._armed: dict[Channel, int] = {}  # descriptor of the task with which the channel is loaded
         self._kept: set[Channel] = set()  # that have it for themselves
         self._late = max((i for i in range(len(body)) if sum(body[i + 1 : -1]) >= 2 * CHAIN_CYCLES), default=0)
