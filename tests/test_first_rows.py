@@ -55,7 +55,9 @@ def test_no_message_is_sent_before_its_rows_are_there(lines, height, step, passe
     found = first_rows(Cut(tuple(content), 0, ()), MEMTILE, (ADDRESS, size), DEVICE)
     if found is None:
         short = size * 4 / DEVICE.ddr_bytes_per_cycle(4) < 4000
-        assert short or 2 * 4 * content[0][0][0].words > size
+        first = 4 * content[0][0][0].words
+        # One message, or passes over the same one, has nothing behind it to wait for.
+        assert short or 2 * first > size or all(message == content[0] for message in content)
         return
     assert sum(found.pieces) == size
     assert all(piece > 0 for piece in found.pieces)
