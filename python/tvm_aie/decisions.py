@@ -20,6 +20,7 @@ class Moves:
     ``emit.commands``); ``divisions``: core memory is divided for the network (``schedule.division``, ``rehearse``);
     ``switches``: and, but for the weight ring, anew for each item (``emit.division``);
     ``blocks``: the last input chunk is computed and sent output block by output block (``schedule.tiling``);
+    ``fronts``: 1x1 convolutions of few channels run in front of the window that reads them (``plan.front``);
     ``keep``: the input of a convolution that adds a residual stays in the core for all passes (``Tiling.kept``);
     ``balance``: output blocks in an order in which core rows have equal work (``plan.balance``);
     ``refine``: of nearly equal tilings the one that the recurrence over messages finds fastest (``cost.refine``);
@@ -46,6 +47,7 @@ class Moves:
     switches: bool = True
     blocks: bool = True
     keep: bool = True
+    fronts: bool = True
     balance: bool = True
     refine: bool = True
     pitch: bool = True
@@ -65,7 +67,8 @@ class Decisions:
 
     ``overlay``: division of core memory (None: the device's default, or the best by estimate of its options);
     ``unfused``: names of adds that stay items of their own; ``moves``: what else the schedule may do; ``narrow``: image
-    heights on half of the columns (None: by estimate); ``price``: of commands (``schedule.control``).
+    heights on half of the columns (None: by estimate); ``price``: of commands (``schedule.control``); ``fronts``: names
+    of convolutions that take the 1x1 convolution in front of them.
     """
 
     overlay: Overlay | None = None
@@ -73,6 +76,7 @@ class Decisions:
     moves: Moves = Moves()
     narrow: frozenset[int] | None = None
     price: Price = PRICE
+    fronts: frozenset[str] = frozenset()
 
 
 UNTUNED = Decisions()

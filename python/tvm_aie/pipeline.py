@@ -26,6 +26,7 @@ from tvm_aie.memory.placement import Placement
 from tvm_aie.meta import program_meta
 from tvm_aie.misfits import easier
 from tvm_aie.narrow import costs, narrow_heights, worth_a_column
+from tvm_aie.plan.front import with_fronts
 from tvm_aie.plan.fuse import fuse, without_sums
 from tvm_aie.plan.graph import Conv, LayerGraph
 from tvm_aie.plan.physical import PhysicalGraph
@@ -118,6 +119,8 @@ def _fused(graph: LayerGraph, dev: Device, decisions: Decisions) -> LayerGraph:
         fused = space_to_depth(fused)
     # siblings share an item; where commands cost time, those of different windows are one convolution
     fused = unite(fused) if decisions.moves.unite and not dev.core_ideal else common_accumulators(fused)
+    # 1x1 convolutions run in front of the windows that read them, where whole plans are faster so (``rehearse``)
+    fused = with_fronts(fused, decisions.fronts)
     fused.verify()
     return fused
 

@@ -206,7 +206,7 @@ class Searches:
         if work.counter is None:
             return search(*shape, array.overlay, terms, work.in_place, work.blocks, variants)
         shares = None
-        if work.live is not None:
+        if work.live is not None and work.geometry.front is None:
             if key not in self.shares:
                 self.shares[key] = list(shares_of(*shape, terms, work.in_place, work.blocks, variants))
             shares = self.shares[key]
@@ -225,7 +225,12 @@ class Searches:
     def _grids(self, key: Key, array: Array, work: Workload, variants: frozenset[str]) -> tuple[Grid, ...] | None:
         """None where the search walks its candidates one by one."""
         w_slot = array.overlay.w_slot
-        if not array.device.core_ideal or work.live is None or (w_slot != Overlay.w_slot and not self.divisions):
+        if (
+            not array.device.core_ideal
+            or work.live is None
+            or work.geometry.front
+            or (w_slot != Overlay.w_slot and not self.divisions)
+        ):
             return None
         if (key, w_slot) not in self.grids:
             shape = work.geometry, work.live, work.rows, work.n_rows

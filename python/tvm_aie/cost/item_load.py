@@ -21,6 +21,7 @@ from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.weights import PackedConv
 from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.physical import ArrayLayer
+from tvm_aie.schedule.fronts import front_cycles, front_row_bytes
 from tvm_aie.schedule.geometry import Geometry, KernelId
 from tvm_aie.schedule.terms import KernelTerms, terms_from_keys
 from tvm_aie.schedule.tiling import Tiling, kept_slots
@@ -92,8 +93,8 @@ def rates_of(array: Array) -> Rates:
 class Step(NamedTuple):
     """One kernel call with the lock operations around it; ``band`` and ``weights``: loop value, message index.
 
-    ``block``: of the weight message the output block that is computed; -1: all. ``keeps``: no call but a copy of the
-    activation message, of one slot, into ACC.
+    ``block``: of the weight message the output block that is computed; -1: all. ``keeps``: KEPT: no call but a copy of
+    the activation message, of one slot, into ACC, or a row that goes there through a front; DROPPED: rows are.
     """
 
     band: int
@@ -106,7 +107,10 @@ class Step(NamedTuple):
     releases_o: bool
     opcodes: int
     block: int = -1
-    keeps: bool = False
+    keeps: int = 0
+
+
+KEPT, DROPPED = 1, 2
 
 
 @dataclass(frozen=True)
@@ -151,7 +155,9 @@ class _Executed(NamedTuple):
 
 
 # Opcodes with one operand, beside loops.
-_ONE_OPERAND = (opcodes.ACQ_A, opcodes.REL_A, opcodes.SKIP_O, opcodes.KEEP)
+_ONE_OPERAND = (opcodes.ACQ_A, opcodes.REL_A, opcodes.SKIP_O, opcodes.KEEP, opcodes.DROP)
+FRONT = -int(KernelId.FRONT)  # stands for a KERNEL opcode that calls it
+_CALLS = {opcodes.KERNEL: 0, opcodes.KEEP: KEPT, FRONT: KEPT, opcodes.DROP: DROPPED}
 
 
 def _executed(words: Sequence[int], blocks: Sequence[int]) -> Iterator[_Executed]:
@@ -176,6 +182,7 @@ def _executed(words: Sequence[int], blocks: Sequence[int]) -> Iterator[_Executed
             params = words[pc + 3 : pc + 3 + words[pc + 2]]
             level = params[14] if len(params) > 14 else -1
             single = words[pc + 1] == KernelId.CONV and len(params) in opcodes.BLOCK_PARAMS
+            op = FRONT if words[pc + 1] == KernelId.FRONT else op
             yield _Executed(op, loops[level][2] if level >= 0 else 0, loops[params[-1]][2] if single else -1)
             pc += 3 + words[pc + 2]
         else:
@@ -199,7 +206,7 @@ class Walk:
 
     @cached_property
     def table(self) -> Ints:
-        """A column for each step; rows: its weight message (0: none), band, block (0: all), opcodes, 1 for a copy."""
+        """A column for each step; rows: its weight message (0: none), band, block (0: all), opcodes, ``keeps``."""
         rows = [(max(s.weights, 0), s.band, max(s.block, 0), s.opcodes, s.keeps) for s in self.steps]
         return np.array(rows, np.int64).reshape(-1, 5).T
 
@@ -223,7 +230,7 @@ def _walked(words: tuple[int, ...], blocks: tuple[int, ...]) -> Walk:
     got = dict.fromkeys((opcodes.ACQ_A, opcodes.ACQ_W, opcodes.ACQ_O), False)  # since the last call
     gave = dict.fromkeys((opcodes.REL_A, opcodes.REL_W, opcodes.REL_O), False)  # behind it
     call: tuple[int, int, bool, bool, bool] | None = None  # the open step up to its releases
-    block, keeps = -1, False  # of the open step
+    block, keeps = -1, 0  # of the open step
 
     def close() -> None:
         nonlocal call, n_ops
@@ -240,14 +247,14 @@ def _walked(words: tuple[int, ...], blocks: tuple[int, ...]) -> Walk:
             close()
             got[op] = op != opcodes.ACQ_O or not held
             held = held or op == opcodes.ACQ_O
-        elif op in gave or op in (opcodes.KERNEL, opcodes.KEEP):
+        elif op in gave or op in _CALLS:
             calls = op not in gave
             if calls:
                 close()
             if call is None:
                 takes = got[opcodes.ACQ_A], got[opcodes.ACQ_W], got[opcodes.ACQ_O]
                 call = (band if calls else 0, weights, *takes)
-                block, keeps = (of_block if calls else -1), op == opcodes.KEEP
+                block, keeps = (of_block if calls else -1), _CALLS.get(op, 0)
                 got.update(dict.fromkeys(got, False))
             if not calls:
                 gave[op] = True
@@ -325,11 +332,12 @@ def item_load(
         w, bands, blocks_at, n_ops, copies = walks[c].table[:, index[c][mine]]
         called = w * tiling.nob + blocks_at if tiling.per_block else w
         kernel[mine, c] = kernel_cycles(array, item, tiling, c, bands, calls.at(called))
-        kernel[mine, c] = np.where(copies[:, None], copy_call(array), kernel[mine, c])
+        kernel[mine, c] = np.where((copies > 0)[:, None], _kept_calls(array, item, tiling, copies), kernel[mine, c])
         kernel[mine, c] += n_ops[:, None] * rates.opcode
         sent[mine, c] = np.where(blocks_at[:, None] < blocks[:, w].T, blocks[:, w].T, 0)
-        a_move[mine, c] = np.where(copies, 1, tiling.a_slots) * rates.a_slot
-        a_move[mine, c] += np.where(copies, 0, (pieces[c] - 1) * rates.piece)
+        slotwise = (copies > 0) & (tiling.front == 0)
+        a_move[mine, c] = np.where(slotwise, 1, tiling.a_slots) * rates.a_slot
+        a_move[mine, c] += np.where(slotwise, 0, (pieces[c] - 1) * rates.piece)
     head = opcodes.HEADER_WORDS + (opcodes.DIVIDE_WORDS if tiling.division else 0)
     heights = [b - a for a, b in item.out_rows]
     sent = sent[[s.releases_o for s in steps]]
@@ -341,7 +349,7 @@ def item_load(
         sizes,
         tuple(head + len(w) for w in words),
         tiling.a_slots,
-        _a_sizes(steps, index, tiling.a_slots, heights),
+        _a_sizes(steps, index, (tiling.a_slots, tiling.a_slots if tiling.front else 1), heights),
         tuple(walks[c].activations if heights[c] > 0 else 0 for c in columns),
         tiling.o_slots,
         o_sizes,
@@ -353,10 +361,13 @@ def item_load(
     )
 
 
-def _a_sizes(steps: Sequence[Step], index: Sequence[Ints], a_slots: int, heights: Sequence[int]) -> Ints:
-    """A slots of the activation messages that the common steps take, in each column (``ItemLoad.a_sizes``)."""
+def _a_sizes(steps: Sequence[Step], index: Sequence[Ints], slots: tuple[int, int], heights: Sequence[int]) -> Ints:
+    """A slots of the activation messages that the common steps take, in each column (``ItemLoad.a_sizes``).
+
+    ``slots``: of those that a kernel reads, and of those that are kept in ACC.
+    """
     at = [k for k, step in enumerate(steps) if step.acquires_a]
-    sizes = np.array([1 if steps[k].keeps else a_slots for k in at], np.int64)
+    sizes = np.array([slots[steps[k].keeps == KEPT] for k in at], np.int64)
     takes = [(index[c][at] >= 0) & (heights[c] > 0) for c in range(len(index))]
     return np.stack([np.where(t, sizes, 0) for t in takes], axis=1)
 
@@ -444,6 +455,19 @@ def kernel_cycles(array: Array, item: WorkItem, tiling: Tiling, column: int, ban
     if device.core_ideal:
         return np.zeros(held.blocks.shape)
     return _channelwise(array, geo, tiling.width, band, taps, held.blocks)
+
+
+def _kept_calls(array: Array, item: WorkItem, tiling: Tiling, kinds: Ints) -> Floats:
+    """Cycles of what is no call of the item's kernel (``Step.keeps``): (steps, 1)."""
+    geo = item.geometry
+    if geo.front is None:
+        return np.full((len(kinds), 1), copy_call(array))
+    terms, line = terms_from_keys(array.device.keys()), tiling.line or geo.line_px(tiling.width)
+    row = front_row_bytes(geo, line)
+    left = geo.window_rows(0, max(band for band, _ in tiling.bands))[1] - tiling.front
+    drop = terms.copy[0] + -(-left * row // 32) * terms.copy[1]
+    front = front_cycles(geo.front, geo.in_blocks, line, terms)
+    return np.asarray(np.ceil(np.where(kinds == KEPT, front, drop)), np.float64)[:, None]
 
 
 def copy_call(array: Array) -> float:

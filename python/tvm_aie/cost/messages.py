@@ -11,7 +11,7 @@ import numpy.typing as npt
 from tvm_aie.emit.weights import PackedConv
 from tvm_aie.schedule.cover import Cover, walk_cover
 from tvm_aie.schedule.geometry import Geometry
-from tvm_aie.schedule.load import HEADER_BYTES, header_bytes
+from tvm_aie.schedule.load import HEADER_BYTES, front_header_bytes, header_bytes
 from tvm_aie.schedule.order import PASSES_INSIDE
 from tvm_aie.schedule.tiling import Tiling
 
@@ -27,12 +27,14 @@ class Messages:
     look-ups; ``lists``: output blocks and kinds of list in use; ``last``: whether it has the last input blocks. By tap
     row besides: ``taps``, ``lows``: listed int8 taps and pairs of int4 taps; ``segments``: output blocks and kinds of
     list with entries. ``window``: kh, kw; ``stages``: biases of an output, 2 where a constant is added behind;
-    ``scaled``: input blocks with a factor and a term per channel.
+    ``scaled``: input blocks with a factor and a term per channel; ``front``: bytes of the header's part of a front, and
+    its tiles.
     """
 
     window: tuple[int, int]
     stages: int
     scaled: int
+    front: tuple[int, int]
     blocks: Ints
     pairs: Ints
     full: Ints
@@ -53,12 +55,14 @@ class Messages:
         parts = np.repeat(chunks, steps, axis=2).reshape(n_rows, -1, found.shape[-1])
         by_row = np.split(parts[:, :, 5:], 3, axis=2)
         scaled = tiling.ckb if packed.scale else 0
-        return Messages((geo.kh, geo.kw), len(packed.bias), scaled, *(parts[:, :, k] for k in range(5)), *by_row)
+        front = (front_header_bytes(geo.in_blocks, geo.front.tiles), geo.front.tiles) if geo.front else (0, 0)
+        return Messages((geo.kh, geo.kw), len(packed.bias), scaled, front, *(parts[:, :, k] for k in range(5)), *by_row)
 
     def at(self, messages: Ints) -> Messages:
         """The messages that calls hold."""
         parts = (self.blocks, self.pairs, self.full, self.lists, self.last, self.taps, self.lows, self.segments)
-        return Messages(self.window, self.stages, self.scaled, *(np.swapaxes(p[:, messages], 0, 1) for p in parts))
+        held = (np.swapaxes(p[:, messages], 0, 1) for p in parts)
+        return Messages(self.window, self.stages, self.scaled, self.front, *held)
 
     def bytes(self, slot: int) -> Ints:
         """Bytes of each message, whole slots (``emit.weights.message``)."""
@@ -67,7 +71,8 @@ class Messages:
         biases = self.stages * self.last
         header = header_bytes(self.blocks, self.pairs, biases, segments, taps + 2 * lows, self.scaled)
         header = np.where((self.blocks > 0) & (self.window != CHANNELWISE), header, HEADER_BYTES)
-        tiles = self.pairs * self.window[0] * self.window[1] + taps + lows
+        header = header + np.where(self.blocks > 0, self.front[0], 0)
+        tiles = self.pairs * self.window[0] * self.window[1] + taps + lows + np.where(self.blocks > 0, self.front[1], 0)
         return np.asarray(-(-(header + 64 * tiles) // slot) * slot, np.int64)
 
 
@@ -76,7 +81,7 @@ def weight_messages(geo: Geometry, tiling: Tiling, packed: PackedConv | None) ->
     if packed is None:
         blocks = np.array([[last - first] for first, last in tiling.block_rows], np.int64)
         none = np.zeros_like(blocks)
-        return Messages(CHANNELWISE, 1, 0, blocks, none, none, none, none, *[none[:, :, None]] * 3)
+        return Messages(CHANNELWISE, 1, 0, (0, 0), blocks, none, none, none, none, *[none[:, :, None]] * 3)
     steps = tiling.n_x * max(n for _, n in tiling.bands) if tiling.weights_per_band else 1
     out = Messages.of(geo, tiling, packed, _ranges(tiling, packed.live.shape[1]), steps)
     if tiling.a_resident and tiling.n_ck > 1:  # messages hold fewer blocks than the activations: no row is full

@@ -106,6 +106,7 @@ class InstructionBudget:
     upsample: int
     keep: int
     scale: int
+    front: int
 
     def total(self, kernels: frozenset[str] | set[str]) -> int:
         """Bytes of a superkernel that links ``kernels``."""

@@ -40,8 +40,9 @@ ARRAY_INCLUDES = (
     "conv_kernel.inc",
     "gamma.inc",
     "pool_stage.inc",
+    "front.inc",
 )
-ALL_KERNELS = "USED_KERNELS ?= 0x7f"
+ALL_KERNELS = "USED_KERNELS ?= 0xff"
 LAYOUT = "[row][block of 8 channels][pixel][8], int8; uint8 tensors are xored with 128"
 
 

@@ -6,7 +6,7 @@ shape: an item has up to thousands of messages, and few shapes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tvm_aie.emit.overlay import Array
@@ -22,6 +22,7 @@ from tvm_aie.emit.transfers import (
 from tvm_aie.memory.partition import home_of
 from tvm_aie.memory.placement import InputPlace, WorkItem
 from tvm_aie.plan.physical import Storage
+from tvm_aie.schedule.fronts import front_messages
 from tvm_aie.schedule.geometry import KernelId, ceil_div
 from tvm_aie.schedule.order import PASSES_INSIDE, steps
 from tvm_aie.schedule.tiling import Tiling, active_rows, kept_slots
@@ -53,6 +54,8 @@ def input_messages(
     if tiling.a_resident:
         return [tuple((shape, base) for shape, base, _, _ in make.pieces((0, tiling.width), (first, last - first), 0))]
     one_pass: list[Message] = []
+    if tiling.front:
+        return [tuple((shape, base) for shape, base, _, _ in row) for row in make.single_rows()]
     if tiling.kept:
         whole = make.pieces((0, tiling.width), (first, last - first), 0, True)
         one_pass.append(tuple((shape, base) for shape, base, _, _ in whole))
@@ -93,7 +96,7 @@ class _InputPieces:
         self.array, self.geo, self.tiling, self.operands, self.column = array, geo, tiling, operands, column
         self.rows, self.band = item.out_rows[column], tiling.bands[column][0]
         # Each core row's blocks of a pass are so many times ``blocks`` blocks, and how many apart.
-        self.blocks, self.groups = tiling.ckb, (1, 0)
+        self.blocks, self.groups = geo.front.in_blocks if geo.front else tiling.ckb, (1, 0)
         if tiling.a_resident:
             self.blocks = geo.in_blocks
         elif tiling.diagonal:
@@ -110,28 +113,51 @@ class _InputPieces:
             self.known[x, b, active] = self.pieces((x0, self.tiling.width), (y, self.band), active)
         return self.known[x, b, active]
 
+    def single_rows(self) -> Iterator[list[Moving]]:
+        """A message per row that the column's windows cover; in place of one outside the image the nearest inside."""
+        geo, (band, n_b) = self.geo, self.tiling.bands[self.column]
+        first, _ = geo.window_rows(self.rows[0], band)
+        for row in range(first, first + front_messages(geo, band, n_b)):
+            lo = min(max(row, 0), geo.h_in - 1)
+            yield self._gathered((0, self.tiling.width), (lo, lo + 1), self.operands, None, 0, self.tiling.a_slots)
+
     def pieces(self, pixels: tuple[int, int], rows: tuple[int, int], active: int, kept: bool = False) -> list[Moving]:
         """Of output ``pixels`` and ``rows`` (first, count): input rows by the memtile that holds them, then fillers.
 
         ``kept``: the message with the input that is kept in ACC (``Tiling.kept``), which the others lack.
         """
-        geo, residual = self.geo, self.geo.residual and not kept
-        sources = self.operands[:1] if self.geo.residual else self.operands
+        geo = self.geo
+        sources = self.operands[:1] if geo.residual else self.operands
         slots = kept_slots(self.tiling, geo, rows[1]) if kept else self.tiling.a_slots
+        added = rows if geo.residual and not kept else None
+        return self._gathered(
+            pixels, geo.rows_in(*rows), sources if kept or not self.tiling.kept else (), added, active, slots
+        )
+
+    def _gathered(
+        self,
+        pixels: tuple[int, int],
+        rows: tuple[int, int],
+        sources: Sequence[Operand],
+        added: tuple[int, int] | None,
+        active: int,
+        slots: int,
+    ) -> list[Moving]:
+        """Input rows [lo, hi) of ``sources`` for output ``pixels``, and the residual of output rows ``added``."""
+        geo = self.geo
         begin, count, pads = self._line(pixels)
-        lo, hi = geo.rows_in(*rows)
         owned: list[Owned] = []
         bases: list[tuple[int, int, int]] = []
-        for k, operand in enumerate(sources if kept or not self.tiling.kept else ()):
+        for k, operand in enumerate(sources):
             place, storage = operand.place, operand.storage
             line = storage.width * storage.pixel_bytes
             start = place.address + begin * geo.px_step * storage.pixel_bytes
             start += place.first * line if place.resident else 0
-            for owner, first, n in self._owners(place, lo, hi, geo.row_step):
+            for owner, first, n in self._owners(place, *rows, geo.row_step):
                 owned.append((k, owner, n))
                 bases.append((start + first * place.buffer_blocks * line, line, 0))
-        if residual:
-            for owner, n, base, each in self._residual(rows, pixels[0]):
+        if added:
+            for owner, n, base, each in self._residual(added, pixels[0]):
                 owned.append((1, owner, n))
                 bases.append((base, 0, each))
         key = (tuple(owned), count, pads, active, slots)

@@ -13,12 +13,13 @@ from tvm_aie.plan.graph import Add, Conv, Pool
 from tvm_aie.plan.physical import ArrayLayer
 from tvm_aie.plan.scale import scale_of
 from tvm_aie.schedule.cuts import kept_bytes
+from tvm_aie.schedule.fronts import front_row_bytes
 from tvm_aie.schedule.geometry import KernelId, PoolStage
 from tvm_aie.schedule.order import LOOPS, PASSES_INSIDE
 from tvm_aie.schedule.tiling import Tiling
 
 OP_MAGIC = 0x0A1E0001
-END, LOOP, NEXT, ACQ_A, REL_A, ACQ_W, REL_W, ACQ_O, REL_O, KERNEL, HALT, SKIP_O, DIVIDE, KEEP = range(14)
+END, LOOP, NEXT, ACQ_A, REL_A, ACQ_W, REL_W, ACQ_O, REL_O, KERNEL, HALT, SKIP_O, DIVIDE, KEEP, DROP = range(15)
 HEADER_WORDS = 6
 PER_BLOCK = 0  # count of a loop over the output blocks of the weight message
 BLOCK_PARAMS = 23, 31  # of a convolution that computes one output block (with a second stage): the loop's level last
@@ -74,7 +75,13 @@ def item_opcodes(item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int)
         w.close(level)
         w.op(END)
         return w.words
-    _, n_b = tiling.bands[column]
+    if tiling.front:
+        return _front_opcodes(w, item, layer, tiling, column)
+    return _loop_nest(w, item, layer, tiling, column)
+
+
+def _loop_nest(w: _Writer, item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int) -> list[int]:
+    first, last = item.out_rows[column]
     conv = item.geometry.kernel == KernelId.CONV
     per_band = conv and tiling.weights_per_band
     if not conv:
@@ -84,7 +91,7 @@ def item_opcodes(item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int)
         w.op(ACQ_A, tiling.a_slots)
     if tiling.kept:
         _keep(w, kept_bytes(item.geometry, last - first), tiling.kept)
-    counts = {"pass": tiling.n_pass, "x": tiling.n_x, "band": n_b}
+    counts = {"pass": tiling.n_pass, "x": tiling.n_x, "band": tiling.bands[column][1]}
     levels: dict[str, int] = {}
     # the input of a piece serves all passes when these are inside
     keep = conv and tiling.order == PASSES_INSIDE
@@ -108,6 +115,48 @@ def item_opcodes(item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int)
         w.op(REL_A, tiling.a_slots)
     if not conv:
         w.op(REL_W)
+    w.op(END)
+    return w.words
+
+
+def _front_opcodes(w: _Writer, item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int) -> list[int]:
+    """Rows go through the 1x1 convolution in front into ACC; a band follows when its rows are there."""
+    geo, (band, n_b) = item.geometry, tiling.bands[column]
+    assert isinstance(layer, Conv) and layer.front is not None
+    q, line = layer.front.requant, tiling.line or geo.line_px(tiling.width)
+    assert geo.front is not None
+    params = [
+        geo.front.in_blocks,
+        line,
+        geo.pad_left,
+        geo.w_in,
+        layer.front.acc_shift,
+        q.shift,
+        q.lo,
+        q.hi,
+        q.negative_mul,
+    ]
+
+    def rows(count: int) -> None:
+        level = w.open(count)
+        w.op(ACQ_A, tiling.a_slots)
+        w.op(KERNEL, int(KernelId.FRONT), len(params), *params)
+        w.op(REL_A, tiling.a_slots)
+        w.close(level)
+
+    w.op(ACQ_W)
+    w.skip(tiling)
+    if before := geo.window_rows(0, band)[1] - tiling.front:
+        rows(before)
+    l_band = w.open(n_b)
+    rows(tiling.front)
+    w.op(ACQ_O)
+    window = kernel_params(item, layer, tiling, column, (-1, l_band, -1))
+    w.op(KERNEL, int(geo.kernel), len(window), *window)
+    w.op(REL_O)
+    w.op(DROP, tiling.front * front_row_bytes(geo, line))
+    w.close(l_band)
+    w.op(REL_W)
     w.op(END)
     return w.words
 

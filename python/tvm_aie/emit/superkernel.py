@@ -18,6 +18,8 @@ def item_kernels(item: WorkItem) -> frozenset[str]:
     kernels = {item.geometry.kernel.name.lower()}
     if item.geometry.pool is not None:
         kernels.add("scale" if item.geometry.pool.scale else "avgpool" if item.geometry.pool.average else "maxpool")
+    if item.geometry.front is not None:
+        kernels.add("front")
     if item.geometry.wide:
         kernels.add(INT16)
     return frozenset(kernels)

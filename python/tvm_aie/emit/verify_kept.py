@@ -1,16 +1,16 @@
-"""Does what KEEP opcodes bring into ACC fit there, and does each call that reads it find it? (A core does not ask.)"""
+"""Does what opcodes keep in ACC fit there, and does each call that reads it find it? (A core does not ask.)"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tvm_aie.emit.opcodes import DIVIDE, DIVIDE_WORDS, END, KEEP, KERNEL, LOOP, NEXT, SUMS
+from tvm_aie.emit.opcodes import DIVIDE, DIVIDE_WORDS, DROP, END, KEEP, KERNEL, LOOP, NEXT, SUMS
 from tvm_aie.emit.program import Program, TileKind
 from tvm_aie.emit.verify_division import opcode_messages
 from tvm_aie.schedule.geometry import KernelId
 
 # Words of the opcodes by number; those that a kernel's parameters follow have theirs on top.
-WORDS = (1, 2, 1, 2, 2, 1, 1, 1, 1, 3, 1, 2, DIVIDE_WORDS, 2)
+WORDS = (1, 2, 1, 2, 2, 1, 1, 1, 1, 3, 1, 2, DIVIDE_WORDS, 2, 2)
 # Parameters of a convolution: kind of its second stage, then whether its input lies in ACC; those of sums come first.
 TAIL, TAIL_OF_SUMS = 22, 35
 READS = [1, 1]  # a residual is added, the input is kept
@@ -32,27 +32,50 @@ def kept_faults(program: Program) -> Iterator[str]:
                 yield f"column {column}, item {item}: a convolution reads an input that nothing has kept"
 
 
+MOST_STEPS = 1 << 16  # of a message's opcodes, loops unrolled; a ring's slots and an image's rows are far fewer
+
+
 def kept_by(ops: Sequence[int]) -> tuple[int, bool]:
-    """Bytes that a message's KEEP opcodes copy, and whether a convolution reads them."""
-    at, total, reads = 0, 0, False
-    loops: list[int] = []
-    while at < len(ops) and ops[at] != END and 0 <= ops[at] < len(WORDS):
-        op, words = ops[at], WORDS[ops[at]]
-        if at + words > len(ops):  # cut off
+    """Most bytes that a message has in ACC at a time, and whether a convolution reads an input that was copied there.
+
+    KEEP copies bytes; FRONT adds a row of the blocks and the line that the convolution behind it reads; DROP drops.
+    """
+    at, kept, most, reads = 0, 0, 0, False
+    row = _front_row(ops)
+    loops: list[tuple[int, int]] = []  # where a loop's body begins, and how often it is still to come
+    for _ in range(MOST_STEPS):
+        if at >= len(ops) or ops[at] == END or not 0 <= ops[at] < len(WORDS) or at + WORDS[ops[at]] > len(ops):
             break
+        op, behind = ops[at], at + WORDS[ops[at]]
         if op == LOOP:
-            loops.append(max(1, ops[at + 1]))
+            loops.append((behind, max(1, ops[at + 1]) - 1))
         elif op == NEXT and loops:
-            loops.pop()
+            begin, left = loops.pop()
+            if left:
+                loops.append((begin, left - 1))
+                behind = begin
         elif op == KEEP:
-            times = 1
-            for count in loops:
-                times *= count
-            total += times * ops[at + 1]
+            kept += ops[at + 1]
+        elif op == DROP:
+            kept = max(0, kept - ops[at + 1])
         elif op == KERNEL:
             params = ops[at + 3 : at + 3 + ops[at + 2]]
-            words += max(0, ops[at + 2])
+            behind += max(0, ops[at + 2])
             first = TAIL_OF_SUMS if params[TAIL : TAIL + 1] == [SUMS] else TAIL
             reads = reads or (ops[at + 1] == KernelId.CONV and list(params[first : first + 2]) == READS)
-        at += words
-    return total, reads
+            kept += row * (ops[at + 1] == KernelId.FRONT)
+        most, at = max(most, kept), behind
+    return most, reads
+
+
+def _front_row(ops: Sequence[int]) -> int:
+    """Bytes of a row that FRONT keeps: what the message's convolution reads; 0 without one."""
+    at = 0
+    while at < len(ops) and ops[at] != END and 0 <= ops[at] < len(WORDS) and at + WORDS[ops[at]] <= len(ops):
+        op = ops[at]
+        if op == KERNEL:
+            if ops[at + 1] == KernelId.CONV and ops[at + 2] >= 2:
+                return ops[at + 3] * ops[at + 4] * 8
+            at += max(0, ops[at + 2])
+        at += WORDS[op]
+    return 0

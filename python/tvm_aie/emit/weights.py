@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,16 +11,16 @@ import numpy.typing as npt
 from tvm_aie.errors import ProgramError
 from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.graph import Conv
-from tvm_aie.plan.physical import BLOCK, PhysicalGraph, View, physical_weight, whole_blocks
+from tvm_aie.plan.physical import BLOCK, PhysicalGraph, View, front_view, physical_weight, whole_blocks
 from tvm_aie.plan.scale import scale_of
 from tvm_aie.schedule.cover import Blocks, Cover, Mask, walk_cover
 from tvm_aie.schedule.geometry import Geometry
-from tvm_aie.schedule.load import HEADER_BYTES, header_bytes
+from tvm_aie.schedule.load import HEADER_BYTES, front_header_bytes, header_bytes
 from tvm_aie.schedule.order import PASSES_INSIDE
 from tvm_aie.schedule.tiling import Tiling, active_rows
 
 W_MAGIC = 0x0A1E0002
-DENSE_ROWS, WIDE_INPUT, WIDE_OUTPUT, PARTIAL = 1, 2, 4, 8  # flags of a message
+DENSE_ROWS, WIDE_INPUT, WIDE_OUTPUT, PARTIAL, FRONT_DENSE = 1, 2, 4, 8, 16  # flags of a message
 Int8Array = npt.NDArray[np.int8]
 
 
@@ -47,6 +47,7 @@ class PackedConv:
     shift: npt.NDArray[np.int16]
     residual: bool = False
     scale: ScaleTerms | None = None
+    front: PackedConv | None = None
 
     @property
     def live(self) -> Mask:
@@ -59,6 +60,10 @@ def pack_conv(conv: Conv, source: View, target: View) -> PackedConv:
 
     Raises ``ProgramError`` if a bias exceeds int32 or channels of one block are rounded at different places.
     """
+    front = None
+    if conv.front is not None:
+        inner = front_view(conv.front)
+        front, source = pack_conv(conv.front, source, inner), inner
     weight = physical_weight(conv, source, target)
     ob, ib, kh, kw = weight.shape[0] // BLOCK, weight.shape[1] // BLOCK, *weight.shape[2:]
     tiles = weight.reshape(ob, BLOCK, ib, BLOCK, kh, kw).transpose(0, 2, 4, 5, 3, 1)
@@ -71,7 +76,7 @@ def pack_conv(conv: Conv, source: View, target: View) -> PackedConv:
         raise ProgramError(f"layer {conv.name}: bias does not fit 32 bits after alignment to the accumulator")
     tiles = np.ascontiguousarray(tiles)
     shift, scale = _block_shifts(conv, target), _scale_terms(conv, source)
-    return PackedConv(tiles, Blocks.of(tiles), bias.astype(np.int32), shift, len(conv.inputs) == 2, scale)
+    return PackedConv(tiles, Blocks.of(tiles), bias.astype(np.int32), shift, len(conv.inputs) == 2, scale, front)
 
 
 # Weights of a layer, with the layer, in the places of its input and output channels.
@@ -205,7 +210,18 @@ def _conv_message(
     extra, tiles = extra + lists.addresses, tiles + lists.tiles
     counts = n_ocb, o_slots, len(rows)
     flags = DENSE_ROWS * cover.dense | wide | PARTIAL * partial
-    return message(slot, Contents(*counts, extra, tiles, biases, share, lengths, flags, scaled))
+    contents = Contents(*counts, extra, tiles, biases, share, lengths, flags, scaled)
+    return message(slot, contents if packed.front is None else _with_front(contents, packed.front))
+
+
+def _with_front(contents: Contents, front: PackedConv) -> Contents:
+    """With the 1x1 convolution in front, all of it: its header's part and its tiles come behind the window's."""
+    live = front.live
+    rows, cols = np.nonzero(live)
+    part = front.bias[0].astype("<i4").tobytes() + front.shift.astype("<i2").tobytes()
+    part += _pointers(live.sum(axis=1)) + cols.astype("<u2").tobytes()
+    tiles = front.tiles[rows, cols].tobytes()
+    return replace(contents, flags=contents.flags | FRONT_DENSE, front=(len(live), len(rows), part, tiles))
 
 
 def _pointers(counts: npt.NDArray[np.int64]) -> bytes:
@@ -277,6 +293,7 @@ class Contents:
     lists: tuple[int, int, int] = (0, 0, 0)
     flags: int = 0
     scaled: int = 0  # input blocks with factors and terms
+    front: tuple[int, int, bytes, bytes] = (0, 0, b"", b"")  # of a front: blocks, tiles, its header's part, the tiles
 
 
 def message(slot: int, c: Contents) -> bytes:
@@ -285,10 +302,13 @@ def message(slot: int, c: Contents) -> bytes:
     header = HEADER_BYTES
     if c.extra:
         header = header_bytes(c.n_ocb, c.nnz, c.biases, segments, taps + 2 * pairs, c.scaled)
-    n_slots = -(-(header + len(c.tiles)) // slot)
-    fixed = [W_MAGIC, n_slots, header, c.n_ocb, c.o_slots, c.nnz, *c.share, taps, pairs, c.flags]
+    blocks, front_nnz, part, front_tiles = c.front
+    whole = header + (front_header_bytes(blocks, front_nnz) if blocks else 0)
+    n_slots = -(-(whole + len(c.tiles) + len(front_tiles)) // slot)
+    fixed = [W_MAGIC, n_slots, whole, c.n_ocb, c.o_slots, c.nnz, *c.share, taps, pairs, c.flags]
+    fixed += [header, whole + len(c.tiles), blocks, front_nnz] if blocks else []
     words = np.array(fixed + [0] * (16 - len(fixed)), "<i4").tobytes()
-    data = (words + c.extra).ljust(header, b"\0") + c.tiles
+    data = ((words + c.extra).ljust(header, b"\0") + part).ljust(whole, b"\0") + c.tiles + front_tiles
     return data.ljust(n_slots * slot, b"\0")
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tvm_aie.plan.graph import Conv
-from tvm_aie.plan.physical import BLOCK, ChannelMap, PhysicalGraph, physical_weight
+from tvm_aie.plan.physical import BLOCK, ChannelMap, PhysicalGraph, physical_weight, window_source
 from tvm_aie.plan.shares import split_even
 from tvm_aie.plan.siblings import sibling_groups, single_groups
 
@@ -58,7 +58,7 @@ def _free(conv: Conv, graph: PhysicalGraph) -> bool:
 
 def _live_blocks(conv: Conv, graph: PhysicalGraph) -> Ints:
     """Live 8x8 blocks of each output block; those of convolutions with different windows by their taps."""
-    weight = physical_weight(conv, graph.views[conv.input], graph.views[conv.output])
+    weight = physical_weight(conv, window_source(graph, conv), graph.views[conv.output])
     ob, ib = weight.shape[0] // BLOCK, weight.shape[1] // BLOCK
     taps = (weight != 0).reshape(ob, BLOCK, ib, BLOCK, -1).any(axis=(1, 3))
     live: Ints = (taps if conv.parts else taps.any(axis=2, keepdims=True)).sum(axis=(1, 2), dtype=np.int64)

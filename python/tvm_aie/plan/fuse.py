@@ -85,7 +85,7 @@ def pool_pairs(graph: LayerGraph, scales: bool = False, columns: int = 0, reache
             conv = made.get(layer.input)
             rows = rows_per_sum(layer, graph.tensors[layer.input], columns, reached)
             if rows and isinstance(conv, Conv) and uses[layer.input] == 1 and not _pointwise_stride(conv):
-                if conv.name not in taken and narrow(conv, layer):
+                if not conv.front and conv.name not in taken and narrow(conv, layer):
                     pairs.append(PoolPair(conv.name, layer.name, False, rows))
                     taken.add(conv.name)
         elif isinstance(layer, Pool):

@@ -124,6 +124,7 @@ class Conv:
     true_window: TrueWindow | None = None  # set by plan.space_to_depth
     shifts: tuple[int, ...] = ()  # these two are set by plan.unite
     parts: tuple[Part, ...] = ()
+    front: Conv | None = None  # ``input`` is its (plan.front)
 
     @property
     def inputs(self) -> tuple[str, ...]:

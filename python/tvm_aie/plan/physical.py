@@ -270,6 +270,17 @@ def whole_blocks(conv: Conv, target: View) -> bool:
     return all(found.setdefault(channel // BLOCK, shift) == shift for channel, shift in places)
 
 
+def window_source(graph: PhysicalGraph, conv: Conv) -> View:
+    """Where the channels that the window of a convolution reads lie: in its input, or in what a front leaves in ACC."""
+    return graph.views[conv.input] if conv.front is None else front_view(conv.front)
+
+
+def front_view(front: Conv) -> View:
+    """The channels that a front leaves in ACC, in their order."""
+    channels = len(front.weight)
+    return View(front.output, 0, blocks_for(channels), tuple(range(channels)))
+
+
 def physical_weight(conv: Conv, source: View, target: View) -> np.ndarray:
     """int8 (target.blocks*8, source.blocks*8, kh, kw): the weight with both channel maps applied, groups expanded."""
     cout, cin_group, kh, kw = conv.weight.shape

@@ -71,7 +71,7 @@ def common_accumulators(graph: LayerGraph) -> LayerGraph:
 
 
 def _has_stages(conv: Conv) -> bool:
-    return any(s is not None for s in (conv.tail, conv.pool_before, conv.pool_after, conv.scale_before))
+    return any(s is not None for s in (conv.tail, conv.pool_before, conv.pool_after, conv.scale_before, conv.front))
 
 
 def _united(graph: LayerGraph, apart: Collection[str]) -> LayerGraph:

@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cache
 
+import numpy as np
+
 from tvm_aie.plan.graph import Add, Conv, Pool, conv_shapes
-from tvm_aie.plan.physical import ArrayLayer, PhysicalGraph
+from tvm_aie.plan.physical import BLOCK, ArrayLayer, PhysicalGraph, physical_weight, window_source
 
 
 class KernelId(IntEnum):
@@ -19,6 +21,7 @@ class KernelId(IntEnum):
     AVGPOOL = 4
     UPSAMPLE = 5
     SCALE = 6  # inside CONV alone
+    FRONT = 7  # a 1x1 convolution of one row into ACC
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ IDEAL_OVERLAYS = (
 
 
 WORD = 4
+PAD_WORDS = 63  # hw.md 2: 6 bits of padding in the innermost dimension of a memtile's descriptor
 WRAP = 1023  # hw.md 2: 10 bits of the inner dimensions of a memtile's or a shim's descriptor
 
 
@@ -161,6 +165,18 @@ class PoolStage:
 
 
 @dataclass(frozen=True)
+class Front:
+    """A 1x1 convolution in front of the window (``plan.front``): what the item reads.
+
+    ``in_blocks``: of the message; ``tiles``: live 8x8 blocks of its weights; ``full``: of them in rows with all.
+    """
+
+    in_blocks: int
+    tiles: int
+    full: int
+
+
+@dataclass(frozen=True)
 class Geometry:
     """Sizes in pixels, channel blocks of 8; ``row_step``/``px_step``: subsampling done by the memtile's DMA."""
 
@@ -185,6 +201,7 @@ class Geometry:
     in_elem: int = 1  # bytes per element of the input, of the output
     out_elem: int = 1
     pool: PoolStage | None = None  # then h_in, w_in are read from memory and h_out, w_out written to it
+    front: Front | None = None  # then in_blocks are what it leaves in ACC for the window
 
     @property
     def pool_after(self) -> PoolStage | None:
@@ -229,6 +246,16 @@ class Geometry:
         lo = min(max(y * self.sy - self.pad_top, 0), self.h_in - 1)
         hi = (y + count - 1) * self.sy - self.pad_top + (self.kh - 1) * self.dy + 1
         return lo, min(max(hi, lo + 1), self.h_in)
+
+    def window_rows(self, y: int, band: int) -> tuple[int, int]:
+        """First row and number of rows that windows of ``band`` output rows from ``y`` cover, in the image or not."""
+        if after := self.pool_after:
+            y, band = y * after.sy - after.pad_top, (band - 1) * after.sy + after.kh
+        return y * self.sy - self.pad_top, (band - 1) * self.sy + (self.kh - 1) * self.dy + 1
+
+    def rows_apart(self, band: int) -> int:
+        """Input rows from the windows of a band to those of the next."""
+        return band * self.sy * (self.pool_after.sy if self.pool_after else 1)
 
     def max_rows_in(self, band: int) -> int:
         """Most input rows that a band of ``band`` output rows can need."""
@@ -342,6 +369,15 @@ def _stage(conv: Conv, height: int, width: int) -> PoolStage:
     return PoolStage(conv.pool_before is not None, average, *window, h, w, sums=pool.sums)
 
 
+def _front(conv: Conv, graph: PhysicalGraph) -> Front | None:
+    if conv.front is None:
+        return None
+    source, inner = graph.views[conv.front.input], window_source(graph, conv)
+    weight = physical_weight(conv.front, source, inner).reshape(inner.blocks, BLOCK, source.blocks, BLOCK)
+    live = np.asarray(weight.any(axis=(1, 3)), np.bool_)
+    return Front(source.blocks, int(live.sum()), int(np.all(live, axis=1).sum()) * source.blocks)
+
+
 def geometry_of(layer: ArrayLayer, graph: PhysicalGraph) -> Geometry:
     """Derive the geometry; a 1x1 convolution with stride reads only the pixels it uses.
 
@@ -356,16 +392,21 @@ def geometry_of(layer: ArrayLayer, graph: PhysicalGraph) -> Geometry:
         kh, kw = layer.weight.shape[2:]
         sy, sx = layer.stride
         n = len(layer.inputs)
+        front = _front(layer, graph)
+        if front:
+            size = *size[:4], window_source(graph, layer).blocks, blocks[1]
         elem = src.bits // 8, dst.bits // 8
         if layer.pool_before or layer.pool_after or layer.scale_before:
             stage = _stage(layer, src.height, src.width)
             window = kh, kw, sy, sx, *layer.dilation, layer.pads[0], layer.pads[1]
-            return Geometry(KernelId.CONV, *window, *size, n, in_elem=elem[0], out_elem=elem[1], pool=stage)
+            return Geometry(
+                KernelId.CONV, *window, *size, n, in_elem=elem[0], out_elem=elem[1], pool=stage, front=front
+            )
         if kh == kw == 1 and not any(layer.pads) and (sy > 1 or sx > 1):
             points = 1, 1, 1, 1, 1, 1, 0, 0, dst.height, dst.width, *out, *blocks, n, sy, sx
             return Geometry(KernelId.CONV, *points, in_elem=elem[0], out_elem=elem[1])
         window = kh, kw, sy, sx, *layer.dilation, layer.pads[0], layer.pads[1]
-        return Geometry(KernelId.CONV, *window, *size, n, in_elem=elem[0], out_elem=elem[1])
+        return Geometry(KernelId.CONV, *window, *size, n, in_elem=elem[0], out_elem=elem[1], front=front)
     if isinstance(layer, Pool):
         kind = KernelId.AVGPOOL if layer.divisors else KernelId.MAXPOOL
         window = *layer.kernel, *layer.stride, *layer.dilation, layer.pads[0], layer.pads[1]

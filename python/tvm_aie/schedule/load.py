@@ -42,6 +42,11 @@ def header_bytes(
     return -(-(HEADER_BYTES + rounding + 2 * (n_ocb + 1) + 2 * nnz + lists) // 64) * 64
 
 
+def front_header_bytes(blocks: int, tiles: int) -> int:
+    """Bytes of the header's part of a front with ``blocks`` output blocks: biases, shifts, row_ptr, columns; in 64s."""
+    return -(-(34 * blocks + 2 * (blocks + 1) + 2 * tiles) // 64) * 64
+
+
 @dataclass(frozen=True)
 class RowLoad:
     """Pieces of the busiest core row in one sweep over its output blocks; ``segments``: runs of listed entries."""
@@ -161,6 +166,10 @@ class Load:
             lists = np.where(taps + low > 0, 4 * (segments + 1) + 2 * (taps + low), 0)
             sizes = sizes + (taps + single) * TILE_BYTES + (low - single) * (TILE_BYTES // 2) + lists
             header = int((HEADER_BYTES + 68 * count + 66 + 2 * blocks + lists).max())
+        if self.geo.front is not None:
+            part = front_header_bytes(self.geo.in_blocks, self.geo.front.tiles)
+            sizes = sizes + part + self.geo.front.tiles * TILE_BYTES
+            header = (header or header_bytes(nob, nob * ckb, 2)) + part
         slots = -(-sizes // slot) * slot
         total = np.add.reduceat(slots.sum(axis=1), begins)
         return WeightBytes(int(slots.max()), int(total.max()), header or header_bytes(nob, nob * ckb, 2, scaled=scaled))

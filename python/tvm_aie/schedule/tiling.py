@@ -22,11 +22,10 @@ from tvm_aie.schedule.control import PRICE, combined, control_cycles
 from tvm_aie.schedule.cover import VARIANTS, Blocks, Cover, Mask
 from tvm_aie.schedule.cuts import Cut, Share, band_counts, conv_shares, kept_bytes, sends_blocks
 from tvm_aie.schedule.estimate import PipelineLoad, pipeline_cycles
-from tvm_aie.schedule.geometry import WORD, Geometry, KernelId, Overlay, ceil_div, ring_share
+from tvm_aie.schedule.fronts import front_cuts
+from tvm_aie.schedule.geometry import PAD_WORDS, WORD, Geometry, KernelId, Overlay, ceil_div, ring_share
 from tvm_aie.schedule.load import Load, RowLoad, WeightBytes
 from tvm_aie.schedule.terms import KernelTerms
-
-PAD_WORDS = 63  # hw.md 2: 6 bits of padding in the innermost dimension of a memtile's descriptor
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,7 @@ class Tiling:
     diagonal: bool = False  # a message has the input blocks of one pass: those of the output blocks of all core rows
     order: int = 0  # of the loops, see ``schedule.order``
     kept: int = 0  # the input lies in ACC for all passes, brought by A slots of so many bytes; messages have a residual
+    front: int = 0  # rows of the input, a message each, per band: a 1x1 convolution is in front (``schedule.fronts``)
     per_block: bool = False  # each output block of the last input chunk is computed and sent by itself
     division: Overlay | None = None  # of core memory while the item runs; None: the network's
 
@@ -112,7 +112,7 @@ def search(
     shape = geo, live, rows, n_rows, overlay, terms, in_place, blocks, variants
     if counter is None:
         found = tilings(*shape)
-    elif geo.kernel == KernelId.CONV and terms.push > 0 and not terms.ideal:
+    elif geo.kernel == KernelId.CONV and terms.push > 0 and not (terms.ideal or geo.front):
         known = shares or shares_of(geo, live, rows, n_rows, terms, in_place, blocks, variants)
         found = _counted(_cheapest(known, overlay), counter, price)
     else:
@@ -206,10 +206,38 @@ def tilings(
     variants: frozenset[str] = VARIANTS,
 ) -> Iterator[Tiling]:
     """All tilings that fit, in a fixed order: the search space of an item (arguments as for ``search``)."""
+    if geo.front is not None:
+        return _front_tilings(geo, live, rows, n_rows, overlay, terms, blocks, variants)
     if geo.kernel == KernelId.CONV:
         shares = shares_of(geo, live, rows, n_rows, terms, in_place, blocks, variants)
         return (_tiling_of(share, cut, overlay) for share in shares for cut in share.cuts(overlay))
     return _channelwise_candidates(geo, rows, n_rows, overlay, terms, in_place)
+
+
+def _front_tilings(
+    geo: Geometry,
+    live: Mask | None,
+    rows: tuple[int, ...],
+    n_rows: int,
+    overlay: Overlay,
+    terms: KernelTerms,
+    blocks: Blocks | None,
+    variants: frozenset[str],
+) -> Iterator[Tiling]:
+    assert live is not None
+    what = blocks or Blocks.whole(live, geo.kh, geo.kw)
+    for cut in front_cuts(geo, what, rows, n_rows, overlay, terms, variants):
+        sizes = cut.block_rows, cut.nob, 1, geo.w_out, 1, cut.bands, geo.in_blocks, 1, cut.a_slots, cut.o_slots
+        yield Tiling(
+            *sizes,
+            combined(cut.body, cut.control),
+            cut.body,
+            line=cut.line,
+            plan=cut.cover.name,
+            cover=cut.cover,
+            out_px=geo.out_px,
+            front=cut.rows_per_band,
+        )
 
 
 def shares_of(

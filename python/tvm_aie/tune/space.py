@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from tvm_aie.device import Device
 from tvm_aie.schedule.cover import Blocks
-from tvm_aie.schedule.geometry import Geometry, KernelId, Overlay, PoolStage
+from tvm_aie.schedule.geometry import Front, Geometry, KernelId, Overlay, PoolStage
 from tvm_aie.schedule.order import variants
 from tvm_aie.schedule.terms import terms_from_keys
 from tvm_aie.schedule.tiling import Tiling, search, tilings
@@ -163,10 +163,14 @@ def workload_key(work: Workload, device: Device) -> str:
 
 
 def _numbers(geometry: Geometry) -> dict[str, Any]:
-    """A geometry as plain numbers; the pool inside a convolution's call, if any, as a list."""
-    out: dict[str, Any] = {f.name: int(getattr(geometry, f.name)) for f in fields(geometry) if f.name != "pool"}
+    """A geometry as plain numbers; the pool inside a convolution's call and the front of it, if any, as lists."""
+    out: dict[str, Any] = {
+        f.name: int(getattr(geometry, f.name)) for f in fields(geometry) if f.name not in ("pool", "front")
+    }
     if geometry.pool is not None:
         out["pool"] = [int(v) for v in asdict(geometry.pool).values()]
+    if geometry.front is not None:
+        out["front"] = [int(v) for v in asdict(geometry.front).values()]
     return out
 
 
@@ -176,7 +180,8 @@ def _geometry(numbers: Mapping[str, Any]) -> Geometry:
         before, average, *window, scale, sums = numbers["pool"]
         kh, kw, sy, sx, top, left, h, w = window
         pool = PoolStage(bool(before), bool(average), kh, kw, sy, sx, top, left, h, w, bool(scale), bool(sums))
-    return Geometry(**{**numbers, "kernel": KernelId(numbers["kernel"]), "pool": pool})
+    front = Front(*numbers["front"]) if "front" in numbers else None
+    return Geometry(**{**numbers, "kernel": KernelId(numbers["kernel"]), "pool": pool, "front": front})
 
 
 def device_digest(device: Device) -> str:

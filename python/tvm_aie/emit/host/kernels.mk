@@ -10,7 +10,7 @@ AIECC ?= aiecc
 SOURCES := superkernel_main superkernel kernel_call kernels_portable
 # Kernels that the network calls, a bit per id of docs/program.md (1 conv, 2 add, 3 maxpool, 4 avgpool, 5 upsample);
 # the others are neither compiled in nor linked.
-USED_KERNELS ?= 0x7f
+USED_KERNELS ?= 0xff
 CXXFLAGS := -O2 -std=c++20 --target=aie2-none-unknown-elf -DNDEBUG -DTVM_AIE_ON_ARRAY -DTVM_AIE_USED_KERNELS=$(USED_KERNELS) \
             -fno-exceptions -fno-rtti -ffunction-sections -I include -I . -I $(AIE_API)
 

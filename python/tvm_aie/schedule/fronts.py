@@ -1,0 +1,134 @@
+"""Tilings of a convolution with a 1x1 convolution in front (``plan.front``): one pass, whole lines, row by row.
+
+A message has one row of the input. The core computes all channels that the window reads from it and appends the row in
+ACC; a band of the window's output follows once its rows are there; then the rows that no later band needs are dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tvm_aie.schedule.bodies import compute_cycles, piece_cycles
+from tvm_aie.schedule.cover import Blocks, Cover, trips
+from tvm_aie.schedule.cuts import conv_loads
+from tvm_aie.schedule.estimate import PipelineLoad, pipeline_cycles
+from tvm_aie.schedule.geometry import PAD_WORDS, WORD, WRAP, Front, Geometry, Overlay, ceil_div, ring_share
+from tvm_aie.schedule.load import BlockRows, Load
+from tvm_aie.schedule.terms import KernelTerms
+
+MAX_LISTED_PIXEL = 65535  # addresses of unrolled lists are uint16
+
+
+class FrontCut(NamedTuple):
+    """A tiling's sizes (``schedule.tiling.Tiling``); ``body``, ``control``: estimated cycles, those of commands."""
+
+    block_rows: BlockRows
+    nob: int
+    bands: tuple[tuple[int, int], ...]
+    a_slots: int
+    o_slots: int
+    line: int
+    rows_per_band: int
+    cover: Cover
+    body: float
+    control: float
+
+
+def front_cuts(
+    geo: Geometry,
+    blocks: Blocks,
+    rows: tuple[int, ...],
+    n_rows: int,
+    ov: Overlay,
+    terms: KernelTerms,
+    variants: frozenset[str],
+) -> Iterator[FrontCut]:
+    """All that fit; none on idealised machines, where nothing is gained. Arguments as for ``tiling.search``."""
+    heights = {r for r in rows if r}
+    if terms.ideal or len(heights) != 1 or geo.out_blocks < n_rows or geo.w_in * geo.in_px > WORD * WRAP:
+        return
+    (height,), line = heights, front_line(geo, ov.a_slot)
+    last_listed = ((geo.kh - 1) * geo.dy + 1) * geo.in_blocks * line - 1
+    for load, block_rows, own in conv_loads(geo, blocks, rows, n_rows, terms, variants):
+        most = block_rows[0][1] - block_rows[0][0]
+        weights = load.bytes(block_rows, most, geo.in_blocks, 1, ov.w_slot)
+        if weights.message > ov.w_slot * ov.w_slots or weights.header > ov.hdr_bytes:
+            continue
+        if load.cover.listed and last_listed > MAX_LISTED_PIXEL:
+            continue
+        for band in (b for b in range(1, height + 1) if height % b == 0):
+            pipe = _pipeline(geo, load, block_rows, (weights.message, weights.total), (band, height // band), ov, own)
+            if pipe is None:
+                continue
+            messages = front_messages(geo, band, height // band)
+            stream = (messages + 1) * pipe.a_slots * ov.a_slot / WORD / own.a_rate + pipe.compute / messages
+            active = sum(1 for r in rows if r)
+            control = active * (3 + 2 * n_rows) * (own.push + 2 * own.bd_write)
+            bands = tuple((band, height // band) if r else (0, 0) for r in rows)
+            body = max(pipeline_cycles(pipe, ov, own), stream)
+            sizes = bands, pipe.a_slots, pipe.o_slots, line, geo.rows_apart(band)
+            yield FrontCut(block_rows, most, *sizes, load.cover, body, control)
+
+
+def _pipeline(
+    geo: Geometry,
+    load: Load,
+    block_rows: BlockRows,
+    weights: tuple[int, int],
+    bands: tuple[int, int],
+    ov: Overlay,
+    terms: KernelTerms,
+) -> PipelineLoad | None:
+    """The item as the search's model sees it, a message of its input per band; None where it does not fit a core.
+
+    ``bands``: rows of each, and how many.
+    """
+    assert geo.front is not None
+    (band, n_b), most, line = bands, block_rows[0][1] - block_rows[0][0], front_line(geo, ov.a_slot)
+    kept, apart, row = geo.window_rows(0, band)[1], geo.rows_apart(band), front_row_bytes(geo, line)
+    between = most * geo.conv_rows(band) * geo.conv_px(geo.w_out) * 8 if geo.pool else 0
+    a = ring_share(ceil_div(line * geo.front.in_blocks * geo.in_px, ov.a_slot), ov.a_slots)
+    o = ring_share(ceil_div(most * band * geo.w_out * geo.out_px, ov.o_slot), ov.o_slots)
+    if not a or not o or kept < apart or kept * row + between > ov.acc_bytes:
+        return None
+    groups = geo.conv_rows(band) * ceil_div(geo.conv_px(geo.w_out), 4)
+    piece = piece_cycles(geo, load.row(block_rows), terms, most, groups, 1, n_b, False)
+    compute = float(compute_cycles(geo, terms, most, piece, 1, n_b, 1, geo.w_out, band))
+    compute += front_messages(geo, band, n_b) * (front_cycles(geo.front, geo.in_blocks, line, terms) + 5 * terms.opcode)
+    compute += n_b * (terms.copy[0] + ceil_div((kept - apart) * row, 32) * terms.copy[1] + terms.opcode)
+    sent = o * n_b * sum(1 for first, last in block_rows if last > first)
+    return PipelineLoad(n_b, 1, a, o, False, compute, sent, weights, 1, True)
+
+
+def front_messages(geo: Geometry, band: int, n_b: int) -> int:
+    """Activation messages of a column: rows that its windows cover, those outside the image too."""
+    return geo.window_rows(0, band)[1] + (n_b - 1) * geo.rows_apart(band)
+
+
+def front_line(geo: Geometry, slot: int) -> int:
+    """Pixels of a message's line: those of the window's, and zeros with which it has whole slots, where the memtile's
+    DMA can add so many."""
+    assert geo.front is not None
+    line, px = geo.line_px(geo.w_out), geo.front.in_blocks * geo.in_px
+    least = next((n for n in range(line, line + slot) if n * px % slot == 0), line)
+    behind = least - geo.pad_left - geo.w_in
+    return least if behind * geo.in_px // WORD <= PAD_WORDS else line
+
+
+def front_row_bytes(geo: Geometry, line: int) -> int:
+    """Bytes of a row in ACC."""
+    return geo.in_blocks * line * 8
+
+
+def front_cycles(front: Front, blocks: int, line: int, terms: KernelTerms) -> float:
+    """Cycles of a call for one row, by CONV's formula (docs/device-keys.md); full rows of Gamma are not looked up."""
+    full, rest = divmod(ceil_div(line, 4), 8)
+    chunks = full + (rest > 0)
+    looked_up = front.tiles * chunks - front.full * full
+    return (
+        terms.call
+        + chunks * blocks * terms.a
+        + front.tiles * trips(terms, full, rest, terms.ii_per_acc)
+        + (looked_up * terms.gamma)
+    )
