@@ -13,6 +13,7 @@ from tvm_aie.cost.control import steady_cycles
 from tvm_aie.cost.tasks import Tasks, count_tasks
 from tvm_aie.device import Device
 from tvm_aie.schedule.cover import Cover, walk_cover
+from tvm_aie.schedule.fronts import front_compute, front_messages
 from tvm_aie.schedule.geometry import WORD, KernelId, Overlay, ceil_div
 from tvm_aie.schedule.load import Load
 from tvm_aie.schedule.order import PASSES_INSIDE
@@ -74,7 +75,9 @@ def item_terms(work: Workload, tiling: Tiling, device: Device, walk: bool = True
     pieces = tiling.n_x * n_b
     calls = tiling.n_pass * pieces * tiling.n_ck
     inside = tiling.order == PASSES_INSIDE and geo.kernel == KernelId.CONV
+    band = max(rows for rows, _ in tiling.bands)
     a_messages = 1 if tiling.a_resident else pieces if inside else calls
+    a_messages = front_messages(geo, band, n_b) if tiling.front else a_messages
     o_messages = tiling.n_pass * pieces
     a_each, o_each = tiling.a_slots * ov.a_slot / WORD, tiling.o_slots * ov.o_slot / WORD
     kept = kept_slots(tiling, geo, max(work.rows))
@@ -85,6 +88,7 @@ def item_terms(work: Workload, tiling: Tiling, device: Device, walk: bool = True
     rate = device.ddr_bytes_per_cycle(device.cols)
     ddr = w_all / rate if rate else 0.0
     compute = _compute(work, tiling, terms, device, pieces, calls) + kept * copy_cycles(terms, ov.a_slot)
+    compute += front_compute(geo, band, n_b, tiling.line, terms) if tiling.front else 0.0
     tasks = count_tasks(work, tiling, ov)
     columns = sum(1 for r in work.rows if r)
     pushes = columns * (tasks.a_tasks + tasks.o_tasks)

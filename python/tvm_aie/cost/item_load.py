@@ -21,7 +21,7 @@ from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.weights import PackedConv
 from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.physical import ArrayLayer
-from tvm_aie.schedule.fronts import front_cycles, front_row_bytes
+from tvm_aie.schedule.fronts import drop_cycles, front_cycles, front_row_bytes
 from tvm_aie.schedule.geometry import Geometry, KernelId
 from tvm_aie.schedule.terms import KernelTerms, terms_from_keys
 from tvm_aie.schedule.tiling import Tiling, kept_slots
@@ -157,7 +157,7 @@ class _Executed(NamedTuple):
 # Opcodes with one operand, beside loops.
 _ONE_OPERAND = (opcodes.ACQ_A, opcodes.REL_A, opcodes.SKIP_O, opcodes.KEEP, opcodes.DROP)
 FRONT = -int(KernelId.FRONT)  # stands for a KERNEL opcode that calls it
-_CALLS = {opcodes.KERNEL: 0, opcodes.KEEP: KEPT, FRONT: KEPT, opcodes.DROP: DROPPED}
+CALLS = {opcodes.KERNEL: 0, opcodes.KEEP: KEPT, FRONT: KEPT, opcodes.DROP: DROPPED}
 
 
 def _executed(words: Sequence[int], blocks: Sequence[int]) -> Iterator[_Executed]:
@@ -247,14 +247,14 @@ def _walked(words: tuple[int, ...], blocks: tuple[int, ...]) -> Walk:
             close()
             got[op] = op != opcodes.ACQ_O or not held
             held = held or op == opcodes.ACQ_O
-        elif op in gave or op in _CALLS:
+        elif op in gave or op in CALLS:
             calls = op not in gave
             if calls:
                 close()
             if call is None:
                 takes = got[opcodes.ACQ_A], got[opcodes.ACQ_W], got[opcodes.ACQ_O]
                 call = (band if calls else 0, weights, *takes)
-                block, keeps = (of_block if calls else -1), _CALLS.get(op, 0)
+                block, keeps = (of_block if calls else -1), CALLS.get(op, 0)
                 got.update(dict.fromkeys(got, False))
             if not calls:
                 gave[op] = True
@@ -332,7 +332,7 @@ def item_load(
         w, bands, blocks_at, n_ops, copies = walks[c].table[:, index[c][mine]]
         called = w * tiling.nob + blocks_at if tiling.per_block else w
         kernel[mine, c] = kernel_cycles(array, item, tiling, c, bands, calls.at(called))
-        kernel[mine, c] = np.where((copies > 0)[:, None], _kept_calls(array, item, tiling, copies), kernel[mine, c])
+        kernel[mine, c] = np.where((copies > 0)[:, None], kept_calls(array, item, tiling, copies), kernel[mine, c])
         kernel[mine, c] += n_ops[:, None] * rates.opcode
         sent[mine, c] = np.where(blocks_at[:, None] < blocks[:, w].T, blocks[:, w].T, 0)
         slotwise = (copies > 0) & (tiling.front == 0)
@@ -457,7 +457,7 @@ def kernel_cycles(array: Array, item: WorkItem, tiling: Tiling, column: int, ban
     return _channelwise(array, geo, tiling.width, band, taps, held.blocks)
 
 
-def _kept_calls(array: Array, item: WorkItem, tiling: Tiling, kinds: Ints) -> Floats:
+def kept_calls(array: Array, item: WorkItem, tiling: Tiling, kinds: Ints) -> Floats:
     """Cycles of what is no call of the item's kernel (``Step.keeps``): (steps, 1)."""
     geo = item.geometry
     if geo.front is None:
@@ -465,7 +465,7 @@ def _kept_calls(array: Array, item: WorkItem, tiling: Tiling, kinds: Ints) -> Fl
     terms, line = terms_from_keys(array.device.keys()), tiling.line or geo.line_px(tiling.width)
     row = front_row_bytes(geo, line)
     left = geo.window_rows(0, max(band for band, _ in tiling.bands))[1] - tiling.front
-    drop = terms.copy[0] + -(-left * row // 32) * terms.copy[1]
+    drop = drop_cycles(left * row, terms)
     front = front_cycles(geo.front, geo.in_blocks, line, terms)
     return np.asarray(np.ceil(np.where(kinds == KEPT, front, drop)), np.float64)[:, None]
 

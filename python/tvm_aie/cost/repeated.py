@@ -107,7 +107,8 @@ def bench_graph(work: Workload, repeats: int) -> LayerGraph:
     rows = sum(work.rows)
     height = _height_in(geo, rows)
     width = (geo.w_in - 1) * geo.px_step + 1
-    tensors = {"x": Tensor("x", geo.in_blocks * 8, height, width, 0)}
+    blocks = geo.front.in_blocks if geo.front else geo.in_blocks
+    tensors = {"x": Tensor("x", blocks * 8, height, width, 0)}
     layers: list[Layer] = []
 
     def push(layer: Layer) -> str:
@@ -156,6 +157,21 @@ def _height_in(geo: Geometry, rows: int) -> int:
 
 
 def _layer(work: Workload, name: str, source: str, second: str, height: int) -> Layer:
+    layer = _plain_layer(work, name, source, second, height)
+    front = work.geometry.front
+    if front is None or not isinstance(layer, Conv):
+        return layer
+    # As many live blocks, as many full rows: then the rest, none of whose rows is full.
+    live = np.zeros((work.geometry.in_blocks, front.in_blocks), np.int8)
+    full = front.full // front.in_blocks
+    live[:full] = 1
+    live[full:, :-1].flat[: front.tiles - front.full] = 1
+    weight = np.repeat(np.repeat(live, 8, axis=0), 8, axis=1)[:, :, None, None]
+    squeeze = Conv(f"{name}:front", source, f"{name}:front", weight, np.zeros(len(weight), np.int64), 0, Requant(0))
+    return replace(layer, front=squeeze)
+
+
+def _plain_layer(work: Workload, name: str, source: str, second: str, height: int) -> Layer:
     geo = work.geometry
     if geo.pool is not None:
         return _pooled_layer(work, geo.pool, name, source)

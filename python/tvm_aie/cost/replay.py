@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tvm_aie import _native
-from tvm_aie.cost.item_load import WORD, copy_call, events, kernel_cycles, rates_of
+from tvm_aie.cost.item_load import CALLS, WORD, events, kept_calls, kernel_cycles, rates_of
 from tvm_aie.cost.messages import weight_messages
 from tvm_aie.cost.repeated import calls, chooser, measured_items, prepared, span_of
 from tvm_aie.device import Device
@@ -140,7 +140,7 @@ class _Load:
         for c in range(array.cols):
             words = opcodes.item_opcodes(item, plan.physical.layers[item.layer], tiling, c)
             found = events(words)
-            calls = [e for e in found if e.op in (opcodes.KERNEL, opcodes.KEEP)]
+            calls = [e for e in found if e.op in CALLS]
             sent = np.array([e.weights for e in found if e.op == opcodes.REL_O], np.int64)
             held = np.array([max(e.weights, 0) for e in calls], np.int64)
             bands = np.array([e.band for e in calls], np.int64)
@@ -148,13 +148,13 @@ class _Load:
             content = emitter.inputs[item.index, c].content
             ends, sizes_a = _taken(content, int(tiling.kept > 0), tiling.a_slots, ov.a_slot)
             sent_a[c] = ends
-            ops = [opcodes.KERNEL if e.op == opcodes.KEEP else e.op for e in found]
+            ops = [opcodes.KERNEL if e.op in CALLS else e.op for e in found]
             ints += [len(found), [(op, e.before) for op, e in zip(ops, found, strict=True)], o_size]
             ints.append(sizes_a)
             if calls:
-                copies = np.array([e.op == opcodes.KEEP for e in calls], np.bool_)[:, None]
+                kinds = np.array([CALLS[e.op] for e in calls], np.int64)
                 cycles = kernel_cycles(array, item, tiling, c, bands, messages.at(held))
-                reals.append(np.where(copies, copy_call(array), cycles))
+                reals.append(np.where(kinds[:, None] > 0, kept_calls(array, item, tiling, kinds), cycles))
             extra_a = np.zeros(len(sizes_a))
             extra_a[ends - 1] = _splits(array, content, ov.a_slot)
             reals.append(extra_a)

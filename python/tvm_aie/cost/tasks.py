@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from tvm_aie.emit.memtile import JUNK_BYTES
 from tvm_aie.schedule.cuts import kept_bytes
+from tvm_aie.schedule.fronts import front_messages
 from tvm_aie.schedule.geometry import Geometry, KernelId, Overlay
 from tvm_aie.schedule.order import PASSES_INSIDE, steps
 from tvm_aie.schedule.tiling import Tiling, active_rows
@@ -120,6 +121,8 @@ def _inputs(
         edges = (column > 0) + (column + 1 < len(work.rows)) if geo.kh > 1 else 0
         data = geo.max_rows_in(height) * geo.in_blocks * geo.line_px(geo.w_out) * geo.in_px
         return [(0, 0)], {0: _Pieces(1 + edges, _fillers(size - data, FILLER_BYTES))}, 1.0
+    if tiling.front:
+        return _rows(work, tiling, overlay, column)
     conv = geo.kernel == KernelId.CONV
     same = conv and not (geo.residual or tiling.diagonal) and tiling.order != PASSES_INSIDE
     inside = conv and tiling.order == PASSES_INSIDE
@@ -160,6 +163,22 @@ def _inputs(
     if same and len(notes) == per_pass:
         notes = notes * max(1, min(tiling.n_pass, -(-MOST // per_pass)))
     return notes, pieces, max(1.0, total / len(notes))
+
+
+def _rows(
+    work: Workload, tiling: Tiling, overlay: Overlay, column: int
+) -> tuple[list[Note], dict[int, _Pieces], float]:
+    """Single rows of an item with a front: those of the neighbours' above, the column's own, those below."""
+    geo, (band, n_b) = work.geometry, tiling.bands[column]
+    assert geo.front is not None
+    row = geo.front.in_blocks * geo.w_in * geo.in_px
+    line = tiling.line * geo.front.in_blocks * geo.in_px
+    fill = _fillers(tiling.a_slots * overlay.a_slot - line, FILLER_BYTES)
+    own, notes = work.rows[column] * geo.rows_apart(1), []
+    first, _ = geo.window_rows(0, band)
+    for y in range(first, first + front_messages(geo, band, n_b)):
+        notes.append(((y >= 0) + (y >= own), y * row))
+    return notes, dict.fromkeys((0, 1, 2), _Pieces(1, fill)), 1.0
 
 
 def _y_kind(geo: Geometry, y: int, band: int, height: int, top: bool, bottom: bool) -> tuple[int, int]:

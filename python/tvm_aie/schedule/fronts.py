@@ -95,10 +95,22 @@ def _pipeline(
     groups = geo.conv_rows(band) * ceil_div(geo.conv_px(geo.w_out), 4)
     piece = piece_cycles(geo, load.row(block_rows), terms, most, groups, 1, n_b, False)
     compute = float(compute_cycles(geo, terms, most, piece, 1, n_b, 1, geo.w_out, band))
-    compute += front_messages(geo, band, n_b) * (front_cycles(geo.front, geo.in_blocks, line, terms) + 5 * terms.opcode)
-    compute += n_b * (terms.copy[0] + ceil_div((kept - apart) * row, 32) * terms.copy[1] + terms.opcode)
+    compute += front_compute(geo, band, n_b, line, terms)
     sent = o * n_b * sum(1 for first, last in block_rows if last > first)
     return PipelineLoad(n_b, 1, a, o, False, compute, sent, weights, 1, True)
+
+
+def front_compute(geo: Geometry, band: int, n_b: int, line: int, terms: KernelTerms) -> float:
+    """Cycles of a core for what an item does besides its windows: rows through the front, rows that move down."""
+    assert geo.front is not None
+    each = front_cycles(geo.front, geo.in_blocks, line, terms) + 5 * terms.opcode
+    moved = (geo.window_rows(0, band)[1] - geo.rows_apart(band)) * front_row_bytes(geo, line)
+    return front_messages(geo, band, n_b) * each + n_b * (drop_cycles(moved, terms) + terms.opcode)
+
+
+def drop_cycles(moved: int, terms: KernelTerms) -> float:
+    """Cycles of a DROP behind which so many bytes move: UPSAMPLE by 1x1 over one line."""
+    return terms.copy[0] + ceil_div(moved, 32) * terms.copy[1]
 
 
 def front_messages(geo: Geometry, band: int, n_b: int) -> int:
