@@ -15,7 +15,7 @@ const KernelTable* FindKernels(const char* name);
 
 // Kernels that the design's programs call, a bit per KernelId, and KEEP; the makefile of the design sets it.
 #ifndef TVM_AIE_USED_KERNELS
-#define TVM_AIE_USED_KERNELS 0x7f
+#define TVM_AIE_USED_KERNELS 0xff
 #endif
 constexpr unsigned kUsedKernels = TVM_AIE_USED_KERNELS;
 
@@ -26,6 +26,7 @@ void MaxPool(const PoolArgs& args);
 void AvgPool(const PoolArgs& args);
 void Upsample(const UpsampleArgs& args);
 void CopyBytes(const uint8_t* from, uint8_t* to, Wide bytes);
+void MoveDown(const uint8_t* from, uint8_t* to, Wide bytes);
 void Scale(const ScaleArgs& args);
 struct ArrayKernels {
   static void conv(const ConvArgs& args) { Conv(args); }
@@ -56,6 +57,7 @@ void AttachScratch(ScaleArgs* args);
 inline void CopyBytes(const uint8_t* from, uint8_t* to, Wide bytes) {
   std::memmove(to, from, static_cast<size_t>(bytes));
 }
+inline void MoveDown(const uint8_t* from, uint8_t* to, Wide bytes) { CopyBytes(from, to, bytes); }
 
 #endif
 

@@ -129,6 +129,7 @@ struct Window {
   Wide b = 0;          // index of the band
   Wide elem = 1;       // bytes per element of the message
   Wide y = 0, y_first = 0;  // rows that the window computes: the band's first, the column's first
+  Wide lo = 0, top = 0;     // first row of the image in the message; the same if the image had rows above
 };
 
 // First output row of the band; the last band overlaps its predecessor.
@@ -142,6 +143,8 @@ bool PlaceBand(Window* w, Wide y) {
   w->first_row = y * w->sy - w->pad_top - lo;
   w->rows = hi - lo;
   w->y = y;
+  w->lo = lo;
+  w->top = y * w->sy - w->pad_top;
   return w->band > 0;
 }
 
@@ -320,26 +323,11 @@ bool CheckWidePool(const Call& c, Wide taps) { return c.Range("window of int16",
 
 #include "kernels/pool_stage.inc"
 
-// Where the rows of the band begin: in the message, or among those that KEEP has put into ACC.
-Wide InputBase(const Call& c, const Tail& t, const Window& w) {
-  if (!t.kept) return c.state.a_msg;
-  return c.config.acc_base + RowsBefore(w) * w.n_cblk * w.line_px * 8 * w.elem;
-}
-
-// The input in ACC; behind it the vector load of the last pixels may run over.
-bool CheckKept(const Call& c, const Window& w) {
-  if (kTrusted) return true;
-  const Wide bytes = (RowsBefore(w) + w.rows) * w.n_cblk * w.line_px * 8 * w.elem;
-  if (bytes > static_cast<Wide>(c.state.kept)) {
-    return c.Fail("needs %lld input bytes, KEEP has put %u into ACC", static_cast<long long>(bytes), c.state.kept);
-  }
-  c.Read(c.config.acc_base + bytes - InputBytes(w), InputBytes(w));
-  return true;
-}
+#include "kernels/front.inc"
 
 ConvArgs MakeConvArgs(const Call& c, const Tail& tail, const Window& w, const Gamma& gamma, uint32_t w_first) {
   ConvArgs a;
-  a.a = c.mem + InputBase(c, tail, w);
+  a.a = c.mem + InputBase(c, InputSource(c, tail), w);
   SetWindow(w, &a);
   a.n_ocb = static_cast<int>(c.blocks());
   a.bias = c.mem + c.config.hdr_base + 64 + c.first_block() * 32;
@@ -442,9 +430,11 @@ bool CheckConv(Call& c, Window* w, Tail* tail, PoolStage* stage, Requant* q, Wid
     return c.Fail("the last input chunk comes without biases");
   }
   const bool behind_it = stage->kind == PoolStage::kNone || stage->kind == PoolStage::kSum;
-  if (!kTrusted && c.state.kept != 0 && (*n_ck > 1 || !behind_it)) {
+  const Source source = InputSource(c, *tail);
+  if (!kTrusted && c.state.kept != 0 && source != Source::kFront && (*n_ck > 1 || !behind_it)) {
     return c.Fail("ACC holds the input that KEEP has put there");
   }
+  if (!CheckSource(c, *w, *tail, *stage, *n_ck)) return false;
   if (!kTrusted && tail->kind != Tail::kNone && (flags & kWideOutput) != 0 && stage->kind != PoolStage::kSum) return c.Fail("a second stage needs int8 outputs");
   if (!kTrusted && tail->kind == Tail::kResidual && *n_ck != 1) return c.Fail("a residual needs all input channels in one message");
   Wide last_px = (w->wo - 1) * w->sx + (w->kw - 1) * w->dx;
@@ -455,13 +445,14 @@ bool CheckConv(Call& c, Window* w, Tail* tail, PoolStage* stage, Requant* q, Wid
   if (!kTrusted && c.block >= 0 && c.state.header.n_taps + c.state.header.n_pairs != 0) {
     return c.Fail("single blocks of a message with lists");
   }
-  if (!ReadGamma(c, *w, tail->kind == Tail::kBias ? 2 : 1, ScaleBytes(c, *stage, *w), q->out_shift, gamma) ||
-      !CheckInput(c, (tail->kept ? 0 : ConvInputBytes(*w, *stage)) + TailBytes(*tail, *w)) ||
-      (tail->kept && !CheckKept(c, *w)) || !CheckTiles(c, *w, w_first) ||
+  const SuperkernelState::Header& h = c.state.header;
+  if (!ReadGamma(c, h, 64, *w, tail->kind == Tail::kBias ? 2 : 1, ScaleBytes(c, *stage, *w), q->out_shift, gamma) ||
+      !CheckInput(c, (source == Source::kMessage ? ConvInputBytes(*w, *stage) : 0) + TailBytes(*tail, *w)) ||
+      !CheckRows(c, source, *w) || !CheckTiles(c, h, h.hdr_bytes, *w, w_first) ||
       !CheckStage(c, *stage, *w, *n_ck) || !CheckConvResults(c, *w, *ck, *n_ck, ConvOutputBytes(c, *w, *stage))) {
     return false;
   }
-  if (!kTrusted && !stage->InFront() && InputBase(c, *tail, *w) + InputBytes(*w) + 3 * w->sx * 8 * w->elem > c.config.mem_bytes) {
+  if (!kTrusted && !stage->InFront() && InputBase(c, source, *w) + InputBytes(*w) + 3 * w->sx * 8 * w->elem > c.config.mem_bytes) {
     return c.Fail("no room behind the input for the vector load of the last pixels");
   }
   c.Read(c.config.hdr_base, c.state.header.hdr_bytes);
@@ -555,16 +546,38 @@ bool KeepInput(const SuperkernelState& state, const CoreConfig& config, uint8_t*
   return true;
 }
 
+bool DropKept(const SuperkernelState& state, const CoreConfig& config, uint8_t* mem, int32_t bytes, bool functional,
+              [[maybe_unused]] KernelCall* call, [[maybe_unused]] FaultText* fault) {
+#ifndef TVM_AIE_ON_ARRAY
+  const Call c{state, config, mem, nullptr, 0, functional, call, fault, "DROP"};
+  if (!c.Range("bytes", bytes, 1, state.kept)) return false;
+  if (bytes % 8 != 0) return c.Fail("%d bytes are no whole pixels", bytes);
+  const Wide moved = Wide{state.kept} - bytes;
+  c.Read(Wide{config.acc_base} + bytes, moved);
+  c.Write(config.acc_base, moved);
+  call->id = kUpsample;  // as KEEP
+  call->chunks = 1;
+  call->trips[1] = (moved + 31) / 32;
+#endif
+#ifdef TVM_AIE_ON_ARRAY
+  if ((kUsedKernels & (kKeepPart | 1u << kFront)) == 0) return true;
+#endif
+  if (!functional) return true;
+  uint8_t* acc = mem + config.acc_base;
+  MoveDown(acc + bytes, acc, static_cast<Wide>(state.kept) - bytes);
+  return true;
+}
+
 bool PerformKernel(const SuperkernelState& state, const CoreConfig& config, uint8_t* mem, int id,
                    const int32_t* params, int n_params, bool functional, KernelCall* call, FaultText* fault) {
 #ifndef TVM_AIE_ON_ARRAY
-  static const char* const kNames[] = {"KERNEL", "CONV", "ADD", "MAXPOOL", "AVGPOOL", "UPSAMPLE"};
-  bool known = id >= kConv && id <= kUpsample;
+  static const char* const kNames[] = {"KERNEL", "CONV", "ADD", "MAXPOOL", "AVGPOOL", "UPSAMPLE", "KERNEL", "FRONT"};
+  bool known = (id >= kConv && id <= kUpsample) || id == kFront;
   Call c{state, config, mem, params, n_params, functional, call, fault, kNames[known ? id : 0]};
   call->id = id;
   if (!known) return c.Fail("unknown kernel %d", id);
   if (!state.header.valid) return c.Fail("no weight message header has been read");
-  if (state.a_held == 0) return c.Fail("no activation message is held");
+  if (state.a_held == 0 && !(id == kConv && ReadsAccAlone(c))) return c.Fail("no activation message is held");
 #else
   Call c{state, config, mem, params, n_params, functional, call, fault, nullptr};
 #endif
@@ -574,6 +587,7 @@ bool PerformKernel(const SuperkernelState& state, const CoreConfig& config, uint
   if (kUsedKernels >> kMaxPool & 1 && id == kMaxPool) return RunPool(c, false);
   if (kUsedKernels >> kAvgPool & 1 && id == kAvgPool) return RunPool(c, true);
   if (kUsedKernels >> kUpsample & 1 && id == kUpsample) return RunUpsample(c);
+  if (kUsedKernels >> kFront & 1 && id == kFront) return RunFront(c);
   return c.Fail("kernel %d was not compiled in", id);
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "kernels/dispatch.h"
 #include "kernels/kernel_call.h"
 
 namespace tvm_aie {
@@ -38,7 +39,7 @@ enum Phase : int {
 
 enum Opcode : int {
   kEnd = 0, kLoop, kNext, kAcqA, kRelA, kAcqW, kRelW, kAcqO, kRelO, kKernelOp, kHaltOp, kSkipO, kDivide,
-  kKeep,
+  kKeep, kDrop,
 };
 
 class Machine {
@@ -201,10 +202,10 @@ class Machine {
   int32_t Op(uint32_t i) const { return Word(UWide{c_.ops_base} + UWide{i} * 4); }
 
   Step Execute() {
-    static constexpr uint32_t kWords[] = {1, 2, 1, 2, 2, 1, 1, 1, 1, 3, 1, 2, 9, 2};
+    static constexpr uint32_t kWords[] = {1, 2, 1, 2, 2, 1, 1, 1, 1, 3, 1, 2, 9, 2, 2};
     if (!kTrusted && s_.pc >= s_.n_words) return Fault("opcode message ends without END");
     int32_t op = Op(s_.pc);
-    if (!kTrusted && (op < 0 || op > kKeep)) {
+    if (!kTrusted && (op < 0 || op > kDrop)) {
       return Fault("unknown opcode " + ToText(op) + " at word " + ToText(s_.pc));
     }
     if (!kTrusted && s_.n_words - s_.pc < kWords[op]) return Fault("opcode " + ToText(op) + " is cut off");
@@ -232,7 +233,8 @@ class Machine {
       case kKernelOp: return Kernel(at);
       case kSkipO: return SkipO(operand);
       case kDivide: return Divide();
-      default: return Keep(operand);
+      case kKeep: return Keep(operand);
+      default: return Drop(operand);
     }
   }
 
@@ -317,6 +319,14 @@ class Machine {
       return Fault("weight message: " + ToText(n_taps) + " listed taps, " + ToText(n_pairs) + " pairs, flags " +
                    ToText(flags) + " out of range");
     }
+    Wide front_at = Word(at + 44), front_tiles = Word(at + 48), front_ocb = Word(at + 52), front_nnz = Word(at + 56);
+    const bool front = front_at >= Wide{kWeightHeaderBytes} && front_at <= bytes && front_at % 64 == 0 && front_tiles >= 0 &&
+                       front_tiles % 64 == 0 && front_ocb > 0 && front_ocb <= kMax && front_nnz >= 0 && front_nnz <= kMax;
+    const bool none = front_at == 0 && front_tiles == 0 && front_ocb == 0 && front_nnz == 0;
+    if (!kTrusted && !front && !none) {
+      return Fault("weight message: front of " + ToText(front_ocb) + " blocks, " + ToText(front_nnz) + " stored, at " +
+                   ToText(front_at) + ", tiles at " + ToText(front_tiles) + ", out of range");
+    }
     SuperkernelState::Header& h = s_.header;
     h.valid = true;
     h.n_slots = s_.w_held;
@@ -329,6 +339,10 @@ class Machine {
     h.n_taps = static_cast<uint32_t>(n_taps);
     h.n_pairs = static_cast<uint32_t>(n_pairs);
     h.flags = static_cast<uint32_t>(flags);
+    h.front_at = static_cast<uint32_t>(front_at);
+    h.front_tiles = static_cast<uint32_t>(front_tiles);
+    h.front_ocb = static_cast<uint32_t>(front_ocb);
+    h.front_nnz = static_cast<uint32_t>(front_nnz);
     CopyFromRing(c_.w_base, UWide{c_.w_slot} * c_.w_slots, UWide{s_.w_pos} * c_.w_slot, h.hdr_bytes, c_.hdr_base);
     s_.phase = kExecute;
     return Continue(done);
@@ -441,6 +455,15 @@ class Machine {
     return step;
   }
 
+  // The rows of a front that no later band needs leave ACC.
+  Step Drop(int32_t bytes) {
+    Step step = Control(StepKind::kKernel, 1);
+    FaultText fault;
+    if (!kernels::DropKept(s_, c_, mem_, bytes, functional_, &step.call, &fault)) return Fault(fault);
+    s_.kept -= static_cast<uint32_t>(bytes);
+    return step;
+  }
+
   Step Kernel(uint32_t at) {
     int32_t id = Op(at + 1), n = Op(at + 2);
     if (!kTrusted && (n < 0 || n > kernels::kMaxParams || static_cast<uint32_t>(n) > s_.n_words - s_.pc)) {
@@ -456,6 +479,7 @@ class Machine {
     Step step = Control(StepKind::kKernel, 1);
     FaultText fault;
     if (!kernels::PerformKernel(s_, c_, mem_, id, params, n, functional_, &step.call, &fault)) return Fault(fault);
+    if (kernels::kUsedKernels >> kFront & 1 && id == kFront) s_.kept += kernels::KeptByFront(s_, params);
     return step;
   }
 

@@ -47,12 +47,14 @@ enum CoreLock : int {
 };
 constexpr int kMaxSlots = 63;  // of a ring that DIVIDE lays out: a lock counts them
 
-// kScale runs inside CONV alone.
-enum KernelId : int { kConv = 1, kAdd = 2, kMaxPool = 3, kAvgPool = 4, kUpsample = 5, kScale = 6 };
+// kScale runs inside CONV alone. kFront is the 1x1 convolution in front of a CONV that reads ACC.
+enum KernelId : int { kConv = 1, kAdd = 2, kMaxPool = 3, kAvgPool = 4, kUpsample = 5, kScale = 6, kFront = 7 };
 
 // Flags of a weight message: a row of Gamma that is full needs no look-up; the activations, the outputs are int16; what
-// only the rounding needs, biases and shifts, is left out, since more input chunks follow.
-constexpr uint32_t kDenseRows = 1, kWideInput = 2, kWideOutput = 4, kPartial = 8, kAllFlags = 15;
+// only the rounding needs, biases and shifts, is left out, since more input chunks follow; kDenseRows of the front's
+// Gamma; the input lies in ACC (KEEP), the convolution needs no activation message.
+constexpr uint32_t kDenseRows = 1, kWideInput = 2, kWideOutput = 4, kPartial = 8, kFrontDense = 16, kKeptInput = 32;
+constexpr uint32_t kAllFlags = 63;
 
 struct MemRange {
   uint32_t begin = 0, end = 0;
@@ -102,12 +104,14 @@ struct SuperkernelState {
   uint32_t a_msg = 0, a_held = 0;             // byte address and slots of the held message
   uint32_t w_msg = 0, w_held = 0;
   uint32_t o_msg = 0, o_held = 0;
-  uint32_t kept = 0;                          // bytes of the item's input that lie in ACC (KEEP)
+  uint32_t kept = 0;                          // bytes of the item's input, or of a front's rows, that lie in ACC
   // Header of the last weight message, checked when it was acquired; stays valid until the next ACQ_W.
   struct Header {
     bool valid = false;
     uint32_t n_slots = 0, hdr_bytes = 0, n_ocb = 0, o_slots = 0, nnz = 0, cb0 = 0, res_blocks = 0;
     uint32_t n_taps = 0, n_pairs = 0, flags = 0;  // docs/program.md section 2: unrolled lists, kDenseRows
+    // The front's: its part of HDR and its tiles (bytes from the message's begin), output blocks (0: none), blocks stored.
+    uint32_t front_at = 0, front_tiles = 0, front_ocb = 0, front_nnz = 0;
   };
   Header header;
   int depth = 0;
