@@ -447,7 +447,7 @@ void TestFaults() {
   with_w(128 + 4, 0x00030001, "CONV: row_ptr runs from 1 to 3, expected 0 to 3");
   with_w(128, 0x00000029, "CONV: out_shift with its block's 50 not in -31..40");
   with_w(32, -1, "weight message: -1 listed taps, 0 pairs, flags 0 out of range");
-  with_w(40, 16, "weight message: 0 listed taps, 0 pairs, flags 16 out of range");
+  with_w(40, 64, "weight message: 0 listed taps, 0 pairs, flags 64 out of range");
   const size_t listed = size_t{good.config.w_slot} * static_cast<size_t>(good.weights_slots);  // the second message
   with_w(listed + 40, 8, "CONV: the last input chunk comes without biases");
   with_w(listed + 32, 5, "CONV: tap_ptr runs from 0 to 4, expected 0 to 5");
