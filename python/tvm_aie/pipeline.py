@@ -26,7 +26,7 @@ from tvm_aie.memory.placement import Placement
 from tvm_aie.meta import program_meta
 from tvm_aie.misfits import easier
 from tvm_aie.narrow import costs, narrow_heights, worth_a_column
-from tvm_aie.plan.front import with_fronts
+from tvm_aie.plan.front import front_pairs, with_fronts
 from tvm_aie.plan.fuse import fuse, without_sums
 from tvm_aie.plan.graph import Conv, LayerGraph
 from tvm_aie.plan.physical import PhysicalGraph
@@ -142,6 +142,28 @@ def repriced(prepared: Prepared, price: Price, overlay: Overlay) -> Prepared:
     planner = prepared.planner.repriced(price, overlay)
     plan = _narrowed(planner.likewise(prepared.plan), planner)
     return replace(prepared, plan=plan, decisions=decisions)
+
+
+def worthwhile_fronts(prepared: Prepared, overlay: Overlay) -> frozenset[str]:
+    """Convolutions that are faster with the 1x1 convolution in front of them in their item (``plan.front``), by
+    estimate and with this division of core memory; none where a pair does not fit a core."""
+    planner, plan = prepared.planner, prepared.plan
+    pairs = front_pairs(planner.fused) if planner and not prepared.device.core_ideal else {}
+    if not pairs or planner is None:
+        return frozenset()
+    with suppress(InfeasibleError):
+        apart = planner.with_fronts((), overlay).likewise(plan).costs()
+        names = {conv for conv, front in pairs.items() if conv in apart and front in apart}
+        while names:
+            try:
+                joint = planner.with_fronts(names, overlay).likewise(plan).costs()
+            except InfeasibleError as error:
+                if not names & set(error.layers):
+                    raise
+                names -= set(error.layers)
+                continue
+            return frozenset(n for n in names if joint.get(n, inf) < apart[n] + apart[pairs[n]])
+    return frozenset()
 
 
 def require_plan(dev: Device, graph: LayerGraph, decisions: Decisions) -> None:

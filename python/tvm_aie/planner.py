@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from math import inf
@@ -21,6 +21,7 @@ from tvm_aie.memory.placement import Placement
 from tvm_aie.overlap import lagging
 from tvm_aie.places import place
 from tvm_aie.plan.balance import balanced_maps
+from tvm_aie.plan.front import with_fronts
 from tvm_aie.plan.fuse import PoolPair, fuse_pools, pool_pairs, without_sums, worth_keeping
 from tvm_aie.plan.graph import LayerGraph
 from tvm_aie.plan.physical import ChannelMap, PhysicalGraph, assign_channels
@@ -165,6 +166,11 @@ class Planner:
     def repriced(self, price: Price, overlay: Overlay) -> Planner:
         """For another price of commands and another division of core memory; they share what they know."""
         return Planner(self.device, overlay, self.fused, self.moves, replace(self.shared, price=price))
+
+    def with_fronts(self, names: Collection[str], overlay: Overlay) -> Planner:
+        """For the network with 1x1 convolutions in front of some windows (``plan.front``); weights are shared."""
+        shared = replace(self.shared, graphs={}, maps={})
+        return Planner(self.device, overlay, with_fronts(self.fused, names), self.moves, shared)
 
     def pairs(self, lends: bool = True) -> tuple[PoolPair, ...]:
         """What may share kernel calls. ``lends``: sums may come from a column out of reach (``Array.lends``)."""

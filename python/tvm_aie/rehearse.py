@@ -32,12 +32,23 @@ from tvm_aie.emit.emitter import Emitter
 from tvm_aie.emit.program import Program
 from tvm_aie.errors import EmulationFault, InfeasibleError, PlanWarning, ProgramError
 from tvm_aie.narrow import costs
-from tvm_aie.pipeline import UNTUNED, Compiled, Decisions, Plan, Prepared, emitter_of, finish, prepare, repriced
+from tvm_aie.pipeline import (
+    UNTUNED,
+    Compiled,
+    Decisions,
+    Plan,
+    Prepared,
+    emitter_of,
+    finish,
+    prepare,
+    repriced,
+    worthwhile_fronts,
+)
 from tvm_aie.plan.fuse import fused_adds
 from tvm_aie.plan.graph import LayerGraph
 from tvm_aie.runtime.emulator import RunOptions, run_program
 from tvm_aie.schedule.control import HALF, PRICE, Price
-from tvm_aie.schedule.geometry import DIVISIONS, Overlay
+from tvm_aie.schedule.geometry import DIVISIONS, FRONTS, Overlay
 from tvm_aie.searches import base_overlay
 
 
@@ -154,6 +165,8 @@ def _settled(
     if cost is None:
         return best, best.decisions
     settled = replace(best.decisions, overlay=base_overlay(best.plan.array.overlay))
+    if decisions.moves.fronts and decisions.overlay is None:
+        best, settled = _fastest(graph, dev, (best, settled), _fronted(best, settled), cost)
     if _much(best.plan, cost):
         if decisions.price == PRICE:
             best, settled = _priced(best, settled, decisions.overlay or DIVISIONS[0], cost)
@@ -191,6 +204,13 @@ def _fastest(
 def _much(plan: Plan, cost: Rehearsal) -> bool:
     """Whether commands are much of the plan's cycles."""
     return command_cycles(plan) > MUCH * cost(plan)
+
+
+def _fronted(best: Prepared, decisions: Decisions) -> Iterator[Decisions]:
+    """With 1x1 convolutions in front of windows, and core memory divided for them."""
+    for overlay in FRONTS:
+        if names := worthwhile_fronts(best, overlay):
+            yield replace(decisions, overlay=overlay, fronts=names)
 
 
 def _alternatives(graph: LayerGraph, plan: Plan, decisions: Decisions, free: bool) -> Iterator[Decisions]:

@@ -19,7 +19,7 @@ from dataclasses import replace
 
 from tvm_aie.plan.graph import Conv, Layer, LayerGraph
 
-MOST_CHANNELS = 64  # of what lies between: more would be computed four times for longer than it takes to stream
+MOST_CHANNELS = 32  # of what lies between: more would be computed four times for longer than it takes to stream
 
 
 def front_pairs(graph: LayerGraph) -> dict[str, str]:
