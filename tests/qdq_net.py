@@ -63,8 +63,20 @@ class QdqNet:
     def ints(self, shape: tuple[int, ...], lo: int = -128, hi: int = 128, dtype: Any = np.int8) -> Array:
         return self.rng.integers(lo, hi, shape).astype(dtype)
 
-    def conv(self, x: str, cin: int, cout: int, k: int | tuple[int, int] = 3, *, we: float = -7, be: float | None = -9,
-             bdtype: Any = np.int8, group: int = 1, value: Array | None = None, **attrs: Any) -> str:
+    def conv(
+        self,
+        x: str,
+        cin: int,
+        cout: int,
+        k: int | tuple[int, int] = 3,
+        *,
+        we: float = -7,
+        be: float | None = -9,
+        bdtype: Any = np.int8,
+        group: int = 1,
+        value: Array | None = None,
+        **attrs: Any,
+    ) -> str:
         kk = (k, k) if isinstance(k, int) else k
         w = self.ints((cout, cin // group, *kk)) if value is None else value
         inputs = [x, self.weight(w, we)]
@@ -84,8 +96,12 @@ class QdqNet:
     def model(self, outputs: list[str] | str, opset: int = 17) -> onnx.ModelProto:
         names = [outputs] if isinstance(outputs, str) else outputs
         graph = helper.make_graph(
-            self.nodes, "net", [helper.make_tensor_value_info("input", TensorProto.FLOAT, self.shape)],
-            [helper.make_empty_tensor_value_info(n) for n in names], self.inits)
+            self.nodes,
+            "net",
+            [helper.make_tensor_value_info("input", TensorProto.FLOAT, self.shape)],
+            [helper.make_empty_tensor_value_info(n) for n in names],
+            self.inits,
+        )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
         model = onnx.shape_inference.infer_shapes(model)
         onnx.checker.check_model(model)

@@ -16,8 +16,13 @@ Array = np.ndarray[Any, Any]
 Hook = Callable[[Any, Array], Array]
 
 
-def interpret(func: Any, inputs: list[Array], hook: Hook | None = None, weights: dict[Any, Array] | None = None,
-              seen: dict[Any, Any] | None = None) -> list[Array]:
+def interpret(
+    func: Any,
+    inputs: list[Array],
+    hook: Hook | None = None,
+    weights: dict[Any, Array] | None = None,
+    seen: dict[Any, Any] | None = None,
+) -> list[Array]:
     """Run a function with numpy in its own element types. ``hook`` may replace the value of each tensor variable;
     ``weights``: replacement of the second operand by the variable that a call is bound to."""
     values: dict[Any, Any] = {}

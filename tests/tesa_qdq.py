@@ -70,8 +70,9 @@ class PrunedNet:
         kind = self.one_of(["relu", "relu", "none", "clip"])
         if kind == "clip":
             n = self.net.fresh("c")
-            return self.net.op("Clip", [y, self.net.const(n + "_0", np.float32(0)), self.net.const(n + "_6",
-                                                                                                   np.float32(6))])
+            return self.net.op(
+                "Clip", [y, self.net.const(n + "_0", np.float32(0)), self.net.const(n + "_6", np.float32(6))]
+            )
         return self.net.relu(y) if kind == "relu" else y
 
     def conv(self, x: str, c: int, p: int, group: int = 1, out: int = 0) -> None:
@@ -80,8 +81,18 @@ class PrunedNet:
         if p + 2 * pad < k:
             return
         out = out or self.one_of([8, 16, 24, 13, 32])
-        y = self.net.conv(x, c, out, k, we=self.one_of([-5, -6, -7]), be=self.one_of([None, -3, -5, -7]), group=group,
-                          value=self.pruned((out, c // group, k, k)), strides=[stride] * 2, pads=[pad] * 4)
+        y = self.net.conv(
+            x,
+            c,
+            out,
+            k,
+            we=self.one_of([-5, -6, -7]),
+            be=self.one_of([None, -3, -5, -7]),
+            group=group,
+            value=self.pruned((out, c // group, k, k)),
+            strides=[stride] * 2,
+            pads=[pad] * 4,
+        )
         self.keep(self.qdq(self.activation(y)), out, (p + 2 * pad - k) // stride + 1)
 
     def depthwise(self, x: str, c: int, p: int) -> None:

@@ -27,7 +27,7 @@ def stem(pixels=48, seed=0):
 
 @pytest.mark.parametrize(
     ("device", "kilobytes", "pixels"),
-    [("wbs-2x2", 112, 48), ("wbs-3x2", 128, 48), ("wbs-1x4", 112, 80), ("npu1", 112, 80)]
+    [("wbs-2x2", 112, 48), ("wbs-3x2", 128, 48), ("wbs-1x4", 112, 80), ("npu1", 112, 80)],
 )
 def test_outputs_are_those_of_the_reference(device, kilobytes, pixels):
     graph, machine = stem(pixels), small(device, kilobytes)

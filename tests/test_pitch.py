@@ -254,9 +254,7 @@ def test_half_of_the_columns_has_fewer_commands():
     )
     assert writes(narrow) < 0.8 * writes(wide)
     array = Array(NPU1, Overlay())
-    counted = [
-        sum(control for _, control in costs(array, c.physical, c.placement, c.tilings)) for c in (narrow, wide)
-    ]
+    counted = [sum(control for _, control in costs(array, c.physical, c.placement, c.tilings)) for c in (narrow, wide)]
     assert 0.4 < counted[0] / counted[1] < NARROW_COMMANDS
 
 

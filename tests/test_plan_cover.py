@@ -75,9 +75,7 @@ def test_python_and_native_formula_agree(taps, pairs, blocks, segments, rows, wo
     assert native == kernel_cycles(NPU1, chunks, trips, blocks * chunks, **counts)
     assert native == conv_cycles(NPU1, 1, blocks, rows, wo, 9, lists=Lists(taps, pairs, segments))
     pixels = rows * wo * 64
-    ideal = native_cycles(
-        WBS.keys(), 1, macs=(9 * blocks + taps + 2 * pairs) * pixels, macs_int4=2 * pairs * pixels
-    )
+    ideal = native_cycles(WBS.keys(), 1, macs=(9 * blocks + taps + 2 * pairs) * pixels, macs_int4=2 * pairs * pixels)
     assert ideal == conv_cycles(WBS, 1, blocks, rows, wo, 9, lists=Lists(taps, pairs, segments))
 
 

@@ -110,6 +110,7 @@ def test_an_input_that_is_a_residual_too_is_left_alone():
 def test_a_batch():
     b = GraphBuilder((3, 9, 31))
     graph = as_uint8(b.graph(b.conv("x", 16, 3, 2)))
+
     def many(io):
         return dataclasses.replace(io, shape=(3, *io.shape[1:]))
 

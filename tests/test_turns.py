@@ -134,9 +134,7 @@ def test_no_order_of_the_chunks_is_much_better(columns, chunks, height, window):
     natural = drafts_of(two_layers(columns, chunks, height, window, False))
     assert paced(state, drafts) <= paced(state, natural) + 1e-6
     # By when the last of their rows is stored.
-    newest = [
-        max(k for k, w in enumerate(first) if touch(reads(state, 1, 0, d.out_rows), w)) for d in second
-    ]
+    newest = [max(k for k, w in enumerate(first) if touch(reads(state, 1, 0, d.out_rows), w)) for d in second]
     assert newest == sorted(newest)
 
 

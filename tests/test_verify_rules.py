@@ -227,4 +227,3 @@ def test_a_violation_is_named(request, name, change, text):
 def test_every_rule_has_a_rejecting_case():
     assert {rule.__name__ for rule in RULES} == {name for name, _, _ in REJECTED}
     assert all(rule.__doc__ for rule in RULES)
-

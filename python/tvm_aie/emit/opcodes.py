@@ -129,7 +129,7 @@ def _front_opcodes(w: _Writer, item: WorkItem, layer: ArrayLayer, tiling: Tiling
         geo.front.in_blocks,
         line,
         geo.pad_left,
-        geo.w_in,
+        min(geo.w_in, line - geo.pad_left),  # windows need not reach the end of the image's line
         layer.front.acc_shift,
         q.shift,
         q.lo,

@@ -15,7 +15,7 @@ from tvm_aie.device import Device
 from tvm_aie.emit.program import FlowClass, Push, TileKind, Wait, WriteBd
 from tvm_aie.pipeline import Compiled
 from tvm_aie.plan.graph import Conv, TrueWindow, conv_shapes
-from tvm_aie.plan.physical import BLOCK, PhysicalGraph, View, physical_weight
+from tvm_aie.plan.physical import BLOCK, PhysicalGraph, View, front_view, physical_weight, window_source
 from tvm_aie.report.layers import LayerCounters, layer_rows, slices
 from tvm_aie.report.model import (
     CommandStream,
@@ -83,7 +83,7 @@ class ConvWork:
 
 def conv_work(physical: PhysicalGraph, conv: Conv, cover: Cover | None = None) -> ConvWork:
     """Count blocks and logical multiply-accumulates of ``conv`` under a plan; padding channels are no work."""
-    source, target = physical.views[conv.input], physical.views[conv.output]
+    source, target = window_source(physical, conv), physical.views[conv.output]
     weight = physical_weight(conv, source, target)
     ob, ib, taps = weight.shape[0] // BLOCK, weight.shape[1] // BLOCK, weight.shape[2] * weight.shape[3]
     live = np.asarray(weight.reshape(ob, BLOCK, ib, BLOCK, taps).any(axis=(1, 3, 4)))
@@ -119,7 +119,18 @@ def conv_work(physical: PhysicalGraph, conv: Conv, cover: Cover | None = None) -
         dense_bytes=conv.weight.shape[0] * 4 + weights,
         packed_bytes=(2 * (pieces[0] * taps + pieces[1]) + pieces[2]) * BLOCK * BLOCK // 2 + index_bytes,
     )
+    if conv.front is not None:
+        return _with_front(work, physical, conv.front)
     return work if conv.scale_before is None else _with_scale(work, physical, conv, conv.scale_before)
+
+
+def _with_front(work: ConvWork, physical: PhysicalGraph, front: Conv) -> ConvWork:
+    """With the work of the 1x1 convolution in front: once, though every core row does it, in the network's terms."""
+    source = physical.tensors[front.input]
+    inner = replace(source, name=front.output, channels=len(front.weight))
+    views = {**physical.views, front.output: front_view(front)}
+    own = conv_work(replace(physical, views=views, tensors={**physical.tensors, front.output: inner}), front)
+    return ConvWork(*(getattr(work, f.name) + getattr(own, f.name) for f in fields(ConvWork)))
 
 
 def _with_scale(work: ConvWork, physical: PhysicalGraph, conv: Conv, scale: Conv) -> ConvWork:

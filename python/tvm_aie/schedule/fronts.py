@@ -45,10 +45,9 @@ def front_cuts(
     variants: frozenset[str],
 ) -> Iterator[FrontCut]:
     """All that fit; none on idealised machines, where nothing is gained. Arguments as for ``tiling.search``."""
-    heights = {r for r in rows if r}
-    if terms.ideal or len(heights) != 1 or geo.out_blocks < n_rows or geo.w_in * geo.in_px > WORD * WRAP:
+    if terms.ideal or geo.out_blocks < n_rows or geo.w_in * geo.in_px > WORD * WRAP:
         return
-    (height,), line = heights, front_line(geo, ov.a_slot)
+    height, line = max(rows), front_line(geo, ov.a_slot)
     last_listed = ((geo.kh - 1) * geo.dy + 1) * geo.in_blocks * line - 1
     for load, block_rows, own in conv_loads(geo, blocks, rows, n_rows, terms, variants):
         most = block_rows[0][1] - block_rows[0][0]
@@ -57,7 +56,8 @@ def front_cuts(
             continue
         if load.cover.listed and last_listed > MAX_LISTED_PIXEL:
             continue
-        for band in (b for b in range(1, height + 1) if height % b == 0):
+        # A last band that overlaps another would need rows that are gone.
+        for band in (b for b in range(1, height + 1) if all(r % b == 0 for r in rows)):
             pipe = _pipeline(geo, load, block_rows, (weights.message, weights.total), (band, height // band), ov, own)
             if pipe is None:
                 continue
@@ -65,7 +65,7 @@ def front_cuts(
             stream = (messages + 1) * pipe.a_slots * ov.a_slot / WORD / own.a_rate + pipe.compute / messages
             active = sum(1 for r in rows if r)
             control = active * (3 + 2 * n_rows) * (own.push + 2 * own.bd_write)
-            bands = tuple((band, height // band) if r else (0, 0) for r in rows)
+            bands = tuple((band, r // band) if r else (0, 0) for r in rows)
             body = max(pipeline_cycles(pipe, ov, own), stream)
             sizes = bands, pipe.a_slots, pipe.o_slots, line, geo.rows_apart(band)
             yield FrontCut(block_rows, most, *sizes, load.cover, body, control)
