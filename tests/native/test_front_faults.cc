@@ -197,6 +197,16 @@ void TestDropFaults() {
   CHECK(out.calls[1].trips[1] == (row - 8 + 31) / 32 && out.calls[3].trips[1] == 0 && out.calls[3].chunks == 1, "cost of pieces");
 }
 
+// A row of cores without output blocks computes the front as the others do, and sends nothing.
+void TestNothingOwned() {
+  for (bool pool : {false, true}) {
+    Item it = WithHeader({{3, 0}, {4, 0}, {5, 0}}, Good(true, pool));
+    for (size_t i = 64; i < 68; ++i) it.traffic.w[i] = 0;  // row_ptr, where the biases began
+    const Outcome out = it.Run(), good = Good(true, pool).Run();
+    CHECK(out.end == StepKind::kHalt && out.output.empty() && out.calls.size() == good.calls.size(), "%s", out.fault.c_str());
+  }
+}
+
 // Words of opcodes, headers and lists replaced at random: any outcome but a crash.
 void TestMutations(int rounds) {
   static constexpr int32_t kValues[] = {0, 1, -1, 2, 3, 7, 14, 32, 48, 64, 128, 65535, 65536, 1 << 20, 0x7fffffff, -0x7fffffff - 1};
@@ -227,6 +237,7 @@ int main(int argc, char** argv) {
   TestConvFaults();
   TestKeptFaults();
   TestDropFaults();
+  TestNothingOwned();
   TestMutations(argc > 1 ? std::atoi(argv[1]) : 6000);
   std::printf("test_front_faults: ok\n");
   return 0;
