@@ -241,6 +241,7 @@ def test_what_acc_must_hold():
     assert kept_by(body) == (4 * row, False)
     assert kept_by([LOOP, 2, *front, NEXT, LOOP, 7, LOOP, 2, *front, NEXT, *conv, NEXT, END])[0] == 16 * row
     assert kept_by([*front, END]) == (0, False)  # nothing reads it: no row has a size
+    assert kept_by([*front, KERNEL, int(KernelId.CONV), 22, 2]) == (0, False)  # cut off
 
 
 def test_too_little_acc_is_a_violation():

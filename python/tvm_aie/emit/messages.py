@@ -114,11 +114,12 @@ class _InputPieces:
         return self.known[x, b, active]
 
     def single_rows(self) -> Iterator[list[Moving]]:
-        """A message per row that the column's windows cover; in place of one outside the image the nearest inside."""
+        """A message per row that the column's windows cover; in place of one that none reads a row near it."""
         geo, (band, n_b) = self.geo, self.tiling.bands[self.column]
         first, _ = geo.window_rows(self.rows[0], band)
+        begin, end = geo.rows_in(self.rows[0], self.rows[1] - self.rows[0])
         for row in range(first, first + front_messages(geo, band, n_b)):
-            lo = min(max(row, 0), geo.h_in - 1)
+            lo = min(max(row, begin), end - 1)
             yield self._gathered((0, self.tiling.width), (lo, lo + 1), self.operands, None, 0, self.tiling.a_slots)
 
     def pieces(self, pixels: tuple[int, int], rows: tuple[int, int], active: int, kept: bool = False) -> list[Moving]:

@@ -74,7 +74,7 @@ def _front_row(ops: Sequence[int]) -> int:
     while at < len(ops) and ops[at] != END and 0 <= ops[at] < len(WORDS) and at + WORDS[ops[at]] <= len(ops):
         op = ops[at]
         if op == KERNEL:
-            if ops[at + 1] == KernelId.CONV and ops[at + 2] >= 2:
+            if ops[at + 1] == KernelId.CONV and ops[at + 2] >= 2 and at + 5 <= len(ops):  # else it is cut off
                 return ops[at + 3] * ops[at + 4] * 8
             at += max(0, ops[at + 2])
         at += WORDS[op]
