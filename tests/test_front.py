@@ -98,7 +98,8 @@ def test_any_window_and_pool(height, width, channels, window, stride, padded, po
     try:
         compiled = compiled_with(graph)
     except InfeasibleError:
-        assert cout < 32 or stride > kh or max(height, width) > 9  # an idle core row; rows between windows; too large
+        # A core row without outputs, rows between windows, too many weights for one message, too large an image.
+        assert cout < 32 or stride > kh or kh == 5 or max(height, width) > 9
         return
     assert len(fronts(compiled)) == 1
     check(graph, compiled, seed)
