@@ -12,6 +12,7 @@ from functools import lru_cache
 from tvm_aie.cost.control import steady_cycles
 from tvm_aie.cost.tasks import Tasks, count_tasks
 from tvm_aie.device import Device
+from tvm_aie.schedule.bodies import band_cycles
 from tvm_aie.schedule.cover import Cover, walk_cover
 from tvm_aie.schedule.fronts import front_compute, front_messages
 from tvm_aie.schedule.geometry import WORD, KernelId, Overlay, ceil_div
@@ -168,11 +169,8 @@ def _compute(work: Workload, t: Tiling, terms: KernelTerms, device: Device, piec
     row = _load(work, t, terms).row(t.block_rows)
     if terms.ideal:
         return opcodes + pieces * rows * px * row.macs(geo.taps, terms) / terms.macs_per_cycle
-    groups = rows * ceil_div(px, 4)
-    chunks = ceil_div(groups, 8)
     n_b = max(c for _, c in t.bands)
-    each = row.cycles(geo, terms, groups, t.n_ck, n_b, t.a_resident)
-    total = pieces * (own * t.n_ck * chunks * terms.a + each)
+    total = pieces * band_cycles(geo, row, terms, own, (band, t.width), t.n_ck, n_b, t.a_resident)
     if geo.residual:
         total += pieces * own * rows * (terms.add_a + 2 * ceil_div(px, 4) * terms.add_ii)
     if geo.pool is not None:

@@ -46,9 +46,13 @@ class BandCost:
 
 
 @lru_cache(maxsize=1 << 14)
-def band_cost(terms: KernelTerms, geo: Geometry, width: int, y: int, band: int) -> BandCost:
-    """The costs of ``band`` output rows from row ``y`` of the image on, ``width`` pixels of each."""
+def band_cost(terms: KernelTerms, geo: Geometry, width: int, y: int, band: int, taken: int = 0) -> BandCost:
+    """The costs of ``band`` output rows from row ``y`` of the image on, ``width`` pixels of each.
+
+    ``taken``: rows of the pool's input that are there already.
+    """
     lo, hi = geo.pool_after.rows_in(y, band) if geo.pool_after else (y, y + band)
+    lo += taken
     rows, per_row = hi - lo, -(-geo.conv_px(width) // 4)
     inside = np.ones((rows, geo.kh), np.bool_)
     if not geo.pool_before:
@@ -79,10 +83,15 @@ def _inside(rows: Ints, step: int, pad: int, taps: int, dilation: int, height: i
     return np.asarray((at >= 0) & (at < height))
 
 
-def conv_calls(terms: KernelTerms, geo: Geometry, width: int, ys: Ints, band: int, held: Messages) -> Floats:
-    """Cycles of calls (calls, rows): ``ys``: first output row of each, ``held``: the weight messages that they hold."""
-    own, which = np.unique(ys, return_inverse=True)
-    costs = [band_cost(terms, geo, width, int(y), band) for y in own]
+def conv_calls(
+    terms: KernelTerms, geo: Geometry, width: int, ys: Ints, band: int, held: Messages, taken: Ints | None = None
+) -> Floats:
+    """Cycles of calls (calls, rows): ``ys``: first output row of each, ``held``: the weight messages that they hold.
+
+    ``taken``: rows that a call takes over from the one before; none: 0.
+    """
+    own, which = np.unique(np.stack([ys, np.zeros_like(ys) if taken is None else taken]), axis=1, return_inverse=True)
+    costs = [band_cost(terms, geo, width, int(y), band, int(n)) for y, n in own.T]
 
     def of(name: str) -> Floats:
         return np.array([getattr(cost, name) for cost in costs], np.float64)[which][:, None]
@@ -101,7 +110,21 @@ def conv_calls(terms: KernelTerms, geo: Geometry, width: int, ys: Ints, band: in
     if operands:
         line = terms.add_a + operands * -(-geo.conv_px(width) // 4) * terms.add_ii
         cycles = cycles + held.last * held.blocks * of("rows") * line
+    if taken is not None and taken.any():
+        moved = terms.copy_a + -(-taken * geo.conv_px(width) * 8 // 32) * terms.copy[1]
+        cycles = cycles + held.blocks * np.where(taken > 0, moved, 0.0)[:, None]
     return np.asarray(cycles, np.float64)
+
+
+def taken_rows(geo: Geometry, ys: Ints, before: Ints, band: int) -> Ints:
+    """Rows between the window and a max pool behind that calls for bands from ``ys`` take over from the calls before,
+    for bands from ``before``; 0 where that is negative: there is none."""
+    assert geo.pool_after is not None
+    rows = [geo.pool_after.rows_in(max(y, 0), band) for y in (*ys.tolist(), *before.tolist())]
+    lo, hi = np.array(rows[: len(ys)]).reshape(-1, 2).T
+    begin, end = np.array(rows[len(ys) :]).reshape(-1, 2).T
+    there = (before >= 0) & (begin <= lo) & (lo < end) & (end <= hi)
+    return np.asarray(np.where(there, end - lo, 0), np.int64)
 
 
 def pool_stage(terms: KernelTerms, geo: Geometry, width: int, ys: Ints, band: int) -> Floats:

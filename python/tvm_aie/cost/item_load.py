@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tvm_aie.cost.conv_calls import conv_calls, pool_stage
+from tvm_aie.cost.conv_calls import conv_calls, pool_stage, taken_rows
 from tvm_aie.cost.messages import Messages, block_calls, weight_messages
 from tvm_aie.emit import opcodes
 from tvm_aie.emit.overlay import Array
@@ -451,7 +451,9 @@ def kernel_cycles(array: Array, item: WorkItem, tiling: Tiling, column: int, ban
             listed = (held.taps.sum(axis=2) + low) / geo.kh
             macs = taps * geo.conv_px(tiling.width) * BLOCK_MACS * (held.pairs * geo.kw + listed)
             return np.asarray(np.ceil(macs / terms.macs_per_cycle), np.float64)
-        return _conv_cycles(terms, geo, tiling, band, y, held)
+        before = np.where(bands > 0, first + np.minimum((bands - 1) * band, last - first - band), -1)
+        taken = taken_rows(geo, y, before, band) if tiling.taken else None
+        return _conv_cycles(terms, geo, tiling, band, y, held, taken)
     if device.core_ideal:
         return np.zeros(held.blocks.shape)
     return _channelwise(array, geo, tiling.width, band, taps, held.blocks)
@@ -493,9 +495,11 @@ def _taps_of_bands(geo: Geometry, y: Ints, band: int) -> Ints:
     return np.asarray(prefix[y + band] - prefix[y], np.int64)
 
 
-def _conv_cycles(terms: KernelTerms, geo: Geometry, tiling: Tiling, band: int, y: Ints, held: Messages) -> Floats:
+def _conv_cycles(
+    terms: KernelTerms, geo: Geometry, tiling: Tiling, band: int, y: Ints, held: Messages, taken: Ints | None
+) -> Floats:
     """The convolution kernel's formula (docs/device-keys.md), that of a pool in its call included."""
-    cycles = conv_calls(terms, geo, tiling.width, y, band, held)
+    cycles = conv_calls(terms, geo, tiling.width, y, band, held, taken)
     if geo.pool is not None:
         blocks = tiling.ckb if geo.pool.before else held.blocks * held.last
         cycles = cycles + blocks * pool_stage(terms, geo, tiling.width, y, band)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import inf
 
 from tvm_aie.emit.messages import Operand, input_messages, output_messages
 from tvm_aie.emit.overlay import Array
@@ -119,6 +120,17 @@ class ItemCounter:
         prologue = PROLOGUE + (t.a_slots > 1)
         self._sent[sent] = count(tasks_of(messages, self.array.device, UNROLL_A), prologue)
         return self._all(self._sent[sent], self._received[received])
+
+    def start(self, t: Tiling) -> float:
+        """Cycles until the first message can be sent: the network's input is loaded row by row (``emit.first_rows``)."""
+        if self.item.index or not self.columns:
+            return 0.0
+        place, storage, geo = self.operands[0].place, self.operands[0].storage, self.item.geometry
+        rows = [last - first for first, last in place.rows]
+        device = self.array.device
+        load = sum(rows) * place.buffer_blocks * storage.block_bytes / (device.ddr_bytes_per_cycle(device.cols) or inf)
+        whole = t.a_resident or t.kept or 2 * geo.max_rows_in(t.bands[self.column][0]) > max(rows)
+        return load if whole else load * geo.max_rows_in(t.bands[self.column][0]) / max(rows)
 
     def _all(self, sent: Counts, received: Counts) -> float:
         """Of all columns and core rows."""

@@ -24,7 +24,7 @@ HEADER_WORDS = 6
 PER_BLOCK = 0  # count of a loop over the output blocks of the weight message
 BLOCK_PARAMS = 23, 31  # of a convolution that computes one output block (with a second stage): the loop's level last
 DIVIDE_WORDS = 9  # before the item's own opcodes, where core memory is divided anew
-POOL_AFTER, POOL_BEFORE, SCALE, SUMS = 3, 4, 5, 6  # stages inside a convolution's call
+POOL_AFTER, POOL_BEFORE, SCALE, SUMS, POOL_TAKING = 3, 4, 5, 6, 7  # stages inside a convolution's call
 
 
 @dataclass
@@ -233,7 +233,7 @@ def kernel_params(
         out = [*window, geo.pad_top, h_in, l_band, l_ck, tiling.n_ck, *tail]
         if geo.pool is not None:
             line_px = geo.w_in if geo.pool.before else geo.conv_px(tiling.width)
-            out += _stage_params(geo.pool, layer, line_px, l_x)
+            out += _stage_params(geo.pool, layer, line_px, l_x, tiling.taken > 0)
         if layer.tail is not None:  # behind the words of sums, which no other pool inside has
             q, kind = layer.tail.requant, 1 if layer.tail.residual else 2
             out += [kind, int(tiling.kept > 0), layer.tail.x_shift, layer.tail.res_shift]
@@ -253,10 +253,11 @@ def kernel_params(
     return [tiling.ckb, line, geo.kh, geo.kw, band // geo.kh]
 
 
-def _stage_params(stage: PoolStage, layer: Conv, line_px: int, l_x: int) -> list[int]:
+def _stage_params(stage: PoolStage, layer: Conv, line_px: int, l_x: int, takes: bool) -> list[int]:
     """A pool inside the call: kind, window, height and line of what it reads, clip, x level, divisors.
 
-    A scale in front has its two roundings at the end.
+    ``takes``: bands take over rows of a max pool behind (``Tiling.taken``). A scale in front has its two roundings at
+    the end.
     """
     window = [stage.kh, stage.kw, stage.sy, stage.sx, stage.pad_top, stage.pad_left, stage.h, line_px]
     if layer.scale_before is not None:
@@ -266,7 +267,7 @@ def _stage_params(stage: PoolStage, layer: Conv, line_px: int, l_x: int) -> list
         return [SCALE, *window, -128, 127, 0, l_x, a.shift, a.lo, a.hi, scale.x_shift, b.shift, b.lo, b.hi]
     pool = layer.pool_before or layer.pool_after
     assert pool is not None
-    kind = SUMS if stage.sums else POOL_BEFORE if stage.before else POOL_AFTER
+    kind = SUMS if stage.sums else POOL_BEFORE if stage.before else POOL_TAKING if takes else POOL_AFTER
     out = [kind, *window, pool.lo, pool.hi, len(pool.divisors), l_x]
     for d in pool.divisors:
         out += [d.count, d.mult, d.shift]

@@ -24,6 +24,35 @@ def piece_cycles(
     return most * n_ck * -(-groups // 8) * terms.a + work.cycles(geo, terms, groups, n_ck, n_b, resident)
 
 
+def band_cycles(
+    geo: Geometry,
+    work: RowLoad,
+    terms: KernelTerms,
+    most: int,
+    pixels: tuple[int, int],
+    n_ck: int,
+    n_b: int,
+    resident: bool,
+) -> float:
+    """``piece_cycles`` of a band and width chunk, on average over the bands; ``pixels``: rows of a band, its width.
+
+    Bands but the first take over what they share with the one before (``taken_over``).
+    """
+    (band, width), rest = pixels, (n_ck, n_b, resident)
+    rows, groups = geo.conv_rows(band), -(-geo.conv_px(width) // 4)
+    piece = piece_cycles(geo, work, terms, most, rows * groups, *rest)
+    if not taken_over(geo, n_ck, n_b):
+        return piece
+    others = piece_cycles(geo, work, terms, most, max(rows - geo.shared_rows, 0) * groups, *rest)
+    moved = ceil_div(geo.shared_rows * geo.conv_px(width) * 8, 32)
+    return (piece + (n_b - 1) * (others + most * (terms.copy_a + moved * terms.copy[1]))) / n_b
+
+
+def taken_over(geo: Geometry, n_ck: int, n_b: int) -> int:
+    """Rows between a window and a max pool behind that a band finds in ACC (docs/program.md, stage 7)."""
+    return geo.shared_rows if n_ck == 1 and n_b > 1 else 0
+
+
 def compute_cycles(
     geo: Geometry,
     terms: KernelTerms,
@@ -69,8 +98,8 @@ def bodies(share: Share, cuts: Sequence[Cut], ov: Overlay) -> list[float]:
         if key not in known:
             bands = share.bands(cut)
             band, n_b = max(b for b, _ in bands), max(n for _, n in bands)
-            groups = geo.conv_rows(band) * -(-geo.conv_px(cut.width) // 4)
-            piece = piece_cycles(geo, share.work, terms, most, groups, cut.n_ck, n_b, cut.resident)
+            pixels = band, cut.width
+            piece = band_cycles(geo, share.work, terms, most, pixels, cut.n_ck, n_b, cut.resident)
             source = geo.max_rows_in(band) * geo.line_px(cut.width) * geo.in_px
             known[key] = band, n_b, source, geo.residual_bytes(band, cut.width), piece
         table.append(known[key])

@@ -179,7 +179,7 @@ class Share:
             geo.residual_bytes(band, width),
             band * width * geo.out_px,
             rows * ceil_div(px, 4) * 128,
-            rows * px * 8 if geo.pool else 0,
+            (rows if self.terms.ideal else geo.stage_rows(band)) * px * 8 if geo.pool else 0,
         )
 
     def _pieces(self, nob: int, ckb: int, n_ck: int, ov: Overlay, single: bool) -> Iterator[tuple[int, int, int]]:

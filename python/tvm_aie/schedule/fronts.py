@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tvm_aie.schedule.bodies import compute_cycles, piece_cycles
+from tvm_aie.schedule.bodies import band_cycles, compute_cycles
 from tvm_aie.schedule.cover import Blocks, Cover, trips
 from tvm_aie.schedule.cuts import conv_loads
 from tvm_aie.schedule.estimate import PipelineLoad, pipeline_cycles
@@ -87,13 +87,12 @@ def _pipeline(
     assert geo.front is not None
     (band, n_b), most, line = bands, block_rows[0][1] - block_rows[0][0], front_line(geo, ov.a_slot)
     kept, apart, row = geo.window_rows(0, band)[1], geo.rows_apart(band), front_row_bytes(geo, line)
-    between = most * geo.conv_rows(band) * geo.conv_px(geo.w_out) * 8 if geo.pool else 0
+    between = most * geo.stage_rows(band) * geo.conv_px(geo.w_out) * 8 if geo.pool else 0
     a = ring_share(ceil_div(line * geo.front.in_blocks * geo.in_px, ov.a_slot), ov.a_slots)
     o = ring_share(ceil_div(most * band * geo.w_out * geo.out_px, ov.o_slot), ov.o_slots)
     if not a or not o or kept < apart or kept * row + between > ov.acc_bytes:
         return None
-    groups = geo.conv_rows(band) * ceil_div(geo.conv_px(geo.w_out), 4)
-    piece = piece_cycles(geo, load.row(block_rows), terms, most, groups, 1, n_b, False)
+    piece = band_cycles(geo, load.row(block_rows), terms, most, (band, geo.w_out), 1, n_b, False)
     compute = float(compute_cycles(geo, terms, most, piece, 1, n_b, 1, geo.w_out, band))
     compute += front_compute(geo, band, n_b, line, terms)
     sent = o * n_b * sum(1 for first, last in block_rows if last > first)

@@ -230,6 +230,19 @@ class Geometry:
         """Most rows that the window computes for ``band`` output rows."""
         return self.pool_after.max_rows_in(band) if self.pool_after else band
 
+    @property
+    def shared_rows(self) -> int:
+        """Rows that the window computes for two neighbouring bands: of a max pool behind whose windows overlap."""
+        after = self.pool_after
+        return max(0, after.kh - after.sy) if after and not (after.average or after.sums) else 0
+
+    def stage_rows(self, band: int) -> int:
+        """Rows between the window and a pool behind that ACC has room for."""
+        after = self.pool_after
+        if after and self.shared_rows:  # as if the image were endless, so that a row that is taken over has its place
+            return (band - 1) * after.sy + after.kh
+        return self.conv_rows(band)
+
     def conv_px(self, width: int) -> int:
         """Pixels that the window computes for ``width`` output pixels."""
         return self.pool_after.px_in(width, self.w_out) if self.pool_after else width

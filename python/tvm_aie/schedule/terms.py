@@ -36,6 +36,7 @@ class KernelTerms:
     add_ii: float
     max_pool: tuple[float, float]  # per line, per vector of 32 lanes and tap
     avg_pool: tuple[float, float]
+    copy_a: float  # of that, per line
     copy: tuple[float, float]  # a copy into ACC, per vector of 32 bytes: UPSAMPLE by 1x1 of one line
     push: float
     bd_write: float
@@ -83,6 +84,7 @@ def terms_from_keys(keys: Mapping[str, float]) -> KernelTerms:
         add_ii=keys["kernel.add.ii"],
         max_pool=(keys["kernel.maxpool.a"], keys["kernel.maxpool.ii"]),
         avg_pool=(keys["kernel.avgpool.a"], keys["kernel.avgpool.ii"]),
+        copy_a=keys["kernel.upsample.a"],
         copy=(keys["kernel.upsample.call"] + keys["kernel.upsample.a"], keys["kernel.upsample.ii"]),
         push=keys["cmd.push_queued_cycles"],
         bd_write=keys["cmd.bd_write_cycles"],

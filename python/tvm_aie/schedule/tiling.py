@@ -17,7 +17,7 @@ from typing import Protocol
 
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.plan.shares import split_even
-from tvm_aie.schedule.bodies import bodies, compute_cycles, piece_cycles
+from tvm_aie.schedule.bodies import band_cycles, bodies, compute_cycles, taken_over
 from tvm_aie.schedule.control import PRICE, combined, control_cycles
 from tvm_aie.schedule.cover import VARIANTS, Blocks, Cover, Mask
 from tvm_aie.schedule.cuts import Cut, Share, band_counts, conv_shares, kept_bytes, sends_blocks
@@ -55,6 +55,7 @@ class Tiling:
     order: int = 0  # of the loops, see ``schedule.order``
     kept: int = 0  # the input lies in ACC for all passes, brought by A slots of so many bytes; messages have a residual
     front: int = 0  # rows of the input, a message each, per band: a 1x1 convolution is in front (``schedule.fronts``)
+    taken: int = 0  # rows between the window and a max pool behind that a band takes over from the one before
     per_block: bool = False  # each output block of the last input chunk is computed and sent by itself
     division: Overlay | None = None  # of core memory while the item runs; None: the network's
 
@@ -85,6 +86,9 @@ class Counter(Protocol):
 
     def cycles(self, t: Tiling, enough: Callable[[float], bool] = ...) -> float:
         """Of one tiling; or a lower bound that is ``enough``."""
+
+    def start(self, t: Tiling) -> float:
+        """Cycles until what the first message has is loaded."""
 
 
 def search(
@@ -167,6 +171,7 @@ def _counted(candidates: Iterable[Candidate], counter: Counter, price: float) ->
             continue
         counted[plan] += 1
         tiling = make()
+        body += counter.start(tiling)
         cycles = combined(body, counter.cycles(tiling, partial(_no_better, body, known, price)), price)
         if known is None or cycles < known:
             best[plan] = cycles
@@ -237,6 +242,7 @@ def _front_tilings(
             cover=cut.cover,
             out_px=geo.out_px,
             front=cut.rows_per_band,
+            taken=taken_over(geo, 1, max(n for _, n in cut.bands)),
         )
 
 
@@ -309,11 +315,10 @@ def build_tiling(
     steps = n_x * n_b
     messages = n_pass * steps * n_ck
     sent = _output_slots(block_rows, 1 if single else nob, band * width * geo.out_px, o, ov.o_slot, aligned)
-    conv_rows, conv_px = geo.conv_rows(band), geo.conv_px(width)
     if terms.ideal:
-        t_c = steps * conv_rows * conv_px * work.macs(geo.taps, terms) / terms.macs_per_cycle
+        t_c = steps * geo.conv_rows(band) * geo.conv_px(width) * work.macs(geo.taps, terms) / terms.macs_per_cycle
     else:
-        piece = piece_cycles(geo, work, terms, most, conv_rows * -(-conv_px // 4), n_ck, n_b, resident)
+        piece = band_cycles(geo, work, terms, most, (band, width), n_ck, n_b, resident)
         t_c = float(compute_cycles(geo, terms, most, piece, n_pass, steps, n_ck, width, band))
     pipe = PipelineLoad(
         n_pass * steps,
@@ -351,7 +356,9 @@ def build_tiling(
     cycles = combined(body, control)
     cut = block_rows, nob, n_pass, width, n_x, bands, ckb, n_ck, a, o
     chosen = resident, aligned, line, load.cover.name, load.cover
-    return Tiling(*cut, cycles, body, *chosen, out_px=geo.out_px, kept=ov.a_slot if kept else 0, per_block=single)
+    taken = 0 if terms.ideal else taken_over(geo, n_ck, n_b)
+    keeps = ov.a_slot if kept else 0
+    return Tiling(*cut, cycles, body, *chosen, out_px=geo.out_px, kept=keeps, taken=taken, per_block=single)
 
 
 def _output_slots(
