@@ -335,7 +335,7 @@ void TestFaults() {
   expect({3, 3, 3, 2, 2, 0, 0, 9, 9, -128, 127, 0, -1}, "CONV: partial sums and pool stage of 648 bytes exceed ACC of 512");
   expect({5, 3, 3, 2, 2, 0, 0, 9, 9, -128, 127, 0, -1}, "CONV: 35 parameter words, expected 42");
   expect({6, 3, 3, 2, 2, 0, 0, 9, 9, -128, 127, 0, -1}, "CONV: sums behind are int16");
-  expect({7, 3, 3, 2, 2, 0, 0, 9, 9, -128, 127, 0, -1}, "CONV: stage 7 not in 3..6");
+  expect({8, 3, 3, 2, 2, 0, 0, 9, 9, -128, 127, 0, -1}, "CONV: stage 8 not in 3..7");
   expect({5, 1, 3, 1, 1, 0, 0, 9, 9, -128, 127, 0, -1, 0, -128, 127, 0, 0, -128, 127}, "CONV: a factor per channel has no window");
   expect({5, 1, 1, 1, 1, 0, 0, 9, 9, -128, 127, 0, -1, 41, -128, 127, 0, 0, -128, 127}, "CONV: out_shift 41 not in -31..40");
   expect({5, 1, 1, 1, 1, 0, 0, 9, 9, -128, 127, 0, -1, 0, -128, 127, 16, 0, -128, 127}, "CONV: scale x_shift 16 not in 0..15");

@@ -43,6 +43,9 @@ int64_t KernelCycles(const DeviceParams& device, const KernelCall& call) {
       const KernelCost& pool = device.kernel[static_cast<size_t>(call.pool_id)];
       sum += static_cast<__int128>(call.pool_lines) * pool.a + static_cast<__int128>(call.pool_vectors) * pool.ii;
     }
+    // Rows that are taken over are copied: the loop of UPSAMPLE.
+    const KernelCost& copy = device.kernel[kUpsample];
+    sum += static_cast<__int128>(call.moved_lines) * copy.a + static_cast<__int128>(call.moved_vectors) * copy.ii;
     return CeilCycles(sum);
   }
   const auto id = static_cast<size_t>(call.id);

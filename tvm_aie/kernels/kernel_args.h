@@ -50,6 +50,7 @@ struct ConvArgs {
   bool first = true, last = true;  // chunk of input channels: start from 0 / write the output
   uint8_t* acc = nullptr;          // int32 [ocb][row][px padded to 4][8], unaligned
   uint8_t* out = nullptr;          // [ocb][row][px][8]
+  Wide out_stride = 0;             // bytes from block to block of `out`; 0: no gap between them
   Requant requant;
   // Host work space (HostScratchBytes); unused by the array's kernel.
   uint8_t* scratch_a = nullptr;
@@ -124,6 +125,12 @@ static inline Wide ValidTaps(Wide first, Wide step, Wide n, Wide size, Wide* beg
   if (end > n) end = n;
   *begin = lo;
   return end > lo ? end - lo : 0;
+}
+
+// Where a line of the output begins.
+static inline uint8_t* OutputLine(const ConvArgs& args, int ocb, int row) {
+  const Wide line = static_cast<Wide>(args.wo) * 8 * args.out_bytes;
+  return args.out + ocb * (args.out_stride != 0 ? args.out_stride : args.band * line) + row * line;
 }
 
 // The rounding of an output block.

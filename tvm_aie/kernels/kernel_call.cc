@@ -31,6 +31,7 @@ struct Call {
   FaultText* fault;
   const char* name;
   Wide block = -1;  // CONV: of the last input chunk this output block alone; -1: all blocks
+  SuperkernelState::Carried* carried = nullptr;  // CONV: of `state`
 
   Wide blocks() const {
     const auto all = static_cast<Wide>(state.header.n_ocb);
@@ -421,7 +422,7 @@ bool CheckConv(Call& c, Window* w, Tail* tail, PoolStage* stage, Requant* q, Wid
     return false;
   }
   if (HasPoolStage(c)) {
-    if (!c.Range("stage", p[kConvParams], PoolStage::kAfter, PoolStage::kSum) || !ReadPoolStage(c, stage) ||
+    if (!c.Range("stage", p[kConvParams], PoolStage::kAfter, PoolStage::kCarried) || !ReadPoolStage(c, stage) ||
         !TakeElements(c, stage, w, (flags & kWideOutput) != 0) || !ApplyPoolStage(c, stage, w)) {
       return false;
     }
@@ -491,16 +492,22 @@ bool RunConv(Call c) {
   static thread_local Gamma gamma;  // keeps its memory
 #endif
   if (!CheckConv(c, &w, &tail, &stage, &q, &ck, &n_ck, &gamma, &w_first)) return false;
+  const bool carries = kUsedKernels >> kMaxPool & 1 && stage.kind == PoolStage::kCarried && c.state.header.n_ocb != 0;
+  if (!carries) c.carried->valid = false;
   if (c.state.header.n_ocb == 0) return true;  // a row of cores may own nothing; then nothing bounds the loops
+  const Wide stage_at = StageOffset(c, stage, w, n_ck);
+  TakenRows taken;
+  if (carries) taken = TakeRows(c, stage, stage_at, &w);
   bool last = ck == n_ck - 1;
   SuperkernelState::Header part = c.state.header;
   if (c.block >= 0) TakeBlock(c, w, &part, &gamma, &w_first);
-  CountConv(w, part, gamma, c.result);
+  if (w.band > 0) CountConv(w, part, gamma, c.result);
   if (last) CountTail(tail, w, c.blocks(), c.result);
   if (stage.InFront()) CountStage(stage, w.n_cblk, c.result);
   if (stage.Behind() && last) CountStage(stage, c.state.header.n_ocb, c.result);
   if (!c.functional) return true;
-  uint8_t* between = c.mem + c.config.acc_base + StageOffset(c, w, n_ck);
+  uint8_t* between = c.mem + c.config.acc_base + stage_at;
+  if (carries) MoveTaken(c, stage, taken, between);
   ConvArgs args = MakeConvArgs(c, tail, w, gamma, w_first);
   args.first = ck == 0;
   args.last = last;
@@ -510,12 +517,16 @@ bool RunConv(Call c) {
     if (kUsedKernels >> kScale & 1 && stage.kind == PoolStage::kScale) ScaleBefore(c, stage, w, between);
     args.a = between;
   }
-  if (stage.Behind()) args.out = between, args.out_bytes = 1;
+  if (stage.Behind()) {
+    args.out = between + taken.n * w.wo * 8;
+    args.out_bytes = 1;
+    args.out_stride = stage.block_bytes;
+  }
   AttachScratch(&args);
-  BestKernels().conv(args);
+  if (w.band > 0) BestKernels().conv(args);
   if (kUsedKernels >> kAdd & 1 && last && tail.kind == Tail::kResidual) ApplyResidualTail(c, tail, w, args.out);
   if (kUsedKernels >> kAdd & 1 && last && tail.kind == Tail::kBias) ApplyBiasTail(c, tail, w, args.out);
-  if (last && stage.Behind()) PoolAfter(c, stage, w, between);
+  if (last && stage.Behind()) PoolAfter(c, stage, between);
   return true;
 }
 
@@ -568,7 +579,7 @@ bool DropKept(const SuperkernelState& state, const CoreConfig& config, uint8_t* 
   return true;
 }
 
-bool PerformKernel(const SuperkernelState& state, const CoreConfig& config, uint8_t* mem, int id,
+bool PerformKernel(SuperkernelState& state, const CoreConfig& config, uint8_t* mem, int id,
                    const int32_t* params, int n_params, bool functional, KernelCall* call, FaultText* fault) {
 #ifndef TVM_AIE_ON_ARRAY
   static const char* const kNames[] = {"KERNEL", "CONV", "ADD", "MAXPOOL", "AVGPOOL", "UPSAMPLE", "KERNEL", "FRONT"};
@@ -581,6 +592,7 @@ bool PerformKernel(const SuperkernelState& state, const CoreConfig& config, uint
 #else
   Call c{state, config, mem, params, n_params, functional, call, fault, nullptr};
 #endif
+  c.carried = &state.carried;
   // Kernels that the network does not use are not even linked.
   if (kUsedKernels >> kConv & 1 && id == kConv) return RunConv(c);
   if (kUsedKernels >> kAdd & 1 && id == kAdd) return RunAdd(c);

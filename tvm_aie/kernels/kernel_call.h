@@ -20,8 +20,8 @@ constexpr int kMaxDivisors = 64;
 constexpr int kMaxParams = 35 + 3 * kMaxDivisors;
 
 // Returns false with `*fault` set when a parameter does not fit the messages held. FRONT's rows count as kept only once
-// the caller has added KeptByFront.
-bool PerformKernel(const SuperkernelState& state, const CoreConfig& config, uint8_t* mem, int id,
+// the caller has added KeptByFront. Of the state only `carried` is written.
+bool PerformKernel(SuperkernelState& state, const CoreConfig& config, uint8_t* mem, int id,
                    const int32_t* params, int n_params, bool functional, KernelCall* call, FaultText* fault);
 
 // Bytes that a FRONT which PerformKernel has performed put into ACC.

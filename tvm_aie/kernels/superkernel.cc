@@ -218,6 +218,7 @@ class Machine {
         if (!kTrusted && s_.depth != 0) return Fault("message ends inside a loop");
         s_.phase = op == kEnd ? kFetch : kHalted;
         s_.kept = 0;
+        s_.carried.valid = false;
         return Control(op == kEnd ? StepKind::kControl : StepKind::kHalt, 1);
       case kLoop: return BeginLoop(operand);
       case kNext: return EndLoop();
@@ -226,6 +227,7 @@ class Machine {
       case kAcqW:
         if (!kTrusted && s_.w_held != 0) return Fault("ACQ_W: a weight message is already held");
         s_.phase = kReadWHeader;
+        s_.carried.valid = false;
         return Lock(StepKind::kAcquire, kWFull, 1, 1);
       case kRelW: return ReleaseW();
       case kAcqO: return AcquireO();
@@ -440,6 +442,7 @@ class Machine {
     if (const char* problem = ConfigProblem(); problem != nullptr) return Fault(FaultText("DIVIDE: ") + problem);
     if (!kTrusted && (c_.a_slots > kMaxSlots || c_.o_slots > kMaxSlots)) return Fault("DIVIDE: more slots than a lock counts");
     s_.kept = 0;
+    s_.carried.valid = false;
     s_.phase = OStays() ? kExecute : kDividedO;
     if (AStays()) return Control(StepKind::kControl, opcodes);
     return Lock(StepKind::kRelease, kAFree, c_.a_slots, opcodes);
@@ -452,6 +455,7 @@ class Machine {
     FaultText fault;
     if (!kernels::KeepInput(s_, c_, mem_, bytes, functional_, &step.call, &fault)) return Fault(fault);
     s_.kept += static_cast<uint32_t>(bytes);
+    s_.carried.valid = false;
     return step;
   }
 

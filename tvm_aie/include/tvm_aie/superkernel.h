@@ -77,6 +77,7 @@ struct KernelCall {
   int64_t tail_lines = 0, tail_vectors = 0;  // second stage of a fused convolution: lines, 32-byte vectors
   int pool_id = 0;             // pool inside a convolution: kMaxPool or kAvgPool, its lines and 32-byte vectors
   int64_t pool_lines = 0, pool_vectors = 0;
+  int64_t moved_lines = 0, moved_vectors = 0;  // rows between the two that the call before has computed: blocks, 32-byte vectors
   std::array<MemRange, 6> reads{};
   int n_reads = 0;
   std::array<MemRange, 4> writes{};
@@ -105,6 +106,14 @@ struct SuperkernelState {
   uint32_t w_msg = 0, w_held = 0;
   uint32_t o_msg = 0, o_held = 0;
   uint32_t kept = 0;                          // bytes of the item's input, or of a front's rows, that lie in ACC
+  // Rows [begin, end) of a window's output that the last CONV with stage kind 7 has left in ACC, from byte `stage_at` on, in
+  // lines of `line` pixels; `x`: its part of a line.
+  struct Carried {
+    bool valid = false;
+    int32_t begin = 0, end = 0, x = 0, line = 0;
+    uint32_t stage_at = 0;
+  };
+  Carried carried;
   // Header of the last weight message, checked when it was acquired; stays valid until the next ACQ_W.
   struct Header {
     bool valid = false;
