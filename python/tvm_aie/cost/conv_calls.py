@@ -66,7 +66,7 @@ def band_cost(terms: KernelTerms, geo: Geometry, width: int, y: int, band: int, 
         return max(terms.ii_min, n * per_acc)
 
     column = sum(int(taps[chunk].max()) * trip(len(chunk), terms.ii_per_acc) for chunk in chunks)
-    walked = np.array([inside[chunk].any(axis=0) for chunk in chunks])  # (chunks, kh)
+    walked = np.array([inside[chunk].any(axis=0) for chunk in chunks], np.bool_).reshape(-1, geo.kh)  # (chunks, kh)
     groups = np.array([ACCUMULATORS] * full + [listed_groups(rest)] * (rest > 0))
     lists = [walked.T @ [trip(int(n), per_acc) for n in groups] for per_acc in (terms.ii_per_acc, terms.int4_per_acc)]
     pool = 0.0

@@ -92,6 +92,11 @@ class ItemCounter:
         self._received = known.setdefault((*shape, ov.o_slot, targets), {})
 
     @property
+    def first(self) -> bool:
+        """Whether it is the program's first item."""
+        return self.item.index == 0
+
+    @property
     def least(self) -> float:
         """No tiling costs less: one descriptor on every channel."""
         return self._all(LEAST_SENT, LEAST_RECEIVED)
@@ -122,8 +127,8 @@ class ItemCounter:
         return self._all(self._sent[sent], self._received[received])
 
     def start(self, t: Tiling) -> float:
-        """Cycles until the first message can be sent: the network's input is loaded row by row (``emit.first_rows``)."""
-        if self.item.index or not self.columns:
+        """Cycles until the first message can be sent: the network's input comes row by row (``emit.first_rows``)."""
+        if not self.first or not self.columns:
             return 0.0
         place, storage, geo = self.operands[0].place, self.operands[0].storage, self.item.geometry
         rows = [last - first for first, last in place.rows]

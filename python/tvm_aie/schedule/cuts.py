@@ -199,7 +199,9 @@ class Share:
                     continue
                 yield width, n_x, h.band
                 fits += 1
-                if fits == MOST_BANDS:
+                if fits == MOST_BANDS and not (
+                    self.geo.shared_rows and not self.terms.ideal
+                ):  # then low ones cost little
                     break
             if fits and n_x >= 16:
                 break

@@ -81,6 +81,10 @@ class Counter(Protocol):
     """Command processor cycles of the tilings of an item."""
 
     @property
+    def first(self) -> bool:
+        """Whether it is the program's first item, whose commands hide behind no other."""
+
+    @property
     def least(self) -> float:
         """A lower bound."""
 
