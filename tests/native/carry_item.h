@@ -22,6 +22,7 @@ struct CarryItem {
   Pool pool{3, 3, 2, 2, 1, -128};
   int band = 1, y0 = 0, y_rows = 5, n_bands = 5, passes = 1, chunks = 1;
   int kind = 7;
+  static constexpr int kSlot = 256, kWeightSlot = 768;
   bool listed = false, dense = false;
   Rounding first{1, 10, -100, 110, 0}, second{0, 11, -128, 127, 0};
 
@@ -52,7 +53,7 @@ struct CarryItem {
   int message_slots() const {
     int rows = 1;
     for (int b = 0; b < n_bands && front == 0; ++b) rows = std::max(rows, in_end(b) - in_from(b));
-    return Up(rows * cin * line() * 8, 64) / 64;
+    return Up(rows * cin * line() * 8, kSlot) / kSlot;
   }
 
   static CarryItem Random(Rng& rng, bool front) {
@@ -118,14 +119,14 @@ struct CarryItem {
       windows.push_back(MakePart(rng, ocb, blocks(), k, listed, dense, line()));
     }
     Expect();
-    c.a_slot = 64, c.o_slot = 64, c.w_slot = 192;
+    c.a_slot = kSlot, c.o_slot = 64, c.w_slot = kWeightSlot;
     for (int pass = 0; pass < passes; ++pass) {
       const Bytes b = WeightMessage(windows[Size(pass)], front != 0 ? &fronts[Size(pass)] : nullptr, Up(out_bytes(), 64) / 64,
-                                    dense ? (front != 0 ? 17 : 1) : 0);
+                                    dense ? (front != 0 ? 17 : 1) : 0, kWeightSlot);
       Append(&traffic.w, b);
       int32_t bytes;
       std::memcpy(&bytes, b.data() + 8, 4);
-      c.w_slots = std::max(c.w_slots, static_cast<uint32_t>(b.size()) / 192 + 1);
+      c.w_slots = std::max(c.w_slots, static_cast<uint32_t>(b.size()) / kWeightSlot + 1);
       c.hdr_bytes = std::max(c.hdr_bytes, static_cast<uint32_t>(bytes));
     }
     ops = Ops();
@@ -170,19 +171,19 @@ struct CarryItem {
 
   // The opcode message, then the rows, with anything behind a message's last and where a front has no image.
   void Again(Rng& rng) {
-    op_slots = (24 + static_cast<int>(ops.size()) * 4 + 63) / 64;
+    op_slots = Up(24 + static_cast<int>(ops.size()) * 4, kSlot) / kSlot;
     const int m = message_slots(), slots = std::max(op_slots, m) + 1;
     c.a_slots = static_cast<uint32_t>(slots);
     c.o_slots = static_cast<uint32_t>(Up(out_bytes(), 64) / 64) * 2;
     c.acc_bytes = static_cast<uint32_t>((front != 0 ? need() * row_bytes() : 0) + ocb * most() * wc * 8);
-    c.ops_bytes = static_cast<uint32_t>(op_slots) * 64;
+    c.ops_bytes = static_cast<uint32_t>(op_slots) * kSlot;
     LayOut(&c);
-    traffic.a = OpMessage(ops, op_slots);
+    traffic.a = OpMessage(ops, op_slots, kSlot);
     int pos = op_slots % slots;
     auto send = [&](int x, int row, int rows) {
-      if (m > slots - pos) traffic.a.resize(traffic.a.size() + Size((slots - pos) * 64)), pos = 0;
+      if (m > slots - pos) traffic.a.resize(traffic.a.size() + Size((slots - pos) * kSlot)), pos = 0;
       const int bytes = cin * line() * 8;
-      for (int j = 0; j < m * 64; ++j) {
+      for (int j = 0; j < m * kSlot; ++j) {
         const int r = row + j / bytes;
         const bool there = j < rows * bytes && r >= 0 && r < h;
         traffic.a.push_back(static_cast<uint8_t>(there ? input[Size(x)][Size(r * bytes + j % bytes)] : Below(rng, 256)));

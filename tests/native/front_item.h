@@ -153,12 +153,12 @@ inline Values MaxPool(const Values& in, int ocb, int h, int w, int ho, int wo) {
   return out;
 }
 
-// A weight message in slots of 192 B; `front`: null without.
-inline Bytes WeightMessage(const Part& p, const Part* front, int o_slots, int flags) {
+// A weight message in slots of `slot` bytes; `front`: null without.
+inline Bytes WeightMessage(const Part& p, const Part* front, int o_slots, int flags, int slot) {
   const Bytes head = p.Header(), front_head = front != nullptr ? front->Header() : Bytes();
   const int at = 64 + static_cast<int>(head.size()), bytes = at + static_cast<int>(front_head.size());
   const int tiles = bytes + static_cast<int>(p.tiles.size());
-  const int total = tiles + static_cast<int>(front != nullptr ? front->tiles.size() : 0), slots = (total + 191) / 192;
+  const int total = tiles + static_cast<int>(front != nullptr ? front->tiles.size() : 0), slots = (total + slot - 1) / slot;
   Words words = {0x0A1E0002, slots, bytes, p.ocb, o_slots, p.nnz(), 0, 0, static_cast<int32_t>(p.tap.size()),
                  static_cast<int32_t>(p.pair.size() / 2), flags};
   if (front != nullptr) words.insert(words.end(), {at, tiles, front->ocb, front->nnz()});
@@ -166,7 +166,7 @@ inline Bytes WeightMessage(const Part& p, const Part* front, int o_slots, int fl
   Bytes b = ToBytes(words);
   for (const Bytes* piece : {&head, &front_head, &p.tiles}) Append(&b, *piece);
   if (front != nullptr) Append(&b, front->tiles);
-  b.resize(Size(slots * 192), 0xEE);
+  b.resize(Size(slots * slot), 0xEE);
   return b;
 }
 
@@ -187,11 +187,11 @@ inline void LayOut(CoreConfig* c) {
   c->mem_bytes = at + 256;
 }
 
-inline Bytes OpMessage(const Words& ops, int slots) {
+inline Bytes OpMessage(const Words& ops, int slots, int slot) {
   Words words = {0x0A1E0001, static_cast<int32_t>(ops.size() + 6), slots, 0, 0, 0};
   words.insert(words.end(), ops.begin(), ops.end());
   Bytes b = ToBytes(words);
-  b.resize(Size(slots * 64));
+  b.resize(Size(slots * slot));
   return b;
 }
 
@@ -338,7 +338,7 @@ struct Item {
 
   void PutWeights(int pass) {
     const Bytes b = WeightMessage(windows[Size(pass)], front != 0 ? &fronts[Size(pass)] : nullptr, (out_bytes() + 63) / 64,
-                                  (dense ? 1 + 16 : 0) + (front == 0 ? 32 : 0));
+                                  (dense ? 1 + 16 : 0) + (front == 0 ? 32 : 0), 192);
     message.push_back(weights.size());
     Append(&weights, b);
     int32_t bytes;
@@ -360,7 +360,7 @@ struct Item {
 
   // The opcode message, then the rows; with a front those that lie above and below the image hold anything.
   void Send(Rng& rng) {
-    traffic.a = OpMessage(ops, op_slots);
+    traffic.a = OpMessage(ops, op_slots, 64);
     traffic.w = weights;
     int pos = op_slots % static_cast<int>(c.a_slots);
     const int m = message_slots(), slots = static_cast<int>(c.a_slots), bytes = cin * line() * 8;

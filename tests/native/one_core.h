@@ -2,16 +2,18 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <utility>
 #include <vector>
 
+#include "check.h"
 #include "front_item.h"
 #include "program_builder.h"
 #include "tvm_aie/emulator.h"
 
 namespace tvm_aie::test {
 
-constexpr int kConvCall = 100, kCopyCall = 7;
+constexpr int kConvCall = 100, kCopyCall = 7, kCopyLine = 3, kCopyVector = 2;
 
 // One core; its two streams are constants, which pass through the memtile whole; of its output what fills the last slot of
 // each of the n messages stays there.
@@ -62,7 +64,37 @@ inline Builder OneCore(const CoreConfig& c, const Traffic& traffic, int64_t n, i
   b.Push(shim, kS2mm, 0, 2);
   b.device["kernel.conv.call"] = kConvCall;
   b.device["kernel.upsample.call"] = kCopyCall;
+  b.device["kernel.upsample.a"] = kCopyLine;
+  b.device["kernel.upsample.ii"] = kCopyVector;
   return b;
+}
+
+// In the emulator, in check mode and without values, what the core did alone: cycles, MACs, output; and no race.
+inline void CheckEmulated(const CoreConfig& c, const Traffic& traffic, int64_t n, int live, const Values& expected, const Outcome& alone) {
+  int64_t busy = 0, macs = 0, dense = 0;
+  for (const KernelCall& call : alone.calls) {
+    const bool conv = call.id == kConv;
+    busy += conv ? kConvCall : kCopyCall;
+    busy += (conv ? call.moved_lines : call.chunks) * kCopyLine + (conv ? call.moved_vectors : call.trips[1]) * kCopyVector;
+    macs += call.macs, dense += call.dense_macs;
+  }
+  try {
+    const Program program = LoadProgram(OneCore(c, traffic, n, live).Build());
+    for (bool functional : {true, false}) {
+      Bytes input(Size(program.ddr_bytes[kDdrInput])), output(expected.size());
+      RunOptions options;
+      options.functional = options.check = functional;
+      const RunResult result = RunProgram(program, input, output, options);
+      const ItemStats& s = result.items[0];
+      CHECK(s.kernel_calls == static_cast<int64_t>(alone.calls.size()) && s.busy_sum == busy && s.macs == macs && s.dense_macs == dense,
+            "%lld calls, %lld cycles", static_cast<long long>(s.kernel_calls), static_cast<long long>(s.busy_sum));
+      for (size_t i = 0; i < expected.size() && functional; ++i) {
+        CHECK(static_cast<int8_t>(output[i]) == expected[i], "byte %zu", i);
+      }
+    }
+  } catch (const std::exception& e) {
+    CHECK(false, "%s", e.what());
+  }
 }
 
 }  // namespace tvm_aie::test

@@ -188,13 +188,13 @@ void TestAgain() {
   CHECK(out.calls[1].pool_vectors == out.calls[0].pool_vectors && out.calls[0].pool_vectors > 0, "the pool's work");
   it.ops = Item::Join({{5}, band, {0}});
   it.Again(rng);
-  const Bytes image(it.traffic.a.end() - m * 64, it.traffic.a.end());
+  const Bytes image(it.traffic.a.end() - m * CarryItem::kSlot, it.traffic.a.end());
   Bytes& a = it.traffic.a;
-  a.resize(Size(it.op_slots * 64));
+  a.resize(Size(it.op_slots * CarryItem::kSlot));
   Append(&a, image);
-  Append(&a, OpMessage(Item::Join({band, {6, 10}}), it.op_slots));
+  Append(&a, OpMessage(Item::Join({band, {6, 10}}), it.op_slots, CarryItem::kSlot));
   Append(&a, image);
-  it.c.a_slots = static_cast<uint32_t>(a.size() / 64);
+  it.c.a_slots = static_cast<uint32_t>(a.size() / CarryItem::kSlot);
   it.c.mem_bytes = it.c.a_base + static_cast<uint32_t>(a.size()) + 256;
   out = it.Run();
   CheckValues(it, out);
