@@ -43,6 +43,7 @@ struct CarryItem {
   int most() const { return (band - 1) * pool.sy + pool.kh; }
   int need() const { return (most() - 1) * stride + k; }                  // rows of the front in ACC for a band
   int step() const { return band * pool.sy * stride; }                    // those that it drops
+  int before() const { return std::max(need() - step(), 0); }             // those in front of the first band's
   int top() const { return (y0 * pool.sy - pool.pad) * stride - pad; }    // the first of them
   int start(int b) const { return y0 + std::min(b * band, y_rows - band); }
   int from(int b) const { return std::clamp(start(b) * pool.sy - pool.pad, 0, hc() - 1); }  // the window's rows
@@ -102,9 +103,8 @@ struct CarryItem {
     if (front == 0) {
       bands = Item::Loop(n_bands, Item::Join({{3, message_slots()}, call, {4, message_slots()}}));
     } else {
-      const int before = need() - step(), gone = std::min(step(), need());
-      bands = Item::Loop(n_bands, Item::Join({Item::Loop(gone, FrontOps()), call, {14, gone * row_bytes()}}));
-      if (before > 0) bands = Item::Join({Item::Loop(before, FrontOps()), bands, {14, before * row_bytes()}});
+      bands = Item::Loop(n_bands, Item::Join({Item::Loop(step(), FrontOps()), call, {14, step() * row_bytes()}}));
+      if (before() > 0) bands = Item::Join({Item::Loop(before(), FrontOps()), bands, {14, before() * row_bytes()}});
     }
     return Item::Join({Item::Loop(passes, Item::Join({{5}, Item::Loop(chunks, bands), {6}})), {10}});
   }
@@ -175,7 +175,7 @@ struct CarryItem {
     const int m = message_slots(), slots = std::max(op_slots, m) + 1;
     c.a_slots = static_cast<uint32_t>(slots);
     c.o_slots = static_cast<uint32_t>(Up(out_bytes(), 64) / 64) * 2;
-    c.acc_bytes = static_cast<uint32_t>((front != 0 ? need() * row_bytes() : 0) + ocb * most() * wc * 8);
+    c.acc_bytes = static_cast<uint32_t>((front != 0 ? std::max(need(), step()) * row_bytes() : 0) + ocb * most() * wc * 8);
     c.ops_bytes = static_cast<uint32_t>(op_slots) * kSlot;
     LayOut(&c);
     traffic.a = OpMessage(ops, op_slots, kSlot);
@@ -192,7 +192,7 @@ struct CarryItem {
     };
     for (int i = 0; i < passes * chunks; ++i) {
       for (int b = 0; b < n_bands && front == 0; ++b) send(i % chunks, in_from(b), in_end(b) - in_from(b));
-      const int rows = std::max(need() - step(), 0) + n_bands * std::min(step(), need());
+      const int rows = before() + n_bands * step();
       for (int r = 0; r < rows && front != 0; ++r) send(i % chunks, top() + r, 1);
     }
   }

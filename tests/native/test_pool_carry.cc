@@ -115,14 +115,14 @@ void TestCycles() {
   }
 }
 
-// Two calls by hand, of bands of one row, with opcodes between them: whether the second takes rows over.
+// Two calls by hand, of pool rows 0 and 1 or of row 0 twice, with opcodes between them: whether the second takes rows over.
 struct TwoBands {
   CarryItem it;
   int m;
 
-  TwoBands() {
+  explicit TwoBands(int rows) {
     Rng rng(7);
-    it.n_bands = 2;
+    it.n_bands = 2, it.y_rows = rows;
     it.Fill(rng);
     m = it.message_slots();
   }
@@ -136,7 +136,7 @@ struct TwoBands {
   // The second message is held already.
   KernelCall Second(const Words& between) {
     Rng rng(7);
-    it.ops = Item::Join({{5, 3, m, 7}, Call(0), {8, 4, m, 3, m}, between, {7}, Call(1), {8, 4, m, 6, 10}});
+    it.ops = Item::Join({{5, 3, m, 7}, Call(0), {8, 4, m, 3, m}, between, {7}, Call(it.y_rows - 1), {8, 4, m, 6, 10}});
     it.Again(rng);
     const Outcome out = it.Run();
     CheckValues(it, out);
@@ -145,7 +145,7 @@ struct TwoBands {
 };
 
 void TestForgotten() {
-  TwoBands two;
+  TwoBands two(2);
   const auto taken = [&](const Words& between) { return two.Second(between).moved_lines != 0; };
   CHECK(taken({}), "nothing between");
   CHECK(!taken(Item::Join({{7}, two.Call(0, 3)})), "a CONV with a pool of kind 3");
@@ -153,14 +153,19 @@ void TestForgotten() {
   plain.resize(3 + 22);
   plain[2] = 22, plain[3 + 8] = 1;
   CHECK(!taken(Item::Join({{7}, plain})), "a CONV without a pool");
-  Words narrow = two.Call(0);  // the stage's lines are others
-  narrow[3 + 8] = 1, narrow[3 + 30] = 4;
+  Words narrow = two.Call(0);  // 6 lines of 3 pixels, not 3 of 6
+  narrow[3 + 8] = 1, narrow[3 + 23] = 6, narrow[3 + 27] = 3, narrow[3 + 30] = 3;
   CHECK(!taken(Item::Join({{7}, narrow})), "a CONV with other lines");
   CHECK(!taken(Item::Join({{7}, two.Call(1), two.Call(0, 3)})), "a CONV with a pool of kind 3, later");
   // KEEP of the held message over the rows, and DROP of all of it.
   CHECK(!taken({13, 64, 14, 64}), "KEEP");
-  // Rows that the band before has beyond this one's end, or of which it lacks the first.
   CHECK(two.Second(Item::Join({{7}, two.Call(1)})).chunks == 0, "the same band: nothing is computed");
+  // Rows 0 and 1 of the window, behind a call with rows 0 .. 2, and behind one with row 1 alone.
+  TwoBands same(1);
+  CHECK(same.Second({}).chunks == 0, "the same band");
+  Words more = same.Call(0), second = same.Call(0);
+  more[3 + 27] = 0, second[3 + 27] = -1, second[3 + 29] = 2;
+  for (const Words& before : {more, second}) CHECK(same.Second(Item::Join({{7}, before})).chunks > 0, "rows that do not fit");
 }
 
 // The same band twice. With its rows in the stage nothing is computed and nothing moves; a new weight message or a new
