@@ -153,6 +153,48 @@ inline Values MaxPool(const Values& in, int ocb, int h, int w, int ho, int wo) {
   return out;
 }
 
+// A weight message in slots of `slot` bytes; `front`: null without.
+inline Bytes WeightMessage(const Part& p, const Part* front, int o_slots, int flags, int slot) {
+  const Bytes head = p.Header(), front_head = front != nullptr ? front->Header() : Bytes();
+  const int at = 64 + static_cast<int>(head.size()), bytes = at + static_cast<int>(front_head.size());
+  const int tiles = bytes + static_cast<int>(p.tiles.size());
+  const int total = tiles + static_cast<int>(front != nullptr ? front->tiles.size() : 0), slots = (total + slot - 1) / slot;
+  Words words = {0x0A1E0002, slots, bytes, p.ocb, o_slots, p.nnz(), 0, 0, static_cast<int32_t>(p.tap.size()),
+                 static_cast<int32_t>(p.pair.size() / 2), flags};
+  if (front != nullptr) words.insert(words.end(), {at, tiles, front->ocb, front->nnz()});
+  words.resize(16);
+  Bytes b = ToBytes(words);
+  for (const Bytes* piece : {&head, &front_head, &p.tiles}) Append(&b, *piece);
+  if (front != nullptr) Append(&b, front->tiles);
+  b.resize(Size(slots * slot), 0xEE);
+  return b;
+}
+
+// Memory laid out as sizes and slots say, in the order in which DIVIDE has it.
+inline void LayOut(CoreConfig* c) {
+  uint32_t at = 64;
+  auto place = [&at](uint32_t bytes) {
+    const uint32_t base = at;
+    at += (bytes + 63) / 64 * 64;
+    return base;
+  };
+  c->ops_base = place(c->ops_bytes);
+  c->hdr_base = place(c->hdr_bytes);
+  c->w_base = place(c->w_slot * c->w_slots);
+  c->o_base = place(c->o_slot * c->o_slots);
+  c->acc_base = place(c->acc_bytes);
+  c->a_base = place(c->a_slot * c->a_slots);
+  c->mem_bytes = at + 256;
+}
+
+inline Bytes OpMessage(const Words& ops, int slots, int slot) {
+  Words words = {0x0A1E0001, static_cast<int32_t>(ops.size() + 6), slots, 0, 0, 0};
+  words.insert(words.end(), ops.begin(), ops.end());
+  Bytes b = ToBytes(words);
+  b.resize(Size(slots * slot));
+  return b;
+}
+
 // An item: a 1x1 convolution in front of a 3x3 one with padding 1, or (front = 0) an input that is kept.
 struct Item {
   int cin = 2, front = 2, ocb = 2, h = 8, w = 6, stride = 1, extra = 0, band = 2, n_bands = 4, passes = 1;
@@ -295,22 +337,13 @@ struct Item {
   }
 
   void PutWeights(int pass) {
-    const Part &f = fronts[Size(pass)], &p = windows[Size(pass)];
-    const Bytes head = p.Header(), front_head = front != 0 ? f.Header() : Bytes();
-    const int at = 64 + static_cast<int>(head.size()), bytes = at + static_cast<int>(front_head.size());
-    const int tiles = bytes + static_cast<int>(p.tiles.size());
-    const int total = tiles + static_cast<int>(front != 0 ? f.tiles.size() : 0), slots = (total + 191) / 192;
-    Words words = {0x0A1E0002, slots, bytes, ocb, (out_bytes() + 63) / 64, p.nnz(), 0, 0, static_cast<int32_t>(p.tap.size()),
-                   static_cast<int32_t>(p.pair.size() / 2), (dense ? 1 + 16 : 0) + (front == 0 ? 32 : 0)};
-    if (front != 0) words.insert(words.end(), {at, tiles, front, f.nnz()});
-    words.resize(16);
-    Bytes b = ToBytes(words);
-    for (const Bytes* piece : {&head, &front_head, &p.tiles}) Append(&b, *piece);
-    if (front != 0) Append(&b, f.tiles);
-    b.resize(Size(slots * 192), 0xEE);
+    const Bytes b = WeightMessage(windows[Size(pass)], front != 0 ? &fronts[Size(pass)] : nullptr, (out_bytes() + 63) / 64,
+                                  (dense ? 1 + 16 : 0) + (front == 0 ? 32 : 0), 192);
     message.push_back(weights.size());
     Append(&weights, b);
-    c.w_slots = std::max(c.w_slots, static_cast<uint32_t>(slots) + 1);  // so that the next message wraps
+    int32_t bytes;
+    std::memcpy(&bytes, b.data() + 8, 4);
+    c.w_slots = std::max(c.w_slots, static_cast<uint32_t>(b.size()) / 192 + 1);  // so that the next message wraps
     c.hdr_bytes = std::max(c.hdr_bytes, static_cast<uint32_t>(bytes));
   }
 
@@ -320,28 +353,14 @@ struct Item {
     c.a_slots = static_cast<uint32_t>(std::max(op_slots, message_slots()) + 1);
     c.o_slots = static_cast<uint32_t>((out_bytes() + 63) / 64) * 2;
     const int between = pool ? ocb * (band * 2 + 1) * wc() * 8 : 0;
-    uint32_t at = 64;
-    auto place = [&at](uint32_t bytes) {
-      const uint32_t base = at;
-      at += (bytes + 63) / 64 * 64;
-      return base;
-    };
     c.acc_bytes = static_cast<uint32_t>(front != 0 ? need() * row_bytes() + between : h * cin * line() * 8);
-    c.ops_base = place(c.ops_bytes = static_cast<uint32_t>(op_slots) * 64);
-    c.hdr_base = place(c.hdr_bytes);
-    c.w_base = place(c.w_slot * c.w_slots);
-    c.o_base = place(c.o_slot * c.o_slots);
-    c.acc_base = place(c.acc_bytes);
-    c.a_base = place(c.a_slot * c.a_slots);
-    c.mem_bytes = at + 256;
+    c.ops_bytes = static_cast<uint32_t>(op_slots) * 64;
+    LayOut(&c);
   }
 
   // The opcode message, then the rows; with a front those that lie above and below the image hold anything.
   void Send(Rng& rng) {
-    Words words = {0x0A1E0001, static_cast<int32_t>(ops.size() + 6), op_slots, 0, 0, 0};
-    words.insert(words.end(), ops.begin(), ops.end());
-    traffic.a = ToBytes(words);
-    traffic.a.resize(Size(op_slots * 64));
+    traffic.a = OpMessage(ops, op_slots, 64);
     traffic.w = weights;
     int pos = op_slots % static_cast<int>(c.a_slots);
     const int m = message_slots(), slots = static_cast<int>(c.a_slots), bytes = cin * line() * 8;

@@ -151,7 +151,9 @@ void MakeConv(Rng& rng, ConvCase* c) {
     std::memcpy(&c->bias[static_cast<size_t>(i) * 4], &b, 4);
   }
   size_t lines = static_cast<size_t>(a.n_ocb) * a.band;
-  c->out.assign(lines * a.wo * 8 * a.out_bytes + 1, 0xA5);
+  const int block_bytes = a.band * a.wo * 8 * a.out_bytes, gap = Uniform(rng, 0, 2) * 40;
+  a.out_stride = gap != 0 || Uniform(rng, 0, 1) != 0 ? block_bytes + gap : 0;
+  c->out.assign(static_cast<size_t>(a.n_ocb) * static_cast<size_t>(block_bytes + gap) + 1, 0xA5);
   c->acc.resize(lines * ((a.wo + 3) / 4) * 128 + 1);
   bool wide = Uniform(rng, 0, 3) == 0;
   for (size_t i = 0; i + 4 <= c->acc.size(); i += 4) {
@@ -255,10 +257,11 @@ void RefConv(ConvCase* c) {
             continue;
           }
           std::memcpy(&bias, &c->bias[static_cast<size_t>(ocb * 8 + n) * 4], 4);
-          const size_t at = (line * a.wo + px) * 8 + static_cast<size_t>(n);
+          const size_t block = static_cast<size_t>(a.out_stride != 0 ? a.out_stride : int64_t{a.band} * a.wo * 8 * a.out_bytes);
+          const size_t at = ocb * block + ((static_cast<size_t>(row) * a.wo + px) * 8 + static_cast<size_t>(n)) * a.out_bytes;
           const int value = RefRequant(sum, bias, q);
-          c->out[at * a.out_bytes] = static_cast<uint8_t>(value);
-          if (a.out_bytes == 2) c->out[at * 2 + 1] = static_cast<uint8_t>(value >> 8);
+          c->out[at] = static_cast<uint8_t>(value);
+          if (a.out_bytes == 2) c->out[at + 1] = static_cast<uint8_t>(value >> 8);
         }
       }
     }

@@ -389,15 +389,6 @@ void ApplyResidualTail(const Call& c, const Tail& t, const Window& w, uint8_t* l
   }
 }
 
-Wide ConvInputBytes(const Window& w, const PoolStage& s) {
-  return s.InFront() ? s.rows * w.n_cblk * s.w * 8 * s.elem : InputBytes(w);
-}
-
-Wide ConvOutputBytes(const Call& c, const Window& w, const PoolStage& s) {
-  Wide n_ocb = c.blocks();
-  return (s.Behind() ? s.band * s.wo : w.band * w.wo) * n_ocb * 8 * OutputElement(c);
-}
-
 // Parameters, messages and bounds of a CONV call; false with a fault.
 bool CheckConv(Call& c, Window* w, Tail* tail, PoolStage* stage, Requant* q, Wide* ck, Wide* n_ck,
                Gamma* gamma, uint32_t* w_first) {
