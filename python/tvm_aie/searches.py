@@ -213,7 +213,7 @@ class Searches:
             if key not in self.shares:
                 self.shares[key] = list(shares_of(*shape, terms, work.in_place, work.blocks, variants))
             shares = self.shares[key]
-        price = max(self.price.share, FIRST_SHARE * work.counter.first)
+        price = max(self.price.share, FIRST_SHARE * self.price.start * work.counter.first)
         return search(*shape, array.overlay, terms, work.in_place, work.blocks, variants, work.counter, shares, price)
 
     def _least(self, key: Key, grids: tuple[Grid, ...]) -> tuple[float, Overlay | None]:

@@ -135,7 +135,7 @@ class ItemCounter:
         device = self.array.device
         load = sum(rows) * place.buffer_blocks * storage.block_bytes / (device.ddr_bytes_per_cycle(device.cols) or inf)
         whole = t.a_resident or t.kept or 2 * geo.max_rows_in(t.bands[self.column][0]) > max(rows)
-        return load if whole else load * geo.max_rows_in(t.bands[self.column][0]) / max(rows)
+        return self.price.start * (load if whole else load * geo.max_rows_in(t.bands[self.column][0]) / max(rows))
 
     def _all(self, sent: Counts, received: Counts) -> float:
         """Of all columns and core rows."""

@@ -12,12 +12,14 @@ class Price(NamedTuple):
     """What commands cost the sub-volume search.
 
     ``share``: of a cycle of the array, for a cycle of commands; ``first``, ``later``: how many of the first pushes of
-    activations of an item, and of its other pushes of activations, find their channel idle.
+    activations of an item, and of its other pushes of activations, find their channel idle; ``start``: of the time in
+    which the first item can do nothing, what it costs.
     """
 
     share: float = 0.1
     first: float = 1.0
     later: float = 0.0
+    start: float = 1.0
 
 
 # The command processor works ahead of the cores, so most of its time hides behind other items, but all items share it.
