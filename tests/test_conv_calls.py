@@ -11,7 +11,7 @@ pytest.importorskip("psutil")
 
 from graphs import GraphBuilder
 from tuning_nets import Builder
-from tvm_aie.cost.item_load import events, kernel_cycles
+from tvm_aie.cost.item_load import CALLS, events, kept_calls, kernel_cycles
 from tvm_aie.cost.messages import weight_messages
 from tvm_aie.device import load_device
 from tvm_aie.emit import opcodes
@@ -19,6 +19,7 @@ from tvm_aie.emit.weights import item_weights
 from tvm_aie.pipeline import UNTUNED, Decisions, Moves, finish, prepare
 from tvm_aie.plan.graph import Requant, Tail
 from tvm_aie.runtime.emulator import RunOptions, run_program
+from tvm_aie.schedule.geometry import FRONTS
 
 NPU1 = load_device("npu1")
 KERNEL = 1  # kind of a trace row
@@ -36,9 +37,9 @@ def traced(program):
     return found
 
 
-def compared(graph, listed=False, moves=UNTUNED.moves):
+def compared(graph, listed=False, decisions=UNTUNED):
     """Both counts of every call, as two lists."""
-    ready = prepare(graph, NPU1, Decisions(moves=moves))
+    ready = prepare(graph, NPU1, decisions)
     plan, seen = ready.plan, traced(finish(ready).program)
     mine, theirs = [], []
     for item, tiling in zip(plan.placement.items, plan.tilings, strict=True):
@@ -49,9 +50,11 @@ def compared(graph, listed=False, moves=UNTUNED.moves):
             if last <= first:
                 continue
             calls = [e for e in events(opcodes.item_opcodes(item, plan.physical.layers[item.layer], tiling, c))
-                     if e.op == opcodes.KERNEL]  # fmt: skip
+                     if e.op in CALLS]  # fmt: skip
             held = messages.at(np.array([e.weights for e in calls], np.int64))
             cycles = kernel_cycles(plan.array, item, tiling, c, np.array([e.band for e in calls], np.int64), held)
+            kinds = np.array([CALLS[e.op] for e in calls], np.int64)
+            cycles = np.where(kinds[:, None] > 0, kept_calls(plan.array, item, tiling, kinds), cycles)
             for r in range(plan.array.rows):
                 mine += cycles[:, r].tolist()
                 theirs += seen[c, r, item.index]
@@ -89,7 +92,28 @@ def test_sums_behind_and_in_front(size):
     x = b.conv("x", 64, 3)
     y = b.global_pool(b.add(b.conv(x, 64, 1), x))
     other = b.global_pool(b.conv(x, 24, 1))
-    mine, theirs = compared(b.graph(b.conv(y, 40, 1), other), moves=Moves(always=True))
+    mine, theirs = compared(b.graph(b.conv(y, 40, 1), other), decisions=Decisions(moves=Moves(always=True)))
+    assert len(set(mine)) > 3 and mine == theirs
+
+
+@pytest.mark.parametrize(("size", "kernel"), [(31, 3), (56, 3), (112, 7)])
+@pytest.mark.parametrize("pad", [0, 1])
+def test_rows_that_a_band_takes_over_are_counted_once(size, kernel, pad):
+    b = GraphBuilder((8, size, size))
+    graph = b.graph(b.conv(b.pool(b.conv("x", 64, kernel), 3, 2, (pad,) * 4), 8, 1))
+    decisions = Decisions(moves=Moves(always=True))
+    assert prepare(graph, NPU1, decisions).plan.tilings[0].taken == 1
+    mine, theirs = compared(graph, decisions=decisions)
+    assert len(set(mine)) > 3 and mine == theirs
+
+
+@pytest.mark.parametrize("density", [1.0, 0.4])
+@pytest.mark.parametrize(("size", "pool"), [(27, False), (27, True), (55, True)])
+def test_rows_of_a_front_and_what_drops(size, pool, density):
+    b = GraphBuilder((64, size, size), density=density)
+    y = b.conv(b.conv("x", 16, 1), 64, 3)
+    graph = b.graph(b.pool(y) if pool else y)
+    mine, theirs = compared(graph, decisions=Decisions(FRONTS[0], moves=Moves(always=True), fronts=frozenset({y})))
     assert len(set(mine)) > 3 and mine == theirs
 
 

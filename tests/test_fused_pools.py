@@ -11,11 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphs import GraphBuilder, run_checked
-from tvm_aie.pipeline import Moves, compile_graph
+from tvm_aie.device import load_device
+from tvm_aie.pipeline import Decisions, Moves, compile_graph, finish, prepare
 from tvm_aie.plan.fuse import fuse, fuse_pools, pool_pairs
 from tvm_aie.plan.graph import AvgDivisor, Conv, Requant
 from tvm_aie.plan.physical import assign_channels
+from tvm_aie.plan.reference import evaluate
 from tvm_aie.plan.siblings import sibling_groups
+from tvm_aie.runtime.emulator import RunOptions, run_program
+from tvm_aie.schedule.terms import terms_from_keys
+from tvm_aie.schedule.tiling import tilings
 
 AVERAGE = tuple(AvgDivisor(c, 1024 // c, 10) for c in (1, 2, 3, 4, 6, 9))
 NO_PADS = (0, 0, 0, 0)
@@ -38,6 +43,58 @@ def test_max_pool_behind(device, pixels, k, stride, pads):
     graph = b.graph(b.conv(b.pool(b.conv("x", 20, 3), k, stride, pads), 9, 1))
     assert [p.before for p in pool_pairs(graph)] == [False]
     run(graph, device)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    height=st.sampled_from([7, 8, 9, 31, 33]),
+    width=st.sampled_from([7, 8, 9, 31, 33]),
+    window=st.sampled_from([(1, 1), (3, 1), (3, 2), (5, 2)]),
+    pool=st.sampled_from([(3, 2, 0), (3, 2, 1), (3, 1, 1), (2, 1, 0)]),
+    density=st.sampled_from([1.0, 0.5]),
+    seed=st.integers(0, 99),
+)
+def test_bands_take_rows_over(height, width, window, pool, density, seed):
+    """Any tiling whose bands find rows of the pool's input in ACC: the last band may overlap by more, rows be added."""
+    (k, stride), (size, step, pad) = window, pool
+    b = GraphBuilder((5, height, width), seed, density)
+    y = b.conv("x", 40, k, stride)
+    if min(b.tensors[y].height, b.tensors[y].width) < size:
+        return
+    graph = b.graph(b.conv(b.pool(y, size, step, (pad,) * 4), 9, 1))
+    found = []
+
+    def choose(work):
+        if work.geometry.pool_after is None:
+            return None
+        shape = (
+            work.geometry,
+            work.live,
+            work.rows,
+            work.n_rows,
+            work.overlay,
+            terms_from_keys(load_device("npu1").keys()),
+        )
+        taking = [t for t in tilings(*shape, work.in_place, work.blocks) if t.taken]
+        found.extend(taking[seed % max(len(taking), 1) :][:1])
+        return found[-1] if found else None
+
+    compiled = finish(prepare(graph, "npu1", Decisions(moves=ALWAYS)), choose)
+    assert compiled.tilings[0].taken == (size - step if found else 0)
+    x = np.random.default_rng(seed).integers(-128, 128, graph.inputs[0].shape).astype(np.int8)
+    result = run_program(compiled.program.to_bytes(), [x], RunOptions(check=True))
+    np.testing.assert_array_equal(result.outputs[0], evaluate(graph, {"x": x})[graph.outputs[0].tensor])
+
+
+def test_a_stem_computes_no_row_twice():
+    """ResNet-50's: per column 14 bands of a pool row need 29 rows of the window; without taking over, 42."""
+    b = GraphBuilder((3, 224, 224))
+    graph = b.graph(b.conv(b.pool(b.conv("x", 64, 7, 2)), 64, 1))
+    compiled, run_ = run(graph, "npu1")
+    tiling = compiled.tilings[0]
+    assert tiling.taken == 1 and max(n for _, n in tiling.bands) >= 7
+    pixels = 112 * 112
+    assert run_.items[0].macs < 1.04 * pixels * 64 * 49 * 8 * (28 / 49)  # space to depth: 28 taps of 8 channels
 
 
 @pytest.mark.parametrize("device", ["npu1", "wbs-2x3"])

@@ -50,7 +50,13 @@ def whole_divisions(core: CoreMap, announced: Sequence[Division]) -> list[Divisi
 
 def opcode_messages(program: Program, column: int) -> list[npt.NDArray[np.int32]]:
     """The opcodes of a column's messages, without their headers; none where they are not to be found."""
-    content: dict[tuple[int, int], Bd] = {}
+    content: dict[tuple[int, int], Bd] = {
+        (bd.tile, bd.bd_id): bd for bd in map(program.bds.__getitem__, program.static_bds)
+    }
+    for loaded in program.static_tasks:  # a resident program has its first load in the shim
+        if _channel(loaded) == (column, Dir.MM2S, 0) and (loaded.tile, loaded.bd) in content:
+            first = content[loaded.tile, loaded.bd]
+            return _decode(program.const[first.base : first.base + 4 * first.length])
     for command in program.commands:
         if isinstance(command, WriteBd):
             bd = program.bds[command.index]
