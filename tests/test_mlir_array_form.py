@@ -19,10 +19,10 @@ from graphs import GraphBuilder
 from tvm_aie.artifacts import sample
 from tvm_aie.emit.artifacts import read_design, write_design
 from tvm_aie.emit.verify import used_kernels, used_parts
-from tvm_aie.pipeline import Moves, compile_graph
+from tvm_aie.pipeline import Decisions, Moves, compile_graph, finish, prepare
 from tvm_aie.plan.graph import AvgDivisor, LayerGraph
 from tvm_aie.runtime.emulator import RunOptions, run_program
-from tvm_aie.schedule.geometry import KernelId
+from tvm_aie.schedule.geometry import FRONTS, KernelId
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
 
@@ -76,7 +76,7 @@ def test_design_on_the_array_form(name, tmp_path):
     program = compile_graph(NETS[name](), "npu1").program
     check_design(program, tmp_path)
     if name == "everything":
-        assert used_kernels(program) == set(KernelId) - {KernelId.SCALE}  # which runs inside CONV
+        assert used_kernels(program) == set(KernelId) - {KernelId.SCALE, KernelId.FRONT}  # which belong to CONV
         assert {"tail" in i for i in json.loads(program.meta)["items"]} == {True, False}
 
 
@@ -89,6 +89,20 @@ def test_scale_and_shifts_on_the_array_form(tmp_path):
     scaled = b.constant(factor, 1)
     program = compile_graph(b.graph(b.conv(scaled, 9, 1)), "npu1", moves=Moves(always=True)).program
     assert "scale" in used_parts(program) and len(json.loads(program.meta)["items"]) == 2
+    check_design(program, tmp_path)
+
+
+@pytest.mark.parametrize("density", [1.0, 0.6])
+def test_fronts_and_rows_taken_over_on_the_array_form(tmp_path, density):
+    """A 1x1 convolution in front of a window, without a pool behind and with one whose bands share a row."""
+    b = GraphBuilder((9, 28, 28), 3, density)
+    y = b.pool(b.conv(b.conv("x", 17, 1), 33, 3))
+    z = b.conv(b.conv(y, 12, 1), 40, 3, lo=-128, negative_mul=26)
+    fronts = frozenset({"conv1", "conv4"})
+    ready = prepare(b.graph(b.conv(z, 9, 1)), "npu1", Decisions(FRONTS[0], moves=Moves(always=True), fronts=fronts))
+    assert [(t.front > 0, t.taken) for t in ready.plan.tilings[:2]] == [(True, 1), (True, 0)]
+    program = finish(ready).program
+    assert "front" in used_parts(program)
     check_design(program, tmp_path)
 
 
