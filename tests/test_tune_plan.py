@@ -45,7 +45,7 @@ def test_an_add_of_its_own_computes_the_same():
     (compiled,) = (name for name, overlay in OVERLAYS.items() if overlay == settle(graph, NPU1)[1].overlay)
     assert knobs[0].values[1:] == tuple(name for name in OVERLAYS if name != compiled)
     plan = plan_of(knobs, {"fusion0": 1})
-    assert plan.unfused and plan_of(knobs, {}) == Decisions(OVERLAYS[compiled])  # untuned
+    assert plan.unfused and plan_of(knobs, {}) == settle(graph, NPU1)[1]  # untuned
     separate, fused = (len(finish(prepare(graph, NPU1, p)).tilings) for p in (plan, Decisions()))
     assert separate == fused + 1
     got, want = values(graph, plan)
@@ -71,6 +71,19 @@ def test_half_of_the_columns_is_a_knob_where_commands_cost_time():
             for p in (wide, narrow)]  # fmt: skip
     assert 2 not in used[0] and 2 in used[1]
     assert "narrow" not in [k.name for k in plan_knobs(graph, load_device("wbs-2x2"))]
+
+
+def test_fronts_are_a_knob_where_the_compiler_makes_some():
+    b = Builder(8, 56, 56)
+    y = b.conv("x", 64, 3)
+    for _ in range(2):
+        y = b.conv(b.conv(y, 16, 1), 128, 3)
+    graph = b.graph(b.conv(y, 8, 1))
+    knobs = plan_knobs(graph, NPU1)
+    (knob,) = (k for k in knobs if k.name == "fronts")
+    assert knob.values == ("as compiled", "never")
+    assert plan_of(knobs, {}).fronts == settle(graph, NPU1)[1].fronts != frozenset()
+    assert plan_of(knobs, {"fronts": 1}).fronts == frozenset()
 
 
 def test_the_choice_is_the_best_of_what_was_tried():

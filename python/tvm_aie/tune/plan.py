@@ -24,14 +24,14 @@ from tvm_aie.plan.graph import LayerGraph
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.rehearse import settle
 from tvm_aie.runtime.emulator import RunOptions, run_program
-from tvm_aie.schedule.geometry import DIVISIONS, IDEAL_OVERLAYS, KEEPING, Overlay
+from tvm_aie.schedule.geometry import DIVISIONS, FRONTS, IDEAL_OVERLAYS, KEEPING, Overlay
 from tvm_aie.tune.records import by_key, seconds_of, warn
 from tvm_aie.tune.space import SPACE_VERSION, device_digest
 from tvm_aie.tune.stub import stub_module, trace_of, values_of
 
 PlanChoice = dict[str, int]  # knob -> place of its value; a knob that is not named keeps its first value
 
-# Divisions of 62 KiB of core memory, by what they favour. The first six are the compiler's choice (``rehearse``).
+# Divisions of 62 KiB of core memory, by what they favour. The first eight are the compiler's choice (``rehearse``).
 OVERLAYS: dict[str, Overlay] = {
     "default": DIVISIONS[0],
     "sums+, weights": DIVISIONS[1],
@@ -39,6 +39,8 @@ OVERLAYS: dict[str, Overlay] = {
     "lines of 56, sums, weights": DIVISIONS[3],
     "lines of 56, sums": DIVISIONS[4],
     "kept inputs": KEEPING,
+    "fronts": FRONTS[0],
+    "fronts, weights": FRONTS[1],
     "sums, weights": Overlay(a_slots=24, w_slots=32, acc_bytes=12288),
     "inputs": Overlay(a_slots=40, w_slots=16),
     "weights": Overlay(a_slots=28, w_slots=40),
@@ -64,7 +66,8 @@ def plan_knobs(
     graph: LayerGraph, device: Device, settled: tuple[Prepared, Decisions] | None = None
 ) -> tuple[PlanKnob, ...]:
     """The knobs of a network: ``buffering``, ``fusion`` per kind of convolution that an add follows, each move
-    that the compiler makes in it (``pipeline.Moves``), and ``narrow`` where commands cost time.
+    that the compiler makes in it (``pipeline.Moves``), ``fronts`` where it makes any, and ``narrow`` where commands
+    cost time.
 
     The first value of each is what the compiler does untuned: ``settled``, if known (``rehearse.settle``).
     """
@@ -73,10 +76,9 @@ def plan_knobs(
     given = {f"ideal {i}": o for i, o in enumerate(IDEAL_OVERLAYS)} if device.core_ideal else OVERLAYS
     others = {name: overlay for name, overlay in given.items() if overlay != untuned.overlay}
     overlays = (untuned.overlay, *others.values())
-    base = untuned.moves, untuned.unfused
 
-    def buffered(plan: Decisions, place: int) -> Decisions:  # the first knob: the others change what it begins with
-        return replace(plan, overlay=overlays[place], moves=base[0], unfused=base[1])
+    def buffered(_: Decisions, place: int) -> Decisions:  # the first knob: the others change what it begins with
+        return replace(untuned, overlay=overlays[place])
 
     knobs = [PlanKnob("buffering", ("as compiled", *others), buffered)]
     for index, adds in enumerate(fused_adds(graph)):
@@ -88,6 +90,8 @@ def plan_knobs(
         "runs": bool(plan.placement.runs),
     }
     knobs += [PlanKnob(name, ("by estimate", "never"), _without(name)) for name, known in used.items() if known]
+    if untuned.fronts:
+        knobs.append(PlanKnob("fronts", ("as compiled", "never"), _without_fronts))
     if device.push_idle_cycles:
         knobs.append(_narrow_knob(plan.stages[1]))
     return tuple(knobs)
@@ -106,6 +110,10 @@ def _narrow_knob(physical: PhysicalGraph) -> PlanKnob:
 
 def _without(move: str) -> Callable[[Decisions, int], Decisions]:
     return lambda plan, place: replace(plan, moves=replace(plan.moves, **{move: False})) if place else plan
+
+
+def _without_fronts(plan: Decisions, place: int) -> Decisions:
+    return replace(plan, fronts=frozenset()) if place else plan
 
 
 def _other(adds: frozenset[str]) -> Callable[[Decisions, int], Decisions]:
