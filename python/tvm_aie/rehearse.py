@@ -226,7 +226,11 @@ def _alternatives(graph: LayerGraph, plan: Plan, decisions: Decisions, free: boo
 
 
 # Of commands, where they are much of the work, beside the usual one (``schedule.control``).
-PRICES = (HALF, HALF._replace(share=0.3), HALF._replace(share=1.0), Price(0.3), Price(1.0), Price(0.3, start=0.0))
+PRICES = (
+    *(HALF._replace(share=share) for share in (0.1, 0.3, 1.0)),
+    *(Price(0.3), Price(1.0), Price(0.3, start=0.0)),
+    *(Price(ddr=True), HALF._replace(ddr=True)),
+)
 # Of a network's cycles, what commands alone would take, for it to be worth emulating other plans, other chains.
 MUCH = 0.7
 # Of a column, beside those of the outputs: activations, loads and stores at both ends. Each row of cores has one for

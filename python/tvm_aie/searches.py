@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from math import inf
 
 from tvm_aie.emit.counting import ItemCounter, Known
 from tvm_aie.emit.overlay import Array
@@ -119,7 +120,7 @@ class Flowing:
 # The last: digests of the weights' live taps. Another plan may deal the channels of a layer of that name otherwise, and
 # a tiling has a cover, which says where the live blocks are.
 Key = tuple[str, Geometry, tuple[int, ...], bool, frozenset[str], tuple[bytes, ...]]
-Shares = dict[Key, list[Share]]
+Shares = dict[tuple[Key, bool], list[Share]]  # also by whether weights are charged DDR's time
 
 
 @dataclass(frozen=True)
@@ -205,14 +206,16 @@ class Searches:
 
     def _walked(self, key: Key, array: Array, work: Workload, variants: frozenset[str]) -> Tiling:
         terms = self._terms(array)
+        charged = self.price.ddr or (work.counter is not None and work.counter.first)
+        terms = terms if charged else replace(terms, ddr=inf)
         shape = work.geometry, work.live, work.rows, work.n_rows
         if work.counter is None:
             return search(*shape, array.overlay, terms, work.in_place, work.blocks, variants)
         shares = None
         if work.live is not None and work.geometry.front is None:
-            if key not in self.shares:
-                self.shares[key] = list(shares_of(*shape, terms, work.in_place, work.blocks, variants))
-            shares = self.shares[key]
+            if (key, charged) not in self.shares:
+                self.shares[key, charged] = list(shares_of(*shape, terms, work.in_place, work.blocks, variants))
+            shares = self.shares[key, charged]
         price = max(self.price.share, FIRST_SHARE * self.price.start * work.counter.first)
         return search(*shape, array.overlay, terms, work.in_place, work.blocks, variants, work.counter, shares, price)
 

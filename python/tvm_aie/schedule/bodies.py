@@ -131,6 +131,7 @@ def bodies(share: Share, cuts: Sequence[Cut], ov: Overlay) -> list[float]:
         last_share=(most - (n_pass - 1) * nob) / max(most, 1),
         aligned=True,
         kept=ceil_div(kept_bytes(geo, max(share.rows)), ov.a_slot) if share.kept else 0,
+        rows=len(share.block_rows),
     )
     found: list[float] = pipeline_columns(load, ov, terms).tolist()
     return found

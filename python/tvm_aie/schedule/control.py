@@ -13,13 +13,15 @@ class Price(NamedTuple):
 
     ``share``: of a cycle of the array, for a cycle of commands; ``first``, ``later``: how many of the first pushes of
     activations of an item, and of its other pushes of activations, find their channel idle; ``start``: of the time in
-    which the first item can do nothing, what it costs.
+    which the first item can do nothing, what it costs; ``ddr``: whether all items' weights are charged the time that
+    they take through DDR, not the first's alone: most are fetched while other items run.
     """
 
     share: float = 0.1
     first: float = 1.0
     later: float = 0.0
     start: float = 1.0
+    ddr: bool = False
 
 
 # The command processor works ahead of the cores, so most of its time hides behind other items, but all items share it.

@@ -15,7 +15,7 @@ by a fourth (the weight stream). In steady state its period is that of the slowe
     input kept        + its slots, each sent or copied, and the copy of the last one
     one output slot   a + outputs * (n * c + o)           likewise; with both, the two waits of a message overlap
     weight ring       + messages * what of two messages exceeds the ring: that part cannot be sent ahead
-    weight stream     bytes / rate, less what the rings hold from before
+    weight stream     bytes / rate, and of all core rows / DDR's rate, less what the rings hold from before
 
 Sources: docs/program.md section 4 (segments, locks, links). ``cost.estimate`` is the same pipeline message by message
 and across items; tests compare both with the emulator.
@@ -46,7 +46,8 @@ class PipelineLoad:
     ``blocks``: output messages per pass and piece, sent while the last call goes on; 0: one, after it.
     ``passes``: over the output blocks, and the share of the compute cycles that the last of them has.
     ``kept``: A slots that are copied into ACC before the messages.
-    ``weights``: bytes of the largest message and of the whole stream of a row; ``weight_messages``: their number.
+    ``weights``: bytes of the largest message and of the whole stream of a row; ``weight_messages``: their number;
+    ``rows``: of cores, whose streams share DDR.
     """
 
     outputs: int
@@ -62,6 +63,7 @@ class PipelineLoad:
     blocks: int = 0
     passes: tuple[int, float] = (1, 1.0)
     kept: int = 0
+    rows: int = 1
 
 
 def pipeline_cycles(load: PipelineLoad, ov: Overlay, terms: KernelTerms) -> float:
@@ -107,7 +109,7 @@ def pipeline_cycles(load: PipelineLoad, ov: Overlay, terms: KernelTerms) -> floa
     if load.kept:
         copy = copy_cycles(terms, ov.a_slot)
         body += load.kept * max(slot, copy) + copy
-    body = max(body, total / WORD / terms.w_rate)
+    body = max(body, total / WORD / terms.w_rate, total * load.rows / terms.ddr)
     # Aligned: the opcode message is padded until the ring position divides into messages, half a message on average.
     return body + (1 + ((load.a_slots - 1) / 2 if load.aligned else 0)) * slot
 
@@ -137,6 +139,7 @@ class PipelineColumns:
     last_share: Floats
     aligned: bool
     kept: int = 0
+    rows: int = 1
 
 
 def pipeline_columns(load: PipelineColumns, ov: Overlay, terms: KernelTerms) -> Floats:
@@ -166,7 +169,7 @@ def pipeline_columns(load: PipelineColumns, ov: Overlay, terms: KernelTerms) -> 
     if load.kept:
         copy = copy_cycles(terms, ov.a_slot)
         body = body + (load.kept * max(slot, copy) + copy)
-    body = np.maximum(body, load.weights / WORD / terms.w_rate)
+    body = np.maximum(body, np.maximum(load.weights / WORD / terms.w_rate, load.weights * load.rows / terms.ddr))
     return np.asarray(body + (1 + ((load.a_slots - 1) / 2 if load.aligned else 0)) * slot)
 
 

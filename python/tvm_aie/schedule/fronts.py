@@ -96,7 +96,7 @@ def _pipeline(
     compute = float(compute_cycles(geo, terms, most, piece, 1, n_b, 1, geo.w_out, band))
     compute += front_compute(geo, band, n_b, line, terms)
     sent = o * n_b * sum(1 for first, last in block_rows if last > first)
-    return PipelineLoad(n_b, 1, a, o, False, compute, sent, weights, 1, True)
+    return PipelineLoad(n_b, 1, a, o, False, compute, sent, weights, 1, True, rows=len(block_rows))
 
 
 def front_compute(geo: Geometry, band: int, n_b: int, line: int, terms: KernelTerms) -> float:

@@ -42,6 +42,7 @@ class KernelTerms:
     bd_write: float
     a_rate: float
     w_rate: float
+    ddr: float  # bytes per cycle for all columns; infinite where DDR has no limit
     o_rate: float
     o_link: float
 
@@ -59,6 +60,12 @@ class KernelTerms:
 def copy_cycles(terms: KernelTerms, slot: int) -> float:
     """Cycles in which a core takes one A slot (bytes), copies it into ACC and gives it back, loop included."""
     return 0.0 if terms.ideal else terms.copy[0] + ceil(slot / 32) * terms.copy[1] + 4 * terms.opcode
+
+
+def _ddr(keys: Mapping[str, float]) -> float:
+    """Bytes per cycle with all columns active."""
+    prefix = "ddr.bytes_per_cycle_"
+    return keys[f"{prefix}{max(int(key.removeprefix(prefix)) for key in keys if key.startswith(prefix))}"]
 
 
 def terms_from_keys(keys: Mapping[str, float]) -> KernelTerms:
@@ -90,6 +97,7 @@ def terms_from_keys(keys: Mapping[str, float]) -> KernelTerms:
         bd_write=keys["cmd.bd_write_cycles"],
         a_rate=keys["flow.a.words_per_cycle"],
         w_rate=keys["flow.w.words_per_cycle"],
+        ddr=_ddr(keys) or float("inf"),
         o_rate=keys["flow.o.words_per_cycle"],
         o_link=keys["link.o_bytes_per_cycle"] / 4 or float("inf"),
     )

@@ -338,6 +338,7 @@ def build_tiling(
         nob if single else 0,
         (n_pass, (most - (n_pass - 1) * nob) / max(most, 1)),
         ceil_div(kept_bytes(geo, max(rows)), ov.a_slot) if kept else 0,
+        n_rows,
     )
     body = pipeline_cycles(pipe, ov, terms)
     line = 0
