@@ -116,7 +116,6 @@ LATE_CYCLES = 18000.0
 CHAIN_CYCLES = 30000.0
 # Positions within an item that are just before or after another.
 EPSILON = 1e-6
-FENCES: list[int] = []
 
 
 _Wanted = tuple[Position, int, Channel, int]  # when, place of the channel, channel, number of its task
@@ -233,10 +232,6 @@ class CommandBuilder:
 
     def add(self, work: Work) -> int:
         """Append a task to its channel; returns its number there (from 1)."""
-        if not work.arms:
-            for item in FENCES:
-                if work.start > (item, 0.0) and work.key < (item, EPSILON):
-                    work = replace(work, key=(item, EPSILON))
         tasks = self._work.setdefault(work.channel, [])
         tasks.append(work)
         return len(tasks)
