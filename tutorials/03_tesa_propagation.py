@@ -139,7 +139,7 @@ names = {node.input[1] for node in model.graph.node if node.op_type == "Conv"}
 for tensor in model.graph.initializer:
     if tensor.name in names:
         weight = numpy_helper.to_array(tensor).copy()
-        weight[np.repeat(rng.random(-(-len(weight) // 8)) < 0.4, 8)[: len(weight)]] = 0
+        weight[np.repeat(rng.random(-(-len(weight) // 8)) < 0.5, 8)[: len(weight)]] = 0
         tensor.CopyFrom(numpy_helper.from_array(weight, tensor.name))
 path = Path(tempfile.mkdtemp()) / "squeezenet_pruned.onnx"
 onnx.save(quantize(model), path)

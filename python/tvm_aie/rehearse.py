@@ -165,11 +165,15 @@ def _settled(
     if cost is None:
         return best, best.decisions
     settled = replace(best.decisions, overlay=base_overlay(best.plan.array.overlay))
+    options = [(best, settled)]
     if decisions.moves.fronts and decisions.overlay is None:
-        best, settled = _fastest(graph, dev, (best, settled), _fronted(best, settled), cost)
+        options += _made(graph, dev, _fronted(best, settled))
+    options.sort(key=lambda option: cost(option[0].plan))
+    best, settled = options[0]
     if _much(best.plan, cost):
-        if decisions.price == PRICE:
-            best, settled = _priced(best, settled, decisions.overlay or DIVISIONS[0], cost)
+        if decisions.price == PRICE:  # of which the second may profit more
+            options = [_priced(*option, decisions.overlay or DIVISIONS[0], cost) for option in options[:2]]
+            best, settled = min(options, key=lambda option: cost(option[0].plan))
         others = _alternatives(graph, best.plan, settled, decisions.overlay is None)
         best, settled = _fastest(graph, dev, (best, settled), others, cost)
     if decisions.moves.chains and cost(best.plan) < inf:
@@ -189,15 +193,20 @@ def _priced(best: Prepared, settled: Decisions, default: Overlay, cost: Rehearsa
     return found
 
 
+def _made(graph: LayerGraph, dev: Device, others: Iterable[Decisions]) -> Iterator[tuple[Prepared, Decisions]]:
+    """The plans under ``others``, where there is one."""
+    for other in others:
+        with suppress(InfeasibleError):
+            yield prepare(graph, dev, other), other
+
+
 def _fastest(
     graph: LayerGraph, dev: Device, best: tuple[Prepared, Decisions], others: Iterable[Decisions], cost: Rehearsal
 ) -> tuple[Prepared, Decisions]:
     """``best``, or the fastest of the plans under ``others``."""
-    for other in others:
-        with suppress(InfeasibleError):
-            made = prepare(graph, dev, other)
-            if cost(made.plan) < cost(best[0].plan):
-                best = made, other
+    for made, other in _made(graph, dev, others):
+        if cost(made.plan) < cost(best[0].plan):
+            best = made, other
     return best
 
 

@@ -90,6 +90,18 @@ def base_overlay(overlay: Overlay) -> Overlay:
 # Of a cycle of commands of the first item: nothing runs behind which they hide. On npu1 the first items of ResNet-50
 # under three divisions of core memory take, beyond their kernels, 0.4 to 0.9 times what their commands do (emulated).
 FIRST_SHARE = 0.25
+
+
+def charged(work: Workload, terms: KernelTerms) -> tuple[KernelTerms, float]:
+    """The terms, and the price of a cycle of commands, under which the tilings of a workload are searched."""
+    counter = work.counter
+    if counter is None:
+        return replace(terms, ddr=inf), PRICE.share
+    price, first = counter.price, counter.first
+    terms = terms if price.ddr or first else replace(terms, ddr=inf)
+    return terms, max(price.share, FIRST_SHARE * price.start * first)
+
+
 MOST_TRIED = 5  # tilings of an item
 MOST_FLOWING = 3  # likewise, for each ring of outputs
 NEARLY = 1.15  # times the best
@@ -205,18 +217,16 @@ class Searches:
             raise InfeasibleError.of({work.layer: error}) from None
 
     def _walked(self, key: Key, array: Array, work: Workload, variants: frozenset[str]) -> Tiling:
-        terms = self._terms(array)
-        charged = self.price.ddr or (work.counter is not None and work.counter.first)
-        terms = terms if charged else replace(terms, ddr=inf)
+        terms, price = charged(work, self._terms(array))
         shape = work.geometry, work.live, work.rows, work.n_rows
         if work.counter is None:
             return search(*shape, array.overlay, terms, work.in_place, work.blocks, variants)
         shares = None
         if work.live is not None and work.geometry.front is None:
-            if (key, charged) not in self.shares:
-                self.shares[key, charged] = list(shares_of(*shape, terms, work.in_place, work.blocks, variants))
-            shares = self.shares[key, charged]
-        price = max(self.price.share, FIRST_SHARE * self.price.start * work.counter.first)
+            same = key, terms.ddr < inf
+            if same not in self.shares:
+                self.shares[same] = list(shares_of(*shape, terms, work.in_place, work.blocks, variants))
+            shares = self.shares[same]
         return search(*shape, array.overlay, terms, work.in_place, work.blocks, variants, work.counter, shares, price)
 
     def _least(self, key: Key, grids: tuple[Grid, ...]) -> tuple[float, Overlay | None]:

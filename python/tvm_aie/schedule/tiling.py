@@ -18,7 +18,7 @@ from typing import Protocol
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.plan.shares import split_even
 from tvm_aie.schedule.bodies import band_cycles, bodies, compute_cycles, taken_over
-from tvm_aie.schedule.control import PRICE, combined, control_cycles
+from tvm_aie.schedule.control import PRICE, Price, combined, control_cycles
 from tvm_aie.schedule.cover import VARIANTS, Blocks, Cover, Mask
 from tvm_aie.schedule.cuts import Cut, Share, band_counts, conv_shares, kept_bytes, sends_blocks
 from tvm_aie.schedule.estimate import PipelineLoad, pipeline_cycles
@@ -79,6 +79,10 @@ def active_rows(tiling: Tiling, p: int) -> int:
 
 class Counter(Protocol):
     """Command processor cycles of the tilings of an item."""
+
+    @property
+    def price(self) -> Price:
+        """What they cost the search."""
 
     @property
     def first(self) -> bool:

@@ -21,7 +21,7 @@ from tvm_aie.schedule.geometry import Front, Geometry, KernelId, Overlay, PoolSt
 from tvm_aie.schedule.order import variants
 from tvm_aie.schedule.terms import terms_from_keys
 from tvm_aie.schedule.tiling import Tiling, search, tilings
-from tvm_aie.searches import Workload
+from tvm_aie.searches import Workload, charged
 
 SPACE_VERSION = 9  # records of another version mean something else and are not used
 Values = tuple[int, ...]
@@ -123,7 +123,8 @@ def space_of(work: Workload, device: Device) -> Space:
     untuned = None
     if work.counter:
         shape = work.geometry, work.live, work.rows, work.n_rows
-        best = search(*shape, overlay, terms, work.in_place, work.blocks, counter=work.counter)
+        asked, price = charged(work, terms)
+        best = search(*shape, overlay, asked, work.in_place, work.blocks, counter=work.counter, price=price)
         untuned = tuple(get(best) for i, get in enumerate(getters.values()) if i in varying)
         points[untuned] = best
     return Space(work, workload_key(work, device), knobs, points, untuned)
