@@ -6,10 +6,12 @@ for the whole network are emulated, timed and without data:
 * the best plan of the default division of core memory, and the first plans of the two others that the estimate finds
   best (``schedule.geometry.DIVISIONS``), of three for networks of up to 40 items, of all for a few items; which of a
   division's plans is best (pools, siblings, runs) is left to the estimate;
-* where commands are much of a network's work: tilings for other prices of commands (``schedule.control``), the rest
-  of the plan as it is, for the best division and for the default one; residual adds as items of their own, since as
-  part of a convolution they take a message for each pass and band; the input as it is, where ``plan.space_to_depth``
-  changes it; and of the best plan command streams with other chains (``emit.arrange``);
+* where 1x1 convolutions could run in front of windows (``plan.front``) and the estimate favours some: the plan with
+  those, for each division of core memory that has room for their rows;
+* where commands are much of a network's work: for the two best of these, tilings for other prices of commands
+  (``schedule.control``), the rest of the plan as it is, for the plan's division and for the default one; residual adds
+  as items of their own, since as part of a convolution they take a message for each pass and band; the input as it is,
+  where ``plan.space_to_depth`` changes it; and of the best plan command streams with other chains (``emit.arrange``);
 * of the best plan programs that are loaded with fewer tasks, or with more.
 
 A compilation takes several times as long as by the estimate alone (``benchmarks/control_table.py --speed``): most of it

@@ -64,7 +64,7 @@ class ItemCounter:
         Layers of one shape share what was counted, wherever their tensors lie: tasks depend on the steps from message
         to message, not on addresses, which are therefore counted from the first tensor's.
         """
-        self._price = price
+        self.price = price
         self.columns = [c for c in range(array.cols) if item.out_rows[c][1] > item.out_rows[c][0]]
         self.column = column = self.columns[(len(self.columns) - 1) // 2] if self.columns else 0
         ring = Overlay.memtile_w_slot, Overlay.memtile_w_slots
@@ -90,11 +90,6 @@ class ItemCounter:
         known = {} if known is None else known
         self._sent = known.setdefault((*shape, ov.a_slot, sources), {})
         self._received = known.setdefault((*shape, ov.o_slot, targets), {})
-
-    @property
-    def price(self) -> Price:
-        """Which pushes find their channel idle, and what commands cost the search."""
-        return self._price
 
     @property
     def first(self) -> bool:
@@ -140,7 +135,7 @@ class ItemCounter:
         device = self.array.device
         load = sum(rows) * place.buffer_blocks * storage.block_bytes / (device.ddr_bytes_per_cycle(device.cols) or inf)
         whole = t.a_resident or t.kept or 2 * geo.max_rows_in(t.bands[self.column][0]) > max(rows)
-        return self._price.start * (load if whole else load * geo.max_rows_in(t.bands[self.column][0]) / max(rows))
+        return self.price.start * (load if whole else load * geo.max_rows_in(t.bands[self.column][0]) / max(rows))
 
     def _all(self, sent: Counts, received: Counts) -> float:
         """Of all columns and core rows."""
@@ -150,7 +145,7 @@ class ItemCounter:
     def _a_cycles(self, counts: Counts) -> float:
         """Activation tasks may find their channel idle: the barrier holds back what comes after it."""
         dev, first = self.array.device, min(counts.pushes, 1.0)
-        idle = first * self._price.first + (counts.pushes - first) * self._price.later
+        idle = first * self.price.first + (counts.pushes - first) * self.price.later
         pushes = counts.pushes * dev.push_queued_cycles + idle * (dev.push_idle_cycles - dev.push_queued_cycles)
         return counts.descriptors * dev.bd_write_cycles + pushes
 

@@ -56,8 +56,7 @@ def with_fronts(graph: LayerGraph, names: Collection[str]) -> LayerGraph:
 
 
 def _is_plain(conv: Conv) -> bool:
-    stages = conv.tail, conv.pool_before, conv.pool_after, conv.scale_before, conv.front, conv.true_window
-    return all(stage is None for stage in stages)
+    return not conv.has_stages and conv.true_window is None
 
 
 def _is_pointwise(conv: Conv) -> bool:

@@ -127,6 +127,12 @@ class Conv:
     front: Conv | None = None  # ``input`` is its (plan.front)
 
     @property
+    def has_stages(self) -> bool:
+        """Whether it has taken other layers into its item."""
+        stages = self.tail, self.pool_before, self.pool_after, self.scale_before, self.front
+        return any(stage is not None for stage in stages)
+
+    @property
     def inputs(self) -> tuple[str, ...]:
         """Names of the tensors read."""
         return (self.input, self.tail.residual) if self.tail and self.tail.residual else (self.input,)

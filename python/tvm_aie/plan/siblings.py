@@ -37,9 +37,7 @@ def sibling_groups(graph: PhysicalGraph) -> Groups:
 
 def _key(index: int, layer: ArrayLayer, graph: PhysicalGraph) -> Hashable:
     """Layers with equal keys may share an item; an index is equal to nothing else."""
-    if not isinstance(layer, Conv) or layer.tail or layer.pool_before or layer.pool_after:
-        return index
-    if layer.scale_before or layer.front:
+    if not isinstance(layer, Conv) or layer.has_stages:
         return index
     window = (layer.weight.shape[2:], layer.stride, layer.pads, layer.dilation)
     target = graph.storages[graph.views[layer.output].storage]

@@ -55,7 +55,7 @@ def common_accumulators(graph: LayerGraph) -> LayerGraph:
     """
     groups: dict[Hashable, list[Conv]] = defaultdict(list)
     for conv in graph.layers:
-        if isinstance(conv, Conv) and not _has_stages(conv):
+        if isinstance(conv, Conv) and not conv.has_stages:
             groups[conv.input, conv.stride, conv.dilation].append(conv)
     changed: dict[str, Conv] = {}
     for convs in groups.values():
@@ -68,10 +68,6 @@ def common_accumulators(graph: LayerGraph) -> LayerGraph:
                 requant = replace(conv.requant, shift=conv.requant.shift + d)
                 changed[conv.name] = replace(conv, acc_shift=last, bias=bias, requant=requant)
     return replace(graph, layers=tuple(changed.get(layer.name, layer) for layer in graph.layers))
-
-
-def _has_stages(conv: Conv) -> bool:
-    return any(s is not None for s in (conv.tail, conv.pool_before, conv.pool_after, conv.scale_before, conv.front))
 
 
 def _united(graph: LayerGraph, apart: Collection[str]) -> LayerGraph:
@@ -110,7 +106,7 @@ def _candidates(graph: LayerGraph) -> dict[str, tuple[Conv, Hashable]]:
     readers.update(io.tensor for io in graph.outputs)
     found: dict[str, tuple[Conv, Hashable]] = {}
     for conv in graph.layers:
-        if not isinstance(conv, Conv) or _has_stages(conv) or conv.groups != 1 or conv.true_window:
+        if not isinstance(conv, Conv) or conv.has_stages or conv.groups != 1 or conv.true_window:
             continue
         out = graph.tensors[conv.output]
         if readers[conv.output] == 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -190,6 +191,8 @@ class Share:
         a_ring, o_ring, acc = ov.a_slot * ov.a_slots, ov.o_slot * ov.o_slots, ov.acc_bytes
         shared, sent, summed = len(self.block_rows) * nob, 1 if single else nob, nob if n_ck > 1 else 0
         pooled = ckb if self.geo.pool_before else nob
+        # Low bands cost little where they take over what they share.
+        most = inf if self.geo.shared_rows and not self.terms.ideal else MOST_BANDS
         for width, n_x, heights in self._sizes:
             fits = 0
             for h in heights:
@@ -199,9 +202,7 @@ class Share:
                     continue
                 yield width, n_x, h.band
                 fits += 1
-                if fits == MOST_BANDS and not (
-                    self.geo.shared_rows and not self.terms.ideal
-                ):  # then low ones cost little
+                if fits == most:
                     break
             if fits and n_x >= 16:
                 break

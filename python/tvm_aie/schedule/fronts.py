@@ -11,13 +11,11 @@ from typing import NamedTuple
 
 from tvm_aie.schedule.bodies import band_cycles, compute_cycles
 from tvm_aie.schedule.cover import Blocks, Cover, trips
-from tvm_aie.schedule.cuts import conv_loads
+from tvm_aie.schedule.cuts import MAX_LISTED_PIXEL, conv_loads
 from tvm_aie.schedule.estimate import PipelineLoad, pipeline_cycles
 from tvm_aie.schedule.geometry import PAD_WORDS, WORD, WRAP, Front, Geometry, Overlay, ceil_div, ring_share
 from tvm_aie.schedule.load import BlockRows, Load
 from tvm_aie.schedule.terms import KernelTerms
-
-MAX_LISTED_PIXEL = 65535  # addresses of unrolled lists are uint16
 
 
 class FrontCut(NamedTuple):

@@ -8,7 +8,8 @@ AIE_API ?= $(MLIR_AIE_INSTALL_DIR)/include
 AIECC ?= aiecc
 
 SOURCES := superkernel_main superkernel kernel_call kernels_portable
-# Kernels that the network calls, a bit per id of docs/program.md (1 conv, 2 add, 3 maxpool, 4 avgpool, 5 upsample);
+# Kernels that the network calls, a bit per id of docs/program.md (1 conv, 2 add, 3 maxpool, 4 avgpool, 5 upsample,
+# 6 scale, 7 front; 0: the copies of KEEP);
 # the others are neither compiled in nor linked.
 USED_KERNELS ?= 0xff
 CXXFLAGS := -O2 -std=c++20 --target=aie2-none-unknown-elf -DNDEBUG -DTVM_AIE_ON_ARRAY -DTVM_AIE_USED_KERNELS=$(USED_KERNELS) \
