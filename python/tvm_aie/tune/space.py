@@ -126,7 +126,9 @@ def space_of(work: Workload, device: Device) -> Space:
         asked, price = charged(work, terms)
         best = search(*shape, overlay, asked, work.in_place, work.blocks, counter=work.counter, price=price)
         untuned = tuple(get(best) for i, get in enumerate(getters.values()) if i in varying)
-        points[untuned] = best
+        # The same choice as the table's has that one's estimates: a record, which is read back without a counter, means
+        # the tiling of these. Estimates decide when commands are pushed, and so the time.
+        points.setdefault(untuned, best)
     return Space(work, workload_key(work, device), knobs, points, untuned)
 
 
