@@ -53,6 +53,9 @@ from tvm_aie.schedule.control import HALF, PRICE, Price
 from tvm_aie.schedule.geometry import DIVISIONS, FRONTS, Overlay
 from tvm_aie.searches import base_overlay
 
+# A plan, and the decisions under which it was made.
+Option = tuple[Prepared, Decisions]
+
 
 class Rehearsal:
     """Emulated cycles of plans, each emulated once."""
@@ -93,8 +96,8 @@ class Rehearsal:
             self.fastest = cycles, plan, program
         return cycles
 
-    def best_chains(self, plan: Plan, much: bool) -> tuple[Chains, ...]:
-        """The chains with which the plan, which ran, runs fastest.
+    def best_chains(self, plan: Plan, much: bool) -> tuple[tuple[Chains, ...], float]:
+        """The chains with which the plan, which ran, runs fastest, and its cycles with them.
 
         What a program is loaded with costs descriptors, and pushes near the end; whether it pays is found by emulation.
         ``much``: commands are much of the work; then so is, unless the network takes less than its launch, the best of
@@ -121,7 +124,8 @@ class Rehearsal:
         fastest: tuple[Chains, ...] = min(found, key=found.__getitem__)
         for other in loaded_otherwise(fastest)[: None if much else 1]:
             found[other] = timed_with(other)
-        return min(found, key=found.__getitem__)
+        fastest = min(found, key=found.__getitem__)
+        return fastest, found[fastest]
 
     def _emitter(self, plan: Plan) -> Emitter:
         """What has emitted the plan."""
@@ -160,56 +164,59 @@ def settle(graph: LayerGraph, device: Device | str, decisions: Decisions = UNTUN
     return _settled(graph, dev, decisions, judge(dev, decisions.moves.chains))
 
 
-def _settled(
-    graph: LayerGraph, dev: Device, decisions: Decisions, cost: Rehearsal | None
-) -> tuple[Prepared, Decisions]:
+def _settled(graph: LayerGraph, dev: Device, decisions: Decisions, cost: Rehearsal | None) -> Option:
     best = prepare(graph, dev, decisions, judge=cost)
     if cost is None:
         return best, best.decisions
+
+    def cycles(option: Option) -> float:
+        return cost(option[0].plan)
+
     settled = replace(best.decisions, overlay=base_overlay(best.plan.array.overlay))
     options = [(best, settled)]
     if decisions.moves.fronts and decisions.overlay is None:
         options += _made(graph, dev, _fronted(best, settled))
-    options.sort(key=lambda option: cost(option[0].plan))
-    best, settled = options[0]
-    if _much(best.plan, cost):
+    options.sort(key=cycles)
+    if _much(options[0][0].plan, cost):
         if decisions.price == PRICE:  # of which the second may profit more
-            options = [_priced(*option, decisions.overlay or DIVISIONS[0], cost) for option in options[:2]]
-            best, settled = min(options, key=lambda option: cost(option[0].plan))
-        others = _alternatives(graph, best.plan, settled, decisions.overlay is None)
-        best, settled = _fastest(graph, dev, (best, settled), others, cost)
-    if decisions.moves.chains and cost(best.plan) < inf:
-        best = replace(best, chains=cost.best_chains(best.plan, _much(best.plan, cost)))
-    return best, settled
+            default = decisions.overlay or DIVISIONS[0]
+            options += [made for option in options[:2] for made in _priced(*option, default)]
+        best, settled = min(options, key=cycles)
+        options += _made(graph, dev, _alternatives(graph, best.plan, settled, decisions.overlay is None))
+    options.sort(key=cycles)
+    if not decisions.moves.chains or cycles(options[0]) == inf:
+        return options[0]
+    return _chained(options, cost)
 
 
-def _priced(best: Prepared, settled: Decisions, default: Overlay, cost: Rehearsal) -> tuple[Prepared, Decisions]:
-    """``best``, or the fastest with tilings for other prices of commands, of its division and of the default one."""
-    found = best, settled
+def _chained(options: Sequence[Option], cost: Rehearsal) -> Option:
+    """The option that is fastest with the best of its chains. ``options``: the fastest first, of which the first few are
+    tried where commands are much of the work: chains differ by more than plans do."""
+    least = cost(options[0][0].plan)
+    much = _much(options[0][0].plan, cost)
+    apart = {cost(option[0].plan): option for option in reversed(options)}  # many are one plan
+    near = [apart[c] for c in sorted(apart) if c <= NEARLY * least]
+    found = []
+    for option in near[: MOST_CHAINED if much else 1]:
+        chains, cycles = cost.best_chains(option[0].plan, much)
+        found.append((cycles, chains, option))
+    _, chains, (best, settled) = min(found, key=lambda each: each[0])
+    return replace(best, chains=chains), settled
+
+
+def _priced(best: Prepared, settled: Decisions, default: Overlay) -> Iterator[Option]:
+    """``best`` with tilings for other prices of commands, for its division of core memory and for the default one."""
     for overlay in dict.fromkeys((settled.overlay or default, default)):
         for price in PRICES:
             with suppress(InfeasibleError):
-                made = repriced(best, price, overlay)
-                if cost(made.plan) < cost(found[0].plan):
-                    found = made, replace(settled, price=price, overlay=overlay)
-    return found
+                yield repriced(best, price, overlay), replace(settled, price=price, overlay=overlay)
 
 
-def _made(graph: LayerGraph, dev: Device, others: Iterable[Decisions]) -> Iterator[tuple[Prepared, Decisions]]:
+def _made(graph: LayerGraph, dev: Device, others: Iterable[Decisions]) -> Iterator[Option]:
     """The plans under ``others``, where there is one."""
     for other in others:
         with suppress(InfeasibleError):
             yield prepare(graph, dev, other), other
-
-
-def _fastest(
-    graph: LayerGraph, dev: Device, best: tuple[Prepared, Decisions], others: Iterable[Decisions], cost: Rehearsal
-) -> tuple[Prepared, Decisions]:
-    """``best``, or the fastest of the plans under ``others``."""
-    for made, other in _made(graph, dev, others):
-        if cost(made.plan) < cost(best[0].plan):
-            best = made, other
-    return best
 
 
 def _much(plan: Plan, cost: Rehearsal) -> bool:
@@ -242,6 +249,8 @@ PRICES = (
     *(Price(0.3), Price(1.0), Price(0.3, start=0.0)),
     *(Price(ddr=True), HALF._replace(ddr=True)),
 )
+# Plans whose chains are tried, and by how much a plan may be slower than the fastest before (emulated).
+MOST_CHAINED, NEARLY = 4, 1.2
 # Of a network's cycles, what commands alone would take, for it to be worth emulating other plans, other chains.
 MUCH = 0.7
 # Of a column, beside those of the outputs: activations, loads and stores at both ends. Each row of cores has one for

@@ -11,7 +11,7 @@ from tvm_aie.device import Device
 from tvm_aie.emit.commands import CHAIN_CYCLES, EPSILON, Channel, CommandBuilder, Work
 from tvm_aie.emit.item_tasks import ItemTasks
 from tvm_aie.emit.joining import AHEAD_BELOW, Joining, column_chains, join
-from tvm_aie.emit.periods import repeated
+from tvm_aie.emit.periods import LEAST_BLOCKS, repeated
 from tvm_aie.emit.program import Bd, Dir
 from tvm_aie.emit.resident import MOST_LAST
 from tvm_aie.emit.transfers import FILLER_WORDS
@@ -20,9 +20,9 @@ from tvm_aie.errors import ProgramError
 
 class Chains(NamedTuple):
     """Most descriptors of a chain that serves several items: of activations, of outputs; and of a block of outputs that
-    is repeated (``emit.periods``; 0: none is). Short chains free their descriptors earlier, so that more is pushed
-    ahead; long ones are fewer tasks. ``span``, ``ahead``: see ``emit.joining.Joining``. What a resident program is
-    loaded with: ``armed``: memtile channels, and shims with opcodes, with their first tasks (``_arm``); ``stores``,
+    is repeated (``emit.periods``; 0: none is) ``least`` times or more. Short chains free their descriptors earlier, so
+    that more is pushed ahead; long ones are fewer tasks. ``span``, ``ahead``: see ``emit.joining.Joining``. What a
+    resident program is loaded with: ``armed``: memtile channels, and shims with opcodes, with their first tasks (``_arm``); ``stores``,
     ``loads``: channels with few tasks of that kind with all of them (``_endless``), which takes descriptors from the
     others.
     """
@@ -30,6 +30,7 @@ class Chains(NamedTuple):
     activations: int
     outputs: int
     block: int = 0
+    least: int = LEAST_BLOCKS
     span: float = CHAIN_CYCLES
     ahead: float = AHEAD_BELOW
     armed: bool = True
@@ -45,7 +46,12 @@ MOST_FIRST = 4
 # When they are pushed: place in the first item, column by column, each behind its column's first activations.
 FIRST, COLUMN = -2.0, 1e-2
 # To compare by emulation (``rehearse``): the clock's first choice is up to a tenth slower than the best of these.
-MORE_CHAINS = (*CHAINS, Chains(4, 4, block=6), *(most._replace(block=0) for most in CHAINS[:3]))
+MORE_CHAINS = (
+    *CHAINS,
+    Chains(4, 4, block=6),
+    *(most._replace(block=0) for most in CHAINS[:3]),
+    *(most._replace(least=2) for most in (*CHAINS, Chains(4, 4, block=6))),
+)
 
 
 def loaded_otherwise(chains: Sequence[Chains]) -> tuple[tuple[Chains, ...], ...]:
@@ -56,7 +62,8 @@ def loaded_otherwise(chains: Sequence[Chains]) -> tuple[tuple[Chains, ...], ...]
 
 def variants(chains: Chains) -> tuple[Chains, ...]:
     """The best of ``MORE_CHAINS`` with less pushed ahead, and with shorter chains."""
-    return chains._replace(ahead=AHEAD_BELOW / 2), chains._replace(ahead=AHEAD_BELOW / 2, span=CHAIN_CYCLES * 2 / 3)
+    sooner = chains._replace(ahead=AHEAD_BELOW / 2)
+    return sooner, sooner._replace(span=CHAIN_CYCLES * 2 / 3)
 
 
 def arrange(
@@ -245,7 +252,7 @@ def _add_chains(
         outputs = [tasks.get(make.o_channel(c, r), ()) for r in range(array.rows)]
         if most.block:
             single = outputs
-            outputs = [_repeated(own, len(body), array.device, most.block) for own in outputs]
+            outputs = [_repeated(own, len(body), array.device, most) for own in outputs]
             repeats = repeats or any(len(a) < len(b) for a, b in zip(outputs, single, strict=True))
         ahead = a_chain > 0 and c != array.cols - 1
         key = (0, FIRST + (2 * c - 0.5) * COLUMN) if commands.is_armed(make.a_channel(c)) else None
@@ -254,10 +261,10 @@ def _add_chains(
     return repeats
 
 
-def _repeated(tasks: Sequence[Work], items: int, device: Device, most: int) -> list[Work]:
+def _repeated(tasks: Sequence[Work], items: int, device: Device, most: Chains) -> list[Work]:
     """Like blocks of the network as one task; what ends the program is no part of them."""
     last = [work for work in tasks if work.item >= items or work.arms]
-    return [*repeated(tasks[: len(tasks) - len(last)], device, most), *last]
+    return [*repeated(tasks[: len(tasks) - len(last)], device, most.block, most.least), *last]
 
 
 def _joined_channels(make: ItemTasks) -> set[Channel]:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from tvm_aie.device import Device
 from tvm_aie.emit.commands import Work
 
-# A run of fewer blocks saves less than its descriptors, which stay taken for all of it, cost others.
+# A run of fewer blocks mostly saves less than its descriptors, which stay taken for all of it, cost others. Where
+# commands are much of the work two are tried too (``emit.arrange``).
 LEAST_BLOCKS = 3
 
 
@@ -26,15 +27,16 @@ class Period:
     steps: tuple[int, ...]
 
 
-def repeated(tasks: Sequence[Work], device: Device, longest: int) -> Iterator[Work]:
+def repeated(tasks: Sequence[Work], device: Device, longest: int, least: int = LEAST_BLOCKS) -> Iterator[Work]:
     """The tasks of a channel of a memtile, those of like blocks as one task that is executed once per block.
 
-    ``longest``: most descriptors of a block. The same transfers with the same locks in the same order.
+    ``longest``: most descriptors of a block; ``least``: blocks of a run. The same transfers with the same locks in the
+    same order.
     """
     kinds = [_kind(work) for work in tasks]
     at = 0
     while at < len(tasks):
-        period = _longest(tasks, kinds, at, device, longest)
+        period = _longest(tasks, kinds, at, device, (longest, least))
         if period is None:
             yield tasks[at]
             at += 1
@@ -56,17 +58,20 @@ def _kind(work: Work) -> Hashable:
     return tuple((t.shape, t.wrap, t.step, t.acquire, t.release, t.control) for t in work.chain)
 
 
-def _longest(tasks: Sequence[Work], kinds: Sequence[Hashable], at: int, device: Device, longest: int) -> Period | None:
-    """The period at ``at`` that covers most tasks, of several the shortest."""
+def _longest(
+    tasks: Sequence[Work], kinds: Sequence[Hashable], at: int, device: Device, limits: tuple[int, int]
+) -> Period | None:
+    """The period at ``at`` that covers most tasks, of several the shortest. ``limits``: see ``repeated``."""
+    longest, least = limits
     best: Period | None = None
     size = descriptors = 0
     while kinds[at + size] is not None:
         descriptors += len(tasks[at + size].chain)
         size += 1
-        if descriptors > longest or at + LEAST_BLOCKS * size > len(tasks):
+        if descriptors > longest or at + least * size > len(tasks):
             break
         found = _run(tasks, kinds, at, size, device)
-        if found.blocks >= LEAST_BLOCKS and (best is None or found.size * found.blocks > best.size * best.blocks):
+        if found.blocks >= least and (best is None or found.size * found.blocks > best.size * best.blocks):
             best = found
     return best
 
