@@ -22,9 +22,9 @@ class Chains(NamedTuple):
     """Most descriptors of a chain that serves several items: of activations, of outputs; and of a block of outputs that
     is repeated (``emit.periods``; 0: none is) ``least`` times or more. Short chains free their descriptors earlier, so
     that more is pushed ahead; long ones are fewer tasks. ``span``, ``ahead``: see ``emit.joining.Joining``. What a
-    resident program is loaded with: ``armed``: memtile channels, and shims with opcodes, with their first tasks (``_arm``); ``stores``,
-    ``loads``: channels with few tasks of that kind with all of them (``_endless``), which takes descriptors from the
-    others.
+    resident program is loaded with: ``armed``: memtile channels, and shims with opcodes, with their first tasks
+    (``_arm``); ``stores``, ``loads``: channels with few tasks of that kind with all of them (``_endless``), which takes
+    descriptors from the others.
     """
 
     activations: int
