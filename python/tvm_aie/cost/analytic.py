@@ -12,7 +12,7 @@ from functools import lru_cache
 from tvm_aie.cost.control import steady_cycles
 from tvm_aie.cost.tasks import Tasks, count_tasks
 from tvm_aie.device import Device
-from tvm_aie.schedule.bodies import band_cycles
+from tvm_aie.schedule.bodies import band_cycles, joined_pixels
 from tvm_aie.schedule.cover import Cover, walk_cover
 from tvm_aie.schedule.fronts import front_compute, front_messages
 from tvm_aie.schedule.geometry import WORD, KernelId, Overlay, ceil_div
@@ -156,7 +156,9 @@ def _load(work: Workload, t: Tiling, terms: KernelTerms) -> Load:
 def _compute(work: Workload, t: Tiling, terms: KernelTerms, device: Device, pieces: int, calls: int) -> float:
     """Cycles of the busiest core (``cost.kernels.conv_cycles`` summed over the calls), opcodes included."""
     geo = work.geometry
-    band = max(b for b, _ in t.bands)
+    band, width = max(b for b, _ in t.bands), t.width
+    if t.joined:
+        geo, (band, width) = joined_pixels(geo, band, width)
     own = max(last - first for first, last in t.block_rows)
     loops = sum(1 for n in (t.n_pass, t.n_x, max(c for _, c in t.bands), t.n_ck) if n > 1)
     opcodes = calls * (OPCODES_PER_CALL + loops) * terms.opcode
@@ -165,17 +167,17 @@ def _compute(work: Workload, t: Tiling, terms: KernelTerms, device: Device, piec
         each = 2.0 * geo.n_inputs if geo.kernel == KernelId.ADD else 2.0 * geo.taps * geo.in_elem
         lines = band * own * 8.0 * (geo.kh if geo.kernel != KernelId.ADD else 1)
         return opcodes + (0.0 if terms.ideal else calls * (terms.call + vectors * each + lines))
-    rows, px = geo.conv_rows(band), geo.conv_px(t.width)
+    rows, px = geo.conv_rows(band), geo.conv_px(width)
     row = _load(work, t, terms).row(t.block_rows)
     if terms.ideal:
         return opcodes + pieces * rows * px * row.macs(geo.taps, terms) / terms.macs_per_cycle
     n_b = max(c for _, c in t.bands)
-    total = pieces * band_cycles(geo, row, terms, own, (band, t.width), t.n_ck, n_b, t.a_resident)
+    total = pieces * band_cycles(geo, row, terms, own, (band, width), t.n_ck, n_b, t.a_resident)
     if geo.residual:
         total += pieces * own * rows * (terms.add_a + 2 * ceil_div(px, 4) * terms.add_ii)
     if geo.pool is not None:
         lines = pieces * band * (t.n_pass * geo.in_blocks if geo.pool.before else own)
         per_line, per_vector = terms.stage(geo.pool.average, geo.pool.scale)
         taps = geo.pool.kh * geo.pool.kw * geo.pooled_elem
-        total += lines * (per_line + ceil_div(t.width, 4) * taps * per_vector)
+        total += lines * (per_line + ceil_div(width, 4) * taps * per_vector)
     return opcodes + calls * terms.call + total

@@ -7,7 +7,7 @@ Derived from the item's opcode stream (docs/program.md section 2), so a new kind
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.physical import ArrayLayer
 from tvm_aie.schedule.fronts import drop_cycles, front_cycles, front_row_bytes
 from tvm_aie.schedule.geometry import Geometry, KernelId
+from tvm_aie.schedule.joined import joined_lines
 from tvm_aie.schedule.terms import KernelTerms, terms_from_keys
 from tvm_aie.schedule.tiling import Tiling, kept_slots
 
@@ -440,6 +441,9 @@ def kernel_cycles(array: Array, item: WorkItem, tiling: Tiling, column: int, ban
     """Cycles of the calls with these band indices and the weight messages that they hold: (calls, rows)."""
     geo, device = item.geometry, array.device
     first, last = item.out_rows[column]
+    if tiling.joined:
+        geo, (first, last) = joined_lines(geo, tiling, (first, last), column)
+        tiling = replace(tiling, width=geo.w_out, bands=tuple((min(1, n), n) for _, n in tiling.bands))
     band = tiling.bands[column][0]
     y = first + np.minimum(bands * band, last - first - band)
     taps = _taps_of_bands(geo, y, band)[:, None]  # rows x taps inside the image

@@ -226,8 +226,8 @@ def _weights(work: Workload) -> tuple[Int8Array, Int64Array]:
 
 def same_shape(a: Workload, b: Workload) -> bool:
     """Equal in everything that a tiling depends on; the height of the image is free."""
-    equal = replace(a.geometry, h_in=0, h_out=0) == replace(b.geometry, h_in=0, h_out=0) and a.rows == b.rows
-    return equal and a.n_rows == b.n_rows and a.in_place == b.in_place
+    one, other = (replace(w.geometry, h_in=0, h_out=0, own_rows=False) for w in (a, b))
+    return one == other and a.rows == b.rows and a.n_rows == b.n_rows and a.in_place == b.in_place
 
 
 class _Key:

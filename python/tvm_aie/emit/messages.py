@@ -19,6 +19,7 @@ from tvm_aie.emit.transfers import (
     piece_shape,
     repeated_dims,
 )
+from tvm_aie.errors import ProgramError
 from tvm_aie.memory.partition import home_of
 from tvm_aie.memory.placement import InputPlace, WorkItem
 from tvm_aie.plan.physical import Storage
@@ -161,6 +162,8 @@ class _InputPieces:
             for owner, n, base, each in self._residual(added, pixels[0]):
                 owned.append((1, owner, n))
                 bases.append((base, 0, each))
+        if self.tiling.joined and len({k for k, _, _ in owned}) != len(owned):
+            raise ProgramError("lines of two memtiles cannot be joined")
         key = (tuple(owned), count, pads, active, slots)
         if key not in self.shapes:
             self.shapes[key] = self._filled([self._shape(o, count, pads, active) for o in owned], slots)
@@ -217,17 +220,29 @@ class _InputPieces:
                 dims.append((active * share, line_words))
             else:
                 dims += [(active, share * line_words), (tiling.nob, line_words)]
+            if tiling.joined:
+                dims = [*dims[1:], dims[0]]
             return piece_shape(mem, (*dims, (px * geo.conv_px(tiling.width), 1)), self.array.device.memtile_bd)
         dims = [(n, place.buffer_blocks * line_words * geo.row_step)]
         if self.groups[0] > 1:
             dims.append((self.groups[0], self.groups[1] * line_words))
         dims.append((self.blocks, line_words))
+        if tiling.joined:
+            return self._joined_shape(mem, [*dims[1:], dims[0]], px * count, tuple((px * a, px * b) for a, b in pads))
         if geo.px_step > 1:
             dims += [(count, px * geo.px_step), (px, 1)]
         else:
             dims.append((px * count, 1))
         words: Pads = tuple((px * before, px * behind) for before, behind in pads)
         return piece_shape(mem, dims, self.array.device.memtile_bd, words)
+
+    def _joined_shape(self, mem: int, dims: Sequence[tuple[int, int]], line: int, pads: Pads) -> Shape:
+        """Lines of ``line`` words, those of a channel block together; zeros for rows below the image (``dims``)."""
+        rows, limits = self.geo.conv_rows(self.band), self.array.device.memtile_bd
+        missing = rows - dims[-1][0]
+        if missing:
+            return Shape(mem, (*dims, (line, 1)), ((0, missing), *(pads or ((0, 0),))))
+        return piece_shape(mem, (*dims, (line, 1)), limits, pads)
 
     def _filled(self, shapes: list[Shape], slots: int) -> tuple[tuple[Shape, ...], Message]:
         """Up to whole slots: zero padding at the end of the last piece, else filler words (any initialised memory)."""

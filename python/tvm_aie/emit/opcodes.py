@@ -15,6 +15,7 @@ from tvm_aie.plan.scale import scale_of
 from tvm_aie.schedule.cuts import kept_bytes
 from tvm_aie.schedule.fronts import front_row_bytes
 from tvm_aie.schedule.geometry import KernelId, PoolStage
+from tvm_aie.schedule.joined import input_line, joined_lines
 from tvm_aie.schedule.order import LOOPS, PASSES_INSIDE
 from tvm_aie.schedule.tiling import Tiling
 
@@ -222,17 +223,19 @@ def kernel_params(
     l_x, l_band, l_ck = levels
     geo = item.geometry
     first, last = item.out_rows[column]
-    band = tiling.bands[column][0]
-    line = tiling.line or geo.line_px(tiling.width)
+    band, width, line = tiling.bands[column][0], tiling.width, input_line(geo, tiling)
+    if tiling.joined:
+        geo, (first, last) = joined_lines(geo, tiling, (first, last), column)
+        band, width = 1, geo.w_out
     blocks = geo.in_blocks if tiling.a_resident else tiling.ckb
-    window = [blocks, line, geo.kh, geo.kw, geo.sy, geo.sx, geo.dy, geo.dx, tiling.width, band, first, last - first]
+    window = [blocks, line, geo.kh, geo.kw, geo.sy, geo.sx, geo.dy, geo.dx, width, band, first, last - first]
     if isinstance(layer, Conv):
         q = layer.requant
         tail = [layer.acc_shift, q.shift, q.lo, q.hi, q.negative_mul]
         h_in = geo.h_out if geo.pool_before else geo.h_in  # rows that the window reads
         out = [*window, geo.pad_top, h_in, l_band, l_ck, tiling.n_ck, *tail]
         if geo.pool is not None:
-            line_px = geo.w_in if geo.pool.before else geo.conv_px(tiling.width)
+            line_px = geo.w_in if geo.pool.before else geo.conv_px(width)
             out += _stage_params(geo.pool, layer, line_px, l_x, tiling.taken > 0)
         if layer.tail is not None:  # behind the words of sums, which no other pool inside has
             q, kind = layer.tail.requant, 1 if layer.tail.residual else 2

@@ -15,6 +15,7 @@ from tvm_aie.plan.physical import BLOCK, PhysicalGraph, View, front_view, physic
 from tvm_aie.plan.scale import scale_of
 from tvm_aie.schedule.cover import Blocks, Cover, Mask, walk_cover
 from tvm_aie.schedule.geometry import Geometry
+from tvm_aie.schedule.joined import input_line
 from tvm_aie.schedule.load import HEADER_BYTES, front_header_bytes, header_bytes
 from tvm_aie.schedule.order import PASSES_INSIDE
 from tvm_aie.schedule.tiling import Tiling, active_rows
@@ -203,7 +204,7 @@ def _conv_message(
     extra += b"" if partial else packed.shift[begin:end].astype("<i2").tobytes()
     extra += _pointers(live.sum(axis=1)) + (cols + c_lo - base).astype("<u2").tobytes()
     tiles = packed.tiles[rows + begin, cols + c_lo].tobytes()
-    line = tiling.line or geo.line_px(tiling.width)
+    line = input_line(geo, tiling)
     step = (in_blocks if tiling.a_resident else tiling.ckb) * line
     lists = _lists(packed, cover, (begin, end, c_lo, c_hi), np.array([geo.dy * step, line, geo.dx]), c_lo - base)
     lengths = (lists.taps, lists.pairs, n_ocb * geo.kh if lists.addresses else 0)

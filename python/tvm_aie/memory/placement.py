@@ -514,7 +514,8 @@ def _finish(
         )
         geo = state.geometries[d.layer]
         in_blocks, _ = spread_blocks(geo.in_blocks, share)
-        geo = replace(geo, in_blocks=in_blocks, out_blocks=sum(o.blocks for o in outputs))
+        own = geo.joinable and _own_rows(geo, d.out_rows, inputs)
+        geo = replace(geo, in_blocks=in_blocks, out_blocks=sum(o.blocks for o in outputs), own_rows=own)
         items.append(
             WorkItem(
                 i,
@@ -532,6 +533,18 @@ def _finish(
     ends = {views[io.tensor].storage for io in (*state.graph.graph.outputs, *state.graph.graph.inputs)}
     spilled = frozenset(state.stored - ends)
     return Placement(tuple(items), frozenset(state.stored), spilled, top, state.runs)
+
+
+def _own_rows(geo: Geometry, out_rows: Rows, inputs: Sequence[InputPlace]) -> bool:
+    """Whether each column finds all rows that it reads in its own memtile."""
+    for c, (first, last) in enumerate(out_rows):
+        if last <= first:
+            continue
+        needs = geo.rows_in(first, last - first), geo.residual_rows(first, last - first)
+        for (lo, hi), place in zip(needs, inputs, strict=False):
+            if lo < place.rows[c][0] or hi > place.rows[c][1]:
+                return False
+    return True
 
 
 def _output_place(

@@ -11,7 +11,7 @@ import numpy as np
 from tvm_aie.schedule.cuts import Cut, Share, kept_bytes, sends_blocks
 from tvm_aie.schedule.estimate import PipelineColumns, pipeline_columns
 from tvm_aie.schedule.geometry import Geometry, Overlay, ceil_div, ring_share
-from tvm_aie.schedule.load import RowLoad
+from tvm_aie.schedule.load import Count, RowLoad
 from tvm_aie.schedule.terms import KernelTerms
 
 Amount = Any  # a number, or an array of one per candidate
@@ -46,6 +46,14 @@ def band_cycles(
     others = piece_cycles(geo, work, terms, most, max(rows - geo.shared_rows, 0) * groups, *rest)
     moved = ceil_div(geo.shared_rows * geo.conv_px(width) * 8, 32)
     return (piece + (n_b - 1) * (others + most * (terms.copy_a + moved * terms.copy[1]))) / n_b
+
+
+def joined_pixels(geo: Geometry, band: Count, width: Count) -> tuple[Geometry, tuple[Count | int, Count]]:
+    """What the kernel sees of ``band`` lines of ``width`` pixels that are one, as far as its cycles go: (image, (rows,
+    pixels)). Sums behind are of one band."""
+    if geo.pool_after:
+        return geo.joined(1, 1), (1, width)
+    return geo, (1, band * width)
 
 
 def taken_over(geo: Geometry, n_ck: int, n_b: int) -> int:
@@ -98,8 +106,8 @@ def bodies(share: Share, cuts: Sequence[Cut], ov: Overlay) -> list[float]:
         if key not in known:
             bands = share.bands(cut)
             band, n_b = max(b for b, _ in bands), max(n for _, n in bands)
-            pixels = band, cut.width
-            piece = band_cycles(geo, share.work, terms, most, pixels, cut.n_ck, n_b, cut.resident)
+            seen, pixels = joined_pixels(geo, band, cut.width) if share.joined else (geo, (band, cut.width))
+            piece = band_cycles(seen, share.work, terms, most, pixels, cut.n_ck, n_b, cut.resident)
             source = geo.max_rows_in(band) * geo.line_px(cut.width) * geo.in_px
             known[key] = band, n_b, source, geo.residual_bytes(band, cut.width), piece
         table.append(known[key])
@@ -116,13 +124,14 @@ def bodies(share: Share, cuts: Sequence[Cut], ov: Overlay) -> list[float]:
     o = np.array(_ring_shares(ov.o_slots), np.int64)[-(-(nob * band * width * geo.out_px) // ov.o_slot)]
     sent = sum(-(-(last - first) // nob) for first, last in share.block_rows) * o
     outputs = n_pass * steps
+    seen, (high, wide) = joined_pixels(geo, band, width) if share.joined else (geo, (band, width))
     load = PipelineColumns(
         outputs=outputs,
         n_ck=n_ck,
         a_slots=a,
         o_slots=o,
         resident=resident,
-        compute=compute_cycles(geo, terms, most, pieces, n_pass, steps, n_ck, width, band),
+        compute=compute_cycles(seen, terms, most, pieces, n_pass, steps, n_ck, wide, high),
         output_slots=steps * sent,
         largest_weights=message,
         weights=total * np.where(n_ck > 1, steps, 1),

@@ -17,6 +17,7 @@ from tvm_aie.schedule.load import BlockRows, Load, RowLoad, WeightBytes, header_
 from tvm_aie.schedule.terms import KernelTerms
 
 MAX_LISTED_PIXEL = 65535  # addresses of unrolled lists are uint16
+MOST_JOINED = 16  # lines: the memtile's DMA adds up to 15 rows of zeros (hw.md 2)
 MOST_BANDS = 4  # heights of a piece that are tried for a width, the largest that fit
 
 
@@ -90,6 +91,17 @@ def conv_loads(
             yield load, block_rows, terms
 
 
+def joins_lines(geo: Geometry, rows: tuple[int, ...], terms: KernelTerms) -> bool:
+    """Whether lines of a band may be one: the kernel then rounds up to groups of four pixels once, not in each line.
+
+    In columns of one height, as weight messages have addresses of pixels in them, which all columns read.
+    """
+    heights = {r for r in rows if r}
+    if terms.ideal or not geo.own_rows or len(heights) != 1:
+        return False
+    return geo.conv_px(geo.w_out) % 4 > 0 and (geo.pool_after is None or heights == {1})
+
+
 class Cut(NamedTuple):
     """Sizes as ``Tiling``'s; ``band``: rows before they are evened out; ``weights``: of the core rows."""
 
@@ -120,7 +132,7 @@ class Share:
     """A cover of the weights and a distribution of the output blocks over the core rows.
 
     ``diagonal``: messages have the input blocks of one pass alone (``Tiling.diagonal``); ``kept``: the residual alone,
-    as the input lies in ACC (``Tiling.kept``).
+    as the input lies in ACC (``Tiling.kept``); ``joined``: the lines of a band are one (``Tiling.joined``).
     """
 
     geo: Geometry
@@ -131,6 +143,7 @@ class Share:
     in_place: bool
     diagonal: bool
     kept: bool = False
+    joined: bool = False
 
     @cached_property
     def work(self) -> RowLoad:
@@ -152,6 +165,9 @@ class Share:
         geo, most_rows = self.geo, max(self.rows)
         counts = sorted({-(-most_rows // b) for b in range(1, most_rows + 1)})
         bands = [-(-most_rows // n_b) for n_b in counts]
+        if self.joined:
+            heights = [self._height(geo.w_out, band) for band in bands if 1 < geo.conv_rows(band) <= MOST_JOINED]
+            return [(geo.w_out, 1, heights)] if geo.sends_lines(geo.w_out, True) else []
         out = []
         for n_x in sorted({-(-geo.w_out // w) for w in range(1, geo.w_out + 1)}):
             width = -(-geo.w_out // n_x)
@@ -179,7 +195,7 @@ class Share:
             geo.max_rows_in(band) * geo.line_px(width) * geo.in_px,
             geo.residual_bytes(band, width),
             band * width * geo.out_px,
-            rows * ceil_div(px, 4) * 128,
+            (ceil_div(rows * px, 4) if self.joined else rows * ceil_div(px, 4)) * 128,
             (rows if self.terms.ideal else geo.stage_rows(band)) * px * 8 if geo.pool else 0,
         )
 
@@ -213,9 +229,10 @@ class Share:
             return self._kept_cuts(ov)
         return self._diagonal_cuts(ov) if self.diagonal else self._shared_cuts(ov)
 
-    def _allowed(self, blocks: int, width: int) -> bool:
-        """Lists can address a message of so many input blocks."""
-        return not self.load.cover.listed or _last_listed_pixel(self.geo, blocks, width) <= MAX_LISTED_PIXEL
+    def _allowed(self, blocks: int, width: int, band: int) -> bool:
+        """Lists can address a message of so many input blocks and ``band`` output rows."""
+        lines = self.geo.conv_rows(band) if self.joined else 1
+        return not self.load.cover.listed or _last_listed_pixel(self.geo, lines * blocks, width) <= MAX_LISTED_PIXEL
 
     def _shared_cuts(self, ov: Overlay) -> Iterator[Cut]:
         geo, most, most_rows = self.geo, self.most, max(self.rows)
@@ -223,8 +240,8 @@ class Share:
         line = geo.max_rows_in(1) * geo.line_px(1) * geo.in_px
         whole = geo.max_rows_in(most_rows) * geo.in_blocks * geo.line_px(geo.w_out) * geo.in_px
         streamed = geo.residual or (geo.pool and not geo.pool.sums)
-        resident = whole <= a_ring and not streamed and self._allowed(geo.in_blocks, geo.w_out)
-        resident = resident and geo.sends_lines(geo.w_out, False)
+        resident = whole <= a_ring and not streamed and self._allowed(geo.in_blocks, geo.w_out, most_rows)
+        resident = resident and geo.sends_lines(geo.w_out, self.joined)
         column = self._height(geo.w_out, most_rows)
         passes = sorted({-(-most // n) for n in range(1, most + 1)}, reverse=True)
         for ckb in sorted({-(-geo.in_blocks // n) for n in range(1, geo.in_blocks + 1)}, reverse=True):
@@ -239,7 +256,7 @@ class Share:
                 if weights.header > ov.hdr_bytes or weights.message > w_ring:
                     continue
                 for width, n_x, band in self._pieces(nob, ckb, n_ck, ov, single):
-                    if (self.in_place and geo.w_out % width) or not self._allowed(ckb, width):
+                    if (self.in_place and geo.w_out % width) or not self._allowed(ckb, width, band):
                         continue
                     yield Cut(nob, ckb, n_ck, width, n_x, band, False, weights)
                 fits_o = (1 if single else nob) * most_rows * geo.w_out * geo.out_px <= o_ring
@@ -258,17 +275,19 @@ class Share:
             weights = WeightBytes(weights.message, weights.total, header)
             ckb = n_rows * nob
             for width, n_x, band in self._pieces(nob, ckb, 1, ov, False):
-                if (self.in_place and geo.w_out % width) or not self._allowed(ckb, width):
+                if (self.in_place and geo.w_out % width) or not self._allowed(ckb, width, band):
                     continue
                 yield Cut(nob, ckb, 1, width, n_x, band, False, weights)
 
     def _kept_cuts(self, ov: Overlay) -> Iterator[Cut]:
         geo, most, most_rows = self.geo, self.most, max(self.rows)
-        if kept_bytes(geo, most_rows) > ov.acc_bytes or not self._allowed(geo.in_blocks, geo.w_out):
+        if kept_bytes(geo, most_rows) > ov.acc_bytes or not self._allowed(geo.in_blocks, geo.w_out, most_rows):
             return
         if not geo.sends_lines(geo.w_out, True):
             return
         heights = sorted({ceil_div(most_rows, n) for n in range(1, most_rows + 1)}, reverse=True)
+        if self.joined:  # what lies in ACC has the lines of the whole column joined
+            heights = heights[:1]
         for nob in (n for n in range(most - 1, 0, -1) if most % n == 0 and geo.out_blocks % n == 0):
             weights = self.load.bytes(self.block_rows, nob, geo.in_blocks, 1, ov.w_slot)
             if weights.header > ov.hdr_bytes or weights.message > ov.w_slot * ov.w_slots:
@@ -304,9 +323,14 @@ def conv_shares(
 ) -> Iterator[Share]:
     """What ``schedule.tiling.tilings`` cuts; arguments as there. No division of core memory changes it."""
     diagonal = terms.push > 0 and is_diagonal(geo, what, n_rows)
+    joins = joins_lines(geo, rows, terms)
     for load, block_rows, own in conv_loads(geo, what, rows, n_rows, terms, variants):
         yield Share(geo, load, block_rows, rows, own, in_place, False)
         if terms.keeps and geo.residual and (not geo.pool or geo.pool.sums) and KEEP in variants:
             yield Share(geo, load, block_rows, rows, own, in_place, False, True)
+            if joins:
+                yield Share(geo, load, block_rows, rows, own, in_place, False, True, True)
+        if joins:
+            yield Share(geo, load, block_rows, rows, own, in_place, False, False, True)
         if diagonal:
             yield Share(geo, load, block_rows, rows, own, in_place, True)

@@ -208,6 +208,7 @@ class Geometry:
     out_elem: int = 1
     pool: PoolStage | None = None  # then h_in, w_in are read from memory and h_out, w_out written to it
     front: Front | None = None  # then in_blocks are what it leaves in ACC for the window
+    own_rows: bool = False  # ``joinable``, and no column reads a row of a neighbour's
 
     @property
     def pool_after(self) -> PoolStage | None:
@@ -226,6 +227,33 @@ class Geometry:
         if after is None:
             return self.pool is not None
         return (self.w_out - 1) * after.sx - after.pad_left + after.kw > after.w
+
+    @property
+    def joinable(self) -> bool:
+        """Lines of a band may be one line of the message: each output pixel reads its own pixel alone.
+
+        A scale may be in front, sums of whole lines behind.
+        """
+        steps = (self.taps, self.sy, self.sx, self.row_step, self.px_step)
+        if self.kernel != KernelId.CONV or self.front or self.wide or any(n != 1 for n in steps):
+            return False
+        if self.pad_top or self.pad_left:
+            return False
+        if self.pool is None:
+            return True
+        if self.pool.before:
+            return self.pool.scale and self.in_elem == 1 and self.w_in == self.w_out
+        return self.pool.sums and self.w_out == 1 and self.pool.kw == self.pool.w
+
+    def joined(self, band: int, count: int) -> Geometry:
+        """The image that the kernel sees where the lines of a band are one: a line for each of ``count`` bands."""
+        line = self.conv_rows(band) * self.conv_px(self.w_out)
+        seen = replace(self, h_in=count, h_out=count, w_in=line, w_out=line)
+        if self.pool is None:
+            return seen
+        if self.pool.before:
+            return replace(seen, pool=replace(self.pool, h=count, w=line))
+        return replace(seen, w_out=1, pool=replace(self.pool, kh=1, kw=line, sy=1, h=count, w=line))
 
     def conv_rows(self, band: int) -> int:
         """Most rows that the window computes for ``band`` output rows."""

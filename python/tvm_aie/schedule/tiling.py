@@ -17,7 +17,7 @@ from typing import Protocol
 
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.plan.shares import split_even
-from tvm_aie.schedule.bodies import band_cycles, bodies, compute_cycles, taken_over
+from tvm_aie.schedule.bodies import band_cycles, bodies, compute_cycles, joined_pixels, taken_over
 from tvm_aie.schedule.control import PRICE, Price, combined, control_cycles
 from tvm_aie.schedule.cover import VARIANTS, Blocks, Cover, Mask
 from tvm_aie.schedule.cuts import Cut, Share, band_counts, conv_shares, kept_bytes, sends_blocks
@@ -56,6 +56,7 @@ class Tiling:
     kept: int = 0  # the input lies in ACC for all passes, brought by A slots of so many bytes; messages have a residual
     front: int = 0  # rows of the input, a message each, per band: a 1x1 convolution is in front (``schedule.fronts``)
     taken: int = 0  # rows between the window and a max pool behind that a band takes over from the one before
+    joined: bool = False  # the lines of a band are one line of the message, and of what the kernel computes
     per_block: bool = False  # each output block of the last input chunk is computed and sent by itself
     division: Overlay | None = None  # of core memory while the item runs; None: the network's
 
@@ -274,7 +275,7 @@ def _tiling_of(share: Share, cut: Cut, ov: Overlay) -> Tiling:
     geo, block_rows, load, terms = share.geo, share.block_rows, share.load, share.terms
     sizes = cut.nob, cut.ckb, cut.n_ck, cut.width, cut.n_x, cut.weights
     bands = share.bands(cut)
-    how = ov, terms, cut.resident, share.kept
+    how = ov, terms, cut.resident, share.kept, share.joined
     made = build_tiling(geo, block_rows, load, share.work, share.rows, bands, *sizes, *how)
     return replace(made, diagonal=True) if share.diagonal else made
 
@@ -307,6 +308,7 @@ def build_tiling(
     terms: KernelTerms,
     resident: bool,
     kept: bool = False,
+    joined: bool = False,
 ) -> Tiling:
     """One candidate with its estimate; arguments as named there."""
     a_blocks = geo.in_blocks if resident else ckb
@@ -326,8 +328,9 @@ def build_tiling(
     if terms.ideal:
         t_c = steps * geo.conv_rows(band) * geo.conv_px(width) * work.macs(geo.taps, terms) / terms.macs_per_cycle
     else:
-        piece = band_cycles(geo, work, terms, most, (band, width), n_ck, n_b, resident)
-        t_c = float(compute_cycles(geo, terms, most, piece, n_pass, steps, n_ck, width, band))
+        seen, pixels = joined_pixels(geo, band, width) if joined else (geo, (band, width))
+        piece = band_cycles(seen, work, terms, most, pixels, n_ck, n_b, resident)
+        t_c = float(compute_cycles(seen, terms, most, piece, n_pass, steps, n_ck, pixels[1], pixels[0]))
     pipe = PipelineLoad(
         n_pass * steps,
         n_ck,
@@ -346,7 +349,7 @@ def build_tiling(
     )
     body = pipeline_cycles(pipe, ov, terms)
     line = 0
-    if aligned and not (resident or kept or geo.px_step > 1 or geo.pool_before):
+    if aligned and not (resident or kept or joined or geo.px_step > 1 or geo.pool_before):
         line = exact_line(geo, a * ov.a_slot, a_blocks, width, band, n_rows * nob)
     control = control_cycles(
         geo,
@@ -367,7 +370,8 @@ def build_tiling(
     chosen = resident, aligned, line, load.cover.name, load.cover
     taken = 0 if terms.ideal else taken_over(geo, n_ck, n_b)
     keeps = ov.a_slot if kept else 0
-    return Tiling(*cut, cycles, body, *chosen, out_px=geo.out_px, kept=keeps, taken=taken, per_block=single)
+    made = Tiling(*cut, cycles, body, *chosen, out_px=geo.out_px, kept=keeps, taken=taken, per_block=single)
+    return replace(made, joined=joined)
 
 
 def _output_slots(

@@ -23,7 +23,7 @@ from tvm_aie.schedule.terms import terms_from_keys
 from tvm_aie.schedule.tiling import Tiling, search, tilings
 from tvm_aie.searches import Workload, charged
 
-SPACE_VERSION = 9  # records of another version mean something else and are not used
+SPACE_VERSION = 10  # records of another version mean something else and are not used
 Values = tuple[int, ...]
 
 # What each knob says about a tiling. Fields that follow from these are no knobs.
