@@ -37,12 +37,13 @@ def traced(program):
     return found
 
 
-def compared(graph, listed=False, decisions=UNTUNED):
+def compared(graph, listed=False, decisions=UNTUNED, chooser=None):
     """Both counts of every call, as two lists."""
     ready = prepare(graph, NPU1, decisions)
-    plan, seen = ready.plan, traced(finish(ready).program)
+    compiled = finish(ready, chooser)
+    plan, seen = ready.plan, traced(compiled.program)
     mine, theirs = [], []
-    for item, tiling in zip(plan.placement.items, plan.tilings, strict=True):
+    for item, tiling in zip(plan.placement.items, compiled.tilings, strict=True):
         messages = weight_messages(item.geometry, tiling, item_weights(item, plan.physical, plan.packed))
         if listed != bool(messages.taps.sum() + messages.lows.sum()):
             continue

@@ -1,8 +1,8 @@
 """Items in which the lines of a band are one line (``Tiling.joined``): what the kernel sees of them.
 
 A 1x1 convolution reads at each pixel that pixel alone, so nothing tells it where a line ends. The kernel rounds lines
-up to groups of four pixels; joined, four lines of 14 pixels are 14 groups in place of 16, and of 13 pixels 13. A message
-then has its channel blocks outside and the lines of each behind one another: ``[cblk][row][px][8]``.
+up to groups of four pixels; joined, four lines of 14 pixels are 14 groups in place of 16, and of 13 pixels 13. The
+message then has its channel blocks outside and the lines of each behind one another: ``[cblk][row][px][8]``.
 """
 
 from __future__ import annotations

@@ -1,0 +1,175 @@
+"""Lines of a band as one line: any such tiling computes what numpy does, and what it saves is counted."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("psutil")
+
+from graphs import GraphBuilder
+from test_conv_calls import compared
+from tvm_aie.decisions import Decisions, Moves
+from tvm_aie.device import load_device
+from tvm_aie.pipeline import compile_graph, finish, prepare
+from tvm_aie.plan.reference import evaluate
+from tvm_aie.runtime.emulator import RunOptions, run_program
+from tvm_aie.schedule.geometry import DIVISIONS, KEEPING
+from tvm_aie.schedule.terms import terms_from_keys
+from tvm_aie.schedule.tiling import tilings
+
+NPU1 = load_device("npu1")
+TERMS = terms_from_keys(NPU1.keys())
+
+
+def joined(work):
+    """The tilings of a workload that join lines."""
+    shape = work.geometry, work.live, work.rows, work.n_rows, work.overlay, TERMS, work.in_place, work.blocks
+    return [t for t in tilings(*shape) if t.joined]
+
+
+def chooser(seed, found):
+    """One of them for each item that has some, noted in ``found``."""
+
+    def choose(work):
+        among = joined(work)
+        found.extend(among[seed * 17 % len(among) :][:1] if among else [])
+        return among[seed * 17 % len(among)] if among else None
+
+    return choose
+
+
+def check(graph, ready, seed=0):
+    """With lines joined wherever they can be: the tilings that join, and what the kernels' calls cost."""
+    found = []
+    compiled = finish(ready, chooser(seed, found))
+    assert found and sum(t.joined for t in compiled.tilings) >= 1
+    x = np.random.default_rng(seed).integers(-128, 128, graph.inputs[0].shape).astype(np.int8)
+    run = run_program(compiled.program.to_bytes(), [x], RunOptions(check=True))
+    expected = evaluate(graph, {"x": x})
+    for io, out in zip(graph.outputs, run.outputs, strict=True):
+        np.testing.assert_array_equal(out.ravel(), expected[io.tensor].ravel())
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    height=st.sampled_from([4, 7, 8, 9, 13, 14, 31]),
+    width=st.sampled_from([1, 5, 7, 9, 13, 14, 31, 33]),
+    channels=st.sampled_from([(8, 32), (20, 40), (70, 64), (264, 33)]),
+    kind=st.sampled_from(["plain", "residual", "sums", "residual sums", "scale", "bias"]),
+    density=st.sampled_from([1.0, 0.5]),
+    overlay=st.sampled_from([*DIVISIONS[:3], KEEPING]),
+    seed=st.integers(0, 99),
+)
+def test_any_tiling_computes_the_same(height, width, channels, kind, density, overlay, seed):
+    cin, cout = channels
+    b = GraphBuilder((9, height, width), seed, density)
+    x = b.conv("x", cin, 3)
+    if kind == "scale":
+        x = b.constant(b.constant(b.conv(x, cin, 1)), 1)
+    y = b.conv(x, cout, 1, lo=-128)
+    if "residual" in kind:
+        y = b.add(y, b.conv("x", cout, 3))
+    if kind == "bias":
+        y = b.constant(y, 1)
+    if "sums" in kind:
+        y = b.global_pool(y)
+    graph = b.graph(b.conv(y, 24, 1))
+    ready = prepare(graph, NPU1, Decisions(overlay, moves=Moves(always=True), narrow=frozenset()))
+    if any(joined(w) for w in workloads(ready)):
+        check(graph, ready, seed)
+
+
+def workloads(ready):
+    """Of all items."""
+    seen = []
+    finish(ready, lambda work: seen.append(work))
+    return seen
+
+
+@pytest.mark.parametrize("kind", ["plain", "residual", "sums", "scale"])
+def test_each_kind_joins(kind):
+    """So that the test above cannot pass by finding nothing."""
+    b = GraphBuilder((16, 12, 13))
+    x = b.conv("x", 64, 3)
+    y = b.conv(b.constant(b.constant(x), 1) if kind == "scale" else x, 64, 1, lo=-128)
+    y = b.add(y, b.conv("x", 64, 3)) if kind == "residual" else y
+    y = b.global_pool(y) if kind == "sums" else y
+    graph = b.graph(y)
+    found = check(graph, prepare(graph, NPU1, Decisions(KEEPING, moves=Moves(always=True), narrow=frozenset())))
+    assert any(max(band for band, _ in t.bands) > 1 or kind == "sums" for t in found)
+
+
+@pytest.mark.parametrize("density", [1.0, 0.4])
+@pytest.mark.parametrize("kind", ["plain", "residual", "sums", "scale"])
+def test_the_closed_form_counts_what_the_emulator_counts(kind, density):
+    b = GraphBuilder((16, 12, 13), density=density)
+    x = b.conv("x", 64, 3)
+    y = b.conv(b.constant(b.constant(x), 1) if kind == "scale" else x, 64, 1, lo=-128)
+    y = b.add(y, b.conv("x", 64, 3)) if kind == "residual" else y
+    y = b.global_pool(y) if kind == "sums" else y
+    graph, found = b.graph(y), []
+    mine, theirs = compared(graph, False, Decisions(moves=Moves(always=True), narrow=frozenset()), chooser(3, found))
+    assert found and mine == theirs
+
+
+def test_groups_of_four_pixels_are_rounded_up_once():
+    """A column's four lines of 13 pixels: 13 groups, not 16. Sums keep them in the core: nothing else differs."""
+    b = GraphBuilder((64, 13, 13))
+    graph = b.graph(b.global_pool(b.conv(b.conv("x", 64, 3), 256, 1)))
+    ready = prepare(graph, NPU1, Decisions(moves=Moves(always=True), narrow=frozenset()))
+
+    def alike(join):
+        def choose(work):
+            geo = work.geometry
+            if geo.pool_after is None or not geo.pool_after.sums:
+                return None
+            shape = geo, work.live, work.rows, work.n_rows, work.overlay, TERMS, work.in_place, work.blocks
+            cuts = [t for t in tilings(*shape) if t.joined == join and (t.nob, t.n_ck) == (2, 1) and not t.a_resident]
+            return cuts[0]
+
+        return choose
+
+    busy = []
+    for join in (False, True):
+        compiled = finish(ready, alike(join))
+        result = run_program(compiled.program.to_bytes(), [], RunOptions(functional=False))
+        item = next(i for i in compiled.placement.items if i.geometry.pool_after and i.geometry.pool_after.sums)
+        busy.append(result.items[item.index].busy_max)
+    tiles = 8 * 8  # input blocks times output blocks of a core
+    apart = 2 * max(TERMS.ii_min, 8 * TERMS.ii_per_acc)  # chunks of eight groups
+    once = max(TERMS.ii_min, 8 * TERMS.ii_per_acc) + max(TERMS.ii_min, 5 * TERMS.ii_per_acc)
+    # The rest of five groups is looked up in Gamma. Each of four calls is rounded up to a cycle.
+    assert busy[0] - busy[1] == pytest.approx(tiles * (apart - once - TERMS.gamma), abs=4) and busy[0] > busy[1]
+
+
+def test_columns_of_different_heights_do_not_join():
+    """Weight messages have addresses of pixels in them, which all columns read."""
+    b = GraphBuilder((16, 13, 14))
+    ready = prepare(b.graph(b.conv(b.conv("x", 64, 3), 64, 1)), NPU1, Decisions(moves=Moves(pitch=False)))
+    one = next(w for w in workloads(ready) if w.geometry.taps == 1)
+    assert len(set(one.rows)) > 1 and one.geometry.joinable and not joined(one)
+
+
+def test_rows_of_a_neighbour_do_not_join():
+    work = next(
+        w
+        for w in workloads(prepare(pair(), NPU1, Decisions(moves=Moves(always=True), narrow=frozenset())))
+        if w.geometry.own_rows
+    )
+    assert joined(work)
+    apart = dataclasses.replace(work, geometry=dataclasses.replace(work.geometry, own_rows=False))
+    assert not joined(apart)
+
+
+def test_idealised_machines_gain_nothing():
+    assert not any(t.joined for t in compile_graph(pair(), "wbs-4x4").tilings)
+
+
+def pair():
+    """A window and a 1x1 convolution, three rows of 13 pixels in each of four columns."""
+    b = GraphBuilder((16, 12, 13))
+    return b.graph(b.conv(b.conv("x", 64, 3), 64, 1))
