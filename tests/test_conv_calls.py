@@ -50,8 +50,8 @@ def compared(graph, listed=False, decisions=UNTUNED, chooser=None):
         for c, (first, last) in enumerate(item.out_rows):
             if last <= first:
                 continue
-            calls = [e for e in events(opcodes.item_opcodes(item, plan.physical.layers[item.layer], tiling, c))
-                     if e.op in CALLS]  # fmt: skip
+            layer, slot = plan.physical.layers[item.layer], plan.array.overlay.a_slot
+            calls = [e for e in events(opcodes.item_opcodes(item, layer, tiling, c, slot)) if e.op in CALLS]
             held = messages.at(np.array([e.weights for e in calls], np.int64))
             cycles = kernel_cycles(plan.array, item, tiling, c, np.array([e.band for e in calls], np.int64), held)
             kinds = np.array([CALLS[e.op] for e in calls], np.int64)

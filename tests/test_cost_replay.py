@@ -110,7 +110,8 @@ def test_events_are_the_opcodes_of_the_walk(name):
                 break
             for item, tiling in zip(plan.placement.items, plan.tilings, strict=True):
                 column = next(c for c, (first, last) in enumerate(item.out_rows) if last > first)
-                words = item_opcodes(item, plan.physical.layers[item.layer], tiling, column)
+                layer, slot = plan.physical.layers[item.layer], plan.array.overlay.a_slot
+                words = item_opcodes(item, layer, tiling, column, slot)
                 steps, found = walk(words).steps, events(words)
                 assert sum(e.before for e in found) == sum(s.opcodes for s in steps)
                 count = Counter(e.op for e in found)

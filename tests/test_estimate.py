@@ -177,7 +177,7 @@ def test_walk_finds_the_kernel_calls_of_the_emulator():
         calls = 0
         for c, (first, last) in enumerate(item.out_rows):
             if last > first:
-                words = item_opcodes(item, layer, tiling, c)
+                words = item_opcodes(item, layer, tiling, c, compiled.program.cores[0].a_slot)
                 calls += sum(len(walk(words, blocks_of(tiling, r)).steps) for r in range(compiled.device.rows))
         assert calls == stats.kernel_calls
 

@@ -235,7 +235,7 @@ def test_work_is_the_networks():
 
 
 def test_what_acc_must_hold():
-    front = [KERNEL, int(KernelId.FRONT), 9, 8, 64, 1, 56, 0, 0, 0, 0, 0]
+    front = [KERNEL, int(KernelId.FRONT), 10, 8, 60, 1, 56, 0, 0, 0, 0, 0, 64]
     conv = [KERNEL, int(KernelId.CONV), 22, 2, 64, *[0] * 20]
     row = 2 * 64 * 8
     body = [LOOP, 2, *front, NEXT, LOOP, 7, LOOP, 2, *front, NEXT, *conv, DROP, 2 * row, NEXT, END]

@@ -93,8 +93,8 @@ struct CarryItem {
   }
 
   Words FrontOps() const {
-    return {3, message_slots(), 9, 7, 9, cin, line(), 1, line() - 1, first.acc_shift, first.out_shift, first.lo, first.hi,
-            first.neg, 4, message_slots()};
+    return {3, message_slots(), 9, 7, 10, cin, line(), 1, line() - 1, first.acc_shift, first.out_shift, first.lo, first.hi,
+            first.neg, line(), 4, message_slots()};
   }
 
   Words Ops() const {
@@ -155,11 +155,11 @@ struct CarryItem {
       for (int x = 0; x < chunks; ++x) {
         Values image = input[Size(x)];
         if (front != 0) {
-          const Values out = Convolve(fronts[Size(pass)], image, h, line(), 1, 0, h, line(), first);
+          const Values out = Convolve(fronts[Size(pass)], image, h, line(), 1, 0, h, line() - 1, first);
           image.assign(Size(h * front * line() * 8), 0);
           for (int i = 0; i < h * front * line() * 8; ++i) {
             const int px = i / 8 % line(), f = i / 8 / line() % front, row = i / 8 / line() / front;
-            if (px >= 1) image[Size(i)] = out[Size(((f * h + row) * line() + px) * 8 + i % 8)];
+            if (px >= 1) image[Size(i)] = out[Size(((f * h + row) * (line() - 1) + px - 1) * 8 + i % 8)];
           }
         }
         const Values all = Convolve(windows[Size(pass)], image, h, line(), stride, pad, hc(), wc, second);

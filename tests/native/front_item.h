@@ -198,13 +198,14 @@ inline Bytes OpMessage(const Words& ops, int slots, int slot) {
 // An item: a 1x1 convolution in front of a 3x3 one with padding 1, or (front = 0) an input that is kept.
 struct Item {
   int cin = 2, front = 2, ocb = 2, h = 8, w = 6, stride = 1, extra = 0, band = 2, n_bands = 4, passes = 1;
+  int behind = 0;  // pixels of a front's message behind the image's
   bool pool = false, listed = false, dense = false, tail = false;
   Rounding first{1, 10, -100, 110, 0}, second{0, 10, -128, 127, 0};
   static constexpr int kTail[] = {2, 0, 3, 0, 2, -90, 100, 0};  // a second bias
 
   CoreConfig c;
   std::vector<Part> fronts, windows;  // by pass
-  Values input;                       // [row][cin][line][8]
+  Values input;                       // [row][cin][sent][8]
   Words ops;
   Bytes weights;
   std::vector<size_t> message;        // where the weight messages begin
@@ -212,7 +213,8 @@ struct Item {
   Values expected;                    // [pass][band][ocb][row][px][8]
   int op_slots = 0, rows_sent = 0;
 
-  int line() const { return w + 2 + extra; }
+  int line() const { return w + 2 + extra; }                  // pixels of a line that the window reads
+  int sent() const { return front != 0 ? w + behind : line(); }  // and of one in a message
   int hc() const { return (h - 1) / stride + 1; }  // rows of the window's output
   int wc() const { return (w - 1) / stride + 1; }
   int wo() const { return pool ? (wc() - 1) / 2 + 1 : wc(); }
@@ -220,13 +222,15 @@ struct Item {
   int step() const { return band * stride * (pool ? 2 : 1); }                                  // rows from band to band
   int need() const { return (pool ? band * 2 + 1 : band) * stride - stride + 3; }              // rows of a band
   int above() const { return pool ? stride + 1 : 1; }                                          // rows above the image
-  int message_slots() const { return (cin * line() * 8 + 63) / 64; }
+  int message_slots() const { return (cin * sent() * 8 + 63) / 64; }
   int out_bytes() const { return ocb * band * wo() * 8; }
 
   static Item Random(Rng& rng) {
     Item it;
     it.cin = 1 + Below(rng, 3), it.front = Below(rng, 3) + 1, it.ocb = 1 + Below(rng, 3);
     it.stride = 1 + Below(rng, 2), it.extra = Below(rng, 3), it.w = 3 + Below(rng, 32), it.passes = 1 + Below(rng, 2);
+    it.behind = Below(rng, 4);
+    if (it.stride == 2 && it.w % 2 == 0) --it.extra;  // the last window may end with the image's line
     it.pool = Below(rng, 2) != 0, it.listed = Below(rng, 2) != 0, it.dense = Below(rng, 2) != 0;
     it.band = 1 + Below(rng, 2), it.n_bands = 1 + Below(rng, 4);
     const int rows = it.band * it.n_bands;  // of the output; the image is one of those that have so many
@@ -238,9 +242,8 @@ struct Item {
   }
 
   Words FrontOps() const {
-    Words p = {3, message_slots(), 9, 7, 9, cin, line(), 1, w, first.acc_shift, first.out_shift, first.lo, first.hi, first.neg};
-    p.insert(p.end(), {4, message_slots()});
-    return p;
+    return {3, message_slots(), 9, 7, 10, cin, sent(), 1, w, first.acc_shift, first.out_shift, first.lo, first.hi, first.neg,
+            line(), 4, message_slots()};
   }
 
   Words ConvOps() const {
@@ -286,7 +289,7 @@ struct Item {
 
   void Fill(Rng& rng) {
     const int blocks = front != 0 ? front : cin;
-    for (int i = 0; i < h * cin * line() * 8; ++i) input.push_back(Below(rng, 256) - 128);
+    for (int i = 0; i < h * cin * sent() * 8; ++i) input.push_back(Below(rng, 256) - 128);
     if (front == 0) {
       for (size_t i = 0; i < input.size(); ++i) {
         const int px = static_cast<int>(i) / 8 % line();
@@ -309,11 +312,11 @@ struct Item {
     for (int pass = 0; pass < passes; ++pass) {
       Values image = input;
       if (front != 0) {
-        const Values out = Convolve(fronts[Size(pass)], input, h, line(), 1, 0, h, line(), first);
+        const Values out = Convolve(fronts[Size(pass)], input, h, sent(), 1, 0, h, w, first);
         image.assign(Size(h * front * line() * 8), 0);
         for (int i = 0; i < h * front * line() * 8; ++i) {
           const int px = i / 8 % line(), f = i / 8 / line() % front, row = i / 8 / line() / front;
-          if (px >= 1 && px <= w) image[Size(i)] = out[Size(((f * h + row) * line() + px) * 8 + i % 8)];
+          if (px >= 1 && px <= w) image[Size(i)] = out[Size(((f * h + row) * w + px - 1) * 8 + i % 8)];
         }
       }
       Part& window = windows[Size(pass)];
@@ -363,7 +366,7 @@ struct Item {
     traffic.a = OpMessage(ops, op_slots, 64);
     traffic.w = weights;
     int pos = op_slots % static_cast<int>(c.a_slots);
-    const int m = message_slots(), slots = static_cast<int>(c.a_slots), bytes = cin * line() * 8;
+    const int m = message_slots(), slots = static_cast<int>(c.a_slots), bytes = cin * sent() * 8;
     const int rows = front != 0 ? need() + (n_bands - 1) * step() : h, from = front != 0 ? -above() : 0;
     rows_sent = rows;
     for (int i = 0; i < rows * (front != 0 ? passes : 1); ++i) {

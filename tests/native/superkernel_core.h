@@ -80,6 +80,8 @@ class Core {
     return out;
   }
 
+  const uint8_t* memory() const { return mem_.get(); }
+
  private:
   void Record(const KernelCall& call, Outcome* out) const {
     for (int i = 0; i < call.n_reads; ++i) {

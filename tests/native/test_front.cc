@@ -21,9 +21,9 @@ using namespace tvm_aie::test;
 
 namespace {
 
-// FRONT counts as CONV; a full row of Gamma is not looked up in full chunks.
+// FRONT counts as CONV, of the image's pixels alone; a full row of Gamma is not looked up in full chunks.
 void CheckFrontCost(const Item& it, const Part& f, const KernelCall& call) {
-  const int groups = (it.line() + 3) / 4, full = groups / 8, rest = groups % 8, chunks = full + (rest != 0);
+  const int groups = (it.w + 3) / 4, full = groups / 8, rest = groups % 8, chunks = full + (rest != 0);
   int walked = f.nnz() * chunks;
   for (size_t o = 0; o < Size(f.ocb); ++o) {
     const int n = f.row_ptr[o + 1] - f.row_ptr[o];
@@ -34,7 +34,7 @@ void CheckFrontCost(const Item& it, const Part& f, const KernelCall& call) {
     const int trips = n == 8 ? full * f.nnz() : n == rest ? f.nnz() : 0;
     CHECK(call.trips[Size(n)] == trips && call.trips_int4[Size(n)] == 0, "trips of %d", n);
   }
-  CHECK(call.macs == int64_t{f.nnz()} * it.line() * 64 && call.dense_macs == int64_t{f.ocb} * it.cin * it.line() * 64 && call.macs_int4 == 0,
+  CHECK(call.macs == int64_t{f.nnz()} * it.w * 64 && call.dense_macs == int64_t{f.ocb} * it.cin * it.w * 64 && call.macs_int4 == 0,
         "MACs of a front");
   CHECK(call.entries == 0 && call.segments == 0 && call.tail_lines == 0 && call.pool_id == 0 && !call.wide, "nothing else");
 }
@@ -58,7 +58,7 @@ void CheckCosts(const Item& it, const std::vector<KernelCall>& calls) {
       CheckFrontCost(it, it.fronts[Size(pass)], calls[at]);
       CHECK(Writes(calls[at], acc + kept, it.row_bytes()), "row %d in ACC", i);
       CHECK(std::any_of(calls[at].reads.begin(), calls[at].reads.begin() + calls[at].n_reads, [&](const MemRange& r) {
-              return r.end - r.begin == Size(it.cin * it.line() * 8) && r.begin >= it.c.a_base;
+              return r.end - r.begin == Size(it.cin * it.sent() * 8) && r.begin >= it.c.a_base;
             }), "the row of the message");
       ++at;
     }
@@ -100,6 +100,34 @@ void TestFronts(int rounds) {
     CheckValues(it, out, ("front " + std::to_string(seed)).c_str());
     CheckCosts(it, out.calls);
     CheckTimed(it, out);
+  }
+}
+
+// Where a row lies in ACC, and that nothing is left of what lay there: pixels on the left, on the right, none.
+void TestLines(int rounds) {
+  for (int seed = 1; seed <= rounds; ++seed) {
+    Rng rng(static_cast<unsigned>(seed));
+    Item it = Item::Random(rng);
+    const int left = Below(rng, 4), line = left + it.w + Below(rng, 4), row = it.front * line * 8, rows = it.above() + 1;
+    Words call = it.FrontOps();
+    call[5 + 2] = left, call[5 + 9] = line;
+    it.ops = Item::Join({{5}, Item::Loop(rows, call), {10}});
+    it.Again(rng);
+    it.c.acc_base = it.c.mem_bytes, it.c.acc_bytes = static_cast<uint32_t>(rows * row), it.c.mem_bytes += it.c.acc_bytes + 256;
+    Core core(it.c, it.traffic, true);
+    const Outcome out = core.Run(1000);
+    CHECK(out.end == StepKind::kHalt && out.calls.size() == Size(rows), "lines %d: %s", seed, out.fault.c_str());
+    const Values image = Convolve(it.fronts[0], it.input, 1, it.sent(), 1, 0, 1, it.w, it.first);
+    const uint8_t* acc = core.memory() + it.c.acc_base;
+    for (int i = 0; i < rows * row; ++i) {  // the last row is the image's first
+      const int px = i / 8 % line - left, f = i / 8 / line % it.front, got = static_cast<int8_t>(acc[i]);
+      if (px < 0 || px >= it.w) CHECK(got == 0, "lines %d: padding is %d", seed, got);
+      if (px < 0 || px >= it.w || i < (rows - 1) * row) continue;
+      CHECK(got == image[Size((f * it.w + px) * 8 + i % 8)], "lines %d: block %d pixel %d is %d", seed, f, px, got);
+    }
+    CHECK(acc[rows * row] == 0x5A && acc[-1] == 0x5A, "lines %d: bytes around the rows", seed);
+    CHECK(Writes(out.calls.back(), it.c.acc_base + (rows - 1) * row, row), "lines %d: range", seed);
+    for (const KernelCall& each : out.calls) CheckFrontCost(it, it.fronts[0], each);
   }
 }
 
@@ -163,6 +191,7 @@ void WithKernels(const char* name, int rounds) {
     setenv("TVM_AIE_ISA", name, 1);
     CHECK(std::string(kernels::BestKernels().name) == name, "kernels %s", kernels::BestKernels().name);
     TestFronts(rounds);
+    TestLines(rounds);
     TestKeptInputs(rounds / 2);
     TestKeptSums();
     std::exit(0);

@@ -16,12 +16,12 @@ using namespace tvm_aie::test;
 
 namespace {
 
-// A front of 2 blocks for a window on 8 rows of 6 pixels; where its words lie in the opcodes.
-constexpr size_t kFrontWords = 8, kConvWords = 45;
+// A front of 2 blocks for a window on 8 rows of 6 pixels, in lines of 8 in the messages and in ACC; where its words lie in the opcodes.
+constexpr size_t kFrontWords = 8, kConvWords = 47;
 Item Good(bool front = true, bool pool = false) {
   Rng rng(3);
   Item it;
-  it.front = front ? 2 : 0, it.pool = pool, it.dense = true;
+  it.front = front ? 2 : 0, it.pool = pool, it.dense = true, it.behind = 2;
   if (pool) it.n_bands = 2;
   it.Fill(rng);
   return it;
@@ -74,19 +74,32 @@ void TestFrontFaults() {
   const Item good = Good();
   const size_t f = kFrontWords;
   const Words front = good.FrontOps(), call(front.begin() + 2, front.end() - 2);
-  Expect(With({{f - 1, 8}}), "FRONT: 8 parameter words, expected 9");
+  Expect(With({{f - 1, 8}}), "FRONT: 8 parameter words, expected 10");
   Expect(WithHeader({{11, 0}, {12, 0}, {13, 0}, {14, 0}}), "FRONT: the weight message has none");
   Expect(WithHeader({{10, 2}}), "FRONT: a front is int8");
   Expect(With({{f, 0}}), "FRONT: n_cblk 0 not in 1..65536");
   Expect(With({{f + 1, 65537}}), "FRONT: line_px 65537 not in 1..65536");
+  Expect(With({{f + 1, 0}}), "FRONT: line_px 0 not in 1..65536");
+  for (int v : {0, -8, 65537}) Expect(With({{f + 9, v}}), "FRONT: acc_px " + std::to_string(v) + " not in 1..65536");
+  Expect(With({{f + 9, 0x7fffffff}, {f + 2, 0x7fffffff}}), "FRONT: acc_px 2147483647 not in 1..65536");
+  Expect(With({{f + 9, 1}}), "FRONT: left 1 not in 0..0");
   Expect(With({{f + 2, -1}}), "FRONT: left -1 not in 0..7");
   Expect(With({{f + 2, 8}}), "FRONT: left 8 not in 0..7");
   Expect(With({{f + 3, 0}}), "FRONT: live 0 not in 1..7");
-  Expect(With({{f + 3, 8}}), "FRONT: live 8 not in 1..7");
+  Expect(With({{f + 3, 8}}), "FRONT: live 8 not in 1..7");  // ACC's line ends
+  Expect(With({{f + 9, 6}}), "FRONT: live 6 not in 1..5");
+  Expect(With({{f + 1, 5}}), "FRONT: live 6 not in 1..5");  // the message's line ends
+  Expect(With({{f + 3, 9}, {f + 9, 32}}), "FRONT: live 9 not in 1..8");
+  Expect(With({{f + 3, 0x7fffffff}}), "FRONT: live 2147483647 not in 1..7");
   Expect(With({{f + 5, 41}}), "FRONT: out_shift 41 not in -31..40");
   Expect(With({{f + 6, 128}}), "FRONT: lo 128 not in -128..127");
   Expect(With({{f + 8, 512}}), "FRONT: neg_mul 512 not in 0..511");
   Expect(With({{f, 64}}), "FRONT: needs 4096 input bytes, the message holds 128");
+  Expect(With({{f + 1, 9}}), "FRONT: needs 144 input bytes, the message holds 128");
+  Expect(With({{f, 65536}, {f + 1, 65536}}), "FRONT: needs 34359738368 input bytes, the message holds 128");
+  Expect(With({{f + 9, 65536}}), "FRONT: 0 and 1048576 bytes exceed ACC of 512");
+  Expect(With({{f + 9, 17}}), "FRONT: 272 and 272 bytes exceed ACC of 512");
+  Expect(With({{f + 9, 16}}), "FRONT: 512 and 128 bytes exceed ACC of 512");
   Expect(WithHeader({{11, good.WordW(2)}}), "FRONT: header of");
   Expect(WithHeader({{12, good.WordW(1) * 192 - (good.WordW(14) - 1) * 64}}), "FRONT: weights of");
   const size_t lists = Size(good.WordW(11)) + 64;  // shift[2], row_ptr[3], col

@@ -24,9 +24,9 @@ constexpr int kMaxParams = 35 + 3 * kMaxDivisors;
 bool PerformKernel(SuperkernelState& state, const CoreConfig& config, uint8_t* mem, int id,
                    const int32_t* params, int n_params, bool functional, KernelCall* call, FaultText* fault);
 
-// Bytes that a FRONT which PerformKernel has performed put into ACC.
+// Bytes that a FRONT which PerformKernel has performed put into ACC: its blocks, each a line of acc_px pixels.
 inline uint32_t KeptByFront(const SuperkernelState& state, const int32_t* params) {
-  return state.header.front_ocb * static_cast<uint32_t>(params[1]) * 8;
+  return state.header.front_ocb * static_cast<uint32_t>(params[9]) * 8;
 }
 
 // KEEP: copies the first `bytes` of the held activation slots into ACC, behind what is kept there already. Returns false

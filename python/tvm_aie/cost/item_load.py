@@ -21,7 +21,7 @@ from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.weights import PackedConv
 from tvm_aie.memory.placement import WorkItem
 from tvm_aie.plan.physical import ArrayLayer
-from tvm_aie.schedule.fronts import drop_cycles, front_cycles, front_row_bytes
+from tvm_aie.schedule.fronts import drop_cycles, front_cycles, front_pixels, front_row_bytes
 from tvm_aie.schedule.geometry import Geometry, KernelId
 from tvm_aie.schedule.joined import joined_lines
 from tvm_aie.schedule.terms import KernelTerms, terms_from_keys
@@ -307,7 +307,7 @@ def item_load(
     """The load of one item; ``packed``: Gamma and biases of a convolution; ``control``: see ``ItemLoad``."""
     array = array.divided(tiling.division)
     rates, columns = rates_of(array), range(array.cols)
-    words = [opcodes.item_opcodes(item, layer, tiling, c) for c in columns]
+    words = [opcodes.item_opcodes(item, layer, tiling, c, array.overlay.a_slot) for c in columns]
     load = weight_messages(item.geometry, tiling, packed)
     kinds: dict[tuple[object, ...], Walk] = {}
     walks = []
@@ -472,7 +472,7 @@ def kept_calls(array: Array, item: WorkItem, tiling: Tiling, kinds: Ints) -> Flo
     row = front_row_bytes(geo, line)
     left = geo.window_rows(0, max(band for band, _ in tiling.bands))[1] - tiling.front
     drop = drop_cycles(left * row, terms)
-    front = front_cycles(geo.front, geo.in_blocks, line, terms)
+    front = front_cycles(geo.front, geo.in_blocks, front_pixels(geo), terms)
     return np.asarray(np.ceil(np.where(kinds == KEPT, front, drop)), np.float64)[:, None]
 
 

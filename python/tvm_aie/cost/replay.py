@@ -138,7 +138,7 @@ class _Load:
         reals: Numbers = []
         n_a, n_o, sent_a = [], [], {}
         for c in range(array.cols):
-            words = opcodes.item_opcodes(item, plan.physical.layers[item.layer], tiling, c)
+            words = opcodes.item_opcodes(item, plan.physical.layers[item.layer], tiling, c, ov.a_slot)
             found = events(words)
             calls = [e for e in found if e.op in CALLS]
             sent = np.array([e.weights for e in found if e.op == opcodes.REL_O], np.int64)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from tvm_aie.emit.memtile import JUNK_BYTES
 from tvm_aie.schedule.cuts import kept_bytes
-from tvm_aie.schedule.fronts import front_messages
+from tvm_aie.schedule.fronts import front_message_line, front_messages
 from tvm_aie.schedule.geometry import Geometry, KernelId, Overlay
 from tvm_aie.schedule.order import PASSES_INSIDE, steps
 from tvm_aie.schedule.tiling import Tiling, active_rows
@@ -172,7 +172,7 @@ def _rows(
     geo, (band, n_b) = work.geometry, tiling.bands[column]
     assert geo.front is not None
     row = geo.front.in_blocks * geo.w_in * geo.in_px
-    line = tiling.line * geo.front.in_blocks * geo.in_px
+    line = front_message_line(geo, overlay.a_slot) * geo.front.in_blocks * geo.in_px
     fill = _fillers(tiling.a_slots * overlay.a_slot - line, FILLER_BYTES)
     own, notes = work.rows[column] * geo.rows_apart(1), []
     first, _ = geo.window_rows(0, band)

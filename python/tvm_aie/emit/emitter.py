@@ -217,7 +217,7 @@ class Emitter:
         """The opcode messages of all columns, which carry the barrier, and the activation messages behind them."""
         layer = self.graph.layers[item.layer]
         for c in range(self.array.cols):
-            words = opcodes.item_opcodes(item, layer, tiling, c)
+            words = opcodes.item_opcodes(item, layer, tiling, c, self.makes[item.index].array.overlay.a_slot)
             if self.divided:
                 words = [*divide_words(self.makes[item.index].array, self.stays[item.index]), *words]
             column, cut = self.columns[c], NOTHING

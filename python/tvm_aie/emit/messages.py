@@ -23,7 +23,7 @@ from tvm_aie.errors import ProgramError
 from tvm_aie.memory.partition import home_of
 from tvm_aie.memory.placement import InputPlace, WorkItem
 from tvm_aie.plan.physical import Storage
-from tvm_aie.schedule.fronts import front_messages
+from tvm_aie.schedule.fronts import front_message_line, front_messages, front_pixels
 from tvm_aie.schedule.geometry import KernelId, ceil_div
 from tvm_aie.schedule.order import PASSES_INSIDE, steps
 from tvm_aie.schedule.tiling import Tiling, active_rows, kept_slots
@@ -173,6 +173,10 @@ class _InputPieces:
     def _line(self, pixels: tuple[int, int]) -> tuple[int, int, Pads]:
         """First pixel of the input line that is read, how many, and the zeros before and behind them (words)."""
         geo = self.geo
+        if geo.front:  # the window's padding is in ACC alone
+            live = front_pixels(geo)
+            behind = front_message_line(geo, self.array.overlay.a_slot) - live
+            return 0, live, ((0, behind),) if behind else ()
         first, count = 0, geo.w_in
         if geo.kernel == KernelId.CONV and not geo.pool_before:
             first = geo.conv_x(pixels[0]) * geo.sx - geo.pad_left

@@ -13,7 +13,7 @@ from tvm_aie.plan.graph import Add, Conv, Pool
 from tvm_aie.plan.physical import ArrayLayer
 from tvm_aie.plan.scale import scale_of
 from tvm_aie.schedule.cuts import kept_bytes
-from tvm_aie.schedule.fronts import front_row_bytes
+from tvm_aie.schedule.fronts import front_message_line, front_pixels, front_row_bytes
 from tvm_aie.schedule.geometry import KernelId, PoolStage
 from tvm_aie.schedule.joined import input_line, joined_lines
 from tvm_aie.schedule.order import LOOPS, PASSES_INSIDE
@@ -65,8 +65,8 @@ def weight_message_count(item: WorkItem, tiling: Tiling) -> int:
     return tiling.n_pass * tiling.n_ck * steps
 
 
-def item_opcodes(item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int) -> list[int]:
-    """Opcodes (without the message header) of ``item`` in ``column``."""
+def item_opcodes(item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int, a_slot: int) -> list[int]:
+    """Opcodes (without the message header) of ``item`` in ``column``; ``a_slot``: bytes of a slot of the A ring."""
     w = _Writer()
     first, last = item.out_rows[column]
     if last <= first:
@@ -77,7 +77,7 @@ def item_opcodes(item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int)
         w.op(END)
         return w.words
     if tiling.front:
-        return _front_opcodes(w, item, layer, tiling, column)
+        return _front_opcodes(w, item, layer, tiling, column, a_slot)
     return _loop_nest(w, item, layer, tiling, column)
 
 
@@ -120,7 +120,9 @@ def _loop_nest(w: _Writer, item: WorkItem, layer: ArrayLayer, tiling: Tiling, co
     return w.words
 
 
-def _front_opcodes(w: _Writer, item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int) -> list[int]:
+def _front_opcodes(
+    w: _Writer, item: WorkItem, layer: ArrayLayer, tiling: Tiling, column: int, a_slot: int
+) -> list[int]:
     """Rows go through the 1x1 convolution in front into ACC; a band follows when its rows are there."""
     geo, (band, n_b) = item.geometry, tiling.bands[column]
     assert isinstance(layer, Conv) and layer.front is not None
@@ -128,14 +130,15 @@ def _front_opcodes(w: _Writer, item: WorkItem, layer: ArrayLayer, tiling: Tiling
     assert geo.front is not None
     params = [
         geo.front.in_blocks,
-        line,
+        front_message_line(geo, a_slot),
         geo.pad_left,
-        min(geo.w_in, line - geo.pad_left),  # windows need not reach the end of the image's line
+        front_pixels(geo),  # windows need not reach the end of the image's line
         layer.front.acc_shift,
         q.shift,
         q.lo,
         q.hi,
         q.negative_mul,
+        line,
     ]
 
     def rows(count: int) -> None:

@@ -1,7 +1,8 @@
 """Tilings of a convolution with a 1x1 convolution in front (``plan.front``): one pass, whole lines, row by row.
 
-A message has one row of the input. The core computes all channels that the window reads from it and appends the row in
-ACC; a band of the window's output follows once its rows are there; then the rows that no later band needs are dropped.
+A message has one row of the input, pixels of the image alone. The core computes all channels that the window reads from
+it and appends the row, with the window's padding around it, in ACC; a band of the window's output follows once its rows
+are there; then the rows that no later band needs are dropped.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def front_cuts(
     """All that fit; none on idealised machines, where nothing is gained. Arguments as for ``tiling.search``."""
     if terms.ideal or geo.out_blocks < n_rows or geo.w_in * geo.in_px > WORD * WRAP:
         return
-    height, line = max(rows), front_line(geo, ov.a_slot)
+    height, line = max(rows), geo.line_px(geo.w_out)
     last_listed = ((geo.kh - 1) * geo.dy + 1) * geo.in_blocks * line - 1
     for load, block_rows, own in conv_loads(geo, blocks, rows, n_rows, terms, variants):
         most = block_rows[0][1] - block_rows[0][0]
@@ -83,24 +84,28 @@ def _pipeline(
     ``bands``: rows of each, and how many.
     """
     assert geo.front is not None
-    (band, n_b), most, line = bands, block_rows[0][1] - block_rows[0][0], front_line(geo, ov.a_slot)
+    (band, n_b), most, line = bands, block_rows[0][1] - block_rows[0][0], geo.line_px(geo.w_out)
     kept, apart, row = geo.window_rows(0, band)[1], geo.rows_apart(band), front_row_bytes(geo, line)
     between = most * geo.stage_rows(band) * geo.conv_px(geo.w_out) * 8 if geo.pool else 0
-    a = ring_share(ceil_div(line * geo.front.in_blocks * geo.in_px, ov.a_slot), ov.a_slots)
+    sent = front_message_line(geo, ov.a_slot) * geo.front.in_blocks * geo.in_px
+    a = ring_share(ceil_div(sent, ov.a_slot), ov.a_slots)
     o = ring_share(ceil_div(most * band * geo.w_out * geo.out_px, ov.o_slot), ov.o_slots)
     if not a or not o or kept < apart or kept * row + between > ov.acc_bytes:
         return None
     piece = band_cycles(geo, load.row(block_rows), terms, most, (band, geo.w_out), 1, n_b, False)
     compute = float(compute_cycles(geo, terms, most, piece, 1, n_b, 1, geo.w_out, band))
     compute += front_compute(geo, band, n_b, line, terms)
-    sent = o * n_b * sum(1 for first, last in block_rows if last > first)
-    return PipelineLoad(n_b, 1, a, o, False, compute, sent, weights, 1, True, rows=len(block_rows))
+    outputs = o * n_b * sum(1 for first, last in block_rows if last > first)
+    return PipelineLoad(n_b, 1, a, o, False, compute, outputs, weights, 1, True, rows=len(block_rows))
 
 
 def front_compute(geo: Geometry, band: int, n_b: int, line: int, terms: KernelTerms) -> float:
-    """Cycles of a core for what an item does besides its windows: rows through the front, rows that move down."""
+    """Cycles of a core for what an item does besides its windows: rows through the front, rows that move down.
+
+    ``line``: pixels of a row in ACC.
+    """
     assert geo.front is not None
-    each = front_cycles(geo.front, geo.in_blocks, line, terms) + 5 * terms.opcode
+    each = front_cycles(geo.front, geo.in_blocks, front_pixels(geo), terms) + 5 * terms.opcode
     moved = (geo.window_rows(0, band)[1] - geo.rows_apart(band)) * front_row_bytes(geo, line)
     return front_messages(geo, band, n_b) * each + n_b * (drop_cycles(moved, terms) + terms.opcode)
 
@@ -115,24 +120,28 @@ def front_messages(geo: Geometry, band: int, n_b: int) -> int:
     return geo.window_rows(0, band)[1] + (n_b - 1) * geo.rows_apart(band)
 
 
-def front_line(geo: Geometry, slot: int) -> int:
-    """Pixels of a message's line: those of the window's, and zeros with which it has whole slots, where the memtile's
-    DMA can add so many."""
+def front_pixels(geo: Geometry) -> int:
+    """Pixels of a row that the front computes: those of the image that windows reach."""
+    return min(geo.w_in, geo.line_px(geo.w_out) - geo.pad_left)
+
+
+def front_message_line(geo: Geometry, slot: int) -> int:
+    """Pixels of a message's line: those that are computed, and zeros behind them with which the message has whole
+    slots, where the memtile's DMA can add so many."""
     assert geo.front is not None
-    line, px = geo.line_px(geo.w_out), geo.front.in_blocks * geo.in_px
-    least = next((n for n in range(line, line + slot) if n * px % slot == 0), line)
-    behind = least - geo.pad_left - geo.w_in
-    return least if behind * geo.in_px // WORD <= PAD_WORDS else line
+    live, px = front_pixels(geo), geo.front.in_blocks * geo.in_px
+    line = next((n for n in range(live, live + slot) if n * px % slot == 0), live)
+    return line if (line - live) * geo.in_px // WORD <= PAD_WORDS else live
 
 
 def front_row_bytes(geo: Geometry, line: int) -> int:
-    """Bytes of a row in ACC."""
+    """Bytes of a row in ACC, whose line has the window's padding."""
     return geo.in_blocks * line * 8
 
 
-def front_cycles(front: Front, blocks: int, line: int, terms: KernelTerms) -> float:
+def front_cycles(front: Front, blocks: int, pixels: int, terms: KernelTerms) -> float:
     """Cycles of a call for one row, by CONV's formula (docs/device-keys.md); full rows of Gamma are not looked up."""
-    full, rest = divmod(ceil_div(line, 4), 8)
+    full, rest = divmod(ceil_div(pixels, 4), 8)
     chunks = full + (rest > 0)
     looked_up = front.tiles * chunks - front.full * full
     return (
