@@ -158,8 +158,11 @@ def test_a_front_that_does_not_fit_is_no_candidate():
 
 
 def test_rehearsal_takes_them_where_they_pay():
-    b = GraphBuilder((8, 56, 56))
-    graph = b.graph(b.conv(fire(b, fire(b, b.conv("x", 64, 3), 16, 64), 16, 64), 8, 1))
+    """The begin of SqueezeNet."""
+    b = GraphBuilder((3, 223, 223))
+    y = b.pool(b.conv("x", 64, 3, 2, (0, 0, 0, 0)), 3, 2, (0, 0, 0, 0))
+    y = b.pool(fire(b, fire(b, y, 16, 64), 16, 64), 3, 2, (0, 0, 0, 0))
+    graph = b.graph(b.conv(y, 8, 1))
     taken = compile_rehearsed(graph, "npu1")
     left = compile_rehearsed(graph, "npu1", Decisions(moves=Moves(fronts=False)))
     assert fronts(taken) and not fronts(left)

@@ -254,7 +254,7 @@ PRICES = (
     *(Price(ddr=True), HALF._replace(ddr=True)),
 )
 # Plans whose chains are tried, and by how much a plan may be slower than the fastest before (emulated).
-MOST_CHAINED, NEARLY = 4, 1.2
+MOST_CHAINED, NEARLY = 6, 1.3
 # Of a network's cycles, what commands alone would take, for it to be worth emulating other plans, other chains.
 MUCH = 0.7
 # Of a column, beside those of the outputs: activations, loads and stores at both ends. Each row of cores has one for
