@@ -11,7 +11,7 @@ from graphs import GraphBuilder
 from tvm_aie.cost.messages import weight_messages
 from tvm_aie.cost.replay import replay
 from tvm_aie.decisions import Decisions, Moves
-from tvm_aie.emit.opcodes import DROP, END, KERNEL, LOOP, NEXT
+from tvm_aie.emit.opcodes import DROP, END, KERNEL, LOOP, NEXT, item_opcodes
 from tvm_aie.emit.verify_kept import kept_by
 from tvm_aie.emit.weights import conv_messages
 from tvm_aie.errors import InfeasibleError, ProgramError
@@ -23,7 +23,9 @@ from tvm_aie.plan.unite import unite
 from tvm_aie.rehearse import compile_rehearsed
 from tvm_aie.report.collect import conv_work
 from tvm_aie.runtime.emulator import RunOptions, run_program
-from tvm_aie.schedule.geometry import FRONTS, KernelId
+from tvm_aie.schedule.fronts import front_cycles, front_message_line, front_pixels, front_row_bytes
+from tvm_aie.schedule.geometry import FRONTS, KernelId, ceil_div, ring_share
+from tvm_aie.schedule.terms import terms_from_keys
 
 SIZES = [1, 7, 8, 9, 31, 33]
 
@@ -235,6 +237,54 @@ def test_work_is_the_networks():
     work = conv_work(compiled.physical, conv)
     pixels = 55 * 55
     assert work.macs == work.dense_macs == pixels * (64 * 16 + 16 * 64 + 9 * 16 * 64)
+
+
+def front_params(compiled):
+    """Of the FRONT calls of the first item with one, in a column that has rows."""
+    item = fronts(compiled)[0]
+    layer, slot = compiled.physical.layers[item.layer], compiled.program.cores[0].a_slot
+    column = next(c for c, (first, last) in enumerate(item.out_rows) if last > first)
+    words = item_opcodes(item, layer, compiled.tilings[item.index], column, slot)
+    at = next(i for i in range(len(words)) if words[i : i + 3] == [KERNEL, int(KernelId.FRONT), 10])
+    return words[at + 3 : at + 13]
+
+
+@pytest.mark.parametrize("pixels", [7, 8, 9, 13, 27, 31, 33, 55])
+@pytest.mark.parametrize("channels", [40, 64, 128])
+def test_messages_have_the_images_pixels_and_zeros_behind_them(pixels, channels):
+    b = GraphBuilder((channels, pixels, pixels))
+    compiled = compiled_with(b.graph(b.conv(b.conv("x", 16, 1), 64, 3)))
+    item, (slot, blocks) = fronts(compiled)[0], (FRONTS[0].a_slot, channels // 8)
+    geo, tiling = item.geometry, compiled.tilings[item.index]
+    line = front_message_line(geo, slot)
+    assert front_pixels(geo) == pixels <= line and (line - pixels) * 2 <= 63
+    assert line == pixels or (line * blocks * 8 % slot == 0 and (line - 1) * blocks * 8 % slot)
+    assert tiling.a_slots == ring_share(ceil_div(line * blocks * 8, slot), FRONTS[0].a_slots)
+    assert tiling.line == geo.line_px(geo.w_out) == pixels + 2
+    assert front_row_bytes(geo, tiling.line) == 2 * (pixels + 2) * 8
+    params = front_params(compiled)
+    assert params[:4] == [blocks, line, 1, pixels] and params[9] == pixels + 2
+
+
+def test_windows_need_not_reach_the_end_of_a_line():
+    b = GraphBuilder((16, 8, 8))
+    graph = b.graph(b.conv(b.conv("x", 16, 1), 64, 3, 2, (0, 0, 0, 0)))
+    compiled = compiled_with(graph)
+    (item,) = fronts(compiled)
+    assert front_pixels(item.geometry) == 7 and front_params(compiled)[2:4] == [0, 7]
+    check(graph, compiled)
+
+
+@pytest.mark.parametrize("pixels", [7, 8, 9, 31, 33])
+def test_cycles_of_a_row_are_those_of_its_pixels(pixels):
+    b = GraphBuilder((64, pixels, pixels))
+    compiled = compiled_with(b.graph(b.conv(b.conv("x", 16, 1), 64, 3)))
+    geo, terms = fronts(compiled)[0].geometry, terms_from_keys(compiled.device.keys())
+    full, rest = divmod(ceil_div(pixels, 4), 8)  # chunks of 8 groups of 4 pixels; the row of Gamma is full
+    chunks = full + (rest > 0)
+    trips = full * max(8 * terms.ii_per_acc, terms.ii_min) + (rest > 0) * max(rest * terms.ii_per_acc, terms.ii_min)
+    said = terms.call + 2 * chunks * terms.a + 16 * trips + 16 * (rest > 0) * terms.gamma
+    assert front_cycles(geo.front, geo.in_blocks, front_pixels(geo), terms) == said
 
 
 def test_what_acc_must_hold():

@@ -34,8 +34,8 @@ void CheckFrontCost(const Item& it, const Part& f, const KernelCall& call) {
     const int trips = n == 8 ? full * f.nnz() : n == rest ? f.nnz() : 0;
     CHECK(call.trips[Size(n)] == trips && call.trips_int4[Size(n)] == 0, "trips of %d", n);
   }
-  CHECK(call.macs == int64_t{f.nnz()} * it.w * 64 && call.dense_macs == int64_t{f.ocb} * it.cin * it.w * 64 && call.macs_int4 == 0,
-        "MACs of a front");
+  const int64_t macs = int64_t{f.nnz()} * it.w * 64, dense_macs = int64_t{f.ocb} * it.cin * it.w * 64;
+  CHECK(call.macs == macs && call.dense_macs == dense_macs && call.macs_int4 == 0, "MACs of a front");
   CHECK(call.entries == 0 && call.segments == 0 && call.tail_lines == 0 && call.pool_id == 0 && !call.wide, "nothing else");
 }
 
@@ -113,7 +113,8 @@ void TestLines(int rounds) {
     call[5 + 2] = left, call[5 + 9] = line;
     it.ops = Item::Join({{5}, Item::Loop(rows, call), {10}});
     it.Again(rng);
-    it.c.acc_base = it.c.mem_bytes, it.c.acc_bytes = static_cast<uint32_t>(rows * row), it.c.mem_bytes += it.c.acc_bytes + 256;
+    it.c.acc_base = it.c.mem_bytes, it.c.acc_bytes = static_cast<uint32_t>(rows * row);
+    it.c.mem_bytes += it.c.acc_bytes + 256;
     Core core(it.c, it.traffic, true);
     const Outcome out = core.Run(1000);
     CHECK(out.end == StepKind::kHalt && out.calls.size() == Size(rows), "lines %d: %s", seed, out.fault.c_str());

@@ -16,7 +16,8 @@ using namespace tvm_aie::test;
 
 namespace {
 
-// A front of 2 blocks for a window on 8 rows of 6 pixels, in lines of 8 in the messages and in ACC; where its words lie in the opcodes.
+// A front of 2 blocks for a window on 8 rows of 6 pixels, in lines of 8 in the messages and in ACC; where its words lie
+// in the opcodes.
 constexpr size_t kFrontWords = 8, kConvWords = 47;
 Item Good(bool front = true, bool pool = false) {
   Rng rng(3);
