@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from graphs import GraphBuilder
 from tvm_aie.device import load_device
-from tvm_aie.emit.commands import CommandBuilder, Work
+from tvm_aie.emit.commands import MARGIN, CommandBuilder, Work
 from tvm_aie.emit.joining import Joining, join
 from tvm_aie.emit.overlay import Array, build_overlay
 from tvm_aie.emit.program import Dir, Push, Wait
@@ -237,14 +237,13 @@ def test_small_layers_share_tasks_and_are_exact(count):
         assert pushes < 15 * len(compiled.placement.items) + 40
 
 
-def test_what_the_array_waits_for_comes_before_what_is_only_cheaper_now(monkeypatch):
+def test_what_the_array_waits_for_comes_before_what_is_only_cheaper_now():
     """Outputs of a later item are wanted early; not when the item before the next has long been complete."""
     array = Array(NPU1, Overlay())
 
     def order(late: float) -> int:
         """Outputs that are pushed before the activations of item 1."""
-        monkeypatch.setattr("tvm_aie.emit.commands.LATE_CYCLES", late)
-        builder = CommandBuilder(array, (), (100.0, 100.0, 100.0))
+        builder = CommandBuilder(array, (), (100.0, 100.0, 100.0), clock=(MARGIN, late))
         word = BdTemplate(Shape(array.memtile(0), ((1, 1),)), 0)
         sent = array.memtile(0), Dir.MM2S, array.a_mm2s
         builder.add(Work(sent, (word,), 1, (0, 0.0), (0, 0.5), (0, 0.0)))

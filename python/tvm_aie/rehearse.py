@@ -30,7 +30,7 @@ from dataclasses import replace
 from math import inf
 
 from tvm_aie.device import Device, load_device
-from tvm_aie.emit.arrange import CHAINS, MORE_CHAINS, Chains, loaded_otherwise, variants
+from tvm_aie.emit.arrange import CHAINS, MORE_CHAINS, Chains, clocks, loaded_otherwise, variants
 from tvm_aie.emit.emitter import Emitter
 from tvm_aie.emit.program import Program
 from tvm_aie.errors import EmulationFault, InfeasibleError, PlanWarning, ProgramError
@@ -120,7 +120,9 @@ class Rehearsal:
         if much and cycles > plan.array.device.launch_cycles:
             single: dict[tuple[Chains, ...], float] = {(chains,): timed_with((chains,)) for chains in MORE_CHAINS}
             (best,) = min(single, key=single.__getitem__)
-            single |= {(chains,): timed_with((chains,)) for chains in variants(best)}
+            for others in (variants, clocks):
+                single |= {(chains,): timed_with((chains,)) for chains in others(best)}
+                (best,) = min(single, key=single.__getitem__)
             found |= single
         fastest: tuple[Chains, ...] = min(found, key=found.__getitem__)
         for other in loaded_otherwise(fastest)[: None if much else 1]:

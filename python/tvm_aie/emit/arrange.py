@@ -8,7 +8,7 @@ from math import inf
 from typing import NamedTuple
 
 from tvm_aie.device import Device
-from tvm_aie.emit.commands import CHAIN_CYCLES, EPSILON, Channel, CommandBuilder, Work
+from tvm_aie.emit.commands import CHAIN_CYCLES, EPSILON, LATE_CYCLES, MARGIN, Channel, CommandBuilder, Work
 from tvm_aie.emit.item_tasks import ItemTasks
 from tvm_aie.emit.joining import AHEAD_BELOW, Joining, column_chains, join
 from tvm_aie.emit.periods import LEAST_BLOCKS, repeated
@@ -24,7 +24,7 @@ class Chains(NamedTuple):
     that more is pushed ahead; long ones are fewer tasks. ``span``, ``ahead``: see ``emit.joining.Joining``. What a
     resident program is loaded with: ``armed``: memtile channels, and shims with opcodes, with their first tasks
     (``_arm``); ``stores``, ``loads``: channels with few tasks of that kind with all of them (``_endless``), which takes
-    descriptors from the others.
+    descriptors from the others. ``margin``, ``late``: see ``emit.commands.MARGIN``, ``LATE_CYCLES``.
     """
 
     activations: int
@@ -36,6 +36,8 @@ class Chains(NamedTuple):
     armed: bool = True
     stores: bool = True
     loads: bool = False
+    margin: float = MARGIN
+    late: float = LATE_CYCLES
 
 
 # The first is best for most networks. Three of the channels of a block share 24 descriptors.
@@ -66,6 +68,15 @@ def variants(chains: Chains) -> tuple[Chains, ...]:
     return sooner, sooner._replace(span=CHAIN_CYCLES * 2 / 3)
 
 
+def clocks(chains: Chains) -> tuple[Chains, ...]:
+    """The same chains pushed by other clocks.
+
+    How long items take, and when what is needed goes first, are estimates; little decides what is pushed first.
+    """
+    margins = [chains._replace(margin=margin) for margin in (0.9, 1.1)]
+    return *margins, *(chains._replace(late=LATE_CYCLES * much) for much in (0.6, 1.7))
+
+
 def arrange(
     make: ItemTasks,
     reserved: Sequence[Bd],
@@ -87,7 +98,7 @@ def arrange(
     while waiting or best is None:
         last = not waiting
         most = waiting.pop(0) if waiting else NO_CHAINS
-        commands = CommandBuilder(make.array, reserved, body, lags)
+        commands = CommandBuilder(make.array, reserved, body, lags, (most.margin, most.late))
         rest = _loaded(commands, make, len(body), tasks, most) if resident else tasks
         repeats = _add_chains(commands, make, body, rest, most)
         try:

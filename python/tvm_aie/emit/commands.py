@@ -49,14 +49,22 @@ class _Flight:
     bds: tuple[int, ...]
 
 
+# Estimated cycles of an item are taken this many times: a wait that was thought to be over costs a bubble.
+MARGIN = 1.0
+# The array has had nothing to do for so many estimated cycles: then what it needs first is pushed before what is only
+# cheaper now. Of 0 to 25,000 the best for most of three networks on npu1 (emulated); the clock leaves out bubbles, so
+# that with less nothing is pushed ahead any more.
+LATE_CYCLES = 18000.0
+
+
 class _Clock:
     """Estimated time: of the command processor, and at which items are complete. It decides what is worth waiting for.
 
     An item runs when the one before is complete and its tasks are pushed.
     """
 
-    def __init__(self, device: Device, body: Sequence[float]) -> None:
-        self.device, self.body = device, body
+    def __init__(self, device: Device, body: Sequence[float], margin: float, late: float) -> None:
+        self.device, self.body, self.margin, self.late = device, body, margin, late
         self.now = 0.0
         self._done: list[float] = []
         self._complete = 0
@@ -83,7 +91,7 @@ class _Clock:
         while len(self._done) < min(items, len(self.body)):
             body = self.body[len(self._done)]
             before = self._done[-1] if self._done else 0.0
-            self._done.append(max(before + MARGIN * body, self.now + min(body, LAST_TASK_CYCLES)))
+            self._done.append(max(before + self.margin * body, self.now + min(body, LAST_TASK_CYCLES)))
 
     def wait(self, end: Position) -> None:
         """The command processor waits for a task that ends at ``end``."""
@@ -93,7 +101,7 @@ class _Clock:
 
     def idle(self, item: int) -> bool:
         """Whether the array has long been waiting for what is not pushed of ``item``."""
-        return 0 < item <= len(self._done) and self._done[item - 1] + LATE_CYCLES <= self.now
+        return 0 < item <= len(self._done) and self._done[item - 1] + self.late <= self.now
 
     def complete(self) -> Position:
         """The position up to which all tasks are complete by now."""
@@ -102,14 +110,8 @@ class _Clock:
         return (self._complete, -0.55)
 
 
-# Estimated cycles of an item are taken this many times: a wait that was thought to be over costs a bubble.
-MARGIN = 1.0
 # What remains of an item when its last task has been pushed: about one message.
 LAST_TASK_CYCLES = 6000.0
-# The array has had nothing to do for so many estimated cycles: then what it needs first is pushed before what is only
-# cheaper now. Of 0 to 25,000 the best for most of three networks on npu1 (emulated); the clock leaves out bubbles, so
-# that with less nothing is pushed ahead any more.
-LATE_CYCLES = 18000.0
 
 
 # Items of one chain start within this many estimated cycles: a chain's descriptors are free only when all of it ran.
@@ -207,11 +209,19 @@ class CommandBuilder:
     task that is pushed ahead of the frontier leaves to each other channel of its pool the descriptors of one task.
     """
 
-    def __init__(self, array: Array, reserved: Sequence[Bd], body: Sequence[float], lags: Sequence[bool] = ()) -> None:
+    def __init__(
+        self,
+        array: Array,
+        reserved: Sequence[Bd],
+        body: Sequence[float],
+        lags: Sequence[bool] = (),
+        clock: tuple[float, float] = (MARGIN, LATE_CYCLES),
+    ) -> None:
         """``reserved``: the overlay's static descriptors, which stay what they are; ``body``: cycles of each item;
-        ``lags``: of each item whether its barrier lags (``memory.lag``); none: no barrier does."""
+        ``lags``: of each item whether its barrier lags (``memory.lag``); none: no barrier does; ``clock``: in place of
+        MARGIN and LATE_CYCLES."""
         self.array, self._lags = array, lags
-        self._clock = _Clock(array.device, body)
+        self._clock = _Clock(array.device, body, *clock)
         self.bds: list[Bd] = []
         self.commands: list[Command] = []
         self._rows: dict[tuple[int, int, _Content], int] = {}
