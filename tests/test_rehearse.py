@@ -193,7 +193,9 @@ def test_each_plan_is_emulated_once(monkeypatch):
     runs = emulations(monkeypatch)
     plan = prepare(NETWORKS["sums bound it"], "npu1").plan
     cost = judge(NPU1)
-    assert cost(plan) == cost(plan) > 0 and len(runs) == 1
+    first, ran = cost(plan), len(runs)
+    # where commands bound it, with a few chains
+    assert cost(plan) == first > 0 and len(runs) == ran <= 1 + len(rehearse.FEW_CHAINS)
 
 
 def test_a_plan_that_cannot_be_emitted_costs_infinitely_much(monkeypatch):

@@ -25,6 +25,7 @@ from tvm_aie.emit.messages import Operand, input_messages, output_messages
 from tvm_aie.emit.transfers import UNROLL_A, UNROLL_O, tasks_of
 from tvm_aie.emit.weights import item_weights
 from tvm_aie.errors import InfeasibleError, ProgramError
+from tvm_aie.memory.placement import own_rows
 from tvm_aie.pipeline import finish, prepare
 from tvm_aie.plan.reference import evaluate
 from tvm_aie.rehearse import compile_rehearsed, settle
@@ -279,6 +280,8 @@ def test_layers_of_one_shape_share_what_was_counted():
         for whole, tiling in zip(placement.items, found, strict=True):
             first = counted(array, whole, physical.storages, tiling)
             for item, storages in neighbours(whole, physical.storages):
+                if tiling.joined and not own_rows(item.geometry, item.out_rows, item.inputs):
+                    continue
                 slow = counted(array, item, storages, tiling)
                 counter = ItemCounter(array, item, storages, known)
                 assert counter.least <= counter.cycles(tiling, lambda _: True) <= slow
@@ -359,7 +362,9 @@ def test_a_rehearsed_program_is_emitted_once(monkeypatch):
     monkeypatch.setattr("tvm_aie.pipeline.emitted", lambda *_: pytest.fail("emitted again"))
     graph = NETWORKS["sums bound it"]
     compiled = compile_rehearsed(graph, "npu1")
-    assert len(emissions) >= 1 + pipeline.JUDGED and len(set(map(id, emissions))) == len(emissions)
+    plans = set(map(id, emissions))
+    # Of each plan once; again only those of which other chains are tried, the fastest excepted.
+    assert len(plans) >= 1 + pipeline.JUDGED and len(emissions) - len(plans) < rehearse.MOST_CHAINED
     monkeypatch.undo()
     assert compiled.program.to_bytes() == finish(settle(graph, "npu1")[0]).program.to_bytes()
 

@@ -251,6 +251,9 @@ def test_a_column_more(channels, inputs, rows):
             patch.setattr(Array, "lendable", lends)
             compiled = compile_rehearsed(graph, "npu1")
         cycles[lends] = run_program(compiled.program.to_bytes(), [], RunOptions(functional=False)).cycles
+        assert len(rows) < 4 or summing(compiled)  # where commands bound it, a plan without sums may be faster
+        if not summing(compiled):
+            continue
         (item,) = summing(compiled)
         height = item.geometry.pool.kh
         found = [min(13, b * height) - a * height for a, b in item.out_rows if b > a]

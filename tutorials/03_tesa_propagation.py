@@ -148,7 +148,8 @@ onnx.save(quantize(model), path)
 quiet = Progress(quiet=True)
 print("\n".join(tesa_text(path, "aie2", quiet).splitlines()[:12]))
 
-# %% What it is worth, and the proof that nothing changed.
-gain = measure(path, "aie2", quiet, check=True)
+# %% What it is worth, and the proof that nothing changed. On a machine whose commands cost nothing: those of npu1 bound
+# SqueezeNet, and whether filters are dead or gone takes as many of them; there it gains or loses a few per cent.
+gain = measure(path, "aie2/wbs-2x2", quiet, check=True)
 print(gain.text())
-assert gain.equal and gain.cycles < gain.cycles_without
+assert gain.equal and gain.cycles < 0.8 * gain.cycles_without

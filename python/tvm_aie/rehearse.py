@@ -27,12 +27,13 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from math import inf
 
 from tvm_aie.device import Device, load_device
 from tvm_aie.emit.arrange import CHAINS, MORE_CHAINS, Chains, clocks, loaded_otherwise, variants
 from tvm_aie.emit.emitter import Emitter
-from tvm_aie.emit.program import Program
+from tvm_aie.emit.program import Command, Program
 from tvm_aie.errors import EmulationFault, InfeasibleError, PlanWarning, ProgramError
 from tvm_aie.narrow import costs
 from tvm_aie.pipeline import (
@@ -81,9 +82,27 @@ class Rehearsal:
         except (InfeasibleError, ProgramError):
             return inf  # it does not fit, or its commands have no legal order
         cycles = self._timed(plan, program)
+        if self.chains and _bound(plan, cycles):  # chains differ by more than plans do
+            timed = {program.commands: cycles}
+            cycles = min(cycles, *(self._rearranged(plan, emitter, (chains,), timed) for chains in FEW_CHAINS))
         if self.fastest and self.fastest[1] is plan:
             self.emitter = plan, emitter
         return cycles
+
+    def _rearranged(
+        self, plan: Plan, emitter: Emitter, chains: Sequence[Chains], timed: dict[tuple[Command, ...], float]
+    ) -> float:
+        """Cycles of what was emitted with other chains; infinite when there is no legal order.
+
+        ``timed``: what is known, by the commands, as several chains may be one stream.
+        """
+        try:
+            program = emitter.rearranged(chains)
+        except ProgramError:
+            return inf
+        if program.commands not in timed:
+            timed[program.commands] = self._timed(plan, program)
+        return timed[program.commands]
 
     def _timed(self, plan: Plan, program: Program) -> float:
         try:
@@ -104,20 +123,9 @@ class Rehearsal:
         ``much``: commands are much of the work; then so is, unless the network takes less than its launch, the best of
         ``MORE_CHAINS``.
         """
-        cycles, emitter = self(plan), self._emitter(plan)
-        timed = {tuple(emitter.commands.commands): cycles}  # several chains may be one stream
-
-        def timed_with(chains: Sequence[Chains]) -> float:
-            try:
-                program = emitter.rearranged(chains)
-            except ProgramError:
-                return inf  # there is no legal order
-            if program.commands not in timed:
-                timed[program.commands] = self._timed(plan, program)
-            return timed[program.commands]
-
-        found = {tuple(self.chains): cycles}
-        if much and cycles > plan.array.device.launch_cycles:
+        timed_with = partial(self._rearranged, plan, self._emitter(plan), timed={})
+        found = {tuple(self.chains): timed_with(tuple(self.chains))}
+        if much and self(plan) > plan.array.device.launch_cycles:
             single: dict[tuple[Chains, ...], float] = {(chains,): timed_with((chains,)) for chains in MORE_CHAINS}
             (best,) = min(single, key=single.__getitem__)
             for others in (variants, clocks):
@@ -230,6 +238,11 @@ def _much(plan: Plan, cost: Rehearsal) -> bool:
     return command_cycles(plan) > MUCH * cost(plan)
 
 
+def _bound(plan: Plan, cycles: float) -> bool:
+    """Whether they are, and the network takes longer than its launch: then other chains are worth a try."""
+    return plan.array.device.launch_cycles < cycles < inf and command_cycles(plan) > MUCH * cycles
+
+
 def _fronted(best: Prepared, decisions: Decisions) -> Iterator[Decisions]:
     """With 1x1 convolutions in front of windows, and core memory divided for them."""
     for overlay in FRONTS:
@@ -255,7 +268,9 @@ PRICES = (
     *(Price(0.3), Price(1.0), Price(0.3, start=0.0)),
     *(Price(ddr=True), HALF._replace(ddr=True)),
 )
-# Plans whose chains are tried, and by how much a plan may be slower than the fastest before (emulated).
+# With which every plan is tried where commands are much of the work: one of them is best for most.
+FEW_CHAINS = (CHAINS[0]._replace(least=2), CHAINS[0]._replace(outputs=4), CHAINS[3])
+# Plans whose other chains are tried, and by how much a plan may be slower than the fastest before (emulated).
 MOST_CHAINED, NEARLY = 6, 1.3
 # Of a network's cycles, what commands alone would take, for it to be worth emulating other plans, other chains.
 MUCH = 0.7

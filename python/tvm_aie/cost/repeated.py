@@ -91,6 +91,9 @@ def chooser(work: Workload, tiling: Tiling) -> Chooser:
             return None
         if not same_shape(other, work):
             raise InfeasibleError(f"layer {work.layer} alone", 1, 0, "equal workloads", ("tune it in its network",))
+        if tiling.joined and not other.geometry.own_rows:
+            lever = ("tune it in its network",)
+            raise InfeasibleError(f"layer {work.layer} alone", 1, 0, "columns that have all their rows", lever)
         return tiling
 
     return choose
@@ -149,6 +152,8 @@ def _height_in(geo: Geometry, rows: int) -> int:
         return rows // geo.kh
     if geo.row_step > 1:  # no padding: that would make it another layer
         return (rows - 1) * geo.row_step + 1
+    if geo.own_rows and geo.pool is None:  # each column is to find its rows in its own memtile here, too
+        return rows
     if rows == geo.h_out:
         return geo.h_in
     if geo.pool is not None:  # the image as low as the window at its last row allows

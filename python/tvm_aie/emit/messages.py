@@ -245,7 +245,8 @@ class _InputPieces:
         rows, limits = self.geo.conv_rows(self.band), self.array.device.memtile_bd
         missing = rows - dims[-1][0]
         if missing:
-            return Shape(mem, (*dims, (line, 1)), ((0, missing), *(pads or ((0, 0),))))
+            outer = [d for d in dims[:-1] if d[0] > 1]
+            return Shape(mem, (*outer, dims[-1], (line, 1)), ((0, missing), *(pads or ((0, 0),))))
         return piece_shape(mem, (*dims, (line, 1)), limits, pads)
 
     def _filled(self, shapes: list[Shape], slots: int) -> tuple[tuple[Shape, ...], Message]:

@@ -514,7 +514,7 @@ def _finish(
         )
         geo = state.geometries[d.layer]
         in_blocks, _ = spread_blocks(geo.in_blocks, share)
-        own = geo.joinable and _own_rows(geo, d.out_rows, inputs)
+        own = geo.joinable and own_rows(geo, d.out_rows, inputs)
         geo = replace(geo, in_blocks=in_blocks, out_blocks=sum(o.blocks for o in outputs), own_rows=own)
         items.append(
             WorkItem(
@@ -535,7 +535,7 @@ def _finish(
     return Placement(tuple(items), frozenset(state.stored), spilled, top, state.runs)
 
 
-def _own_rows(geo: Geometry, out_rows: Rows, inputs: Sequence[InputPlace]) -> bool:
+def own_rows(geo: Geometry, out_rows: Rows, inputs: Sequence[InputPlace]) -> bool:
     """Whether each column finds all rows that it reads in its own memtile."""
     for c, (first, last) in enumerate(out_rows):
         if last <= first:
