@@ -11,8 +11,8 @@ for the whole network are emulated, timed and without data:
 * where commands are much of a network's work: for the two best of these, tilings for other prices of commands
   (``schedule.control``), the rest of the plan as it is, for the plan's division and for the default one; residual adds
   as items of their own, since as part of a convolution they take a message for each pass and band; the input as it is,
-  where ``plan.space_to_depth`` changes it; every plan with a few chains (``emit.arrange``), as these differ by more than
-  plans do, and the best few with many, by which the plan is chosen;
+  where ``plan.space_to_depth`` changes it; every plan with a few chains (``emit.arrange``), as these differ by more
+  than plans do, and the best few with many, by which the plan is chosen;
 * of the best plan programs that are loaded with fewer tasks, or with more.
 
 A compilation takes several times as long as by the estimate alone (``benchmarks/control_table.py --speed``): most of it
