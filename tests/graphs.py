@@ -145,9 +145,14 @@ def resnet50(density: float = 1.0, seed: int = 0) -> LayerGraph:
 def run_checked(graph: LayerGraph, device: str, moves: Moves, seed: int = 0) -> tuple[Compiled, RunResult]:
     """Compile and run in check mode on random input ``x``; every output equals numpy's."""
     compiled = compile_graph(graph, device, moves=moves)
+    return compiled, check_outputs(graph, compiled, seed)
+
+
+def check_outputs(graph: LayerGraph, compiled: Compiled, seed: int = 0) -> RunResult:
+    """Run a compiled graph in check mode on random input ``x``; every output equals numpy's."""
     x = np.random.default_rng(seed).integers(-128, 128, graph.inputs[0].shape).astype(np.int8)
     result = run_program(compiled.program.to_bytes(), [x], RunOptions(check=True))
     expected = evaluate(graph, {"x": x})
     for io, got in zip(graph.outputs, result.outputs, strict=True):
         np.testing.assert_array_equal(got.reshape(-1), np.asarray(expected[io.tensor]).reshape(-1), err_msg=io.tensor)
-    return compiled, result
+    return result

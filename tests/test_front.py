@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphs import GraphBuilder
+from graphs import check_outputs as check
 from tvm_aie.cost.messages import weight_messages
 from tvm_aie.cost.replay import replay
 from tvm_aie.decisions import Decisions, Moves
@@ -18,7 +19,6 @@ from tvm_aie.errors import InfeasibleError, ProgramError
 from tvm_aie.pipeline import finish, prepare, worthwhile_fronts
 from tvm_aie.plan.front import MOST_CHANNELS, front_pairs, with_fronts
 from tvm_aie.plan.fuse import fuse
-from tvm_aie.plan.reference import evaluate
 from tvm_aie.plan.unite import unite
 from tvm_aie.rehearse import compile_rehearsed
 from tvm_aie.report.collect import conv_work
@@ -45,16 +45,6 @@ def compiled_with(graph, overlay=FRONTS[0]):
     names = frozenset(pairs_of(graph))
     assert names
     return finish(prepare(graph, "npu1", Decisions(overlay, moves=Moves(always=True), fronts=names)))
-
-
-def check(graph, compiled, seed=0):
-    """Every output equals numpy's; the emulator checks races and memory that was never written."""
-    x = np.random.default_rng(seed).integers(-128, 128, graph.inputs[0].shape).astype(np.int8)
-    run = run_program(compiled.program.to_bytes(), [x], RunOptions(check=True))
-    expected = evaluate(graph, {"x": x})
-    for io, out in zip(graph.outputs, run.outputs, strict=True):
-        np.testing.assert_array_equal(out.ravel(), expected[io.tensor].ravel())
-    return run
 
 
 def fronts(compiled):

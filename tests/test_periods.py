@@ -64,17 +64,17 @@ def networks(draw):
     return out
 
 
-@given(networks(), st.sampled_from([1, 2, 6, 12]))
-@settings(max_examples=200, deadline=None)
-def test_repeated_blocks_are_the_same_transfers(tasks, longest):
-    found = list(repeated(tasks, NPU1, longest))
+@given(networks(), st.sampled_from([1, 2, 6, 12]), st.sampled_from([2, LEAST_BLOCKS]))
+@settings(max_examples=300, deadline=None)
+def test_repeated_blocks_are_the_same_transfers(tasks, longest, least):
+    found = list(repeated(tasks, NPU1, longest, least))
     assert list(transfers(found)) == list(transfers(tasks))
     at = 0
     for task in found:
         if task in tasks:
             at += 1
             continue
-        assert task.repeat >= LEAST_BLOCKS and len(task.chain) <= longest and not task.after
+        assert task.repeat >= least and len(task.chain) <= longest and not task.after
         for t in task.chain:
             assert t.wrap in (1, task.repeat) and task.repeat % t.wrap == 0
             assert t.wrap <= NPU1.iteration_wrap_max and 0 <= t.step <= NPU1.memtile_bd.iteration_step_max_words

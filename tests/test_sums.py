@@ -244,16 +244,16 @@ def summed(channels, inputs):
 
 @pytest.mark.parametrize(("channels", "inputs", "rows"), [(1000, 1024, [4, 4, 4, 1]), (64, 512, [5, 5, 3])])
 def test_a_column_more(channels, inputs, rows):
-    """Where MACs bound the convolution the fourth column works too, where commands do it does not."""
+    """Where MACs bound the convolution the fourth column works too, where commands do it does not.
+
+    On all columns: where commands bound it, half of them without sums may be faster still.
+    """
     graph, cycles = summed(channels, inputs), {}
     for lends in (True, False):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Array, "lendable", lends)
-            compiled = compile_rehearsed(graph, "npu1")
+            compiled = compile_rehearsed(graph, "npu1", Decisions(narrow=frozenset()))
         cycles[lends] = run_program(compiled.program.to_bytes(), [], RunOptions(functional=False)).cycles
-        assert len(rows) < 4 or summing(compiled)  # where commands bound it, a plan without sums may be faster
-        if not summing(compiled):
-            continue
         (item,) = summing(compiled)
         height = item.geometry.pool.kh
         found = [min(13, b * height) - a * height for a, b in item.out_rows if b > a]

@@ -30,6 +30,10 @@ def test_every_point_is_a_tiling_and_the_default_is_the_untuned_choice():
         space = space_of(work, NPU1)
         default = space.points[space.default]  # with estimates of its own
         assert dataclasses.replace(default, cycles=tiling.cycles, body=tiling.body) == tiling
+        # a record is read back without a counter: the same point is the same tiling, estimates included
+        read = space_of(dataclasses.replace(work, counter=None), NPU1)
+        assert set(read.knobs) == set(space.knobs)
+        assert all(repr(read.points[p]) == repr(space.points[p]) for p in set(read.points) & set(space.points))
         assert all(len(values) > 1 for values in space.knobs.values())
         assert set(space.order) == set(space.points)
         for point in space.order:

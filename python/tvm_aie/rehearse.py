@@ -82,7 +82,7 @@ class Rehearsal:
         except (InfeasibleError, ProgramError):
             return inf  # it does not fit, or its commands have no legal order
         cycles = self._timed(plan, program)
-        if self.chains and _bound(plan, cycles):  # chains differ by more than plans do
+        if self.chains and _worth_chains(plan, cycles):  # chains differ by more than plans do
             timed = {program.commands: cycles}
             cycles = min(cycles, *(self._rearranged(plan, emitter, (chains,), timed) for chains in FEW_CHAINS))
         if self.fastest and self.fastest[1] is plan:
@@ -188,7 +188,7 @@ def _settled(graph: LayerGraph, dev: Device, decisions: Decisions, cost: Rehears
     if decisions.moves.fronts and decisions.overlay is None:
         options += _made(graph, dev, _fronted(best, settled))
     options.sort(key=cycles)
-    if _much(options[0][0].plan, cost):
+    if _much(options[0][0].plan, cycles(options[0])):
         if decisions.price == PRICE:  # of which the second may profit more
             default = decisions.overlay or DIVISIONS[0]
             options += [made for option in options[:2] for made in _priced(*option, default)]
@@ -207,7 +207,7 @@ def _chained(options: Sequence[Option], cost: Rehearsal) -> Option:
     by more than plans do.
     """
     least = cost(options[0][0].plan)
-    much = _much(options[0][0].plan, cost)
+    much = _much(options[0][0].plan, least)
     apart = {cost(option[0].plan): option for option in reversed(options)}  # many are one plan
     near = [apart[c] for c in sorted(apart) if c <= NEARLY * least]
     found = []
@@ -233,14 +233,14 @@ def _made(graph: LayerGraph, dev: Device, others: Iterable[Decisions]) -> Iterat
             yield prepare(graph, dev, other), other
 
 
-def _much(plan: Plan, cost: Rehearsal) -> bool:
-    """Whether commands are much of the plan's cycles."""
-    return command_cycles(plan) > MUCH * cost(plan)
+def _much(plan: Plan, cycles: float) -> bool:
+    """Whether commands are much of a plan's cycles."""
+    return command_cycles(plan) > MUCH * cycles
 
 
-def _bound(plan: Plan, cycles: float) -> bool:
-    """Whether they are, and the network takes longer than its launch: then other chains are worth a try."""
-    return plan.array.device.launch_cycles < cycles < inf and command_cycles(plan) > MUCH * cycles
+def _worth_chains(plan: Plan, cycles: float) -> bool:
+    """Whether commands are much of the work, and the network takes longer than its launch."""
+    return plan.array.device.launch_cycles < cycles < inf and _much(plan, cycles)
 
 
 def _fronted(best: Prepared, decisions: Decisions) -> Iterator[Decisions]:

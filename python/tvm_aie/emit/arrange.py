@@ -47,7 +47,7 @@ NO_CHAINS = Chains(0, 0, armed=False, stores=False)
 MOST_FIRST = 4
 # When they are pushed: place in the first item, column by column, each behind its column's first activations.
 FIRST, COLUMN = -2.0, 1e-2
-# To compare by emulation (``rehearse``): the clock's first choice is up to a tenth slower than the best of these.
+# To compare by emulation (``rehearse``): the clock's first choice is up to a third slower than the best of these.
 MORE_CHAINS = (
     *CHAINS,
     Chains(4, 4, block=6),

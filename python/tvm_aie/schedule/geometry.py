@@ -85,8 +85,8 @@ KEEPING = Overlay(a_slots=18, w_slots=36, acc_bytes=16384)
 
 # Where 1x1 convolutions run in front of windows (``plan.front``): room in ACC for rows of what lies between, and for
 # the partial sums of six output blocks of four joined lines of 13 pixels with what sums behind them read. Input slots
-# that lines of 55 and 27 pixels nearly fill. Of some twenty the first was the best for dense SqueezeNet, the second
-# within 4 % of it (emulated).
+# that lines of 55 and 27 pixels nearly fill. Of a dozen the first was the best for dense SqueezeNet, the second
+# within 5 % of it (emulated).
 FRONTS = (
     Overlay(a_slot=896, a_slots=24, w_slots=36, acc_bytes=13312),
     Overlay(a_slots=16, w_slots=40, acc_bytes=12288),
