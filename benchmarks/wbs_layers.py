@@ -16,7 +16,7 @@ from tvm_aie.emit.weights import pack_conv
 from tvm_aie.memory.partition import Rows
 from tvm_aie.memory.placement import WorkItem
 from tvm_aie.pipeline import Compiled
-from tvm_aie.plan.graph import Conv, LayerGraph
+from tvm_aie.plan.graph import Concat, Conv, Layer, LayerGraph
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.report.model import LayerRow
 from tvm_aie.schedule.geometry import CORE_MEMORY, DEFAULT_OVERLAY, Geometry
@@ -27,18 +27,53 @@ from tvm_aie.searches import JOIN, item_name, workload
 GROUPS_PER_ROW = 4  # fewer groups of 8 output channels in a core row cannot be balanced
 
 
+LAYER_GAIN = 1.9  # wanted of every compute-bound layer at 50 %
+STREAM_SHARE = 0.95  # of the speed-up that the streams allow, wanted of items that also move what they do not compute
+
+
 @dataclass(frozen=True)
 class Gain:
-    """Layers that share an item in the dense or in the sparse program: cycles of both (emulated)."""
+    """Layers that share an item in the dense or in the sparse program: cycles of both (emulated).
+
+    ``moves``: adds and pools that run in the same items. They have no arithmetic of their own: what they read and write
+    takes as long at any density. ``streams``: speed-up of all these layers by ``cost.stream`` (estimated).
+    """
 
     names: tuple[str, ...]
     dense: int
     sparse: int
+    moves: tuple[str, ...]
+    streams: float
 
     @property
     def speed_up(self) -> float:
         """Dense over sparse."""
         return self.dense / self.sparse
+
+    @property
+    def wanted(self) -> float:
+        """The least speed-up that is wanted."""
+        return min(LAYER_GAIN, STREAM_SHARE * self.streams) if self.moves else LAYER_GAIN
+
+
+def absorbed(fused: LayerGraph, graph: LayerGraph) -> dict[str, tuple[str, ...]]:
+    """By name of a layer that has items: the layers of ``graph`` that run in them, too, and have none of their own."""
+    makers = {layer.output: layer for layer in graph.layers}
+    own = {layer.name for layer in fused.layers}
+
+    def behind(tensor: str, name: str) -> tuple[str, ...] | None:
+        layer = makers.get(tensor)
+        if layer is None or layer.name == name or layer.name in own:
+            return () if layer and layer.name == name else None
+        paths = (behind(n, name) for n in layer.inputs)
+        return next(((*path, layer.name) for path in paths if path is not None), None)
+
+    def before(layer: Layer) -> tuple[str, ...]:
+        mine = next((other for other in graph.layers if other.name == layer.name), layer)
+        found = (makers[n] for n in mine.inputs if n not in layer.inputs and n in makers)
+        return tuple(m.name for m in found if m.name not in own and not isinstance(m, Concat))
+
+    return {layer.name: (*before(layer), *(behind(layer.output, layer.name) or ())) for layer in fused.layers}
 
 
 def estimate_errors(rows: Sequence[LayerRow]) -> dict[str, float]:
@@ -56,21 +91,39 @@ def together(names: Iterable[str]) -> list[frozenset[str]]:
     return groups
 
 
-def gains(dense: Sequence[LayerRow], sparse: Sequence[LayerRow], graph: LayerGraph, device: Device) -> list[Gain]:
+@dataclass(frozen=True)
+class Ran:
+    """A network as it ran: its layers, what runs in the items of others (``absorbed``), its rows (emulated)."""
+
+    graph: LayerGraph
+    absorbed: Mapping[str, tuple[str, ...]]
+    rows: Sequence[LayerRow]
+
+    def traffic(self) -> dict[str, LayerTraffic]:
+        """Terms of each layer that computes or moves."""
+        found = (layer_traffic(layer, self.graph.tensors) for layer in self.graph.layers)
+        return {t.name: t for t in found if t is not None}
+
+
+def gains(dense: Ran, sparse: Ran, device: Device) -> list[Gain]:
     """Speed-up of the layers that computing bounds when sparse and whose core rows have ``GROUPS_PER_ROW`` groups.
 
-    ``graph``: the sparse network. A layer's terms are those of ``cost.stream``. The first convolution is never sparse.
+    A layer's terms are those of ``cost.stream``. The first convolution is never sparse.
     """
+    graph = sparse.graph
     dense_one = next(layer.name for layer in graph.layers if isinstance(layer, Conv))
-    traffic = {t.name: t for layer in graph.layers if (t := layer_traffic(layer, graph.tensors)) is not None}
+    traffic, full = sparse.traffic(), dense.traffic()
     blocks = {layer.name: -(-graph.tensors[layer.output].channels // 8) for layer in graph.layers}
     out = []
-    for group in together([row.name for row in (*dense, *sparse)]):
+    for group in together([row.name for row in (*dense.rows, *sparse.rows)]):
         if dense_one in group or not all(n in traffic and _computes(traffic[n], device) for n in group):
             continue
         if sum(blocks[n] for n in group) >= GROUPS_PER_ROW * device.rows:
             names = tuple(layer.name for layer in graph.layers if layer.name in group)
-            out.append(Gain(names, _cycles(dense, group), _cycles(sparse, group)))
+            moves = tuple(dict.fromkeys(m for ran in (dense, sparse) for n in names for m in ran.absorbed.get(n, ())))
+            streams = [sum(_stream(t[n], device) for n in (*names, *moves) if n in t) for t in (full, traffic)]
+            cycles = _cycles(dense.rows, group), _cycles(sparse.rows, group)
+            out.append(Gain(names, *cycles, moves, streams[0] / streams[1]))
     return out
 
 
@@ -79,8 +132,17 @@ def _cycles(rows: Sequence[LayerRow], group: frozenset[str]) -> int:
 
 
 def _computes(t: LayerTraffic, device: Device) -> bool:
+    return t.macs / device.peak_macs_per_cycle > _moved(t, device)
+
+
+def _stream(t: LayerTraffic, device: Device) -> float:
+    return max(t.macs / device.peak_macs_per_cycle, _moved(t, device))
+
+
+def _moved(t: LayerTraffic, device: Device) -> float:
+    """Cycles of the largest of input, weights and output."""
     link = device.cols * 4 * device.stream_words_per_cycle
-    return t.macs / device.peak_macs_per_cycle > max(t.input_bytes, t.weight_bytes, t.output_bytes) / link
+    return max(t.input_bytes, t.weight_bytes, t.output_bytes) / link
 
 
 def worst(errors: Mapping[str, float]) -> tuple[str, float]:

@@ -50,6 +50,7 @@ from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.transfers import FILLER_WORDS
 from tvm_aie.emit.weights import PackedConv, item_weights
 from tvm_aie.memory.lag import waits
+from tvm_aie.memory.loads import loads_at
 from tvm_aie.memory.placement import Placement
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.schedule.tiling import Tiling
@@ -210,11 +211,7 @@ class Recurrence:
         self.command = 0.0  # when the command processor is done with what came before
         self.later = 0.0  # and with what it waits for behind the first activations of the item
         self.begun = 0.0  # when the item before began
-        self.loads_at: dict[int, list[tuple[int, int]]] = {}
-        for item in placement.items:
-            for k, place in enumerate(item.inputs):
-                if place.loaded:
-                    self.loads_at.setdefault(place.load_at, []).append((item.index, k))
+        self.loads_at = loads_at(placement.items)
         # Column by column the loads are let go, behind the push of the network's input (``emit.arrange``).
         self.command += n * self.costs.first()
         opcodes_read = np.maximum(words, FILLER_WORDS)

@@ -10,8 +10,14 @@ from tvm_aie.emit.memtile import ALIGN
 from tvm_aie.emit.program import Arg, ProgramIO
 from tvm_aie.emit.transfers import Shape, piece_shape
 from tvm_aie.errors import InfeasibleError
-from tvm_aie.memory.placement import Placement, WorkItem
+from tvm_aie.memory.loads import last_store
+from tvm_aie.memory.placement import InputPlace, Placement, WorkItem
 from tvm_aie.plan.physical import PhysicalGraph
+
+# When an item's loads are pushed, as a share of the item: before its barrier, which lets them go; those that wait for
+# a store and that only a later item needs when this one has its first activations, as commands behind them wait, too.
+LOADS, WAITING_LOADS, LAST_LOADS = -0.7, 0.2, 0.8
+NEXT_LOAD = 1e-3  # behind the load before, in whichever column
 
 
 @dataclass(frozen=True)
@@ -74,3 +80,19 @@ def lines(item: WorkItem, graph: PhysicalGraph, mem: int, dims: Sequence[tuple[i
             error = InfeasibleError("lines of a part of a concat", size, most, "words of a descriptor", levers)
             raise InfeasibleError.of({graph.layers[m].name: error for m in item.members})
     return shape
+
+
+def load_position(before: Sequence[WorkItem], place: InputPlace, graph: PhysicalGraph, words: float) -> float:
+    """When a load for a later item is pushed that waits for a store of one of the items ``before``.
+
+    ``words``: what a stream moves during the item. Activations of the item that are pushed later wait with the load: so
+    not before a store that begins with the item can be done. One that began two items ago is.
+    """
+    by = last_store(before, place)
+    if by < len(before) - 2:
+        return LOADS
+    if by < len(before) - 1:
+        return WAITING_LOADS
+    rows = max(b - a for a, b in before[by].out_rows)
+    stored = sum(rows * o.blocks * graph.storages[o.storage].block_bytes // 4 for o in before[by].outputs if o.store)
+    return min(max(WAITING_LOADS, stored / max(words, 1.0)), LAST_LOADS)

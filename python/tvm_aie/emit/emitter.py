@@ -10,7 +10,7 @@ from itertools import accumulate
 from tvm_aie.emit import opcodes, resident, weights
 from tvm_aie.emit.arrange import CHAINS, COLUMN, FIRST, Chains, arrange
 from tvm_aie.emit.commands import EPSILON, Channel, CommandBuilder, Position, Work
-from tvm_aie.emit.ddr import ddr_homes, lines, program_io
+from tvm_aie.emit.ddr import LOADS, NEXT_LOAD, ddr_homes, lines, load_position, program_io
 from tvm_aie.emit.division import Rings, Staying, divide_words, staying
 from tvm_aie.emit.first_rows import FirstRows, first_rows
 from tvm_aie.emit.item_tasks import NOTHING, Before, Cut, ItemTasks, LockPair, Prologue, barrier
@@ -31,6 +31,7 @@ from tvm_aie.emit.program import Arg, Dir, LockUse, Program
 from tvm_aie.emit.transfers import FILLER_WORDS, BdTemplate, Shape
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.lag import waits
+from tvm_aie.memory.loads import loads_at
 from tvm_aie.memory.partition import Rows
 from tvm_aie.memory.placement import OutputPlace, Placement, WorkItem
 from tvm_aie.plan.physical import PhysicalGraph
@@ -49,10 +50,6 @@ def weights_row(base: int) -> int:
     """The core row whose weight stream begins at this base."""
     return _WEIGHTS - base
 
-
-# When an item's loads are pushed: before its barrier, which lets them go; those that wait for a store and that only a
-# later item needs, which would stall the commands behind them, when this one has its first activations.
-LOADS, WAITING_LOADS = -0.7, 0.2
 
 
 @dataclass
@@ -109,7 +106,7 @@ class Emitter:
         self.parts: OverlayParts = build_overlay(array, self.divided)
         self.columns = [_Column(o_pos=[0] * array.rows) for _ in range(array.cols)]
         self.homes, self.ddr_sizes = ddr_homes(graph, placement)
-        self.loads_at: dict[int, list[tuple[int, int]]] = {}
+        self.loads_at = loads_at(placement.items)
         self.store_tasks: dict[str, dict[int, int]] = {}  # the last one of each shim
         self.stored_rows: dict[str, list[tuple[int, int, tuple[int, int]]]] = {}  # (shim, task, rows)
         self.tasks: dict[Channel, list[Work]] = {}
@@ -126,10 +123,6 @@ class Emitter:
         # of items that are alike (a layer repeated for tuning)
         self.input_cuts: dict[tuple[object, ...], Cut] = {}
         self.output_cuts: dict[tuple[object, ...], Cut] = {}
-        for item in placement.items:
-            for operand, place in enumerate(item.inputs):
-                if place.loaded:
-                    self.loads_at.setdefault(place.load_at, []).append((item.index, operand))
 
     # ------------------------------------------------------------------ items
 
@@ -396,13 +389,16 @@ class Emitter:
 
     def _emit_loads(self, at: int) -> None:
         """Loads that may start with item ``at``; first wait for stores of the same data."""
-        for index, operand in self.loads_at.get(at, []):
+        for rank, (index, operand) in enumerate(self.loads_at.get(at, [])):
             place = self.placement.items[index].inputs[operand]
             home = self.homes[place.storage]
             storage = self.graph.storages[place.storage]
             stored = self._storing(place.storage, place.rows)
             after = tuple(((shim, Dir.S2MM, 0), number) for shim, number in stored.items())
-            begin = WAITING_LOADS if after and index > at else LOADS
+            begin = LOADS
+            if after and index > at:
+                words = self.tilings[at].cycles * self.array.device.stream_words_per_cycle
+                begin = load_position(self.placement.items[:at], place, self.graph, words) + rank * NEXT_LOAD
             for c in range(self.array.cols):
                 lo, hi = place.rows[c]
                 if hi <= lo:
