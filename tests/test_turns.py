@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from graphs import GraphBuilder
 from tvm_aie.device import load_device
-from tvm_aie.emit import emitter
+from tvm_aie.emit import ddr
+from tvm_aie.memory import loads
 from tvm_aie.memory.pace import loads_of, paced_cycles
 from tvm_aie.memory.state import State, drafts_of, reads, touch
 from tvm_aie.pipeline import Moves, compile_graph
@@ -98,8 +99,28 @@ def test_a_load_that_waits_for_a_store_does_not_hold_up_activations(device, kilo
     """It is pushed behind the first of them; before the barrier all commands behind it would wait for the store."""
     graph, machine = chain(pixels), small(device, kilobytes)
     behind = cycles(compile_graph(graph, machine, moves=LAYERWISE))
-    monkeypatch.setattr(emitter, "WAITING_LOADS", emitter.LOADS)
+    monkeypatch.setattr(ddr, "WAITING_LOADS", ddr.LOADS)
+    monkeypatch.setattr(ddr, "LAST_LOADS", ddr.LOADS)
     assert behind < cycles(compile_graph(graph, machine, moves=LAYERWISE))
+
+
+@pytest.mark.parametrize(("kilobytes", "pixels"), [(128, 48), (160, 56)])
+def test_what_is_stored_already_is_loaded_before_what_is_being_stored(kilobytes, pixels, monkeypatch):
+    """A residual that has long been in DDR comes before the chunk that the item before stores meanwhile."""
+    b = GraphBuilder((8, pixels, pixels), density=0.5)
+    x = b.conv("x", 64, 3)
+    graph = b.graph(b.conv(b.add(b.conv(b.conv(x, 16, 1), 64, 3), x), 16, 1))
+    machine = small("wbs-2x2", kilobytes)
+    made = compile_graph(graph, machine, moves=LAYERWISE)
+    items, stored = made.placement.items, loads.last_store
+    found = loads.loads_at(items)
+    several = [(at, ahead) for at, ls in found.items() if len(ahead := [x for x in ls if x[0] > at]) > 1]
+    assert several
+    for at, ahead in several:
+        stores = [stored(items[:at], items[i].inputs[k]) for i, k in ahead]
+        assert stores == sorted(stores)
+    monkeypatch.setattr(loads, "last_store", lambda items, place: -stored(items, place))
+    assert cycles(made) < cycles(compile_graph(graph, machine, moves=LAYERWISE))
 
 
 def two_layers(columns, chunks, height, window, ordered):

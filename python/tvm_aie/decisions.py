@@ -19,6 +19,7 @@ class Moves:
     (``memory.depth_first``); ``chains``: messages and items share descriptors and tasks (``emit.transfers``,
     ``emit.commands``); ``divisions``: core memory is divided for the network (``schedule.division``, ``rehearse``);
     ``switches``: and, but for the weight ring, anew for each item (``emit.division``);
+    ``fits``: and in rings whose slots its messages fill (``schedule.fitted``);
     ``blocks``: the last input chunk is computed and sent output block by output block (``schedule.tiling``);
     ``fronts``: 1x1 convolutions of few channels run in front of the window that reads them (``plan.front``);
     ``keep``: the input of a convolution that adds a residual stays in the core for all passes (``Tiling.kept``);
@@ -45,6 +46,7 @@ class Moves:
     chains: bool = True
     divisions: bool = True
     switches: bool = True
+    fits: bool = True
     blocks: bool = True
     keep: bool = True
     fronts: bool = True

@@ -22,7 +22,7 @@ from tvm_aie.emit.superkernel import superkernel_bytes, used_variants
 from tvm_aie.emit.verify_lag import verify_lags
 from tvm_aie.emit.weights import verify_covers
 from tvm_aie.errors import InfeasibleError
-from tvm_aie.memory.placement import Placement
+from tvm_aie.memory.placement import Placement, WorkItem
 from tvm_aie.meta import program_meta
 from tvm_aie.misfits import easier
 from tvm_aie.narrow import costs, narrow_heights, worth_a_column
@@ -37,6 +37,7 @@ from tvm_aie.planner import Plan as Plan
 from tvm_aie.planner import Planner, Shared, plans
 from tvm_aie.schedule.control import Price
 from tvm_aie.schedule.division import NEARLY, best_divisions, best_switches
+from tvm_aie.schedule.fitted import fitted
 from tvm_aie.schedule.geometry import DIVISIONS, IDEAL_OVERLAYS, KEEPING, Geometry, Overlay
 from tvm_aie.schedule.tiling import Tiling
 from tvm_aie.searches import Chooser, Searches, base_overlay, workload
@@ -268,7 +269,7 @@ def _schedule(
         if moves.switches and (rings := _rings(device, fused, moves, shared, first)):
             plans = _best_rings(rings)
             refined = [(_refined(p, shared), planner) for p, planner in plans] if moves.refine else plans[:1]
-            return min((planner.lagging(p) for p, planner in refined), key=lambda p: p.cycles), None
+            return _fitted(min((planner.lagging(p) for p, planner in refined), key=lambda p: p.cycles), moves), None
         cycles = partial(_searched_cycles, first)
         options = best_divisions(
             lambda o: cycles(Searches(shared.grids, blocks=moves.blocks, keep=moves.keep), o), MOST_DIVISIONS
@@ -398,11 +399,36 @@ def _refined(plan: Plan, shared: Shared) -> Plan:
     return replace(plan, tilings=tilings, known=times)
 
 
+def _fitted(plan: Plan, moves: Moves) -> Plan:
+    """The plan with rings that the messages of an item fill, where items do not share them, if it is faster so."""
+    items = plan.placement.items
+    if not (moves.fits and moves.switches and any(t.division for t in plan.tilings)):
+        return plan
+    alone = {
+        i.index for i, after in zip(items, (*items[1:], None), strict=True) if not (i.lag or (after and after.lag))
+    }
+
+    def alike(item: WorkItem) -> tuple[object, ...]:
+        rows = tuple(b - a for a, b in item.out_rows)
+        return item.members, rows, plan.tilings[item.index], item.index in alone or item.index
+
+    def others(item: WorkItem) -> list[Tiling]:
+        own = plan.tilings[item.index]
+        other = fitted(own, item.geometry) if item.index in alone else own
+        return [] if other is own else [other]
+
+    tilings, times = refine(
+        plan.array, plan.physical, plan.placement, plan.tilings, plan.packed, others, MOST_FITTED, alike
+    )
+    return replace(plan, tilings=tilings, known=times) if times.total < plan.cycles else plan
+
+
 # Divisions whose first plans are emulated, besides the default: all for few items, else so many that are best by
 # estimate, and one more for some items, whose programs are soon emitted.
 FEW_ITEMS, SOME_ITEMS = 8, 40
 JUDGED = 2
 MOST_DIVISIONS = 4  # that get a placement and an estimate
+MOST_FITTED = 100_000  # kernel calls of all tilings whose rings are fitted
 MOST_SWITCHES = 4  # weight rings with which items may switch divisions, likewise
 
 

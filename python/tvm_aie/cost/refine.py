@@ -25,7 +25,7 @@ Key = tuple[object, ...]
 
 
 def _key(item: WorkItem) -> Key:
-    """Items with equal keys have one tiling."""
+    """Items with equal keys have one tiling where no barrier lags."""
     return item.members, tuple(b - a for a, b in item.out_rows), item.in_place
 
 
@@ -42,8 +42,10 @@ def refine(
     packed: dict[str, PackedConv],
     shortlist: Callable[[WorkItem], Sequence[Tiling]],
     most_steps: int = MOST_STEPS,
+    alike: Callable[[WorkItem], Key] = _key,
 ) -> tuple[tuple[Tiling, ...], Estimate]:
-    """Tilings and their estimate; ``shortlist``: of an item, other tilings than the one that it has."""
+    """Tilings and their estimate; ``shortlist``: of an item, other tilings than the one that it has; ``alike``: items
+    of equal keys have one tiling, and keep having one."""
     costs = costs_of(array)
 
     def load(item: WorkItem, tiling: Tiling) -> ItemLoad:
@@ -51,17 +53,17 @@ def refine(
         weights = item_weights(item, physical, packed)
         return item_load(array, item, physical.layers[item.layer], tiling, weights, control)
 
-    options = _options(placement.items, tilings, shortlist, most_steps)
+    options = _options(placement.items, tilings, shortlist, most_steps, alike)
     first: dict[Key, ItemLoad] = {}
     for item, tiling in zip(placement.items, tilings, strict=True):
-        if (key := _key(item)) not in first:
+        if (key := alike(item)) not in first:
             first[key] = load(item, tiling)
-    words = opcode_words([first[_key(item)] for item in placement.items])
+    words = opcode_words([first[alike(item)] for item in placement.items])
     run = Recurrence(array, physical, placement, words)
     settled: dict[Key, tuple[Tiling, ItemLoad]] = {}
     chosen, times = [], []
     for i, (item, tiling) in enumerate(zip(placement.items, tilings, strict=True)):
-        key = _key(item)
+        key = alike(item)
         others = [] if key in settled else [(t, load(item, t)) for t in options.get(key, ())]
         tried = [settled.get(key, (tiling, first[key])), *others]
         trials = []
@@ -81,13 +83,14 @@ def _options(
     tilings: Sequence[Tiling],
     shortlist: Callable[[WorkItem], Sequence[Tiling]],
     most_steps: int,
+    alike: Callable[[WorkItem], Key],
 ) -> dict[Key, tuple[Tiling, ...]]:
     """What is tried for each key: the items with most cycles first, until the steps are used up."""
     first: dict[Key, tuple[WorkItem, Tiling]] = {}
     cycles: Counter[Key] = Counter()
     for item, tiling in zip(items, tilings, strict=True):
-        first.setdefault(_key(item), (item, tiling))
-        cycles[_key(item)] += round(tiling.cycles)
+        first.setdefault(alike(item), (item, tiling))
+        cycles[alike(item)] += round(tiling.cycles)
     out = {}
     left = most_steps
     for key, _ in cycles.most_common():

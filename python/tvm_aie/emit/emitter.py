@@ -51,7 +51,6 @@ def weights_row(base: int) -> int:
     return _WEIGHTS - base
 
 
-
 @dataclass
 class _Column:
     """Emission state of one column: ring positions, lock bookkeeping, stores in order of issue."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from tvm_aie.device import Device
 from tvm_aie.emit.program import Bd, CoreMap, Dir, Flow, FlowClass, LockUse, Task, Tile, TileKind
 from tvm_aie.errors import DeviceError, InfeasibleError
-from tvm_aie.schedule.geometry import Overlay
+from tvm_aie.schedule.geometry import Overlay, ceil_div
 
 # Memtile locks (docs/program.md section 3). Items release O_DONE by turns in two banks where barriers lag.
 O_DONE, NBR_W, NBR_E, LOAD_GO, LOAD_DONE, STORE_GO, STORE_DONE, O_DONE_ODD = range(2, 10)
@@ -151,6 +151,9 @@ class OverlayParts:
     tasks: tuple[Task, ...]
 
 
+ACC_ALIGN = 64  # bytes: 16 partial sums, a vector register of accumulators
+
+
 def core_map(array: Array, tile: int, row: int, divided: bool = False) -> CoreMap:
     """Memory map: reserved (stack, tables) at the bottom, then OPS, HDR, ACC, the O, W and A rings, the guard.
 
@@ -162,7 +165,7 @@ def core_map(array: Array, tile: int, row: int, divided: bool = False) -> CoreMa
     ops = base
     hdr = ops + ov.ops_bytes
     w_bytes = ov.w_slot * ov.w_slots
-    o_bytes = ov.o_slot * ov.o_slots
+    o_bytes = ceil_div(ov.o_slot * ov.o_slots, ACC_ALIGN) * ACC_ALIGN if divided else ov.o_slot * ov.o_slots
     acc = hdr + ov.hdr_bytes + (w_bytes + o_bytes if divided else 0)
     o = hdr + ov.hdr_bytes + w_bytes if divided else acc + ov.acc_bytes
     w = hdr + ov.hdr_bytes if divided else o + o_bytes
