@@ -7,15 +7,16 @@
     python benchmarks/wbs_table.py --speed
 
 ``--check`` also runs the data and compares the output with the numpy int64 reference. ``--layers`` lists the layers
-that gain less than 1.9 from 50 % sparsity though computing bounds them (where an add or a pool, which only moves, runs
-in the same items: less than 0.95 of what the streams of these layers together allow): speed-up (emulated), the most
-that the streams of the array allow under any split (emulated dense over ``wbs_layers.limit``, estimated), the largest
-term of that limit, and what the cores waited for (emulated). Layers that overlap with others are marked: how cycles are
-shared out among those is a convention, so their speed-up may be above what streams allow. ``--growth``: densities 1,
-1/2, 1/4, 1/8 and what stops it. ``--ablation``: each move of the schedule (``pipeline.Moves``) left out alone, time with
-all moves and how many times as long without it. ``--speed``: candidates per second of the search. Times in milliseconds:
-``emulated`` from the program, ``estimated`` for the bounds and ``est``, ``measured`` for --speed. Where the time goes:
-share of the cycles of the layers that each resource bounds (the bottleneck word of the report), emulated.
+that gain less than 1.9 from 50 % sparsity though computing bounds them (where an add or a pool, which only moves,
+runs in the same items: less than 0.95 of what the streams of these layers together allow): speed-up (emulated), the
+most that the streams of the array allow under any split (emulated dense over ``wbs_layers.limit``, estimated), the
+largest term of that limit, and what the cores waited for (emulated). Layers that overlap with others are marked: how
+cycles are shared out among those is a convention, so their speed-up may be above what streams allow. ``--growth``:
+densities 1, 1/2, 1/4, 1/8 and what stops it. ``--ablation``: each move of the schedule (``pipeline.Moves``) left out
+alone, time with all moves and how many times as long without it. ``--speed``: candidates per second of the search.
+Times in milliseconds: ``emulated`` from the program, ``estimated`` for the bounds and ``est``, ``measured`` for
+--speed. Where the time goes: share of the cycles of the layers that each resource bounds (the bottleneck word of the
+report), emulated.
 """
 
 from __future__ import annotations

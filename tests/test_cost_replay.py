@@ -22,6 +22,8 @@ from tvm_aie.cost.item_load import events, walk
 from tvm_aie.cost.learned import LearnedModel, rank_correlation, rounded
 from tvm_aie.cost.repeated import calls, chooser, measured_items, prepared, span_of
 from tvm_aie.cost.replay import MOST_STEPS, replay
+from tvm_aie.cost.replay import _pads as pads_of
+from tvm_aie.cost.replay import _replayed as replayed
 from tvm_aie.device import load_device
 from tvm_aie.emit import opcodes
 from tvm_aie.emit.opcodes import item_opcodes
@@ -69,8 +71,9 @@ def test_replayed_cycles_are_close_to_emulated_ones(graph):
         errors += list(np.abs(np.log(np.array(guess) / truth)))
         ranks.append(rank_correlation(np.array(guess), np.array(truth)) if len(set(truth)) > 2 else 1.0)
     assert len(errors) >= 20
-    print(f"median error {np.median(errors):.4f}, mean {np.mean(errors):.4f}, rank {np.mean(ranks):.3f}")
-    assert np.median(errors) < 0.0005 and np.max(errors) < 0.01 and np.min(ranks) > 0.99
+    print(f"median error {np.median(errors):.5f}, worst {np.max(errors):.5f}, rank {np.mean(ranks):.4f}")
+    # What is left are the emulator's roundings, two cycles of an item. A push taken for idle in error is 2,500 of six.
+    assert np.median(errors) < 0.0005 and np.max(errors) < 0.001 and np.min(ranks) > 0.99
 
 
 def test_the_replay_counts_the_commands_of_the_program():
@@ -87,6 +90,32 @@ def test_the_replay_counts_the_commands_of_the_program():
         cost += found.idle * NPU1.push_idle_cycles
         # descriptors are booked to other items here and there
         assert cost == pytest.approx(np.mean([i.command_cycles for i in mine]), rel=0.15)
+
+
+def test_every_item_ends_when_the_emulator_s_does():
+    """From the first item on, whose loads find full weight rings and opcodes that wait in the shims. The time of a
+    repetition is a difference of such ends, but which pushes are cheap depends on when they come.
+
+    But for the last one, which ends with its stores: they are not followed.
+    """
+    exact, seen = 0, 0
+    for work in workloads(small_graph()):
+        space = space_of(work, NPU1)
+        for point in space.order[:: max(1, len(space.order) // 4)]:
+            tiling = space.points[point]
+            ready = prepared(work, tiling, NPU1)
+            try:
+                plan, emitter = scheduled(ready, chooser(work, tiling))
+                rows = replayed(plan, emitter, emitter.command_stream(pads_of(plan)))
+            except InfeasibleError:
+                continue
+            program = finish(ready, chooser(work, tiling), estimated=False).program
+            items = run_program(program.to_bytes(), [], RunOptions(functional=False)).items
+            exact += all(abs(row[0] - item.end) <= 20 for row, item in zip(rows[:-1], items, strict=False))
+            seen += 1
+    # Of one the outputs of small chunks are armed with a descriptor for a part of a message, a message being the least
+    # that the replay knows.
+    assert seen >= 12 and exact >= seen - 1
 
 
 def test_where_commands_are_free_the_closed_form_is_the_estimate():
@@ -131,14 +160,15 @@ MACHINE = [4, 4, 36, 8, 29, 512, 8192, 50, 0, 1, 2, 3]
     "ints, reals, message",
     [
         ([], [], "values are wanted"),
-        ([*MACHINE[:7], 0], [1.0] * 16, "a size of 0"),
-        ([*MACHINE[:8], 0, 1, 2, 4], [1.0] * 16, "weights of no column"),
-        ([*MACHINE, 1, 0, 37], [1.0] * 16, "activations of no ring"),
-        ([*MACHINE, -1], [1.0] * 16, "a count of -1"),
-        ([*MACHINE, 0, 0, 3], [1.0] * 16, "3 channels"),
-        (MACHINE, [1.0] * 15 + [0.0], "DDR without words"),
-        ([*MACHINE, 0, 0, 24, 1, 5, -2, 0], [1.0] * 16, "channel 0 loads what it cannot"),
-        ([*MACHINE, 0, 0, 24, 1, 4, -3, 0], [1.0] * 16, "channel 0 loads what it cannot"),
+        ([*MACHINE[:7], 0], [1.0] * 17, "a size of 0"),
+        ([*MACHINE[:8], 0, 1, 2, 4], [1.0] * 17, "weights of no column"),
+        ([*MACHINE, 1, 0, 37], [1.0] * 17, "activations of no ring"),
+        ([*MACHINE, -1], [1.0] * 17, "a count of -1"),
+        ([*MACHINE, 0, 0, 3], [1.0] * 17, "3 channels"),
+        (MACHINE, [1.0] * 16 + [0.0], "DDR without words"),
+        ([*MACHINE, 0, 0, 24, 1, 5, -2, 0], [1.0] * 17, "channel 0 loads what it cannot"),
+        ([*MACHINE, 0, 0, 24, 1, 4, -3, 0], [1.0] * 17, "channel 0 loads what it cannot"),
+        ([*MACHINE, 0, 0, 24, 1, 4, -4, 0], [1.0] * 17, "channel 0 loads what it cannot"),
     ],
 )
 def test_the_native_replay_names_what_is_wrong(ints, reals, message):
@@ -183,7 +213,8 @@ def ranked(model, work, space, rng):
 def judge_ranks(found, least):
     ranks, losses = np.array(found).T
     print(f"rank {np.round(ranks, 3)}, mean {np.mean(ranks):.3f}; loss of the predicted best {np.round(losses, 3)}")
-    assert len(ranks) >= least and np.min(ranks) >= 0.95 and np.max(losses) <= 0.03
+    # While the replay had another begin and other last commands than a program, the worst were 0.987 and 0.03.
+    assert len(ranks) >= least and np.min(ranks) >= 0.99 and np.max(losses) <= 0.01
 
 
 @pytest.mark.slow

@@ -184,6 +184,17 @@ def test_idealised_machines_gain_nothing():
     assert not any(t.joined for t in compile_graph(pair(), "wbs-4x4").tilings)
 
 
+@pytest.mark.parametrize("kind, size, channels", [("plain", (28, 14), (256, 256)), ("residual", (16, 14), (256, 64))])
+def test_the_move_can_be_left_out(kind, size, channels):
+    """As any other, for ablations: nothing joins then, where lines are joined otherwise, and outputs stay numpy's."""
+    b, y = network(kind, size, *channels)
+    graph = b.graph(b.conv(y, 24, 1))
+    joins = [compile_graph(graph, NPU1, moves=Moves(joined=join)) for join in (True, False)]
+    assert [any(t.joined for t in compiled.tilings) for compiled in joins] == [True, False]
+    for compiled in joins:
+        check_outputs(graph, compiled, 0)
+
+
 def pair():
     """A window and a 1x1 convolution, three rows of 13 pixels in each of four columns."""
     b = GraphBuilder((16, 12, 13))

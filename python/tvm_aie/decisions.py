@@ -23,6 +23,7 @@ class Moves:
     ``blocks``: the last input chunk is computed and sent output block by output block (``schedule.tiling``);
     ``fronts``: 1x1 convolutions of few channels run in front of the window that reads them (``plan.front``);
     ``keep``: the input of a convolution that adds a residual stays in the core for all passes (``Tiling.kept``);
+    ``joined``: the lines of a band are one line to the kernel of a 1x1 convolution (``Tiling.joined``);
     ``balance``: output blocks in an order in which core rows have equal work (``plan.balance``);
     ``refine``: of nearly equal tilings the one that the recurrence over messages finds fastest (``cost.refine``);
     ``pitch``: images are enlarged so that output messages are whole slots, alike in all columns (``plan.pitch``);
@@ -49,6 +50,7 @@ class Moves:
     fits: bool = True
     blocks: bool = True
     keep: bool = True
+    joined: bool = True
     fronts: bool = True
     balance: bool = True
     refine: bool = True

@@ -118,7 +118,8 @@ class Planner:
         self.device, self.overlay, self.fused, self.moves, self.shared = device, overlay, fused, moves, shared
         self.divisions = divisions
         known = shared.counted, shared.shares, shared.price
-        self.searches = Searches(shared.grids, shared.given, divisions, moves.blocks, moves.keep, *known)
+        allowed = moves.blocks, moves.keep, moves.joined
+        self.searches = Searches(shared.grids, shared.given, divisions, *allowed, *known)
         self.graphs, self.maps, self.weights, self.narrow = shared.graphs, shared.maps, shared.weights, shared.narrow
         self.made: dict[tuple[object, ...], Plan] = {}
 

@@ -145,6 +145,7 @@ class Searches:
     divisions: tuple[Overlay, ...] = ()  # if any: items may switch between them, the first is for items without a grid
     blocks: bool = True  # see ``KernelTerms.single_blocks``
     keep: bool = True  # see ``KernelTerms.keeps``
+    joined: bool = True  # see ``KernelTerms.joins``
     counted: Known = field(default_factory=dict)  # commands, likewise of all divisions together
     shares: Shares = field(default_factory=dict)  # likewise
     price: Price = PRICE  # of commands
@@ -257,7 +258,8 @@ class Searches:
 
     def _terms(self, array: Array) -> KernelTerms:
         terms = terms_from_keys(array.device.keys())
-        return replace(terms, single_blocks=terms.single_blocks and self.blocks, keeps=self.keep)
+        blocks, joins = terms.single_blocks and self.blocks, terms.joins and self.joined
+        return replace(terms, single_blocks=blocks, keeps=self.keep, joins=joins)
 
 
 def _key(item: WorkItem, physical: PhysicalGraph, packed: dict[str, PackedConv], variants: frozenset[str]) -> Key:

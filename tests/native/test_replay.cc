@@ -104,6 +104,73 @@ void TestNoAnswer() {
   CHECK(stats.empty(), "%zu items", stats.size());
 }
 
+// What arms a channel of loads again finds it busy while the first loads run. The first opcodes wait for these.
+void TestFirstLoads() {
+  const Item item(3, 100.0);
+  const int64_t words = 500;  // from 1000 to 1500
+  const std::vector<std::vector<ReplayTask>> tasks = {
+      {{4, -1, 0}}, {{3, -1, 0}}, {{words, ReplayTask::kFirstLoad, 0}, {0, ReplayTask::kRearm, 0}}};
+  for (const int writes : {0, 9, 10}) {
+    std::vector<ReplayCommand> commands = {{ReplayCommand::kPush, 2, 0}};
+    for (int i = 0; i < writes; ++i) commands.push_back({ReplayCommand::kWrite, 0, 0});
+    for (const int64_t channel : {2, 1, 0}) commands.push_back({ReplayCommand::kPush, channel, channel == 2});
+    const auto stats = Replay(Small(), {item.load}, {{0, kOne, kZero}}, tasks, commands);
+    CHECK(stats.size() == 1, "%zu items", stats.size());
+    const bool idle = writes * 50 >= words;
+    CHECK(stats[0].idle == 3 + idle, "%f idle pushes after %d writes", stats[0].idle, writes);
+    // As in TestOneItem, from the push of the activations on.
+    const double pushed = 1000 + writes * 50 + (idle ? 1000 : 100) + 2000;
+    const double end = pushed + 10 + 10 + 4 + 100 + 2 * (10 + 100) + 4 + 7;
+    CHECK(stats[0].end == end, "end %f, not %f", stats[0].end, end);
+  }
+  // With the activations armed, the opcodes wait for the load.
+  const auto late = Replay(Small(), {item.load}, {{0, kOne, kZero}}, tasks,
+                           {{ReplayCommand::kArmed, 0, 0}, {ReplayCommand::kArmed, 1, 0}, {ReplayCommand::kPush, 2, 0}});
+  const double end = 1500 + 10 + 10 + 4 + 100 + 2 * (10 + 100) + 4 + 7;
+  CHECK(late.size() == 1 && late[0].end == end, "end %f, not %f", late[0].end, end);
+}
+
+// A load with which the program is loaded has paid for its task, is in front of those that are pushed before it is let
+// go, and SET_LOCK has a price of its own.
+void TestArmedLoad() {
+  ReplayMachine machine = Small();
+  machine.load_task = 30;
+  machine.load_first = 60;
+  machine.lock_write = 7;
+  const Item item(1, 100.0);
+  const std::vector<std::vector<ReplayTask>> tasks = {
+      {{2, -1, 0}}, {{1, -1, 0}}, {{200, ReplayTask::kFirstLoad, 0}, {400, ReplayTask::kFirstLoad, 0}}};
+  const auto stats = Replay(machine, {item.load}, {{0, kOne, kZero}}, tasks,
+                            {{ReplayCommand::kArmed, 0, 0}, {ReplayCommand::kArmed, 1, 0}, {ReplayCommand::kPush, 2, 1},
+                             {ReplayCommand::kLock, 0, 0}, {ReplayCommand::kArmed, 2, 0}});
+  // Behind a task of the same item: queued, 100. Let go at 107: 200 words; 30 + 60 for the next, 400 words.
+  const double end = 107 + 200 + 90 + 400 + 10 + 10 + 4 + 100 + 4 + 7;
+  CHECK(stats.size() == 1 && stats[0].end == end, "end %f, not %f", stats[0].end, end);
+  CHECK(stats[0].writes == 0, "%f descriptors", stats[0].writes);
+}
+
+// A weight stream with which the program is loaded has filled its rings: two slots of the core, two of the memtile.
+void TestWeightsAhead() {
+  ReplayMachine machine = Small();
+  machine.load_slot = 10000;
+  const Item item(1, 100.0);
+  for (int64_t items = 1; items <= 5; ++items) {
+    const std::vector<std::vector<ReplayTask>> tasks = {
+        {{2 * items, -1, 0}}, {{items, -1, 0}}, {}, {{0, ReplayTask::kWeights, -1}}};
+    const std::vector<ReplayItem> order(static_cast<size_t>(items), {0, kOne, kZero});
+    double ends[2];
+    for (const bool armed : {false, true}) {
+      const auto stream = armed ? ReplayCommand::kArmed : ReplayCommand::kPush;
+      const auto stats = Replay(machine, {item.load}, order, tasks,
+                                {{stream, 3, 0}, {ReplayCommand::kArmed, 1, 0}, {ReplayCommand::kArmed, 0, 0}});
+      CHECK(stats.size() == order.size(), "%zu items", stats.size());
+      ends[armed] = stats.back().end;
+    }
+    CHECK(ends[false] > 10000 * static_cast<double>(items), "%ld items end at %f", static_cast<long>(items), ends[false]);
+    CHECK((ends[true] < 10000) == (items <= 4), "%ld items end at %f", static_cast<long>(items), ends[true]);
+  }
+}
+
 // Random items: slower kernels never make the end earlier, where a push costs the same on idle and busy channels.
 void TestMonotone(std::mt19937& rng, int rounds) {
   ReplayMachine machine = Small();
@@ -151,6 +218,9 @@ int main() {
   TestOneItem();
   TestLatePush();
   TestNoAnswer();
+  TestFirstLoads();
+  TestArmedLoad();
+  TestWeightsAhead();
   TestMonotone(rng, 300);
   std::printf("test_replay: ok\n");
   return 0;

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <set>
 
 namespace tvm_aie {
 
@@ -11,20 +10,27 @@ FirstLoads::FirstLoads(const ReplayMachine& machine)
     : m_(machine),
       rings_(static_cast<double>(m_.memtile_slots * m_.memtile_slot_bytes + m_.w_slots * m_.w_slot_bytes) / 4) {}
 
-void FirstLoads::Push(int64_t channel, int64_t kind, int64_t words, double t) {
-  if (kind == ReplayTask::kWeights) {
+void FirstLoads::Push(int64_t channel, int64_t kind, int64_t words, double t, bool armed) {
+  if (kind == ReplayTask::kWeights && !armed) {
     streams_[words] = t + m_.load_task + m_.load_first;
   } else if (kind == ReplayTask::kFirstLoad) {
-    queues_[channel].push_back({t, static_cast<double>(words), channel - m_.cols * (1 + m_.rows)});
+    auto& queue = queues_[channel];  // in which what the channel is loaded with is the first
+    queue.insert(armed ? queue.begin() : queue.end(),
+                 {t, static_cast<double>(words), channel - m_.cols * (1 + m_.rows), armed});
   }
+}
+
+int64_t FirstLoads::Pushed(int64_t channel) const {
+  const auto found = queues_.find(channel);
+  return found == queues_.end() ? 0 : static_cast<int64_t>(found->second.size());
 }
 
 std::map<int64_t, double> FirstLoads::Finish() {
   std::map<int64_t, double> ends;
   std::map<int64_t, Task> running, streams;
   double t = 0, shared = 0;
-  for (auto& [channel, queue] : queues_) Next(channel, 0, true, &running);
-  for (const auto& [row, start] : streams_) streams[row] = {start, rings_, m_.w_column[row]};
+  for (auto& [channel, queue] : queues_) Next(channel, 0, &running);
+  for (const auto& [row, start] : streams_) streams[row] = {start, rings_, m_.w_column[row], false};
   while (!running.empty()) {
     double next = std::numeric_limits<double>::infinity();
     const double share = Share(t, {&running, &streams}, &next);
@@ -43,7 +49,7 @@ std::map<int64_t, double> FirstLoads::Finish() {
       ++it;
       if (done) {
         ends[channel] = t;
-        Next(channel, t, false, &running);
+        Next(channel, t, &running);
       }
     }
   }
@@ -93,7 +99,7 @@ double FirstLoads::Interpolated(double at, bool inverse) const {
   return y0 + (at - x0) * (inverse ? cycles_per_word : 1 / cycles_per_word);
 }
 
-void FirstLoads::Next(int64_t channel, double t, bool first, std::map<int64_t, Task>* running) {
+void FirstLoads::Next(int64_t channel, double t, std::map<int64_t, Task>* running) {
   auto& queue = queues_[channel];
   if (queue.empty()) {
     running->erase(channel);
@@ -101,7 +107,8 @@ void FirstLoads::Next(int64_t channel, double t, bool first, std::map<int64_t, T
   }
   Task task = queue.front();
   queue.pop_front();
-  task.start = std::max(task.start, t) + m_.load_task + (first ? m_.load_first : 0.0);
+  task.start = std::max(task.start, t);
+  if (!task.armed) task.start += m_.load_task + (begun_.insert(channel).second ? m_.load_first : 0.0);
   (*running)[channel] = task;
 }
 

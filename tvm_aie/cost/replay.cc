@@ -66,6 +66,7 @@ struct Column {
 struct Weights {
   std::vector<int64_t> upto;     // slots up to the end of each message
   std::vector<double> ends, loaded;  // by core slot, by memtile slot
+  bool ahead = false;            // the rings are full when the commands begin
 };
 
 class Run {
@@ -94,13 +95,17 @@ class Run {
     double t = 0, writes = 0;
     int64_t expected = 0;
     for (const auto& channel : tasks_) {
-      for (const ReplayTask& task : channel) expected += task.kind < ReplayTask::kPlain;
+      for (const ReplayTask& task : channel) expected += IsFirst(task);
     }
     if (expected == 0) Loaded({});
     for (const ReplayCommand& command : commands) {
       if (command.op == ReplayCommand::kWrite) {
         t += m_.bd_write;
         ++writes;
+        continue;
+      }
+      if (command.op == ReplayCommand::kLock) {
+        t += m_.lock_write;
         continue;
       }
       Advance();
@@ -116,23 +121,14 @@ class Run {
         continue;
       }
       if (command.op == ReplayCommand::kArmed) {
-        if (Gate* gate = GateOf(command.channel)) {
-          gate->Push(task.upto, t);
-        } else if (task.kind < ReplayTask::kPlain) {
-          first_loads_.Push(command.channel, task.kind, task.upto, t);
-          if (--expected == 0) Loaded(first_loads_.Finish());
-        }
+        if (task.kind == ReplayTask::kWeights) weights_[static_cast<size_t>(task.upto)].ahead = true;
+        Begin(command.channel, task, t, true, &expected);
         continue;
       }
       const bool idle =
           command.task == 0 || IsIdle(command.channel, tasks[static_cast<size_t>(command.task - 1)], task, t);
       t += idle ? m_.push_idle : m_.push_queued;
-      if (Gate* gate = GateOf(command.channel)) {
-        gate->Push(task.upto, t);
-      } else if (task.kind < ReplayTask::kPlain) {
-        first_loads_.Push(command.channel, task.kind, task.upto, t);
-        if (--expected == 0) Loaded(first_loads_.Finish());
-      }
+      Begin(command.channel, task, t, false, &expected);
       if (stats != nullptr) {
         ++stats->pushes;
         stats->idle += idle;
@@ -150,11 +146,37 @@ class Run {
   const ReplayLoad& LoadOf(int64_t item) const { return LoadOf(items_[static_cast<size_t>(item)]); }
   size_t CoreAt(int64_t c, int64_t r) const { return static_cast<size_t>(c * m_.rows + r); }
 
-  void Loaded(const std::map<int64_t, double>& ends) {
-    for (int64_t c = 0; c < m_.cols; ++c) {
-      const auto found = ends.find(m_.cols * (1 + m_.rows) + c);
-      ready_.push_back(found == ends.end() ? 0.0 : found->second);
+  static bool IsFirst(const ReplayTask& task) {
+    return task.kind == ReplayTask::kFirstLoad || task.kind == ReplayTask::kWeights;
+  }
+
+  // A task that is pushed, or with which the program is loaded. `expected`: first loads and weight streams to come.
+  void Begin(int64_t channel, const ReplayTask& task, double t, bool armed, int64_t* expected) {
+    if (Gate* gate = GateOf(channel)) {
+      gate->Push(task.upto, t);
+    } else if (IsFirst(task)) {
+      first_loads_.Push(channel, task.kind, task.upto, t, armed);
+      if (--*expected == 0) Loaded(first_loads_.Finish());
     }
+  }
+
+  double LoadedOf(const std::map<int64_t, double>& ends, int64_t c) const {
+    const auto found = ends.find(m_.cols * (1 + m_.rows) + c);
+    return found == ends.end() ? 0.0 : found->second;
+  }
+
+  void Loaded(const std::map<int64_t, double>& ends) {
+    for (int64_t c = 0; c < m_.cols; ++c) ready_.push_back(LoadedOf(ends, c));
+  }
+
+  // When what a column loads first is there; never: not all of it is pushed. While other columns' loads are not, as if
+  // there were none: exact for what is past.
+  double FirstLoaded(int64_t c) const {
+    if (!ready_.empty()) return At(ready_, c);
+    const int64_t channel = m_.cols * (1 + m_.rows) + c;
+    const auto& tasks = tasks_[static_cast<size_t>(channel)];
+    const auto count = std::count_if(tasks.begin(), tasks.end(), IsFirst);
+    return first_loads_.Pushed(channel) < count ? kNever : LoadedOf(FirstLoads(first_loads_).Finish(), c);
   }
 
   void Prepare(int64_t c) {
@@ -245,15 +267,17 @@ class Run {
     }
   }
 
-  // The opcodes travel ahead; the words of the barrier, which follow, wait for this column and others.
+  // The opcodes travel ahead, the first ones once they are loaded; the words of the barrier, which follow, wait for this
+  // column and others.
   bool SendHead(int64_t c, Column* column) {
     const int64_t i = column->item;
     const ReplayItem& item = items_[static_cast<size_t>(i)];
     const auto at = static_cast<size_t>(i);
     const double pushed = At(column->gate.pushed, column->first[at]);
-    if (pushed == kNever) return false;
+    const double there = i == 0 ? At(ready_, c) : 0.0;
+    if (pushed == kNever || there == kNever) return false;
     if (column->body < 0) {
-      const double t = Slots(c, column->slots, item.head[c], std::max(column->t, pushed));
+      const double t = Slots(c, column->slots, item.head[c], std::max({column->t, pushed, there}));
       if (t == kNever) return false;
       column->body = t;
     }
@@ -274,7 +298,7 @@ class Run {
     const auto at = static_cast<size_t>(i);
     const bool west = c > 0, east = c + 1 < m_.cols;
     if (column->own.size() == at) {
-      const double done = i == 0 ? At(ready_, c) : Done(c, i - 1);
+      const double done = i == 0 ? 0.0 : Done(c, i - 1);
       const double other = i > 0 && east ? At(columns_[static_cast<size_t>(c + 1)].own, i) : 0.0;
       if (done == kNever || other == kNever) return false;
       const bool word = i > 0 && (west || east || !rides);
@@ -300,7 +324,7 @@ class Run {
     const auto at = static_cast<size_t>(i);
     const bool west = c > 0, east = c + 1 < m_.cols;
     if (column->own.size() == at) {
-      const double done = i == 0 ? At(ready_, c) : Done(c, i - 1);
+      const double done = i == 0 ? 0.0 : Done(c, i - 1);
       if (done == kNever) return false;
       column->own.push_back(std::max(column->body, done) + (i == 0 ? 0.0 : m_.lock_word));
     }
@@ -360,9 +384,18 @@ class Run {
       while (static_cast<int64_t>(w.loaded.size()) <= home) {
         const auto n = static_cast<int64_t>(w.loaded.size());
         const int64_t gone = (n - m_.memtile_slots + 1) * m_.memtile_slot_bytes / m_.w_slot_bytes - 1;
+        if (w.ahead && gone < m_.w_slots) {
+          w.loaded.push_back(0.0);
+          continue;
+        }
         const double left = gone < 0 ? 0.0 : w.ends[static_cast<size_t>(gone)];
-        const double brought = first_loads_.Brought(r, static_cast<double>((n + 1) * m_.memtile_slot_bytes / 4));
+        const auto words = static_cast<double>((n + 1) * m_.memtile_slot_bytes / 4);
+        const double brought = w.ahead ? 0.0 : first_loads_.Brought(r, words);
         w.loaded.push_back(std::max(std::max(n == 0 ? 0.0 : w.loaded.back(), left) + m_.load_slot, brought));
+      }
+      if (w.ahead && q < m_.w_slots) {
+        w.ends.push_back(0.0);
+        continue;
       }
       const double before = q == 0 ? 0.0 : w.ends.back();
       w.ends.push_back(std::max({before, freed, w.loaded[static_cast<size_t>(home)]}) + m_.w_slot);
@@ -500,9 +533,10 @@ class Run {
     return 0.0;
   }
 
-  // Whether the channel is idle when `task` is pushed behind `before`. Loads and stores are not followed: those of one
-  // item are pushed close together.
+  // Whether the channel is idle when `task` is pushed behind `before`. Loads and stores are not followed, but for the
+  // first ones: those of one item are pushed close together.
   bool IsIdle(int64_t channel, const ReplayTask& before, const ReplayTask& task, double t) const {
+    if (task.kind == ReplayTask::kRearm && before.item == 0) return FirstLoaded(task.upto) <= t;
     if (channel >= m_.cols * (1 + m_.rows)) return before.item != task.item;
     return Complete(channel, before) <= t;
   }

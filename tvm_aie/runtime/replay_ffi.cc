@@ -54,7 +54,7 @@ ReplayMachine Machine(Cursor<int64_t>* ints, Cursor<double>* reals) {
     if (*field < 1 || *field > kMost) TVM_FFI_THROW(ValueError) << "replay: a size of " << *field;
   }
   for (double* field : {&m.a_slot, &m.o_slot, &m.w_slot, &m.load_slot, &m.lock_word, &m.opcode, &m.push_idle,
-                        &m.push_queued, &m.bd_write, &m.load_words, &m.load_task, &m.load_first}) {
+                        &m.push_queued, &m.bd_write, &m.lock_write, &m.load_words, &m.load_task, &m.load_first}) {
     *field = reals->Next();
   }
   m.ddr_words = reals->Take(m.cols);
@@ -144,17 +144,19 @@ ffi::Tensor ReplayFfi(const ffi::Tensor& int_tensor, const ffi::Tensor& real_ten
         task.kind = ints.Next();
         task.item = ints.Next();
         if ((task.kind == ReplayTask::kFirstLoad && !loads_first) ||
-            (task.kind == ReplayTask::kWeights && task.upto >= machine.rows)) {
+            (task.kind == ReplayTask::kWeights && task.upto >= machine.rows) ||
+            (task.kind == ReplayTask::kRearm && task.upto >= machine.cols)) {
           TVM_FFI_THROW(ValueError) << "replay: channel " << number << " loads what it cannot";
         }
       }
     }
     std::vector<ReplayCommand> commands(static_cast<size_t>(ints.Count(kMost)));
     for (ReplayCommand& command : commands) {
-      command.op = ints.Count(ReplayCommand::kArmed);
+      command.op = ints.Count(ReplayCommand::kLock);
       command.channel = ints.Count(static_cast<int64_t>(tasks.size()) - 1);
       const auto count = static_cast<int64_t>(tasks[static_cast<size_t>(command.channel)].size());
-      command.task = command.op == ReplayCommand::kWrite ? ints.Next() : ints.Count(count - 1);
+      const bool alone = command.op == ReplayCommand::kWrite || command.op == ReplayCommand::kLock;
+      command.task = alone ? ints.Next() : ints.Count(count - 1);
     }
     const std::vector<ReplayItemStats> stats = Replay(machine, loads, items, tasks, commands);
     ffi::Tensor out = HostTensor({static_cast<int64_t>(stats.size()), 5}, {kDLFloat, 64, 1});

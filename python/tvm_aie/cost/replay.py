@@ -5,7 +5,8 @@ on when its messages come. So the tasks of the graph that repeats a workload (``
 order by what makes them for the program (``emit.emitter``), without weights, opcodes and descriptors; and replayed by
 a recurrence over messages and ring slots of every core (tvm_aie/include/tvm_aie/replay.h), with kernel cycles and
 message sizes from ``cost.item_load``. What it leaves out: how streams share DDR from moment to moment (each weight
-stream has its share), and where in a message a descriptor begins.
+stream has its share), that a network's input comes in pieces (``emit.first_rows``), and where in a message a descriptor
+begins.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from tvm_aie.emit.commands import EPSILON, Channel, CommandBuilder, Work
 from tvm_aie.emit.emitter import Emitter, opcodes_column, weights_row
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.program import Dir, Push, SetLock, Wait, WriteBd
+from tvm_aie.emit.resident import padding
 from tvm_aie.emit.transfers import Message
 from tvm_aie.emit.weights import PackedConv, item_weights
 from tvm_aie.errors import TvmAieError
@@ -37,8 +39,8 @@ from tvm_aie.schedule.tiling import Tiling
 from tvm_aie.searches import Workload
 
 MOST_STEPS = 400  # calls of an item; beyond that commands are few among its messages
-_WRITE, _PUSH, _WAIT, _ARMED = range(4)  # as in replay.h
-_PLAIN, _FIRST_LOAD, _WEIGHTS = -1, -2, -3
+_WRITE, _PUSH, _WAIT, _ARMED, _LOCK = range(5)  # as in replay.h
+_PLAIN, _FIRST_LOAD, _WEIGHTS, _REARM = -1, -2, -3, -4
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Numbers = list[npt.ArrayLike]
@@ -62,7 +64,7 @@ def replay(work: Workload, tiling: Tiling, device: Device) -> Replay | None:
     try:
         ready = prepared(work, tiling, device)
         plan, emitter = scheduled(ready, chooser(work, tiling))
-        commands = emitter.command_stream()
+        commands = emitter.command_stream(_pads(plan))
     except TvmAieError:
         return None
     rows = _replayed(plan, emitter, commands)
@@ -71,6 +73,20 @@ def replay(work: Workload, tiling: Tiling, device: Device) -> Replay | None:
     begin, end = measured_items(ready, span_of(tiling))
     pushes, idle, writes, waited = rows[begin + 1 : end + 1, 1:].mean(axis=0)
     return Replay(float(rows[end, 0] - rows[begin, 0]) / (end - begin), pushes, idle, writes, waited)
+
+
+def _pads(plan: Plan) -> int:
+    """Messages that fill each weight stream up (``Emitter.command_stream``)."""
+    ov = plan.array.overlay
+    known: dict[tuple[object, ...], Ints] = {}
+    total = np.zeros(plan.array.rows, np.int64)
+    for item, tiling in zip(plan.placement.items, plan.tilings, strict=True):
+        weights = item_weights(item, plan.physical, plan.packed)
+        key = (id(tiling), item.geometry, id(weights))
+        if key not in known:
+            known[key] = weight_messages(item.geometry, tiling, weights).bytes(ov.w_slot).sum(axis=1) // ov.w_slot
+        total += known[key]
+    return len(padding(total.tolist(), ov.memtile_w_slot // ov.w_slot, ov.w_slots)[0])
 
 
 def _replayed(plan: Plan, emitter: Emitter, commands: CommandBuilder) -> Floats:
@@ -110,7 +126,7 @@ def _machine(plan: Plan) -> tuple[Numbers, Numbers]:
     start = keys["dma.memtile_bd_start_cycles"]
     load = rates.loadw * ov.memtile_w_slot + start
     reals: Numbers = [rates.a_slot, rates.o_slot, rates.w * ov.w_slot, load, 1 + start, rates.opcode]
-    reals += [device.push_idle_cycles, device.push_queued_cycles, device.bd_write_cycles]
+    reals += [device.push_idle_cycles, device.push_queued_cycles, device.bd_write_cycles, device.lock_write_cycles]
     reals += [1 / rates.load, rates.load_task, keys["shim.mm2s_first_cycles"]]
     reals += [keys[f"ddr.bytes_per_cycle_{n + 1}"] / WORD or array.cols * array.rows for n in range(array.cols)]
     return ints, reals
@@ -242,8 +258,12 @@ def _tasks(plan: Plan, emitter: Emitter, commands: CommandBuilder, loads: Sequen
 
 
 def _other(plan: Plan, emitter: Emitter, work: Work) -> tuple[int, int, int]:
-    """``ReplayTask`` of a channel that is not followed: shims that load for the first item, or weights."""
-    if work.channel[1] != Dir.MM2S or work.channel[0] >= plan.array.memtile(0):
+    """``ReplayTask`` of a channel that is not followed: shims that load for the first item, or weights; rearmed ends of
+    loads."""
+    array = plan.array
+    if work.arms and work.item > 0 and work.channel in (ends := _load_ends(array)):
+        return ends[work.channel], _REARM, work.item
+    if work.channel[1] != Dir.MM2S or work.channel[0] >= array.memtile(0):
         return 0, _PLAIN, work.item
     if work.item > 0:
         return 0, _PLAIN, work.item
@@ -253,6 +273,12 @@ def _other(plan: Plan, emitter: Emitter, work: Work) -> tuple[int, int, int]:
     column = opcodes_column(base)
     words = work.chain[0].shape.words if column is None else emitter.opcode_words(column)
     return words, _FIRST_LOAD, work.item
+
+
+def _load_ends(array: Array) -> dict[Channel, int]:
+    """Both ends of each column's loads."""
+    shims = {(array.shim(c), Dir.MM2S, 0): c for c in range(array.cols)}
+    return shims | {(array.memtile(c), Dir.S2MM, array.load_s2mm): c for c in range(array.cols)}
 
 
 def _stream(commands: CommandBuilder, numbers: dict[Channel, int]) -> Iterator[tuple[int, int, int]]:
@@ -267,17 +293,16 @@ def _stream(commands: CommandBuilder, numbers: dict[Channel, int]) -> Iterator[t
         else:
             yield _ARMED, numbers[channel], 0
     for command in commands.commands:
-        channel = (-1, Dir.MM2S, 0)
-        if isinstance(command, Push):
-            channel = (command.task.tile, command.task.dir, command.task.ch)
-        elif isinstance(command, SetLock):
-            channel = (command.use.tile - cols, Dir.MM2S, 0)
-        if channel in waiting:  # a push comes directly before it lets them go
-            waiting.remove(channel)
-            yield _ARMED, numbers[channel], 0
-        if isinstance(command, WriteBd | SetLock):
+        if isinstance(command, WriteBd):
             yield _WRITE, 0, 0
+        elif isinstance(command, SetLock):
+            yield _LOCK, 0, 0
+            channel = (command.use.tile - cols, Dir.MM2S, 0)
+            if channel in waiting:
+                waiting.remove(channel)
+                yield _ARMED, numbers[channel], 0
         elif isinstance(command, Push):
+            channel = (command.task.tile, command.task.dir, command.task.ch)
             yield _PUSH, numbers[channel], pushed[channel]
             pushed[channel] += 1
         elif isinstance(command, Wait):

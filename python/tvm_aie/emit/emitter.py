@@ -129,8 +129,7 @@ class Emitter:
         """The whole program, in item order."""
         for item, tiling in zip(self.placement.items, self.tilings, strict=True):
             self._emit_weights(item, tiling)
-        self.pads = self._fill_weights() if self.resident else 0
-        self.commands = self.command_stream()
+        self.commands = self.command_stream(self._fill_weights() if self.resident else 0)
         self.const = self._const()
         return self._program(*self.const, meta)
 
@@ -139,9 +138,12 @@ class Emitter:
         self.commands = self._arranged(chains)
         return self._program(*self.const, {})
 
-    def command_stream(self) -> CommandBuilder:
-        """The tasks of all items in their order; all that the cost model needs. Once, and not before ``emit``."""
-        items = self.placement.items
+    def command_stream(self, pads: int) -> CommandBuilder:
+        """The tasks of all items in their order; all that the cost model needs. Once, and not before ``emit``.
+
+        ``pads``: messages that fill each weight stream up, which the last opcodes drop.
+        """
+        items, self.pads = self.placement.items, pads
         self._start()
         for item, tiling in zip(items, self.tilings, strict=True):
             self._emit_inputs(item, tiling)

@@ -97,7 +97,7 @@ def joins_lines(geo: Geometry, rows: tuple[int, ...], terms: KernelTerms) -> boo
     In columns of one height, as weight messages have addresses of pixels in them, which all columns read.
     """
     heights = {r for r in rows if r}
-    if terms.ideal or not geo.own_rows or len(heights) != 1:
+    if not terms.joins or not geo.own_rows or len(heights) != 1:
         return False
     return geo.conv_px(geo.w_out) % 4 > 0 and (geo.pool_after is None or heights == {1})
 

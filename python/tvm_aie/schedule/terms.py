@@ -12,13 +12,15 @@ class KernelTerms:
     """Cycles, words per cycle and MACs per cycle; ``ideal``: a kernel costs its MACs and nothing else.
 
     ``single_blocks``: the last input chunk may be computed and sent output block by output block
-    (``schedule.cuts.sends_blocks``); ``keeps``: the input may lie in ACC (``Tiling.kept``). ``o_link``: words per
-    cycle that the output flows of one column share; infinite where each has its own.
+    (``schedule.cuts.sends_blocks``); ``keeps``: the input may lie in ACC (``Tiling.kept``); ``joins``: the lines of a
+    band may be one (``Tiling.joined``). ``o_link``: words per cycle that the output flows of one column share; infinite
+    where each has its own.
     """
 
     ideal: bool
     single_blocks: bool
     keeps: bool
+    joins: bool
     macs_per_cycle: float
     macs_per_cycle_int4: float
     macs_per_cycle_int16: float
@@ -74,6 +76,7 @@ def terms_from_keys(keys: Mapping[str, float]) -> KernelTerms:
         ideal=bool(keys["core.ideal"]),
         single_blocks=bool(keys["core.ideal"]),  # where a call costs something, more calls cost more than they save
         keeps=True,
+        joins=not keys["core.ideal"],  # where a kernel rounds no pixels up, nothing is saved
         macs_per_cycle=keys["core.macs_per_cycle"],
         macs_per_cycle_int4=keys["core.macs_per_cycle_int4"],
         macs_per_cycle_int16=keys["core.macs_per_cycle_int16"],

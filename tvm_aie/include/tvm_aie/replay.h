@@ -18,7 +18,7 @@ struct ReplayMachine {
   double a_slot, o_slot, w_slot;            // cycles of a slot
   double load_slot;                         // cycles in which DDR fills a slot of a memtile's weight ring
   double lock_word, opcode;                 // cycles of a descriptor of the barrier, of an opcode
-  double push_idle, push_queued, bd_write;  // cycles of commands
+  double push_idle, push_queued, bd_write, lock_write;  // cycles of commands
   double load_words;                        // words per cycle of one flow from DDR at most
   double load_task, load_first;             // cycles of a task of a shim, and on top of its first
   const double* ddr_words;                  // [cols]: words per cycle that DDR has for flows of 1, 2, ... columns
@@ -60,15 +60,18 @@ struct ReplayItem {
 // Channels: activations of column c: c; outputs of (c, r): cols + c * rows + r; then what loads activations from DDR,
 // cols of them, and others. Of these only the weight streams and what is loaded for the first item take time.
 struct ReplayTask {
-  enum Kind : int64_t { kPlain = -1, kFirstLoad = -2, kWeights = -3 };
-  int64_t upto;  // messages of its channel up to the end of the task; words of a first load, row of a weight stream
+  // kRearm: one end of a column's loads is made ready for the next inference.
+  enum Kind : int64_t { kPlain = -1, kFirstLoad = -2, kWeights = -3, kRearm = -4 };
+  // Messages of its channel up to the end of the task; words of a first load, row of a weight stream, column of what is
+  // armed again.
+  int64_t upto;
   int64_t kind;
   int64_t item;  // to which the reports attribute it
 };
 
 struct ReplayCommand {
-  // kArmed: a task with which the program is loaded.
-  enum Op : int64_t { kWrite = 0, kPush = 1, kWait = 2, kArmed = 3 };
+  // kArmed: a task with which the program is loaded, begins. A weight stream has filled its rings by then.
+  enum Op : int64_t { kWrite = 0, kPush = 1, kWait = 2, kArmed = 3, kLock = 4 };
   int64_t op, channel, task;
 };
 
