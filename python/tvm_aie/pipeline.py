@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -269,7 +269,8 @@ def _schedule(
         if moves.switches and (rings := _rings(device, fused, moves, shared, first)):
             plans = _best_rings(rings)
             refined = [(_refined(p, shared), planner) for p, planner in plans] if moves.refine else plans[:1]
-            return _fitted(min((planner.lagging(p) for p, planner in refined), key=lambda p: p.cycles), moves), None
+            made = [(planner.lagging(p), p) for p, planner in refined]
+            return _fitted(*min(made, key=lambda pair: pair[0].cycles), shared, moves), None
         cycles = partial(_searched_cycles, first)
         options = best_divisions(
             lambda o: cycles(Searches(shared.grids, blocks=moves.blocks, keep=moves.keep), o), MOST_DIVISIONS
@@ -387,26 +388,35 @@ def other_divisions(fused: LayerGraph, moves: Moves) -> tuple[Overlay, ...]:
     return (*DIVISIONS[1:], KEEPING) if moves.keep and adds else DIVISIONS[1:]
 
 
-def _refined(plan: Plan, shared: Shared) -> Plan:
-    """The plan with other tilings of nearly equal cycles where the recurrence finds them faster."""
+def _shortlist(plan: Plan, shared: Shared) -> Callable[[WorkItem], list[Tiling]]:
+    """Other tilings of an item that take nearly as few cycles in closed form."""
     # Of many divisions those that some item uses: the others were not best for any.
     used = tuple(dict.fromkeys(t.division for t in plan.tilings if t.division))
     searches = Searches(shared.grids, divisions=used, blocks=shared.blocks, keep=shared.keep)
-    others = partial(searches.others, plan.array, physical=plan.physical, packed=plan.packed)
+    return partial(searches.others, plan.array, physical=plan.physical, packed=plan.packed)
+
+
+def _refined(plan: Plan, shared: Shared) -> Plan:
+    """The plan with other tilings of nearly equal cycles where the recurrence finds them faster."""
+    others = _shortlist(plan, shared)
     tilings, times = refine(plan.array, plan.physical, plan.placement, plan.tilings, plan.packed, others)
     if times.total >= plan.cycles or not fits_program(plan.array.device, plan.placement, plan.physical, tilings):
         return plan
     return replace(plan, tilings=tilings, known=times)
 
 
-def _fitted(plan: Plan, moves: Moves) -> Plan:
-    """The plan with rings that the messages of an item fill, where items do not share them, if it is faster so."""
+def _fitted(plan: Plan, listed: Plan, shared: Shared, moves: Moves) -> Plan:
+    """The plan with rings that the messages of an item fill, where items do not share them, if it is faster so.
+
+    The item's tiling may be another of nearly equal cycles, as some fill rings better. ``listed``: a plan with all
+    divisions that came into question, as those of items that overlap are others.
+    """
     items = plan.placement.items
-    if not (moves.fits and moves.switches and any(t.division for t in plan.tilings)):
+    if not moves.fits or shared.given is not None or not any(t.division for t in plan.tilings):
         return plan
-    alone = {
-        i.index for i, after in zip(items, (*items[1:], None), strict=True) if not (i.lag or (after and after.lag))
-    }
+    lags = {i for item in items if item.lag for i in (item.index - 1, item.index)}
+    alone = {item.index for item in items} - lags
+    near = _shortlist(listed, shared) if moves.refine else lambda item: []
 
     def alike(item: WorkItem) -> tuple[object, ...]:
         rows = tuple(b - a for a, b in item.out_rows)
@@ -414,13 +424,15 @@ def _fitted(plan: Plan, moves: Moves) -> Plan:
 
     def others(item: WorkItem) -> list[Tiling]:
         own = plan.tilings[item.index]
-        other = fitted(own, item.geometry) if item.index in alone else own
-        return [] if other is own else [other]
+        found = [fitted(t, item.geometry) for t in (own, *near(item))] if item.index in alone else []
+        return [t for t in found if t is not own]
 
     tilings, times = refine(
         plan.array, plan.physical, plan.placement, plan.tilings, plan.packed, others, MOST_FITTED, alike
     )
-    return replace(plan, tilings=tilings, known=times) if times.total < plan.cycles else plan
+    if times.total >= plan.cycles or not fits_program(plan.array.device, plan.placement, plan.physical, tilings):
+        return plan
+    return replace(plan, tilings=tilings, known=times)
 
 
 # Divisions whose first plans are emulated, besides the default: all for few items, else so many that are best by
