@@ -29,6 +29,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from math import inf
+from typing import NamedTuple
 
 from tvm_aie.device import Device, load_device
 from tvm_aie.emit.arrange import CHAINS, MORE_CHAINS, Chains, clocks, loaded_otherwise, variants
@@ -59,15 +60,23 @@ from tvm_aie.searches import base_overlay
 Option = tuple[Prepared, Decisions]
 
 
+class Timed(NamedTuple):
+    """Emulated cycles of a plan: by its chains, and by the commands, as several chains may be one stream."""
+
+    by_chains: dict[tuple[Chains, ...], float]
+    by_commands: dict[tuple[Command, ...], float]
+
+
 class Rehearsal:
     """Emulated cycles of plans, each emulated once."""
 
     def __init__(self, chains: Sequence[Chains] = CHAINS) -> None:
         """``chains``: of which the command scheduler takes one."""
-        self.chains = chains
+        self.chains = tuple(chains)
         self.known: dict[int, tuple[Plan, float]] = {}  # by identity; the plan is kept, so that its id stays its own
+        self.timed: dict[int, tuple[Plan, Timed]] = {}  # likewise; with the chains of which the scheduler takes one
         self.fastest: tuple[float, Plan, Program] | None = None
-        self.emitter: tuple[Plan, Emitter] | None = None  # of the fastest plan; it rearranges what it has emitted
+        self.emitters: list[tuple[float, Plan, Emitter]] = []  # of the fastest plans; they rearrange what they emitted
 
     def __call__(self, plan: Plan) -> float:
         """Cycles of a plan; infinite when no program can be made of it, or (``PlanWarning``) it does not run."""
@@ -82,27 +91,32 @@ class Rehearsal:
         except (InfeasibleError, ProgramError):
             return inf  # it does not fit, or its commands have no legal order
         cycles = self._timed(plan, program)
-        if self.chains and _worth_chains(plan, cycles):  # chains differ by more than plans do
-            timed = {program.commands: cycles}
+        timed = Timed({self.chains: cycles}, {program.commands: cycles})
+        self.timed[id(plan)] = plan, timed
+        much = bool(self.chains) and _worth_chains(plan, cycles)
+        if much:  # chains differ by more than plans do
             cycles = min(cycles, *(self._rearranged(plan, emitter, (chains,), timed) for chains in FEW_CHAINS))
-        if self.fastest and self.fastest[1] is plan:
-            self.emitter = plan, emitter
+        self._keep(plan, emitter, cycles, MOST_CHAINED if much else 1)
         return cycles
 
-    def _rearranged(
-        self, plan: Plan, emitter: Emitter, chains: Sequence[Chains], timed: dict[tuple[Command, ...], float]
-    ) -> float:
-        """Cycles of what was emitted with other chains; infinite when there is no legal order.
+    def _keep(self, plan: Plan, emitter: Emitter, cycles: float, most: int) -> None:
+        """The emitter for ``best_chains``, if the plan is one of so many of the fastest."""
+        self.emitters.append((cycles, plan, emitter))
+        self.emitters.sort(key=lambda kept: kept[0])
+        del self.emitters[most:]
 
-        ``timed``: what is known, by the commands, as several chains may be one stream.
-        """
-        try:
-            program = emitter.rearranged(chains)
-        except ProgramError:
-            return inf
-        if program.commands not in timed:
-            timed[program.commands] = self._timed(plan, program)
-        return timed[program.commands]
+    def _rearranged(self, plan: Plan, emitter: Emitter, chains: tuple[Chains, ...], timed: Timed) -> float:
+        """Cycles of what was emitted with other chains; infinite when there is no legal order."""
+        if chains not in timed.by_chains:
+            try:
+                program = emitter.rearranged(chains)
+            except ProgramError:
+                timed.by_chains[chains] = inf
+                return inf
+            if program.commands not in timed.by_commands:
+                timed.by_commands[program.commands] = self._timed(plan, program)
+            timed.by_chains[chains] = timed.by_commands[program.commands]
+        return timed.by_chains[chains]
 
     def _timed(self, plan: Plan, program: Program) -> float:
         try:
@@ -123,8 +137,9 @@ class Rehearsal:
         ``much``: commands are much of the work; then so is, unless the network takes less than its launch, the best of
         ``MORE_CHAINS``.
         """
-        timed_with = partial(self._rearranged, plan, self._emitter(plan), timed={})
-        found = {tuple(self.chains): timed_with(tuple(self.chains))}
+        emitter, timed = self._emitter(plan)
+        timed_with = partial(self._rearranged, plan, emitter, timed=timed)
+        found = {self.chains: timed_with(self.chains)}
         if much and self(plan) > plan.array.device.launch_cycles:
             single: dict[tuple[Chains, ...], float] = {(chains,): timed_with((chains,)) for chains in MORE_CHAINS}
             (best,) = min(single, key=single.__getitem__)
@@ -138,12 +153,14 @@ class Rehearsal:
         fastest = min(found, key=found.__getitem__)
         return fastest, found[fastest]
 
-    def _emitter(self, plan: Plan) -> Emitter:
-        """What has emitted the plan."""
-        if self.emitter is None or self.emitter[0] is not plan:
-            self.emitter = plan, emitter_of(plan, self.chains)
-            self.emitter[1].emit({})
-        return self.emitter[1]
+    def _emitter(self, plan: Plan) -> tuple[Emitter, Timed]:
+        """What has emitted the plan, and what is known of its chains."""
+        _, timed = self.timed.setdefault(id(plan), (plan, Timed({}, {})))
+        kept = next((emitter for _, other, emitter in self.emitters if other is plan), None)
+        if kept is None:
+            kept = emitter_of(plan, self.chains)
+            kept.emit({})
+        return kept, timed
 
     def program(self, plan: Plan) -> Program | None:
         """What was emitted for the fastest plan; None for others."""
