@@ -10,14 +10,13 @@ from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import repeat
 from math import lcm
 from operator import itemgetter
 from typing import Protocol
 
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.plan.shares import split_even
-from tvm_aie.schedule.bodies import band_cycles, bodies, compute_cycles, joined_pixels, taken_over
+from tvm_aie.schedule.bodies import all_bodies, band_cycles, compute_cycles, joined_pixels, taken_over
 from tvm_aie.schedule.control import PRICE, Price, combined, control_cycles
 from tvm_aie.schedule.cover import VARIANTS, Blocks, Cover, Mask
 from tvm_aie.schedule.cuts import Cut, Share, band_counts, conv_shares, kept_bytes, sends_blocks
@@ -200,10 +199,9 @@ def _same(tiling: Tiling) -> Tiling:
 
 def _cheapest(shares: Iterable[Share], ov: Overlay) -> Iterator[Candidate]:
     """The candidates of a convolution by their cycles without the command processor."""
-    found: list[tuple[float, Share, Cut]] = []
-    for share in shares:
-        cuts = list(share.cuts(ov))
-        found += zip(bodies(share, cuts, ov), repeat(share), cuts)
+    cuts = [(share, list(share.cuts(ov))) for share in shares]
+    pairs = [(share, cut) for share, own in cuts for cut in own]
+    found = [(body, *pair) for body, pair in zip(all_bodies(cuts, ov), pairs, strict=True)]
     for body, share, cut in sorted(found, key=itemgetter(0)):
         yield body, share.load.cover.name, partial(_tiling_of, share, cut, ov)
 
