@@ -32,7 +32,7 @@ from tvm_aie.schedule.control import PRICE, Price
 from tvm_aie.schedule.geometry import Overlay
 from tvm_aie.schedule.grid import Grid
 from tvm_aie.schedule.tiling import Tiling
-from tvm_aie.searches import Chooser, Key, Searches, Shares, group_name, item_name
+from tvm_aie.searches import Chooser, Key, Searches, Shares, Walked, group_name, item_name
 from tvm_aie.tiled import fits_program, tile
 
 
@@ -95,6 +95,7 @@ class Shared:
     grids: dict[tuple[Key, int], tuple[Grid, ...] | None] = field(default_factory=dict)
     counted: Known = field(default_factory=dict)
     shares: Shares = field(default_factory=dict)
+    walked: Walked = field(default_factory=dict)
     given: Chooser | None = None  # see ``prepare``
     blocks: bool = True  # see ``Moves``
     keep: bool = True
@@ -117,7 +118,7 @@ class Planner:
         """``divisions``: between which items may switch; ``overlay`` is one of them then."""
         self.device, self.overlay, self.fused, self.moves, self.shared = device, overlay, fused, moves, shared
         self.divisions = divisions
-        known = shared.counted, shared.shares, shared.price
+        known = shared.counted, shared.shares, shared.walked, shared.price
         self.searches = Searches(shared.grids, shared.given, divisions, moves.blocks, moves.keep, *known)
         self.graphs, self.maps, self.weights, self.narrow = shared.graphs, shared.maps, shared.weights, shared.narrow
         self.made: dict[tuple[object, ...], Plan] = {}

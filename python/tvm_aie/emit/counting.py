@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import inf
@@ -88,8 +88,16 @@ class ItemCounter:
         )
         shape = item.geometry, column, item.out_rows[column]
         known = {} if known is None else known
-        self._sent = known.setdefault((*shape, ov.a_slot, sources), {})
-        self._received = known.setdefault((*shape, ov.o_slot, targets), {})
+        asked = (*shape, ov.a_slot, sources), (*shape, ov.o_slot, targets)
+        self._sent, self._received = known.setdefault(asked[0], {}), known.setdefault(asked[1], {})
+        # The network's input is loaded for the first item (``start``), whose outputs find their channels idle.
+        first = () if item.index else tuple((p.rows, s.block_bytes) for p, s in ((o.place, o.storage) for o in self.operands))
+        self._key = *asked, ov, tuple(self.columns), item.index == 0, first, price
+
+    @property
+    def key(self) -> Hashable:
+        """All that its answers depend on, beside the device."""
+        return self._key
 
     @property
     def first(self) -> bool:

@@ -7,7 +7,7 @@ chunks of the input channels (only when the weights of a pass do not fit, accumu
 from __future__ import annotations
 
 from collections import Counter as Counts
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import lcm
@@ -83,6 +83,10 @@ class Counter(Protocol):
     @property
     def price(self) -> Price:
         """What they cost the search."""
+
+    @property
+    def key(self) -> Hashable:
+        """All that its answers depend on."""
 
     @property
     def first(self) -> bool:
