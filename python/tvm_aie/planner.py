@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from math import inf
 
 from tvm_aie.cost.estimate import Estimate, estimate
+from tvm_aie.cost.loads import Loads
 from tvm_aie.decisions import UNTUNED as UNTUNED
 from tvm_aie.decisions import Decisions as Decisions
 from tvm_aie.decisions import Moves as Moves
@@ -18,6 +19,7 @@ from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.weights import Packed, PackedConv, pack
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import Placement
+from tvm_aie.narrow import Commands
 from tvm_aie.overlap import lagging
 from tvm_aie.places import place
 from tvm_aie.plan.balance import balanced_maps
@@ -49,11 +51,13 @@ class Plan:
     tilings: tuple[Tiling, ...]
     divisions: tuple[Overlay, ...] = ()  # between which items switch; none: one division serves all
     known: Estimate | None = None  # in place of ``estimate``'s own
+    commands: Commands = field(default_factory=dict, compare=False, repr=False)  # of the network's plans together
+    loads: Loads = field(default_factory=Loads, compare=False, repr=False)  # likewise
 
     @cached_property
     def estimate(self) -> Estimate:
         """Estimated time; made when it is asked for, since plans that are emulated may need none."""
-        return self.known or estimate(self.array, self.physical, self.placement, self.tilings, self.packed)
+        return self.known or estimate(*self.stages, self.packed, self.loads)
 
     @property
     def stages(self) -> tuple[Array, PhysicalGraph, Placement, tuple[Tiling, ...]]:
@@ -96,6 +100,8 @@ class Shared:
     counted: Known = field(default_factory=dict)
     shares: Shares = field(default_factory=dict)
     walked: Walked = field(default_factory=dict)
+    commands: Commands = field(default_factory=dict)
+    loads: Loads = field(default_factory=Loads)
     given: Chooser | None = None  # see ``prepare``
     blocks: bool = True  # see ``Moves``
     keep: bool = True
@@ -162,7 +168,8 @@ class Planner:
         moves = replace(self.moves, runs=runs and self.moves.runs)
         array, placement, layout = place(array, physical, groups, moves, narrow)
         tilings = tile(array, physical, packed, placement, self.searches)
-        return Plan(pools, array, physical, packed, placement, layout, tuple(tilings), self.divisions)
+        known = None, self.shared.commands, self.shared.loads
+        return Plan(pools, array, physical, packed, placement, layout, tuple(tilings), self.divisions, *known)
 
     def repriced(self, price: Price, overlay: Overlay) -> Planner:
         """For another price of commands and another division of core memory; they share what they know."""
