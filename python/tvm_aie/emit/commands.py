@@ -121,12 +121,27 @@ EPSILON = 1e-6
 
 
 _Wanted = tuple[Position, int, Channel, int]  # when, place of the channel, channel, number of its task
-_Content = tuple[Any, ...]  # fields of a descriptor without its tile and number: tuples compare faster than ``Bd``
+# Fields of a descriptor without its tile and number, and its successor: tuples compare faster than ``Bd``.
+_Content = tuple[tuple[Any, ...], int]
 
 
 def _content(t: BdTemplate, following: int) -> _Content:
-    place = t.shape.mem, t.base, t.shape.dims, t.shape.pads
-    return (*place, t.wrap, t.step, t.acquire, t.release, following, t.control)
+    return t.content, following
+
+
+def _bd(tile: int, number: int, content: _Content) -> Bd:
+    (*fields, control), following = content
+    return Bd(tile, number, *fields, following, control)
+
+
+_Issued = tuple[Any, ...]  # class of a command and its fields; of a push channel, descriptor, repetitions and item
+
+
+def _command(kind: type[Command], *fields: Any) -> Command:
+    if kind is Push:
+        channel, start, repeat, item = fields
+        return Push(Task(*channel, start, repeat), item)
+    return kind(*fields)
 
 
 @dataclass
@@ -222,8 +237,8 @@ class CommandBuilder:
         MARGIN and LATE_CYCLES."""
         self.array, self._lags = array, lags
         self._clock = _Clock(array.device, body, *clock)
-        self.bds: list[Bd] = []
-        self.commands: list[Command] = []
+        # In the order in which they are issued; most streams are not taken, so objects are made when they are asked for.
+        self._issued: list[_Issued] = []
         self._rows: dict[tuple[int, int, _Content], int] = {}
         self._work: dict[Channel, list[Work]] = {}
         self._next: dict[Channel, int] = {}
@@ -349,6 +364,16 @@ class CommandBuilder:
         return start, i, channel, self._next[channel]
 
     @property
+    def commands(self) -> list[Command]:
+        """The command stream."""
+        return [_command(*issued) for issued in self._issued]
+
+    @property
+    def bds(self) -> list[Bd]:
+        """The descriptors that it writes, in order of their rows in the program's table."""
+        return [_bd(*row) for row in self._rows]
+
+    @property
     def work(self) -> Mapping[Channel, Sequence[Work]]:
         """The tasks of each channel in their order; those that are repeated for ever as one."""
         return {**self._work, **{channel: [work] for channel, work in self._endless.items()}}
@@ -401,7 +426,7 @@ class CommandBuilder:
         numbers = [pool.free.popleft() for _ in work.chain]
         pool.size -= len(numbers)
         for number, template, following in zip(numbers, work.chain, (*numbers[1:], numbers[0]), strict=True):
-            self.static_bds.append(Bd(tile, number, *_content(template, following)))
+            self.static_bds.append(_bd(tile, number, _content(template, following)))
         self.static_tasks.append(Task(tile, direction, ch, numbers[0], 0, work.item))
 
     def _load(self, work: Work) -> None:
@@ -411,7 +436,7 @@ class CommandBuilder:
         (template,) = work.chain
         number = self._armed[work.channel] = pool.free.popleft()
         content = pool.content[number] = _content(template, -1)
-        self.static_bds.append(Bd(tile, number, *content))
+        self.static_bds.append(_bd(tile, number, content))
         self.static_tasks.append(Task(tile, direction, ch, number, 1, work.item))
         kept = work.channel in self._kept
         if kept:
@@ -453,7 +478,7 @@ class CommandBuilder:
         """Wait for what must be complete, write what is not already there, push."""
         while self._marked < work.start[0]:
             self._marked += 1
-            self.commands.append(Mark(self._marked))
+            self._issued.append((Mark, self._marked))
         for channel, number in work.after:
             self.wait(channel, number)
         flights = self._flights[work.channel]
@@ -484,7 +509,7 @@ class CommandBuilder:
         self._clock.push(all(f.end <= complete for f in flights))
         flights.append(_Flight(work.end, self._next[work.channel] + 1, ids))
         self._pool_of[work.channel].changes += 1
-        self.commands.append(Push(Task(*work.channel, start, work.repeat), work.item))
+        self._issued.append((Push, work.channel, start, work.repeat, work.item))
         if work.sets in self._unset:
             self._set_lock(work.sets)
 
@@ -495,7 +520,7 @@ class CommandBuilder:
     def _set_lock(self, use: LockUse) -> None:
         self._unset.remove(use)
         self._clock.set_lock()
-        self.commands.append(SetLock(use))
+        self._issued.append((SetLock, use))
 
     def _new_pool(self, tile: int, ids: range) -> _Pool:
         free = deque(i for i in ids if (tile, i) not in self._taken)
@@ -517,17 +542,9 @@ class CommandBuilder:
         number = usable[0]
         pool.free.remove(number)
         pool.content[number] = content if whole else None
-        self.commands.append(WriteBd(self._row(tile, number, content)))
+        self._issued.append((WriteBd, self._rows.setdefault((tile, number, content), len(self._rows))))
         self._clock.write()
         return number
-
-    def _row(self, tile: int, number: int, content: _Content) -> int:
-        key = (tile, number, content)
-        row = self._rows.get(key)
-        if row is None:
-            row = self._rows[key] = len(self.bds)
-            self.bds.append(Bd(tile, number, *content))
-        return row
 
     def _set_all(self) -> None:
         for use in tuple(self._unset):
@@ -545,8 +562,7 @@ class CommandBuilder:
         """Wait for the oldest task in flight on a channel and free its descriptors."""
         self._set_all()
         flight = self._flights[channel].popleft()
-        tile, direction, ch = channel
-        self.commands.append(Wait(tile, direction, ch, flight.number))
+        self._issued.append((Wait, *channel, flight.number))
         self._clock.wait(flight.end)
         pool = self._pool_of[channel]
         pool.free.extend(reversed(flight.bds))

@@ -554,7 +554,8 @@ class Emitter:
 
     def _program(self, const: bytes, offsets: dict[int, tuple[int, int]], meta: dict[str, object]) -> Program:
         bds = []
-        for bd in (*self.commands.bds, *self.commands.static_bds):
+        written = self.commands.bds
+        for bd in (*written, *self.commands.static_bds):
             if bd.base in offsets:
                 offset, size = offsets[bd.base]
                 bd = replace(bd, base=offset, dims=((size // 4, 1),))
@@ -562,9 +563,9 @@ class Emitter:
                 c = bd.tile - self.array.memtile(0)
                 bd = replace(bd, dims=((offsets[_OPCODES - c][1] // 4, 1),))
             bds.append(bd)
-        rows = {bd: row for row, bd in enumerate(bds[: len(self.commands.bds)])}
-        assert len(rows) == len(self.commands.bds)  # so they keep the numbers by which the commands know them
-        loaded = (*bds[len(self.commands.bds) :], *self.parts.bds)
+        rows = {bd: row for row, bd in enumerate(bds[: len(written)])}
+        assert len(rows) == len(written)  # so they keep the numbers by which the commands know them
+        loaded = (*bds[len(written) :], *self.parts.bds)
         static = tuple(rows.setdefault(bd, len(rows)) for bd in loaded)
         # Of resident programs a command lets the first loads go (``_start``).
         go = () if self.resident else tuple(self._go(c) for c in range(self.array.cols))

@@ -52,6 +52,13 @@ class BdTemplate:
     release: LockUse | None = None
     control: bool = False
 
+    @cached_property
+    def content(self) -> tuple[object, ...]:
+        """Fields of its descriptors but tile, number and successor."""
+        shape = self.shape
+        fields = self.wrap, self.step, self.acquire, self.release, self.control
+        return shape.mem, self.base, shape.dims, shape.pads, *fields
+
 
 @dataclass(frozen=True)
 class DmaTask:
