@@ -7,6 +7,9 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import chain
+from math import prod
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -70,8 +73,7 @@ class Tile:
     n_bds: int
 
 
-@dataclass(frozen=True)
-class LockUse:
+class LockUse(NamedTuple):
     """A lock and an amount: acquire (wait for value >= amount, subtract) or release (add)."""
 
     tile: int
@@ -103,6 +105,8 @@ class Bd:
     @property
     def length(self) -> int:
         """Words on the stream per execution, padding included."""
+        if not self.pads:
+            return prod(size for size, _ in self.dims)
         total = 1
         for i, (size, _) in enumerate(self.dims):
             before, after = self.pad(i)
@@ -312,24 +316,24 @@ class Program:
 
 
 def _table(rows: Sequence[Sequence[int]], cols: int) -> bytes:
-    array: Int64Table = np.asarray(rows, dtype=np.int64).reshape(-1) if rows else np.zeros(0, np.int64)
+    array: Int64Table = np.fromiter(chain.from_iterable(rows), np.int64)
     if array.size % cols:
         raise ProgramError(f"table of {array.size} values is not a multiple of {cols} columns")
     return array.astype("<i8").tobytes()
+
+
+# In place of what a descriptor does not have.
+NO_DIMS, NO_PADS, NO_LOCK = ((1, 0),) * 4, ((0, 0),) * 3, LockUse(-1, 0, 0)
 
 
 def _bd_row(bd: Bd) -> list[int]:
     n = len(bd.dims)
     if not 1 <= n <= 4:
         raise ProgramError(f"descriptor {bd.bd_id} of tile {bd.tile} has {n} dimensions, limit 4")
-    sizes = [1] * (4 - n) + [d[0] for d in bd.dims]
-    strides = [0] * (4 - n) + [d[1] for d in bd.dims]
-    pads = [(0, 0)] * (3 - len(bd.pads)) + list(bd.pads)
-    row = [bd.tile, bd.bd_id, bd.mem, bd.base, bd.length, n, *sizes, *strides, bd.iter_wrap, bd.iter_step]
-    row += [p[0] for p in pads] + [p[1] for p in pads]
-    for use in (bd.acquire, bd.release):
-        row += [use.tile, use.lock, use.value] if use else [-1, 0, 0]
-    return [*row, 0, 0]
+    sizes, strides = zip(*NO_DIMS[n:], *bd.dims, strict=True)
+    before, behind = zip(*NO_PADS[len(bd.pads) :], *bd.pads, strict=True)
+    row = (bd.tile, bd.bd_id, bd.mem, bd.base, bd.length, n, *sizes, *strides, bd.iter_wrap, bd.iter_step)
+    return [*row, *before, *behind, *(bd.acquire or NO_LOCK), *(bd.release or NO_LOCK), 0, 0]
 
 
 def _command_row(command: Command) -> list[int]:
@@ -347,7 +351,7 @@ def _command_row(command: Command) -> list[int]:
 
 def _pack(sections: Sequence[tuple[int, bytes, int]]) -> bytes:
     offset = HEADER.size + SECTION.size * len(sections)
-    directory, body = b"", b""
+    directory = b""
     parts: list[bytes] = []
     for ident, data, elem in sections:
         pad = -offset % 8
@@ -356,5 +360,7 @@ def _pack(sections: Sequence[tuple[int, bytes, int]]) -> bytes:
         directory += SECTION.pack(ident, elem, offset, len(data) // elem)
         parts.append(data)
         offset += len(data)
-    body = directory + b"".join(parts)
-    return HEADER.pack(MAGIC, VERSION, len(sections), HEADER.size + len(body), zlib.crc32(body), 0) + body
+    crc = zlib.crc32(directory)
+    for part in parts:
+        crc = zlib.crc32(part, crc)
+    return b"".join((HEADER.pack(MAGIC, VERSION, len(sections), offset, crc, 0), directory, *parts))
