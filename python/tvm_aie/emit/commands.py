@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from heapq import heapify, heappop, heappush
 from math import inf
 from typing import Any, TypeVar
@@ -38,6 +39,16 @@ class Work:
     item: int = -1  # to which the reports attribute it
     arms: Position | None = None
     sets: LockUse | None = None  # a lock that is set when the task has been pushed
+
+    @cached_property
+    def kind(self) -> tuple[tuple[object, ...], ...] | None:
+        """What tasks must have in common to be executions of one; None: it is repeated itself or waits for another."""
+        return None if self.repeat > 1 or self.after else tuple([t.kind for t in self.chain])
+
+    @cached_property
+    def bases(self) -> list[int]:
+        """Of its descriptors."""
+        return [t.base for t in self.chain]
 
 
 @dataclass
@@ -153,6 +164,7 @@ class _Pool:
     armed: set[int] = field(default_factory=set)  # of tasks that the program is loaded with
     content: dict[int, _Content | None] = field(default_factory=dict)
     members: list[Channel] = field(default_factory=list)
+    flights: list[deque[_Flight]] = field(default_factory=list)  # of each member
     changes: int = 0  # tasks pushed or retired
     refused: list[tuple[_Wanted, Position]] = field(default_factory=list)  # ahead of their turn; with their starts
     asked: tuple[int, Position] = (0, (0, 0.0))  # ``changes`` and limit at which they were refused
@@ -315,6 +327,7 @@ class CommandBuilder:
             self._next[channel] = 0
             pool = self._pools.setdefault(key := self._ids(channel), self._new_pool(*key))
             pool.members.append(channel)
+            pool.flights.append(self._flights[channel])
             self._pool_of[channel] = pool
             if channel in self._armed:
                 self._load(self._work[channel][0])
@@ -407,11 +420,15 @@ class CommandBuilder:
             left -= f.end > limit
         if left <= 0:
             return False
-        held = [i for member in pool.members for f in self._flights[member] if f.end > limit for i in f.bds]
+        held: list[int] = []
+        for flights in pool.flights:
+            for f in flights:
+                if f.end > limit:
+                    held += f.bds
         if work.arms and self._armed[work.channel] in held:
             return False
         left = pool.size - len(work.chain) + (work.arms is not None)
-        if self._is_late(work.start, work.end):
+        if pool.armed and self._is_late(work.start, work.end):
             left -= len(pool.armed.union(held))
         else:
             left -= len(held)
@@ -448,7 +465,7 @@ class CommandBuilder:
 
     def _leaves_room(self, pool: _Pool, work: Work) -> bool:
         """Whether the tasks that come before the ends of those in flight will fit the pool when it is their turn."""
-        held = [(f.end, len(f.bds)) for m in pool.members for f in self._flights[m] if f.bds]
+        held = [(f.end, len(f.bds)) for flights in pool.flights for f in flights if f.bds]
         own = len(work.chain) - (work.arms is not None and work.channel in self._kept)
         if not own:
             return True
@@ -462,8 +479,10 @@ class CommandBuilder:
                 if task.start >= horizon:
                     break
                 coming.append((task.start, task.end, len(task.chain)))
+        left = pool.size - sum([n for _, n in held])
+        if left - sum([n for _, _, n in coming]) >= len(pool.armed):
+            return True  # even if none of those in flight ended
         heapify(held)
-        left = pool.size - sum(n for _, n in held)
         # Late tasks leave the armed descriptors; whether those in flight have some of them is not looked at.
         for start, end, n in sorted(coming):
             while held and held[0][0] <= start:
@@ -497,16 +516,17 @@ class CommandBuilder:
                 ids.append(self._write(tile, pool, chain[-1], -1, 1, (own,)))
             chain.pop()
             following = own
-        while len(pool.usable(late)) < len(chain):
+        while len(usable := pool.usable(late)) < len(chain):
             self._retire(self._victim(pool, limit))
         for template in reversed(chain):
-            following = self._write(tile, pool, template, following, work.repeat, pool.usable(late))
+            following = self._write(tile, pool, template, following, work.repeat, usable)
+            usable.remove(following)
             ids.append(following)
         self._push_task(work, following, tuple(ids))
 
     def _push_task(self, work: Work, start: int, ids: tuple[int, ...]) -> None:
         flights, complete = self._flights[work.channel], self._clock.complete()
-        self._clock.push(all(f.end <= complete for f in flights))
+        self._clock.push(all([f.end <= complete for f in flights]))
         flights.append(_Flight(work.end, self._next[work.channel] + 1, ids))
         self._pool_of[work.channel].changes += 1
         self._issued.append((Push, work.channel, start, work.repeat, work.item))

@@ -33,7 +33,7 @@ def repeated(tasks: Sequence[Work], device: Device, longest: int, least: int = L
     ``longest``: most descriptors of a block; ``least``: blocks of a run. The same transfers with the same locks in the
     same order.
     """
-    kinds = [_kind(work) for work in tasks]
+    kinds = [work.kind for work in tasks]
     at = 0
     while at < len(tasks):
         period = _longest(tasks, kinds, at, device, (longest, least))
@@ -49,13 +49,6 @@ def repeated(tasks: Sequence[Work], device: Device, longest: int, least: int = L
         )
         yield replace(first, chain=chain, repeat=period.blocks, end=tasks[at + n - 1].end)
         at += n
-
-
-def _kind(work: Work) -> Hashable:
-    """What tasks must have in common to be executions of one; None: it is repeated itself or waits for another."""
-    if work.repeat > 1 or work.after:
-        return None
-    return tuple((t.shape, t.wrap, t.step, t.acquire, t.release, t.control) for t in work.chain)
 
 
 def _longest(
@@ -81,11 +74,11 @@ def _run(tasks: Sequence[Work], kinds: Sequence[Hashable], at: int, size: int, d
 
     def bases(block: int) -> list[int]:
         begin = at + block * size
-        return [template.base for work in tasks[begin : begin + size] for template in work.chain]
+        return [base for work in tasks[begin : begin + size] for base in work.bases]
 
     def alike(block: int) -> bool:
         begin = at + block * size
-        return all(kinds[begin + k] == kinds[at + k] for k in range(size))
+        return kinds[begin : begin + size] == kinds[at : at + size]
 
     head, most = bases(0), min((len(tasks) - at) // size, device.repeat_max)
     if most < 2 or not alike(1):

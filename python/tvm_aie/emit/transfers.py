@@ -55,9 +55,14 @@ class BdTemplate:
     @cached_property
     def content(self) -> tuple[object, ...]:
         """Fields of its descriptors but tile, number and successor."""
+        mem, dims, pads, *fields = self.kind
+        return mem, self.base, dims, pads, *fields
+
+    @cached_property
+    def kind(self) -> tuple[object, ...]:
+        """The same without the base."""
         shape = self.shape
-        fields = self.wrap, self.step, self.acquire, self.release, self.control
-        return shape.mem, self.base, shape.dims, shape.pads, *fields
+        return shape.mem, shape.dims, shape.pads, self.wrap, self.step, self.acquire, self.release, self.control
 
 
 @dataclass(frozen=True)
