@@ -23,9 +23,10 @@ weigh and which commands their messages take is found once.
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from math import inf
@@ -175,12 +176,30 @@ def judge(device: Device, chains: bool = True) -> Rehearsal | None:
     return Rehearsal(CHAINS if chains else ()) if device.push_idle_cycles else None
 
 
+# Containers that may be made before the youngest are looked through for cycles: some plans' worth.
+YOUNG = 200_000
+
+
+@contextmanager
+def seldom_collected() -> Iterator[None]:
+    """The collector of cycles looks less often: hundreds of thousands of tuples are made and kept, and none is in a
+    cycle, but it goes through all of them again and again (a tenth of the processor time)."""
+    before = gc.get_threshold()
+    if gc.isenabled() and 0 < before[0] < YOUNG:
+        gc.set_threshold(YOUNG, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
 def compile_rehearsed(graph: LayerGraph, device: Device | str, decisions: Decisions = UNTUNED) -> Compiled:
     """As ``pipeline.compile_graph``, but plans are compared by emulation where commands cost time."""
     dev = load_device(device) if isinstance(device, str) else device
     cost = judge(dev, decisions.moves.chains)
-    prepared, _ = _settled(graph, dev, decisions, cost)
-    return finish(prepared, program=cost.program(prepared.plan) if cost else None)
+    with seldom_collected():
+        prepared, _ = _settled(graph, dev, decisions, cost)
+        return finish(prepared, program=cost.program(prepared.plan) if cost else None)
 
 
 def settle(graph: LayerGraph, device: Device | str, decisions: Decisions = UNTUNED) -> tuple[Prepared, Decisions]:
@@ -189,7 +208,8 @@ def settle(graph: LayerGraph, device: Device | str, decisions: Decisions = UNTUN
     Under these ``pipeline.prepare`` takes the best plan by estimate, which need not be the same.
     """
     dev = load_device(device) if isinstance(device, str) else device
-    return _settled(graph, dev, decisions, judge(dev, decisions.moves.chains))
+    with seldom_collected():
+        return _settled(graph, dev, decisions, judge(dev, decisions.moves.chains))
 
 
 def _settled(graph: LayerGraph, dev: Device, decisions: Decisions, cost: Rehearsal | None) -> Option:

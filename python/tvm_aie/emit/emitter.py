@@ -534,23 +534,29 @@ class Emitter:
 
     def _const(self) -> tuple[bytes, dict[int, tuple[int, int]]]:
         """The constant blob and, per placeholder base, (offset, bytes) inside it."""
-        blob = bytearray()
+        blob: list[bytes] = []
+        length = 0
         offsets: dict[int, tuple[int, int]] = {}
+
+        def put(base: int, parts: Sequence[bytes], size: int, unit: int) -> None:
+            nonlocal length
+            offsets[base] = (length, size)
+            blob.extend(parts)
+            whole = -(-size // unit) * unit
+            blob.append(bytes(whole - sum(map(len, parts))))
+            length += whole
+
         for c, column in enumerate(self.columns):
-            data = b"".join(column.messages).ljust(self.opcode_words(c) * 4, b"\0")
-            if len(data) > self.mt.opcode_bytes:
+            size = max(sum(map(len, column.messages)), self.opcode_words(c) * 4)
+            if size > self.mt.opcode_bytes:
                 raise InfeasibleError(
-                    "opcode region of a memtile", len(data), self.mt.opcode_bytes, "bytes", ("a larger region",)
+                    "opcode region of a memtile", size, self.mt.opcode_bytes, "bytes", ("a larger region",)
                 )
-            offsets[_OPCODES - c] = (len(blob), len(data))
-            blob += data.ljust(-(-len(data) // ALIGN) * ALIGN, b"\0")
+            put(_OPCODES - c, column.messages, size, ALIGN)
         ring = self.array.overlay.memtile_w_slot
         for r, stream in enumerate(self.streams):
-            data = b"".join(stream)
-            size = -(-len(data) // ring) * ring
-            offsets[_WEIGHTS - r] = (len(blob), size)
-            blob += data.ljust(size, b"\0")
-        return bytes(blob), offsets
+            put(_WEIGHTS - r, stream, -(-sum(map(len, stream)) // ring) * ring, ring)
+        return b"".join(blob), offsets
 
     def _program(self, const: bytes, offsets: dict[int, tuple[int, int]], meta: dict[str, object]) -> Program:
         bds = []

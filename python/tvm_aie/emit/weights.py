@@ -208,7 +208,8 @@ def _conv_message(
     step = (in_blocks if tiling.a_resident else tiling.ckb) * line
     lists = _lists(packed, cover, (begin, end, c_lo, c_hi), np.array([geo.dy * step, line, geo.dx]), c_lo - base)
     lengths = (lists.taps, lists.pairs, n_ocb * geo.kh if lists.addresses else 0)
-    extra, tiles = extra + lists.addresses, tiles + lists.tiles
+    if lists.addresses:
+        extra, tiles = extra + lists.addresses, tiles + lists.tiles
     counts = n_ocb, o_slots, len(rows)
     flags = DENSE_ROWS * cover.dense | wide | PARTIAL * partial
     contents = Contents(*counts, extra, tiles, biases, share, lengths, flags, scaled)
@@ -309,8 +310,10 @@ def message(slot: int, c: Contents) -> bytes:
     fixed = [W_MAGIC, n_slots, whole, c.n_ocb, c.o_slots, c.nnz, *c.share, taps, pairs, c.flags]
     fixed += [header, whole + len(c.tiles), blocks, front_nnz] if blocks else []
     words = np.array(fixed + [0] * (16 - len(fixed)), "<i4").tobytes()
-    data = ((words + c.extra).ljust(header, b"\0") + part).ljust(whole, b"\0") + c.tiles + front_tiles
-    return data.ljust(n_slots * slot, b"\0")
+    size = whole + len(c.tiles) + len(front_tiles)
+    gaps = header - len(words) - len(c.extra), whole - header - len(part), n_slots * slot - size
+    zeros = [bytes(gap) for gap in gaps]
+    return b"".join((words, c.extra, zeros[0], part, zeros[1], c.tiles, front_tiles, zeros[2]))
 
 
 def empty_message(slots: int, slot: int) -> bytes:
