@@ -203,7 +203,8 @@ def _conv_message(
         extra += packed.scale.bias[blocks].astype("<i4").tobytes() + packed.scale.factor[blocks].tobytes()
     extra += b"" if partial else packed.shift[begin:end].astype("<i2").tobytes()
     extra += _pointers(live.sum(axis=1)) + (cols + c_lo - base).astype("<u2").tobytes()
-    tiles = packed.tiles[rows + begin, cols + c_lo].tobytes()
+    whole = len(rows) == live.size
+    tiles = (packed.tiles[begin:end, c_lo:c_hi] if whole else packed.tiles[rows + begin, cols + c_lo]).tobytes()
     line = input_line(geo, tiling)
     step = (in_blocks if tiling.a_resident else tiling.ckb) * line
     lists = _lists(packed, cover, (begin, end, c_lo, c_hi), np.array([geo.dy * step, line, geo.dx]), c_lo - base)
