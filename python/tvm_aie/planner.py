@@ -16,7 +16,7 @@ from tvm_aie.device import Device
 from tvm_aie.emit.counting import Known
 from tvm_aie.emit.memtile import MemtileMap
 from tvm_aie.emit.overlay import Array
-from tvm_aie.emit.weights import Packed, PackedConv, pack
+from tvm_aie.emit.weights import Packed, PackedConv, Streams, pack
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import Placement
 from tvm_aie.narrow import Commands
@@ -53,6 +53,7 @@ class Plan:
     known: Estimate | None = None  # in place of ``estimate``'s own
     commands: Commands = field(default_factory=dict, compare=False, repr=False)  # of the network's plans together
     loads: Loads = field(default_factory=Loads, compare=False, repr=False)  # likewise
+    streams: Streams = field(default_factory=Streams, compare=False, repr=False)  # likewise
 
     @cached_property
     def estimate(self) -> Estimate:
@@ -102,6 +103,7 @@ class Shared:
     walked: Walked = field(default_factory=dict)
     commands: Commands = field(default_factory=dict)
     loads: Loads = field(default_factory=Loads)
+    streams: Streams = field(default_factory=Streams)
     given: Chooser | None = None  # see ``prepare``
     blocks: bool = True  # see ``Moves``
     keep: bool = True
@@ -168,7 +170,7 @@ class Planner:
         moves = replace(self.moves, runs=runs and self.moves.runs)
         array, placement, layout = place(array, physical, groups, moves, narrow)
         tilings = tile(array, physical, packed, placement, self.searches)
-        known = None, self.shared.commands, self.shared.loads
+        known = None, self.shared.commands, self.shared.loads, self.shared.streams
         return Plan(pools, array, physical, packed, placement, layout, tuple(tilings), self.divisions, *known)
 
     def repriced(self, price: Price, overlay: Overlay) -> Planner:

@@ -22,10 +22,10 @@ from tvm_aie.schedule.tiling import Tiling
 
 @dataclass(frozen=True)
 class Loads:
-    """By all that they depend on; the tilings are kept, so that their ids stay theirs."""
+    """By all that they depend on; where that is more than equal tilings, these are kept, so that ids stay theirs."""
 
     items: dict[Hashable, tuple[Tiling, ItemLoad]] = field(default_factory=dict)
-    commands: dict[Hashable, tuple[Tiling, tuple[float, float]]] = field(default_factory=dict)
+    commands: dict[Hashable, tuple[float, float]] = field(default_factory=dict)
 
     def of(
         self,
@@ -49,11 +49,11 @@ class Loads:
     def _control(
         self, array: Array, physical: PhysicalGraph, item: WorkItem, tiling: Tiling, costs: Costs
     ) -> tuple[float, float]:
-        shape = id(tiling), array.overlay, item.geometry, item.out_rows
+        shape = replace(tiling, cycles=0.0, body=0.0), array.overlay, item.geometry, item.out_rows
         key = shape, _places(item.inputs, physical), _places(item.outputs, physical), costs
         if key not in self.commands:
-            self.commands[key] = tiling, message_commands(array, physical, item, tiling, costs)
-        return self.commands[key][1]
+            self.commands[key] = message_commands(array, physical, item, tiling, costs)
+        return self.commands[key]
 
 
 def _places(places: Sequence[InputPlace] | Sequence[OutputPlace], physical: PhysicalGraph) -> Hashable:

@@ -82,9 +82,10 @@ class Emitter:
         packed: dict[str, weights.PackedConv],
         mt: MemtileMap,
         chains: Sequence[Chains] = CHAINS,
+        streams: weights.Streams | None = None,
     ) -> None:
         """All stages' results; nothing is changed. ``chains``: how messages and items may share descriptors and tasks,
-        of which the command scheduler takes the best; none: they do not."""
+        of which the command scheduler takes the best; none: they do not. ``streams``: of the network's plans."""
         self.array, self.graph, self.placement, self.tilings, self.packed, self.mt = (
             array,
             graph,
@@ -118,9 +119,7 @@ class Emitter:
         self.inputs: dict[tuple[int, int], Cut] = {}
         self.outputs: dict[tuple[int, int], dict[int, Cut]] = {}
         self.streams: list[list[bytes]] = [[] for _ in range(array.rows)]
-        # of items that share weights and tiling; the weights are kept, so that their ids stay theirs
-        self.weight_streams: dict[tuple[int, Tiling, int], bytes] = {}
-        self.streamed: list[weights.PackedConv] = []
+        self.weight_streams = streams or weights.Streams()
         self.pads = 0  # messages that fill each stream up (``emit.resident``)
         self.first_rows: dict[int, FirstRows] = {}  # by column
         # of items that are alike (a layer repeated for tuning)
@@ -195,12 +194,7 @@ class Emitter:
         packed = weights.item_weights(item, self.graph, self.packed)
         for r in range(self.array.rows):
             if packed is not None:
-                key = (id(packed), tiling, r)
-                if key not in self.weight_streams:
-                    messages = weights.conv_messages(packed, tiling, item.geometry, r, slot, o_slot)
-                    self.weight_streams[key] = b"".join(messages)
-                    self.streamed.append(packed)
-                self.streams[r].append(self.weight_streams[key])
+                self.streams[r].append(self.weight_streams.of(packed, tiling, item.geometry, r, slot, o_slot))
             else:
                 self.streams[r].append(weights.channelwise_message(tiling, item.geometry, r, slot, o_slot))
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +34,7 @@ class ScaleTerms:
     bias: npt.NDArray[np.int32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PackedConv:
     """tiles: int8 (out blocks, in blocks, kh, kw, 8 k, 8 n); blocks: what is live in them; bias: int32.
 
@@ -121,9 +122,18 @@ def item_weights(item: WorkItem, graph: PhysicalGraph, packed: Mapping[str, Pack
     parts = [packed[graph.layers[m].name] for m in item.members if isinstance(graph.layers[m], Conv)]
     if len(parts) < 2:
         return parts[0] if parts else None
-    tiles = np.concatenate([p.tiles for p in parts])
     # The opcodes have the shift of the first member.
     own = [layer.requant.shift for m in item.members if isinstance(layer := graph.layers[m], Conv)]
+    return _joint(tuple(parts), tuple(own))
+
+
+MOST_JOINT = 64  # siblings' weights that are kept: plans ask for the same again and again
+
+
+@lru_cache(MOST_JOINT)
+def _joint(parts: tuple[PackedConv, ...], own: tuple[int, ...]) -> PackedConv:
+    """``own``: shift of each part's layer."""
+    tiles = np.concatenate([p.tiles for p in parts])
     shift = np.concatenate([p.shift + np.int16(s - own[0]) for p, s in zip(parts, own, strict=True)])
     return PackedConv(tiles, Blocks.of(tiles), np.concatenate([p.bias for p in parts], axis=1), shift)
 
@@ -169,6 +179,34 @@ def conv_messages(
     for chunks in passes:
         for _ in range(steps):
             yield from chunks
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Weight streams of items and core rows, found once for the plans of a network that have them in common.
+
+    By all that they depend on; weights and covers are kept, so that their ids stay theirs. ``most``: bytes.
+    """
+
+    most: int = 64 << 20
+    known: dict[tuple[object, ...], tuple[object, object, bytes]] = field(default_factory=dict)
+    total: list[int] = field(default_factory=lambda: [0])
+
+    def of(self, packed: PackedConv, tiling: Tiling, geo: Geometry, row: int, slot: int, o_slot: int) -> bytes:
+        """``conv_messages`` one behind the other."""
+        t = tiling
+        steps = t.n_x * max(n for _, n in t.bands) if t.weights_per_band else 1
+        sent = tuple([t.o_slots_of(blocks, o_slot) for blocks in range(t.nob + 1)])
+        cut = t.block_rows, t.nob, t.n_pass, t.ckb, t.n_ck, steps, sent, t.a_resident, t.diagonal, t.order
+        window = input_line(geo, t), geo.kh, geo.kw, geo.dy, geo.dx, geo.in_elem, geo.out_elem
+        key = id(packed), row, slot, cut, id(t.cover), window
+        if key in self.known:
+            return self.known[key][2]
+        stream = b"".join(conv_messages(packed, t, geo, row, slot, o_slot))
+        if self.total[0] + len(stream) <= self.most:
+            self.total[0] += len(stream)
+            self.known[key] = packed, t.cover, stream
+        return stream
 
 
 def _conv_message(

@@ -241,8 +241,10 @@ class Share:
 
     def _allowed(self, blocks: int, width: int, band: int) -> bool:
         """Lists can address a message of so many input blocks and ``band`` output rows."""
+        if not self.load.cover.listed:
+            return True
         lines = self.geo.conv_rows(band) if self.joined else 1
-        return not self.load.cover.listed or _last_listed_pixel(self.geo, lines * blocks, width) <= MAX_LISTED_PIXEL
+        return _last_listed_pixel(self.geo, lines * blocks, width) <= MAX_LISTED_PIXEL
 
     def _shared_cuts(self, ov: Overlay) -> Iterator[Cut]:
         geo, most, most_rows = self.geo, self.most, max(self.rows)
