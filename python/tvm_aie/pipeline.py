@@ -215,7 +215,9 @@ def emitted(plan: Plan, chains: Sequence[Chains] = CHAINS) -> Program:
 
 def emitter_of(plan: Plan, chains: Sequence[Chains] = CHAINS) -> Emitter:
     """What emits the program of a plan."""
-    return Emitter(plan.array, plan.physical, plan.placement, plan.tilings, plan.packed, plan.layout, chains, plan.streams)
+    return Emitter(
+        plan.array, plan.physical, plan.placement, plan.tilings, plan.packed, plan.layout, chains, plan.streams
+    )
 
 
 def _chosen(plan: Plan, chooser: Chooser, estimated: bool) -> Plan:

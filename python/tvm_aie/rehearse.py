@@ -320,4 +320,5 @@ def command_cycles(plan: Plan) -> float:
     """Cycles of the command processor (estimated): of items, and of first pushes, which find their channels idle."""
     array = plan.array
     channels = array.cols * (array.rows + CHANNELS) + array.rows
-    return sum(control for _, control in costs(*plan.stages, HALF, plan.commands)) + channels * array.device.push_idle_cycles
+    control = sum(control for _, control in costs(*plan.stages, HALF, plan.commands))
+    return control + channels * array.device.push_idle_cycles

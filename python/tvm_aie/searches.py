@@ -134,7 +134,7 @@ class Flowing:
 # a tiling has a cover, which says where the live blocks are.
 Key = tuple[str, Geometry, tuple[int, ...], bool, frozenset[str], tuple[bytes, ...]]
 Shares = dict[tuple[Hashable, bool], list[Share]]  # by ``_value``, and whether weights are charged DDR's time
-Walked = dict[tuple[Hashable, ...], Tiling]  # by ``_value``, division of core memory, and what commands depend on
+Walked = dict[Hashable, Tiling]  # by ``_value``, division of core memory, and what commands depend on
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ class Searches:
 
     def _searched(self, key: Key, array: Array, work: Workload, variants: frozenset[str]) -> Tiling:
         """By walking the candidates."""
-        same = _value(key), array.overlay, work.counter and work.counter.key
+        same = _value(key), array.overlay, work.counter.key if work.counter else None
         try:
             if same not in self.walked:
                 self.walked[same] = self._walked(key, array, work, variants)

@@ -134,6 +134,7 @@ EPSILON = 1e-6
 _Wanted = tuple[Position, int, Channel, int]  # when, place of the channel, channel, number of its task
 # Fields of a descriptor without its tile and number, and its successor: tuples compare faster than ``Bd``.
 _Content = tuple[tuple[Any, ...], int]
+_Issued = tuple[Any, ...]  # class of a command and its fields; of a push channel, descriptor, repetitions and item
 
 
 def _content(t: BdTemplate, following: int) -> _Content:
@@ -141,17 +142,14 @@ def _content(t: BdTemplate, following: int) -> _Content:
 
 
 def _bd(tile: int, number: int, content: _Content) -> Bd:
-    (*fields, control), following = content
-    return Bd(tile, number, *fields, following, control)
-
-
-_Issued = tuple[Any, ...]  # class of a command and its fields; of a push channel, descriptor, repetitions and item
+    (mem, base, dims, pads, wrap, step, acquire, release, control), following = content
+    return Bd(tile, number, mem, base, dims, pads, wrap, step, acquire, release, following, control)
 
 
 def _command(kind: type[Command], *fields: Any) -> Command:
     if kind is Push:
-        channel, start, repeat, item = fields
-        return Push(Task(*channel, start, repeat), item)
+        (tile, direction, ch), start, repeat, item = fields
+        return Push(Task(tile, direction, ch, start, repeat), item)
     return kind(*fields)
 
 
@@ -249,7 +247,7 @@ class CommandBuilder:
         MARGIN and LATE_CYCLES."""
         self.array, self._lags = array, lags
         self._clock = _Clock(array.device, body, *clock)
-        # In the order in which they are issued; most streams are not taken, so objects are made when they are asked for.
+        # In their order; most streams are not taken, so commands and descriptors are made when they are asked for.
         self._issued: list[_Issued] = []
         self._rows: dict[tuple[int, int, _Content], int] = {}
         self._work: dict[Channel, list[Work]] = {}

@@ -91,8 +91,8 @@ class ItemCounter:
         asked = (*shape, ov.a_slot, sources), (*shape, ov.o_slot, targets)
         self._sent, self._received = known.setdefault(asked[0], {}), known.setdefault(asked[1], {})
         # The network's input is loaded for the first item (``start``), whose outputs find their channels idle.
-        first = () if item.index else tuple((p.rows, s.block_bytes) for p, s in ((o.place, o.storage) for o in self.operands))
-        self._key = *asked, ov, tuple(self.columns), item.index == 0, first, price
+        loaded = () if item.index else tuple((o.place.rows, o.storage.block_bytes) for o in self.operands)
+        self._key = *asked, ov, tuple(self.columns), item.index == 0, loaded, price
 
     @property
     def key(self) -> Hashable:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 from itertools import chain
 from math import prod
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -73,7 +72,8 @@ class Tile:
     n_bds: int
 
 
-class LockUse(NamedTuple):
+@dataclass(frozen=True)
+class LockUse:
     """A lock and an amount: acquire (wait for value >= amount, subtract) or release (add)."""
 
     tile: int
@@ -323,7 +323,7 @@ def _table(rows: Sequence[Sequence[int]], cols: int) -> bytes:
 
 
 # In place of what a descriptor does not have.
-NO_DIMS, NO_PADS, NO_LOCK = ((1, 0),) * 4, ((0, 0),) * 3, LockUse(-1, 0, 0)
+NO_DIMS, NO_PADS, NO_LOCK = ((1, 0),) * 4, ((0, 0),) * 3, (-1, 0, 0)
 
 
 def _bd_row(bd: Bd) -> list[int]:
@@ -333,7 +333,8 @@ def _bd_row(bd: Bd) -> list[int]:
     sizes, strides = zip(*NO_DIMS[n:], *bd.dims, strict=True)
     before, behind = zip(*NO_PADS[len(bd.pads) :], *bd.pads, strict=True)
     row = (bd.tile, bd.bd_id, bd.mem, bd.base, bd.length, n, *sizes, *strides, bd.iter_wrap, bd.iter_step)
-    return [*row, *before, *behind, *(bd.acquire or NO_LOCK), *(bd.release or NO_LOCK), 0, 0]
+    locks = [(use.tile, use.lock, use.value) if use else NO_LOCK for use in (bd.acquire, bd.release)]
+    return [*row, *before, *behind, *locks[0], *locks[1], 0, 0]
 
 
 def _command_row(command: Command) -> list[int]:

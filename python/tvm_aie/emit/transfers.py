@@ -55,8 +55,8 @@ class BdTemplate:
     @cached_property
     def content(self) -> tuple[object, ...]:
         """Fields of its descriptors but tile, number and successor."""
-        mem, dims, pads, *fields = self.kind
-        return mem, self.base, dims, pads, *fields
+        mem, *fields = self.kind
+        return mem, self.base, *fields
 
     @cached_property
     def kind(self) -> tuple[object, ...]:

@@ -54,7 +54,8 @@ class Blocks:
     @staticmethod
     def of(tiles: npt.NDArray[np.int8]) -> Blocks:
         """From mmul tiles (out blocks, in blocks, kh, kw, 8 k, 8 n)."""
-        return Blocks(taps := _bits(tiles) != 0, taps & (_bits(tiles.view(np.uint8) + np.uint8(-INT4_LOW)) & ~INT4_BITS == 0))
+        taps, above = _bits(tiles) != 0, _bits(tiles.view(np.uint8) + np.uint8(-INT4_LOW))
+        return Blocks(taps, taps & (above & ~INT4_BITS == 0))
 
     @staticmethod
     def whole(live: Mask, kh: int, kw: int) -> Blocks:
