@@ -162,7 +162,9 @@ class _Pool:
     armed: set[int] = field(default_factory=set)  # of tasks that the program is loaded with
     content: dict[int, _Content | None] = field(default_factory=dict)
     members: list[Channel] = field(default_factory=list)
-    flights: list[deque[_Flight]] = field(default_factory=list)  # of each member
+    # Of each member: its tasks in flight; of all its tasks start, end and descriptors.
+    flights: list[deque[_Flight]] = field(default_factory=list)
+    needs: list[list[tuple[Position, Position, int]]] = field(default_factory=list)
     changes: int = 0  # tasks pushed or retired
     refused: list[tuple[_Wanted, Position]] = field(default_factory=list)  # ahead of their turn; with their starts
     asked: tuple[int, Position] = (0, (0, 0.0))  # ``changes`` and limit at which they were refused
@@ -326,6 +328,7 @@ class CommandBuilder:
             pool = self._pools.setdefault(key := self._ids(channel), self._new_pool(*key))
             pool.members.append(channel)
             pool.flights.append(self._flights[channel])
+            pool.needs.append([(work.start, work.end, len(work.chain)) for work in self._work[channel]])
             self._pool_of[channel] = pool
             if channel in self._armed:
                 self._load(self._work[channel][0])
@@ -470,13 +473,11 @@ class CommandBuilder:
         held.append((work.end, own))
         horizon = max(held)[0]
         coming: list[tuple[Position, Position, int]] = []
-        for member in pool.members:
-            tasks = self._work[member]
-            for at in range(self._next[member] + (member == work.channel), len(tasks)):
-                task = tasks[at]
-                if task.start >= horizon:
-                    break
-                coming.append((task.start, task.end, len(task.chain)))
+        for member, needs in zip(pool.members, pool.needs, strict=True):
+            first = at = self._next[member] + (member == work.channel)
+            while at < len(needs) and needs[at][0] < horizon:
+                at += 1
+            coming += needs[first:at]
         left = pool.size - sum([n for _, n in held])
         if left - sum([n for _, _, n in coming]) >= len(pool.armed):
             return True  # even if none of those in flight ended

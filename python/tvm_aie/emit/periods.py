@@ -8,7 +8,8 @@ An iterated descriptor chain carries such a run with one push, however many item
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from tvm_aie.device import Device
 from tvm_aie.emit.commands import Work
@@ -18,8 +19,7 @@ from tvm_aie.emit.commands import Work
 LEAST_BLOCKS = 3
 
 
-@dataclass(frozen=True)
-class Period:
+class Period(NamedTuple):
     """A run of a channel's tasks: ``blocks`` times ``size`` tasks, ``steps`` (bytes) of each descriptor in between."""
 
     size: int
@@ -80,10 +80,11 @@ def _run(tasks: Sequence[Work], kinds: Sequence[Hashable], at: int, size: int, d
         begin = at + block * size
         return kinds[begin : begin + size] == kinds[at : at + size]
 
-    head, most = bases(0), min((len(tasks) - at) // size, device.repeat_max)
+    most = min((len(tasks) - at) // size, device.repeat_max)
     if most < 2 or not alike(1):
         return Period(size, 1, ())
-    steps = tuple(b - a for a, b in zip(head, bases(1), strict=True))
+    head = bases(0)
+    steps = tuple([b - a for a, b in zip(head, bases(1), strict=True)])
     limit = device.memtile_bd.iteration_step_max_words
     if any(step < 0 or step % 4 or step // 4 > limit for step in steps):
         return Period(size, 1, ())
