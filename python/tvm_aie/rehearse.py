@@ -24,6 +24,7 @@ weigh and which commands their messages take is found once.
 from __future__ import annotations
 
 import gc
+import hashlib
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -35,7 +36,7 @@ from typing import NamedTuple
 from tvm_aie.device import Device, load_device
 from tvm_aie.emit.arrange import CHAINS, MORE_CHAINS, Chains, clocks, loaded_otherwise, variants
 from tvm_aie.emit.emitter import Emitter
-from tvm_aie.emit.program import Command, Program
+from tvm_aie.emit.program import Program
 from tvm_aie.errors import EmulationFault, InfeasibleError, PlanWarning, ProgramError
 from tvm_aie.narrow import costs
 from tvm_aie.pipeline import (
@@ -62,10 +63,15 @@ Option = tuple[Prepared, Decisions]
 
 
 class Timed(NamedTuple):
-    """Emulated cycles of a plan: by its chains, and by the commands, as several chains may be one stream."""
+    """Emulated cycles of a plan: by its chains, and by its commands' digest, as several chains may be one stream."""
 
     by_chains: dict[tuple[Chains, ...], float]
-    by_commands: dict[tuple[Command, ...], float]
+    by_commands: dict[bytes, float]
+
+
+def _digest(program: Program) -> bytes:
+    """Of the commands: streams are too long to be kept."""
+    return hashlib.sha256(program.command_table).digest()
 
 
 class Rehearsal:
@@ -92,7 +98,7 @@ class Rehearsal:
         except (InfeasibleError, ProgramError):
             return inf  # it does not fit, or its commands have no legal order
         cycles = self._timed(plan, program)
-        timed = Timed({self.chains: cycles}, {program.commands: cycles})
+        timed = Timed({self.chains: cycles}, {_digest(program): cycles})
         self.timed[id(plan)] = plan, timed
         much = bool(self.chains) and _worth_chains(plan, cycles)
         if much:  # chains differ by more than plans do
@@ -114,9 +120,10 @@ class Rehearsal:
             except ProgramError:
                 timed.by_chains[chains] = inf
                 return inf
-            if program.commands not in timed.by_commands:
-                timed.by_commands[program.commands] = self._timed(plan, program)
-            timed.by_chains[chains] = timed.by_commands[program.commands]
+            stream = _digest(program)
+            if stream not in timed.by_commands:
+                timed.by_commands[stream] = self._timed(plan, program)
+            timed.by_chains[chains] = timed.by_commands[stream]
         return timed.by_chains[chains]
 
     def _timed(self, plan: Plan, program: Program) -> float:

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 from itertools import chain
 from math import prod
 
@@ -265,6 +266,11 @@ class Program:
 
         verify(self, device)
 
+    @cached_property
+    def command_table(self) -> bytes:
+        """The command stream in its serialised form."""
+        return _table([_command_row(c) for c in self.commands], 7)
+
     def to_bytes(self) -> bytes:
         """The serialised form, with checksum."""
         keys = sorted(self.device_keys)
@@ -306,7 +312,7 @@ class Program:
             (10, _table([[b.next_bd, int(b.control)] for b in self.bds], 2), 8),
             (11, _table([[i] for i in self.static_bds], 1), 8),
             (12, _table([[t.tile, int(t.dir), t.ch, t.bd, t.repeat, t.item] for t in self.static_tasks], 6), 8),
-            (13, _table([_command_row(c) for c in self.commands], 7), 8),
+            (13, self.command_table, 8),
             (14, _table([[s] for s in self.ddr_sizes], 4), 8),
             (15, self.const, 1),
             (16, _table(io_rows, 12), 8),
