@@ -6,7 +6,7 @@ its commands are about half; the other columns still have its opcodes and barrie
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from tvm_aie.emit.counting import ItemCounter
 from tvm_aie.emit.overlay import Array
@@ -22,21 +22,27 @@ LIKELY = 1.1
 # Of the cycles of convolutions with sums: what a column more must save, as its commands also delay what comes before.
 COLUMN = 0.05
 Stages = tuple[Array, PhysicalGraph, Placement, Sequence[Tiling]]
+# Cycles of commands, by what they depend on and the tiling: items of one shape have them in common.
+Commands = dict[tuple[Hashable, Tiling], float]
 
 
-def worth_a_column(more: Stages, fewer: Stages) -> bool:
+def worth_a_column(more: Stages, fewer: Stages, known: Commands | None = None) -> bool:
     """Whether sums of one column more, out of reach of the one that adds them, are faster (``plan.sums``; estimated).
 
     They are where MACs bound the convolution, not where its weights or its commands do.
     """
-    found = costs(*more)
+    found = costs(*more, known=known)
     summing = (i.geometry.pool is not None and i.geometry.pool.sums for i in more[2].items)
     least = COLUMN * sum(max(cost) for cost, sums in zip(found, summing, strict=True) if sums)
-    return sum(map(max, costs(*fewer))) - sum(map(max, found)) >= least
+    return sum(map(max, costs(*fewer, known=known))) - sum(map(max, found)) >= least
 
 
 def narrow_heights(
-    array: Array, physical: PhysicalGraph, placement: Placement, tilings: Sequence[Tiling]
+    array: Array,
+    physical: PhysicalGraph,
+    placement: Placement,
+    tilings: Sequence[Tiling],
+    known: Commands | None = None,
 ) -> frozenset[int]:
     """Image heights (of storages) whose items together may be faster on half of the columns (estimated).
 
@@ -44,7 +50,8 @@ def narrow_heights(
     """
     wide: dict[int, float] = {}
     narrow: dict[int, float] = {}
-    for item, (body, control) in zip(placement.items, costs(array, physical, placement, tilings), strict=True):
+    each = costs(array, physical, placement, tilings, known=known)
+    for item, (body, control) in zip(placement.items, each, strict=True):
         height = physical.storages[item.outputs[0].storage].height
         wide[height] = wide.get(height, 0.0) + max(body, control)
         narrow[height] = narrow.get(height, 0.0) + max(2 * body, NARROW_COMMANDS * control)
@@ -52,11 +59,21 @@ def narrow_heights(
 
 
 def costs(
-    array: Array, physical: PhysicalGraph, placement: Placement, tilings: Sequence[Tiling], price: Price = PRICE
+    array: Array,
+    physical: PhysicalGraph,
+    placement: Placement,
+    tilings: Sequence[Tiling],
+    price: Price = PRICE,
+    known: Commands | None = None,
 ) -> list[tuple[float, float]]:
     """Estimated cycles of each item: without the command processor, and of the command processor (``price``: which of
-    its pushes find their channel idle)."""
-    return [
-        (tiling.body, ItemCounter(array, item, physical.storages, price=price).cycles(tiling))
-        for item, tiling in zip(placement.items, tilings, strict=True)
-    ]
+    its pushes find their channel idle). ``known``: shared by the plans of a network."""
+    known = {} if known is None else known
+    out = []
+    for item, tiling in zip(placement.items, tilings, strict=True):
+        counter = ItemCounter(array, item, physical.storages, price=price)
+        key = counter.key, tiling
+        if key not in known:
+            known[key] = counter.cycles(tiling)
+        out.append((tiling.body, known[key]))
+    return out

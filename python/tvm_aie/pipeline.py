@@ -216,7 +216,9 @@ def emitted(plan: Plan, chains: Sequence[Chains] = CHAINS) -> Program:
 
 def emitter_of(plan: Plan, chains: Sequence[Chains] = CHAINS) -> Emitter:
     """What emits the program of a plan."""
-    return Emitter(plan.array, plan.physical, plan.placement, plan.tilings, plan.packed, plan.layout, chains)
+    return Emitter(
+        plan.array, plan.physical, plan.placement, plan.tilings, plan.packed, plan.layout, chains, plan.streams
+    )
 
 
 def _chosen(plan: Plan, chooser: Chooser, estimated: bool) -> Plan:
@@ -332,7 +334,7 @@ def _narrowed(plan: Plan, planner: Planner, judge: Judge | None = None) -> Plan:
     """
     plan = _in_reach(plan, planner, judge)
     asked = planner.moves.narrow and planner.moves.splits and planner.narrow is None
-    heights = narrow_heights(*plan.stages) if asked else frozenset()
+    heights = narrow_heights(*plan.stages, plan.commands) if asked else frozenset()
     if not heights:
         return plan
     found = []
@@ -359,7 +361,7 @@ def _in_reach(plan: Plan, planner: Planner, judge: Judge | None) -> Plan:
     except InfeasibleError:
         return plan
     items = len(plan.placement.items)
-    if not worth_a_column(plan.stages, fewer.stages):
+    if not worth_a_column(plan.stages, fewer.stages, plan.commands):
         return fewer
     if judge is not None and items <= SOME_ITEMS:
         return min(fewer, plan, key=judge)
@@ -367,7 +369,7 @@ def _in_reach(plan: Plan, planner: Planner, judge: Judge | None) -> Plan:
 
 
 def _counted(plan: Plan) -> float:
-    return sum(max(cost) for cost in costs(*plan.stages))
+    return sum(max(cost) for cost in costs(*plan.stages, known=plan.commands))
 
 
 def _first(planners: Sequence[Planner]) -> Plan:

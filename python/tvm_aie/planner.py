@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from math import inf
 
 from tvm_aie.cost.estimate import Estimate, estimate
+from tvm_aie.cost.loads import Loads
 from tvm_aie.decisions import UNTUNED as UNTUNED
 from tvm_aie.decisions import Decisions as Decisions
 from tvm_aie.decisions import Moves as Moves
@@ -15,9 +16,10 @@ from tvm_aie.device import Device
 from tvm_aie.emit.counting import Known
 from tvm_aie.emit.memtile import MemtileMap
 from tvm_aie.emit.overlay import Array
-from tvm_aie.emit.weights import Packed, PackedConv, pack
+from tvm_aie.emit.weights import Packed, PackedConv, Streams, pack
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import Placement
+from tvm_aie.narrow import Commands
 from tvm_aie.overlap import lagging
 from tvm_aie.places import place
 from tvm_aie.plan.balance import balanced_maps
@@ -32,7 +34,7 @@ from tvm_aie.schedule.control import PRICE, Price
 from tvm_aie.schedule.geometry import Overlay
 from tvm_aie.schedule.grid import Grid
 from tvm_aie.schedule.tiling import Tiling
-from tvm_aie.searches import Chooser, Key, Searches, Shares, group_name, item_name
+from tvm_aie.searches import Chooser, Key, Searches, Shares, Walked, group_name, item_name
 from tvm_aie.tiled import fits_program, tile
 
 
@@ -49,11 +51,14 @@ class Plan:
     tilings: tuple[Tiling, ...]
     divisions: tuple[Overlay, ...] = ()  # between which items switch; none: one division serves all
     known: Estimate | None = None  # in place of ``estimate``'s own
+    commands: Commands = field(default_factory=dict, compare=False, repr=False)  # of the network's plans together
+    loads: Loads = field(default_factory=Loads, compare=False, repr=False)  # likewise
+    streams: Streams = field(default_factory=Streams, compare=False, repr=False)  # likewise
 
     @cached_property
     def estimate(self) -> Estimate:
         """Estimated time; made when it is asked for, since plans that are emulated may need none."""
-        return self.known or estimate(self.array, self.physical, self.placement, self.tilings, self.packed)
+        return self.known or estimate(*self.stages, self.packed, self.loads)
 
     @property
     def stages(self) -> tuple[Array, PhysicalGraph, Placement, tuple[Tiling, ...]]:
@@ -95,6 +100,10 @@ class Shared:
     grids: dict[tuple[Key, int], tuple[Grid, ...] | None] = field(default_factory=dict)
     counted: Known = field(default_factory=dict)
     shares: Shares = field(default_factory=dict)
+    walked: Walked = field(default_factory=dict)
+    commands: Commands = field(default_factory=dict)
+    loads: Loads = field(default_factory=Loads)
+    streams: Streams = field(default_factory=Streams)
     given: Chooser | None = None  # see ``prepare``
     blocks: bool = True  # see ``Moves``
     keep: bool = True
@@ -117,9 +126,10 @@ class Planner:
         """``divisions``: between which items may switch; ``overlay`` is one of them then."""
         self.device, self.overlay, self.fused, self.moves, self.shared = device, overlay, fused, moves, shared
         self.divisions = divisions
-        known = shared.counted, shared.shares, shared.price
-        allowed = moves.blocks, moves.keep, moves.joined
-        self.searches = Searches(shared.grids, shared.given, divisions, *allowed, *known)
+        self.searches = Searches(
+            shared.grids, shared.given, divisions, moves.blocks, moves.keep, moves.joined, shared.counted,
+            shared.shares, shared.walked, shared.price,
+        )  # fmt: skip
         self.graphs, self.maps, self.weights, self.narrow = shared.graphs, shared.maps, shared.weights, shared.narrow
         self.made: dict[tuple[object, ...], Plan] = {}
 
@@ -162,7 +172,8 @@ class Planner:
         moves = replace(self.moves, runs=runs and self.moves.runs)
         array, placement, layout = place(array, physical, groups, moves, narrow)
         tilings = tile(array, physical, packed, placement, self.searches)
-        return Plan(pools, array, physical, packed, placement, layout, tuple(tilings), self.divisions)
+        known = None, self.shared.commands, self.shared.loads, self.shared.streams
+        return Plan(pools, array, physical, packed, placement, layout, tuple(tilings), self.divisions, *known)
 
     def repriced(self, price: Price, overlay: Overlay) -> Planner:
         """For another price of commands and another division of core memory; they share what they know."""

@@ -23,17 +23,20 @@ weigh and which commands their messages take is found once.
 
 from __future__ import annotations
 
+import gc
+import hashlib
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from math import inf
+from typing import NamedTuple
 
 from tvm_aie.device import Device, load_device
 from tvm_aie.emit.arrange import CHAINS, MORE_CHAINS, Chains, clocks, loaded_otherwise, variants
 from tvm_aie.emit.emitter import Emitter
-from tvm_aie.emit.program import Command, Program
+from tvm_aie.emit.program import Program
 from tvm_aie.errors import EmulationFault, InfeasibleError, PlanWarning, ProgramError
 from tvm_aie.narrow import costs
 from tvm_aie.pipeline import (
@@ -59,15 +62,28 @@ from tvm_aie.searches import base_overlay
 Option = tuple[Prepared, Decisions]
 
 
+class Timed(NamedTuple):
+    """Emulated cycles of a plan: by its chains, and by its commands' digest, as several chains may be one stream."""
+
+    by_chains: dict[tuple[Chains, ...], float]
+    by_commands: dict[bytes, float]
+
+
+def _digest(program: Program) -> bytes:
+    """Of the commands: streams are too long to be kept."""
+    return hashlib.sha256(program.command_table).digest()
+
+
 class Rehearsal:
     """Emulated cycles of plans, each emulated once."""
 
     def __init__(self, chains: Sequence[Chains] = CHAINS) -> None:
         """``chains``: of which the command scheduler takes one."""
-        self.chains = chains
+        self.chains = tuple(chains)
         self.known: dict[int, tuple[Plan, float]] = {}  # by identity; the plan is kept, so that its id stays its own
+        self.timed: dict[int, tuple[Plan, Timed]] = {}  # likewise; with the chains of which the scheduler takes one
         self.fastest: tuple[float, Plan, Program] | None = None
-        self.emitter: tuple[Plan, Emitter] | None = None  # of the fastest plan; it rearranges what it has emitted
+        self.emitters: list[tuple[float, Plan, Emitter]] = []  # of the fastest plans; they rearrange what they emitted
 
     def __call__(self, plan: Plan) -> float:
         """Cycles of a plan; infinite when no program can be made of it, or (``PlanWarning``) it does not run."""
@@ -82,27 +98,33 @@ class Rehearsal:
         except (InfeasibleError, ProgramError):
             return inf  # it does not fit, or its commands have no legal order
         cycles = self._timed(plan, program)
-        if self.chains and _worth_chains(plan, cycles):  # chains differ by more than plans do
-            timed = {program.commands: cycles}
+        timed = Timed({self.chains: cycles}, {_digest(program): cycles})
+        self.timed[id(plan)] = plan, timed
+        much = bool(self.chains) and _worth_chains(plan, cycles)
+        if much:  # chains differ by more than plans do
             cycles = min(cycles, *(self._rearranged(plan, emitter, (chains,), timed) for chains in FEW_CHAINS))
-        if self.fastest and self.fastest[1] is plan:
-            self.emitter = plan, emitter
+        self._keep(plan, emitter, cycles, MOST_CHAINED if much else 1)
         return cycles
 
-    def _rearranged(
-        self, plan: Plan, emitter: Emitter, chains: Sequence[Chains], timed: dict[tuple[Command, ...], float]
-    ) -> float:
-        """Cycles of what was emitted with other chains; infinite when there is no legal order.
+    def _keep(self, plan: Plan, emitter: Emitter, cycles: float, most: int) -> None:
+        """The emitter for ``best_chains``, if the plan is one of so many of the fastest."""
+        self.emitters.append((cycles, plan, emitter))
+        self.emitters.sort(key=lambda kept: kept[0])
+        del self.emitters[most:]
 
-        ``timed``: what is known, by the commands, as several chains may be one stream.
-        """
-        try:
-            program = emitter.rearranged(chains)
-        except ProgramError:
-            return inf
-        if program.commands not in timed:
-            timed[program.commands] = self._timed(plan, program)
-        return timed[program.commands]
+    def _rearranged(self, plan: Plan, emitter: Emitter, chains: tuple[Chains, ...], timed: Timed) -> float:
+        """Cycles of what was emitted with other chains; infinite when there is no legal order."""
+        if chains not in timed.by_chains:
+            try:
+                program = emitter.rearranged(chains)
+            except ProgramError:
+                timed.by_chains[chains] = inf
+                return inf
+            stream = _digest(program)
+            if stream not in timed.by_commands:
+                timed.by_commands[stream] = self._timed(plan, program)
+            timed.by_chains[chains] = timed.by_commands[stream]
+        return timed.by_chains[chains]
 
     def _timed(self, plan: Plan, program: Program) -> float:
         try:
@@ -123,8 +145,9 @@ class Rehearsal:
         ``much``: commands are much of the work; then so is, unless the network takes less than its launch, the best of
         ``MORE_CHAINS``.
         """
-        timed_with = partial(self._rearranged, plan, self._emitter(plan), timed={})
-        found = {tuple(self.chains): timed_with(tuple(self.chains))}
+        emitter, timed = self._emitter(plan)
+        timed_with = partial(self._rearranged, plan, emitter, timed=timed)
+        found = {self.chains: timed_with(self.chains)}
         if much and self(plan) > plan.array.device.launch_cycles:
             single: dict[tuple[Chains, ...], float] = {(chains,): timed_with((chains,)) for chains in MORE_CHAINS}
             (best,) = min(single, key=single.__getitem__)
@@ -138,12 +161,14 @@ class Rehearsal:
         fastest = min(found, key=found.__getitem__)
         return fastest, found[fastest]
 
-    def _emitter(self, plan: Plan) -> Emitter:
-        """What has emitted the plan."""
-        if self.emitter is None or self.emitter[0] is not plan:
-            self.emitter = plan, emitter_of(plan, self.chains)
-            self.emitter[1].emit({})
-        return self.emitter[1]
+    def _emitter(self, plan: Plan) -> tuple[Emitter, Timed]:
+        """What has emitted the plan, and what is known of its chains."""
+        _, timed = self.timed.setdefault(id(plan), (plan, Timed({}, {})))
+        kept = next((emitter for _, other, emitter in self.emitters if other is plan), None)
+        if kept is None:
+            kept = emitter_of(plan, self.chains)
+            kept.emit({})
+        return kept, timed
 
     def program(self, plan: Plan) -> Program | None:
         """What was emitted for the fastest plan; None for others."""
@@ -158,12 +183,30 @@ def judge(device: Device, chains: bool = True) -> Rehearsal | None:
     return Rehearsal(CHAINS if chains else ()) if device.push_idle_cycles else None
 
 
+# Containers that may be made before the youngest are looked through for cycles: some plans' worth.
+YOUNG = 200_000
+
+
+@contextmanager
+def seldom_collected() -> Iterator[None]:
+    """The collector of cycles looks less often: hundreds of thousands of tuples are made and kept, and none is in a
+    cycle, but it goes through all of them again and again (a tenth of the processor time)."""
+    before = gc.get_threshold()
+    if gc.isenabled() and 0 < before[0] < YOUNG:
+        gc.set_threshold(YOUNG, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
 def compile_rehearsed(graph: LayerGraph, device: Device | str, decisions: Decisions = UNTUNED) -> Compiled:
     """As ``pipeline.compile_graph``, but plans are compared by emulation where commands cost time."""
     dev = load_device(device) if isinstance(device, str) else device
     cost = judge(dev, decisions.moves.chains)
-    prepared, _ = _settled(graph, dev, decisions, cost)
-    return finish(prepared, program=cost.program(prepared.plan) if cost else None)
+    with seldom_collected():
+        prepared, _ = _settled(graph, dev, decisions, cost)
+        return finish(prepared, program=cost.program(prepared.plan) if cost else None)
 
 
 def settle(graph: LayerGraph, device: Device | str, decisions: Decisions = UNTUNED) -> tuple[Prepared, Decisions]:
@@ -172,7 +215,8 @@ def settle(graph: LayerGraph, device: Device | str, decisions: Decisions = UNTUN
     Under these ``pipeline.prepare`` takes the best plan by estimate, which need not be the same.
     """
     dev = load_device(device) if isinstance(device, str) else device
-    return _settled(graph, dev, decisions, judge(dev, decisions.moves.chains))
+    with seldom_collected():
+        return _settled(graph, dev, decisions, judge(dev, decisions.moves.chains))
 
 
 def _settled(graph: LayerGraph, dev: Device, decisions: Decisions, cost: Rehearsal | None) -> Option:
@@ -283,4 +327,5 @@ def command_cycles(plan: Plan) -> float:
     """Cycles of the command processor (estimated): of items, and of first pushes, which find their channels idle."""
     array = plan.array
     channels = array.cols * (array.rows + CHANNELS) + array.rows
-    return sum(control for _, control in costs(*plan.stages, HALF)) + channels * array.device.push_idle_cycles
+    control = sum(control for _, control in costs(*plan.stages, HALF, plan.commands))
+    return control + channels * array.device.push_idle_cycles

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from math import inf
 
@@ -133,7 +133,8 @@ class Flowing:
 # The last: digests of the weights' live taps. Another plan may deal the channels of a layer of that name otherwise, and
 # a tiling has a cover, which says where the live blocks are.
 Key = tuple[str, Geometry, tuple[int, ...], bool, frozenset[str], tuple[bytes, ...]]
-Shares = dict[tuple[Key, bool], list[Share]]  # also by whether weights are charged DDR's time
+Shares = dict[tuple[Hashable, bool], list[Share]]  # by ``_value``, and whether weights are charged DDR's time
+Walked = dict[Hashable, Tiling]  # by ``_value``, division of core memory, and what commands depend on
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,7 @@ class Searches:
     joined: bool = True  # see ``KernelTerms.joins``
     counted: Known = field(default_factory=dict)  # commands, likewise of all divisions together
     shares: Shares = field(default_factory=dict)  # likewise
+    walked: Walked = field(default_factory=dict)  # likewise: layers of one shape, placed alike, have one tiling
     price: Price = PRICE  # of commands
     tilings: dict[Key, Tiling] = field(default_factory=dict)
     best: dict[Key, float] = field(default_factory=dict)
@@ -213,8 +215,11 @@ class Searches:
 
     def _searched(self, key: Key, array: Array, work: Workload, variants: frozenset[str]) -> Tiling:
         """By walking the candidates."""
+        same = _value(key), array.overlay, work.counter.key if work.counter else None
         try:
-            return self._walked(key, array, work, variants)
+            if same not in self.walked:
+                self.walked[same] = self._walked(key, array, work, variants)
+            return self.walked[same]
         except InfeasibleError as error:
             raise InfeasibleError.of({work.layer: error}) from None
 
@@ -225,7 +230,7 @@ class Searches:
             return search(*shape, array.overlay, terms, work.in_place, work.blocks, variants)
         shares = None
         if work.live is not None and work.geometry.front is None:
-            same = key, terms.ddr < inf
+            same = _value(key), terms.ddr < inf
             if same not in self.shares:
                 self.shares[same] = list(shares_of(*shape, terms, work.in_place, work.blocks, variants))
             shares = self.shares[same]
@@ -260,6 +265,11 @@ class Searches:
         terms = terms_from_keys(array.device.keys())
         blocks, joins = terms.single_blocks and self.blocks, terms.joins and self.joined
         return replace(terms, single_blocks=blocks, keeps=self.keep, joins=joins)
+
+
+def _value(key: Key) -> Hashable:
+    """The key without the layers' name, which decides nothing."""
+    return key[1:]
 
 
 def _key(item: WorkItem, physical: PhysicalGraph, packed: dict[str, PackedConv], variants: frozenset[str]) -> Key:

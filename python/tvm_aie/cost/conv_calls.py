@@ -90,8 +90,12 @@ def conv_calls(
 
     ``taken``: rows that a call takes over from the one before; none: 0.
     """
-    own, which = np.unique(np.stack([ys, np.zeros_like(ys) if taken is None else taken]), axis=1, return_inverse=True)
-    costs = [band_cost(terms, geo, width, int(y), band, int(n)) for y, n in own.T]
+    if taken is None:
+        found, which = np.unique(ys, return_inverse=True)
+        costs = [band_cost(terms, geo, width, y, band, 0) for y in found.tolist()]
+    else:
+        pairs, which = np.unique(np.stack([ys, taken]), axis=1, return_inverse=True)
+        costs = [band_cost(terms, geo, width, y, band, n) for y, n in pairs.T.tolist()]
 
     def of(name: str) -> Floats:
         return np.array([getattr(cost, name) for cost in costs], np.float64)[which][:, None]

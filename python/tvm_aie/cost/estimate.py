@@ -39,16 +39,17 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from tvm_aie.cost.commands import Costs, costs_of, message_commands, run_alone
-from tvm_aie.cost.item_load import ItemLoad, item_load, rates_of
+from tvm_aie.cost.commands import Costs, costs_of, run_alone
+from tvm_aie.cost.item_load import ItemLoad, rates_of
 from tvm_aie.cost.link import Marks, OwnLinks, SharedLinks
+from tvm_aie.cost.loads import Loads
 from tvm_aie.cost.ring_plan import ring_plan
 from tvm_aie.cost.weight_stream import WeightStream
 from tvm_aie.emit import opcodes
 from tvm_aie.emit.division import Staying, staying
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.transfers import FILLER_WORDS
-from tvm_aie.emit.weights import PackedConv, item_weights
+from tvm_aie.emit.weights import PackedConv
 from tvm_aie.memory.lag import waits
 from tvm_aie.memory.loads import loads_at
 from tvm_aie.memory.placement import Placement
@@ -97,18 +98,13 @@ def estimate(
     placement: Placement,
     tilings: Sequence[Tiling],
     packed: Mapping[str, PackedConv],
+    known: Loads | None = None,
 ) -> Estimate:
-    """Estimated time of a placed and tiled network."""
+    """Estimated time of a placed and tiled network. ``known``: shared by the plans of a network."""
     costs = replace(costs_of(array), alone=run_alone(array, physical, placement, tilings))
-    loads: list[ItemLoad] = []
-    cache: dict[object, ItemLoad] = {}
-    for item, tiling in zip(placement.items, tilings, strict=True):
-        layer = physical.layers[item.layer]
-        key = (item.members, item.out_rows, id(tiling))
-        if key not in cache:
-            control = message_commands(array, physical, item, tiling, costs)
-            cache[key] = item_load(array, item, layer, tiling, item_weights(item, physical, packed), control)
-        loads.append(cache[key])
+    known = known or Loads()
+    items = zip(placement.items, tilings, strict=True)
+    loads = [known.of(array, physical, item, tiling, packed, costs) for item, tiling in items]
     run = Recurrence(array, physical, placement, opcode_words(loads), costs)
     times = [run.advance(i, load) for i, load in enumerate(loads)]
     return run.finish(times)

@@ -217,7 +217,23 @@ def walk(words: Sequence[int], blocks: Sequence[int] = ()) -> Walk:
 
     ``blocks``: output blocks of each weight message (of the row of cores with most), for loops over them.
     """
-    return _walked(tuple(words), tuple(blocks))
+    return _walked(skeleton(words), tuple(blocks))
+
+
+def skeleton(words: Sequence[int]) -> tuple[int, ...]:
+    """The opcodes without what decides nothing of what a core does when: kernels' parameters but two (``_executed``).
+
+    Layers that differ in what they compute alone, as in their requantisation, have the same.
+    """
+    out, pc = list(words), 0
+    while pc < len(out):
+        if out[pc] == opcodes.KERNEL:
+            begin, n = pc + 3, out[pc + 2]
+            out[begin : begin + n] = [v if k in (14, n - 1) else 0 for k, v in enumerate(out[begin : begin + n])]
+            pc = begin + n
+        else:
+            pc += 2 if out[pc] in (opcodes.LOOP, *_ONE_OPERAND) else 1
+    return tuple(out)
 
 
 MOST_WALKED = 256  # streams whose steps are kept: the plans of a network have most of their items in common
@@ -305,9 +321,26 @@ def item_load(
     control: tuple[float, float] = (0.0, 0.0),
 ) -> ItemLoad:
     """The load of one item; ``packed``: Gamma and biases of a convolution; ``control``: see ``ItemLoad``."""
+    return load_of(array, item, tiling, packed, opcode_streams(array, item, layer, tiling), control)
+
+
+def opcode_streams(array: Array, item: WorkItem, layer: ArrayLayer, tiling: Tiling) -> list[list[int]]:
+    """The opcodes of an item in each column."""
+    slot = array.divided(tiling.division).overlay.a_slot
+    return [opcodes.item_opcodes(item, layer, tiling, c, slot) for c in range(array.cols)]
+
+
+def load_of(
+    array: Array,
+    item: WorkItem,
+    tiling: Tiling,
+    packed: PackedConv | None,
+    words: Sequence[Sequence[int]],
+    control: tuple[float, float] = (0.0, 0.0),
+) -> ItemLoad:
+    """``item_load`` of an item with these ``opcode_streams``."""
     array = array.divided(tiling.division)
     rates, columns = rates_of(array), range(array.cols)
-    words = [opcodes.item_opcodes(item, layer, tiling, c, array.overlay.a_slot) for c in columns]
     load = weight_messages(item.geometry, tiling, packed)
     kinds: dict[tuple[object, ...], Walk] = {}
     walks = []

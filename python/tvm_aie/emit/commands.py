@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from heapq import heapify, heappop, heappush
 from math import inf
 from typing import Any, TypeVar
@@ -38,6 +39,16 @@ class Work:
     item: int = -1  # to which the reports attribute it
     arms: Position | None = None
     sets: LockUse | None = None  # a lock that is set when the task has been pushed
+
+    @cached_property
+    def kind(self) -> tuple[tuple[object, ...], ...] | None:
+        """What tasks must have in common to be executions of one; None: it is repeated itself or waits for another."""
+        return None if self.repeat > 1 or self.after else tuple([t.kind for t in self.chain])
+
+    @cached_property
+    def bases(self) -> list[int]:
+        """Of its descriptors."""
+        return [t.base for t in self.chain]
 
 
 @dataclass
@@ -121,12 +132,25 @@ EPSILON = 1e-6
 
 
 _Wanted = tuple[Position, int, Channel, int]  # when, place of the channel, channel, number of its task
-_Content = tuple[Any, ...]  # fields of a descriptor without its tile and number: tuples compare faster than ``Bd``
+# Fields of a descriptor without its tile and number, and its successor: tuples compare faster than ``Bd``.
+_Content = tuple[tuple[Any, ...], int]
+_Issued = tuple[Any, ...]  # class of a command and its fields; of a push channel, descriptor, repetitions and item
 
 
 def _content(t: BdTemplate, following: int) -> _Content:
-    place = t.shape.mem, t.base, t.shape.dims, t.shape.pads
-    return (*place, t.wrap, t.step, t.acquire, t.release, following, t.control)
+    return t.content, following
+
+
+def _bd(tile: int, number: int, content: _Content) -> Bd:
+    (mem, base, dims, pads, wrap, step, acquire, release, control), following = content
+    return Bd(tile, number, mem, base, dims, pads, wrap, step, acquire, release, following, control)
+
+
+def _command(kind: type[Command], *fields: Any) -> Command:
+    if kind is Push:
+        (tile, direction, ch), start, repeat, item = fields
+        return Push(Task(tile, direction, ch, start, repeat), item)
+    return kind(*fields)
 
 
 @dataclass
@@ -138,6 +162,9 @@ class _Pool:
     armed: set[int] = field(default_factory=set)  # of tasks that the program is loaded with
     content: dict[int, _Content | None] = field(default_factory=dict)
     members: list[Channel] = field(default_factory=list)
+    # Of each member: its tasks in flight; of all its tasks start, end and descriptors.
+    flights: list[deque[_Flight]] = field(default_factory=list)
+    needs: list[list[tuple[Position, Position, int]]] = field(default_factory=list)
     changes: int = 0  # tasks pushed or retired
     refused: list[tuple[_Wanted, Position]] = field(default_factory=list)  # ahead of their turn; with their starts
     asked: tuple[int, Position] = (0, (0, 0.0))  # ``changes`` and limit at which they were refused
@@ -222,8 +249,8 @@ class CommandBuilder:
         MARGIN and LATE_CYCLES."""
         self.array, self._lags = array, lags
         self._clock = _Clock(array.device, body, *clock)
-        self.bds: list[Bd] = []
-        self.commands: list[Command] = []
+        # In their order; most streams are not taken, so commands and descriptors are made when they are asked for.
+        self._issued: list[_Issued] = []
         self._rows: dict[tuple[int, int, _Content], int] = {}
         self._work: dict[Channel, list[Work]] = {}
         self._next: dict[Channel, int] = {}
@@ -300,6 +327,8 @@ class CommandBuilder:
             self._next[channel] = 0
             pool = self._pools.setdefault(key := self._ids(channel), self._new_pool(*key))
             pool.members.append(channel)
+            pool.flights.append(self._flights[channel])
+            pool.needs.append([(work.start, work.end, len(work.chain)) for work in self._work[channel]])
             self._pool_of[channel] = pool
             if channel in self._armed:
                 self._load(self._work[channel][0])
@@ -349,6 +378,16 @@ class CommandBuilder:
         return start, i, channel, self._next[channel]
 
     @property
+    def commands(self) -> list[Command]:
+        """The command stream."""
+        return [_command(*issued) for issued in self._issued]
+
+    @property
+    def bds(self) -> list[Bd]:
+        """The descriptors that it writes, in order of their rows in the program's table."""
+        return [_bd(*row) for row in self._rows]
+
+    @property
     def work(self) -> Mapping[Channel, Sequence[Work]]:
         """The tasks of each channel in their order; those that are repeated for ever as one."""
         return {**self._work, **{channel: [work] for channel, work in self._endless.items()}}
@@ -382,11 +421,15 @@ class CommandBuilder:
             left -= f.end > limit
         if left <= 0:
             return False
-        held = [i for member in pool.members for f in self._flights[member] if f.end > limit for i in f.bds]
+        held: list[int] = []
+        for flights in pool.flights:
+            for f in flights:
+                if f.end > limit:
+                    held += f.bds
         if work.arms and self._armed[work.channel] in held:
             return False
         left = pool.size - len(work.chain) + (work.arms is not None)
-        if self._is_late(work.start, work.end):
+        if pool.armed and self._is_late(work.start, work.end):
             left -= len(pool.armed.union(held))
         else:
             left -= len(held)
@@ -401,7 +444,7 @@ class CommandBuilder:
         numbers = [pool.free.popleft() for _ in work.chain]
         pool.size -= len(numbers)
         for number, template, following in zip(numbers, work.chain, (*numbers[1:], numbers[0]), strict=True):
-            self.static_bds.append(Bd(tile, number, *_content(template, following)))
+            self.static_bds.append(_bd(tile, number, _content(template, following)))
         self.static_tasks.append(Task(tile, direction, ch, numbers[0], 0, work.item))
 
     def _load(self, work: Work) -> None:
@@ -411,7 +454,7 @@ class CommandBuilder:
         (template,) = work.chain
         number = self._armed[work.channel] = pool.free.popleft()
         content = pool.content[number] = _content(template, -1)
-        self.static_bds.append(Bd(tile, number, *content))
+        self.static_bds.append(_bd(tile, number, content))
         self.static_tasks.append(Task(tile, direction, ch, number, 1, work.item))
         kept = work.channel in self._kept
         if kept:
@@ -423,22 +466,22 @@ class CommandBuilder:
 
     def _leaves_room(self, pool: _Pool, work: Work) -> bool:
         """Whether the tasks that come before the ends of those in flight will fit the pool when it is their turn."""
-        held = [(f.end, len(f.bds)) for m in pool.members for f in self._flights[m] if f.bds]
+        held = [(f.end, len(f.bds)) for flights in pool.flights for f in flights if f.bds]
         own = len(work.chain) - (work.arms is not None and work.channel in self._kept)
         if not own:
             return True
         held.append((work.end, own))
         horizon = max(held)[0]
         coming: list[tuple[Position, Position, int]] = []
-        for member in pool.members:
-            tasks = self._work[member]
-            for at in range(self._next[member] + (member == work.channel), len(tasks)):
-                task = tasks[at]
-                if task.start >= horizon:
-                    break
-                coming.append((task.start, task.end, len(task.chain)))
+        for member, needs in zip(pool.members, pool.needs, strict=True):
+            first = at = self._next[member] + (member == work.channel)
+            while at < len(needs) and needs[at][0] < horizon:
+                at += 1
+            coming += needs[first:at]
+        left = pool.size - sum([n for _, n in held])
+        if left - sum([n for _, _, n in coming]) >= len(pool.armed):
+            return True  # even if none of those in flight ended
         heapify(held)
-        left = pool.size - sum(n for _, n in held)
         # Late tasks leave the armed descriptors; whether those in flight have some of them is not looked at.
         for start, end, n in sorted(coming):
             while held and held[0][0] <= start:
@@ -453,7 +496,7 @@ class CommandBuilder:
         """Wait for what must be complete, write what is not already there, push."""
         while self._marked < work.start[0]:
             self._marked += 1
-            self.commands.append(Mark(self._marked))
+            self._issued.append((Mark, self._marked))
         for channel, number in work.after:
             self.wait(channel, number)
         flights = self._flights[work.channel]
@@ -472,19 +515,20 @@ class CommandBuilder:
                 ids.append(self._write(tile, pool, chain[-1], -1, 1, (own,)))
             chain.pop()
             following = own
-        while len(pool.usable(late)) < len(chain):
+        while len(usable := pool.usable(late)) < len(chain):
             self._retire(self._victim(pool, limit))
         for template in reversed(chain):
-            following = self._write(tile, pool, template, following, work.repeat, pool.usable(late))
+            following = self._write(tile, pool, template, following, work.repeat, usable)
+            usable.remove(following)
             ids.append(following)
         self._push_task(work, following, tuple(ids))
 
     def _push_task(self, work: Work, start: int, ids: tuple[int, ...]) -> None:
         flights, complete = self._flights[work.channel], self._clock.complete()
-        self._clock.push(all(f.end <= complete for f in flights))
+        self._clock.push(all([f.end <= complete for f in flights]))
         flights.append(_Flight(work.end, self._next[work.channel] + 1, ids))
         self._pool_of[work.channel].changes += 1
-        self.commands.append(Push(Task(*work.channel, start, work.repeat), work.item))
+        self._issued.append((Push, work.channel, start, work.repeat, work.item))
         if work.sets in self._unset:
             self._set_lock(work.sets)
 
@@ -495,7 +539,7 @@ class CommandBuilder:
     def _set_lock(self, use: LockUse) -> None:
         self._unset.remove(use)
         self._clock.set_lock()
-        self.commands.append(SetLock(use))
+        self._issued.append((SetLock, use))
 
     def _new_pool(self, tile: int, ids: range) -> _Pool:
         free = deque(i for i in ids if (tile, i) not in self._taken)
@@ -517,17 +561,9 @@ class CommandBuilder:
         number = usable[0]
         pool.free.remove(number)
         pool.content[number] = content if whole else None
-        self.commands.append(WriteBd(self._row(tile, number, content)))
+        self._issued.append((WriteBd, self._rows.setdefault((tile, number, content), len(self._rows))))
         self._clock.write()
         return number
-
-    def _row(self, tile: int, number: int, content: _Content) -> int:
-        key = (tile, number, content)
-        row = self._rows.get(key)
-        if row is None:
-            row = self._rows[key] = len(self.bds)
-            self.bds.append(Bd(tile, number, *content))
-        return row
 
     def _set_all(self) -> None:
         for use in tuple(self._unset):
@@ -545,8 +581,7 @@ class CommandBuilder:
         """Wait for the oldest task in flight on a channel and free its descriptors."""
         self._set_all()
         flight = self._flights[channel].popleft()
-        tile, direction, ch = channel
-        self.commands.append(Wait(tile, direction, ch, flight.number))
+        self._issued.append((Wait, *channel, flight.number))
         self._clock.wait(flight.end)
         pool = self._pool_of[channel]
         pool.free.extend(reversed(flight.bds))

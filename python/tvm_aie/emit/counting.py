@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import inf
@@ -88,8 +88,16 @@ class ItemCounter:
         )
         shape = item.geometry, column, item.out_rows[column]
         known = {} if known is None else known
-        self._sent = known.setdefault((*shape, ov.a_slot, sources), {})
-        self._received = known.setdefault((*shape, ov.o_slot, targets), {})
+        asked = (*shape, ov.a_slot, sources), (*shape, ov.o_slot, targets)
+        self._sent, self._received = known.setdefault(asked[0], {}), known.setdefault(asked[1], {})
+        # The network's input is loaded for the first item (``start``), whose outputs find their channels idle.
+        loaded = () if item.index else tuple((o.place.rows, o.storage.block_bytes) for o in self.operands)
+        self._key = *asked, ov, tuple(self.columns), item.index == 0, loaded, price
+
+    @property
+    def key(self) -> Hashable:
+        """All that its answers depend on, beside the device."""
+        return self._key
 
     @property
     def first(self) -> bool:
@@ -109,7 +117,7 @@ class ItemCounter:
         if not self.columns:
             return 0.0
         column, conv = self.column, self.item.geometry.kernel == KernelId.CONV
-        pixels = (t.bands[column], t.width, t.n_x, t.n_pass, t.order)
+        pixels = (t.bands[column], t.width, t.n_x, t.n_pass, t.order, t.joined)
         own = (t.nob, t.block_rows) if self.item.geometry.residual or t.diagonal else ()
         sent = (*pixels, t.ckb, t.a_slots, t.a_resident, t.kept, t.line, t.diagonal, own)
         received = (*pixels, t.nob, 0 if conv else t.ckb, t.o_slots, t.block_rows[0], t.per_block)

@@ -78,9 +78,10 @@ class Emitter:
         packed: dict[str, weights.PackedConv],
         mt: MemtileMap,
         chains: Sequence[Chains] = CHAINS,
+        streams: weights.Streams | None = None,
     ) -> None:
         """All stages' results; nothing is changed. ``chains``: how messages and items may share descriptors and tasks,
-        of which the command scheduler takes the best; none: they do not."""
+        of which the command scheduler takes the best; none: they do not. ``streams``: of the network's plans."""
         self.array, self.graph, self.placement, self.tilings, self.packed, self.mt = (
             array,
             graph,
@@ -114,9 +115,7 @@ class Emitter:
         self.inputs: dict[tuple[int, int], Cut] = {}
         self.outputs: dict[tuple[int, int], dict[int, Cut]] = {}
         self.streams: list[list[bytes]] = [[] for _ in range(array.rows)]
-        # of items that share weights and tiling; the weights are kept, so that their ids stay theirs
-        self.weight_streams: dict[tuple[int, Tiling, int], bytes] = {}
-        self.streamed: list[weights.PackedConv] = []
+        self.weight_streams = streams or weights.Streams()
         self.pads = 0  # messages that fill each stream up (``emit.resident``)
         self.first_rows: dict[int, FirstRows] = {}  # by column
         # of items that are alike (a layer repeated for tuning)
@@ -189,12 +188,7 @@ class Emitter:
         packed = weights.item_weights(item, self.graph, self.packed)
         for r in range(self.array.rows):
             if packed is not None:
-                key = (id(packed), tiling, r)
-                if key not in self.weight_streams:
-                    messages = weights.conv_messages(packed, tiling, item.geometry, r, slot, o_slot)
-                    self.weight_streams[key] = b"".join(messages)
-                    self.streamed.append(packed)
-                self.streams[r].append(self.weight_streams[key])
+                self.streams[r].append(self.weight_streams.of(packed, tiling, item.geometry, r, slot, o_slot))
             else:
                 self.streams[r].append(weights.channelwise_message(tiling, item.geometry, r, slot, o_slot))
 
@@ -531,27 +525,34 @@ class Emitter:
 
     def _const(self) -> tuple[bytes, dict[int, tuple[int, int]]]:
         """The constant blob and, per placeholder base, (offset, bytes) inside it."""
-        blob = bytearray()
+        blob: list[bytes] = []
+        length = 0
         offsets: dict[int, tuple[int, int]] = {}
+
+        def put(base: int, parts: Sequence[bytes], size: int, unit: int) -> None:
+            nonlocal length
+            offsets[base] = (length, size)
+            blob.extend(parts)
+            whole = -(-size // unit) * unit
+            blob.append(bytes(whole - sum(map(len, parts))))
+            length += whole
+
         for c, column in enumerate(self.columns):
-            data = b"".join(column.messages).ljust(self.opcode_words(c) * 4, b"\0")
-            if len(data) > self.mt.opcode_bytes:
+            size = max(sum(map(len, column.messages)), self.opcode_words(c) * 4)
+            if size > self.mt.opcode_bytes:
                 raise InfeasibleError(
-                    "opcode region of a memtile", len(data), self.mt.opcode_bytes, "bytes", ("a larger region",)
+                    "opcode region of a memtile", size, self.mt.opcode_bytes, "bytes", ("a larger region",)
                 )
-            offsets[_OPCODES - c] = (len(blob), len(data))
-            blob += data.ljust(-(-len(data) // ALIGN) * ALIGN, b"\0")
+            put(_OPCODES - c, column.messages, size, ALIGN)
         ring = self.array.overlay.memtile_w_slot
         for r, stream in enumerate(self.streams):
-            data = b"".join(stream)
-            size = -(-len(data) // ring) * ring
-            offsets[_WEIGHTS - r] = (len(blob), size)
-            blob += data.ljust(size, b"\0")
-        return bytes(blob), offsets
+            put(_WEIGHTS - r, stream, -(-sum(map(len, stream)) // ring) * ring, ring)
+        return b"".join(blob), offsets
 
     def _program(self, const: bytes, offsets: dict[int, tuple[int, int]], meta: dict[str, object]) -> Program:
         bds = []
-        for bd in (*self.commands.bds, *self.commands.static_bds):
+        written = self.commands.bds
+        for bd in (*written, *self.commands.static_bds):
             if bd.base in offsets:
                 offset, size = offsets[bd.base]
                 bd = replace(bd, base=offset, dims=((size // 4, 1),))
@@ -559,9 +560,9 @@ class Emitter:
                 c = bd.tile - self.array.memtile(0)
                 bd = replace(bd, dims=((offsets[_OPCODES - c][1] // 4, 1),))
             bds.append(bd)
-        rows = {bd: row for row, bd in enumerate(bds[: len(self.commands.bds)])}
-        assert len(rows) == len(self.commands.bds)  # so they keep the numbers by which the commands know them
-        loaded = (*bds[len(self.commands.bds) :], *self.parts.bds)
+        rows = {bd: row for row, bd in enumerate(bds[: len(written)])}
+        assert len(rows) == len(written)  # so they keep the numbers by which the commands know them
+        loaded = (*bds[len(written) :], *self.parts.bds)
         static = tuple(rows.setdefault(bd, len(rows)) for bd in loaded)
         # Of resident programs a command lets the first loads go (``_start``).
         go = () if self.resident else tuple(self._go(c) for c in range(self.array.cols))

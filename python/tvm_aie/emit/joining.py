@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from tvm_aie.emit.commands import CHAIN_CYCLES, EPSILON, Position, Work
-from tvm_aie.emit.transfers import merge_unused
+from tvm_aie.emit.transfers import BdTemplate, merge_unused
 
 # Items shorter than this (estimated cycles) end before the next item's outputs are pushed; those go ahead of them.
 # About the time of a push and two descriptors for each of 16 output channels. Chosen by emulation on npu1.
@@ -35,18 +35,27 @@ class Joining:
 def join(tasks: Sequence[Work], how: Joining) -> list[Work]:
     """Chain neighbouring tasks of a channel that run once, across items too: one push instead of several."""
     out: list[Work] = []
+    before: Work | None = None  # the first task of a chain, then the chain so far and its last task
+    chain: list[BdTemplate] = []
+    last, item = before, -1
     for work in tasks:
-        before = out[-1] if out else None
-        if before and before.repeat == work.repeat == 1 and _joins(before, work, len(out) == 1, how):
-            chain = (*before.chain[:-1], *merge_unused(before.chain[-1], work.chain[0], *how.area), *work.chain[1:])
-            item = work.item if work.item < len(how.body) else before.item
-            out[-1] = replace(before, chain=chain, end=work.end, item=item, arms=work.arms)
-        else:
-            out.append(work)
-    return out
+        if before and before.repeat == work.repeat == 1 and _joins(before, len(chain), work, not out, how):
+            chain[-1:] = merge_unused(chain[-1], work.chain[0], *how.area)
+            chain += work.chain[1:]
+            last, item = work, work.item if work.item < len(how.body) else item
+            continue
+        if before and last:
+            out.append(_joined(before, chain, last, item))
+        before, chain, last, item = work, list(work.chain), work, work.item
+    return [*out, _joined(before, chain, last, item)] if before and last else out
 
 
-def _joins(before: Work, work: Work, first: bool, how: Joining) -> bool:
+def _joined(first: Work, chain: Sequence[BdTemplate], last: Work, item: int) -> Work:
+    return first if last is first else replace(first, chain=tuple(chain), end=last.end, item=item, arms=last.arms)
+
+
+def _joins(before: Work, length: int, work: Work, first: bool, how: Joining) -> bool:
+    """``before``: the first task of a chain of ``length`` descriptors so far."""
     # A barrier goes with what is before it: its channel is then busy until the previous item is complete.
     most = (how.first if first else how.longest) + (BARRIER if work.start[1] < 0 else 0)
     if how.cuts is not None:
@@ -56,7 +65,7 @@ def _joins(before: Work, work: Work, first: bool, how: Joining) -> bool:
     if work.start[0] >= len(how.body):  # what ends the program: nothing waits for its descriptors
         most += LAST
     span = sum(how.body[before.start[0] : work.start[0]])
-    return len(before.chain) + len(work.chain) <= most and span <= how.span
+    return length + len(work.chain) <= most and span <= how.span
 
 
 def column_chains(

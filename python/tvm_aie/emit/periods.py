@@ -8,7 +8,8 @@ An iterated descriptor chain carries such a run with one push, however many item
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from tvm_aie.device import Device
 from tvm_aie.emit.commands import Work
@@ -18,8 +19,7 @@ from tvm_aie.emit.commands import Work
 LEAST_BLOCKS = 3
 
 
-@dataclass(frozen=True)
-class Period:
+class Period(NamedTuple):
     """A run of a channel's tasks: ``blocks`` times ``size`` tasks, ``steps`` (bytes) of each descriptor in between."""
 
     size: int
@@ -33,7 +33,7 @@ def repeated(tasks: Sequence[Work], device: Device, longest: int, least: int = L
     ``longest``: most descriptors of a block; ``least``: blocks of a run. The same transfers with the same locks in the
     same order.
     """
-    kinds = [_kind(work) for work in tasks]
+    kinds = [work.kind for work in tasks]
     at = 0
     while at < len(tasks):
         period = _longest(tasks, kinds, at, device, (longest, least))
@@ -49,13 +49,6 @@ def repeated(tasks: Sequence[Work], device: Device, longest: int, least: int = L
         )
         yield replace(first, chain=chain, repeat=period.blocks, end=tasks[at + n - 1].end)
         at += n
-
-
-def _kind(work: Work) -> Hashable:
-    """What tasks must have in common to be executions of one; None: it is repeated itself or waits for another."""
-    if work.repeat > 1 or work.after:
-        return None
-    return tuple((t.shape, t.wrap, t.step, t.acquire, t.release, t.control) for t in work.chain)
 
 
 def _longest(
@@ -81,16 +74,17 @@ def _run(tasks: Sequence[Work], kinds: Sequence[Hashable], at: int, size: int, d
 
     def bases(block: int) -> list[int]:
         begin = at + block * size
-        return [template.base for work in tasks[begin : begin + size] for template in work.chain]
+        return [base for work in tasks[begin : begin + size] for base in work.bases]
 
     def alike(block: int) -> bool:
         begin = at + block * size
-        return all(kinds[begin + k] == kinds[at + k] for k in range(size))
+        return kinds[begin : begin + size] == kinds[at : at + size]
 
-    head, most = bases(0), min((len(tasks) - at) // size, device.repeat_max)
+    most = min((len(tasks) - at) // size, device.repeat_max)
     if most < 2 or not alike(1):
         return Period(size, 1, ())
-    steps = tuple(b - a for a, b in zip(head, bases(1), strict=True))
+    head = bases(0)
+    steps = tuple([b - a for a, b in zip(head, bases(1), strict=True)])
     limit = device.memtile_bd.iteration_step_max_words
     if any(step < 0 or step % 4 or step // 4 > limit for step in steps):
         return Period(size, 1, ())

@@ -7,6 +7,9 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
+from itertools import chain
+from math import prod
 
 import numpy as np
 import numpy.typing as npt
@@ -103,6 +106,8 @@ class Bd:
     @property
     def length(self) -> int:
         """Words on the stream per execution, padding included."""
+        if not self.pads:
+            return prod(size for size, _ in self.dims)
         total = 1
         for i, (size, _) in enumerate(self.dims):
             before, after = self.pad(i)
@@ -261,6 +266,11 @@ class Program:
 
         verify(self, device)
 
+    @cached_property
+    def command_table(self) -> bytes:
+        """The command stream in its serialised form."""
+        return _table([_command_row(c) for c in self.commands], 7)
+
     def to_bytes(self) -> bytes:
         """The serialised form, with checksum."""
         keys = sorted(self.device_keys)
@@ -302,7 +312,7 @@ class Program:
             (10, _table([[b.next_bd, int(b.control)] for b in self.bds], 2), 8),
             (11, _table([[i] for i in self.static_bds], 1), 8),
             (12, _table([[t.tile, int(t.dir), t.ch, t.bd, t.repeat, t.item] for t in self.static_tasks], 6), 8),
-            (13, _table([_command_row(c) for c in self.commands], 7), 8),
+            (13, self.command_table, 8),
             (14, _table([[s] for s in self.ddr_sizes], 4), 8),
             (15, self.const, 1),
             (16, _table(io_rows, 12), 8),
@@ -312,24 +322,25 @@ class Program:
 
 
 def _table(rows: Sequence[Sequence[int]], cols: int) -> bytes:
-    array: Int64Table = np.asarray(rows, dtype=np.int64).reshape(-1) if rows else np.zeros(0, np.int64)
+    array: Int64Table = np.fromiter(chain.from_iterable(rows), np.int64)
     if array.size % cols:
         raise ProgramError(f"table of {array.size} values is not a multiple of {cols} columns")
     return array.astype("<i8").tobytes()
+
+
+# In place of what a descriptor does not have.
+NO_DIMS, NO_PADS, NO_LOCK = ((1, 0),) * 4, ((0, 0),) * 3, (-1, 0, 0)
 
 
 def _bd_row(bd: Bd) -> list[int]:
     n = len(bd.dims)
     if not 1 <= n <= 4:
         raise ProgramError(f"descriptor {bd.bd_id} of tile {bd.tile} has {n} dimensions, limit 4")
-    sizes = [1] * (4 - n) + [d[0] for d in bd.dims]
-    strides = [0] * (4 - n) + [d[1] for d in bd.dims]
-    pads = [(0, 0)] * (3 - len(bd.pads)) + list(bd.pads)
-    row = [bd.tile, bd.bd_id, bd.mem, bd.base, bd.length, n, *sizes, *strides, bd.iter_wrap, bd.iter_step]
-    row += [p[0] for p in pads] + [p[1] for p in pads]
-    for use in (bd.acquire, bd.release):
-        row += [use.tile, use.lock, use.value] if use else [-1, 0, 0]
-    return [*row, 0, 0]
+    sizes, strides = zip(*NO_DIMS[n:], *bd.dims, strict=True)
+    before, behind = zip(*NO_PADS[len(bd.pads) :], *bd.pads, strict=True)
+    row = (bd.tile, bd.bd_id, bd.mem, bd.base, bd.length, n, *sizes, *strides, bd.iter_wrap, bd.iter_step)
+    locks = [(use.tile, use.lock, use.value) if use else NO_LOCK for use in (bd.acquire, bd.release)]
+    return [*row, *before, *behind, *locks[0], *locks[1], 0, 0]
 
 
 def _command_row(command: Command) -> list[int]:
@@ -347,7 +358,7 @@ def _command_row(command: Command) -> list[int]:
 
 def _pack(sections: Sequence[tuple[int, bytes, int]]) -> bytes:
     offset = HEADER.size + SECTION.size * len(sections)
-    directory, body = b"", b""
+    directory = b""
     parts: list[bytes] = []
     for ident, data, elem in sections:
         pad = -offset % 8
@@ -356,5 +367,7 @@ def _pack(sections: Sequence[tuple[int, bytes, int]]) -> bytes:
         directory += SECTION.pack(ident, elem, offset, len(data) // elem)
         parts.append(data)
         offset += len(data)
-    body = directory + b"".join(parts)
-    return HEADER.pack(MAGIC, VERSION, len(sections), HEADER.size + len(body), zlib.crc32(body), 0) + body
+    crc = zlib.crc32(directory)
+    for part in parts:
+        crc = zlib.crc32(part, crc)
+    return b"".join((HEADER.pack(MAGIC, VERSION, len(sections), offset, crc, 0), directory, *parts))

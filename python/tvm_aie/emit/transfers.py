@@ -52,6 +52,18 @@ class BdTemplate:
     release: LockUse | None = None
     control: bool = False
 
+    @cached_property
+    def content(self) -> tuple[object, ...]:
+        """Fields of its descriptors but tile, number and successor."""
+        mem, *fields = self.kind
+        return mem, self.base, *fields
+
+    @cached_property
+    def kind(self) -> tuple[object, ...]:
+        """The same without the base."""
+        shape = self.shape
+        return shape.mem, shape.dims, shape.pads, self.wrap, self.step, self.acquire, self.release, self.control
+
 
 @dataclass(frozen=True)
 class DmaTask:

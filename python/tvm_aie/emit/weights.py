@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +34,7 @@ class ScaleTerms:
     bias: npt.NDArray[np.int32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PackedConv:
     """tiles: int8 (out blocks, in blocks, kh, kw, 8 k, 8 n); blocks: what is live in them; bias: int32.
 
@@ -121,9 +122,18 @@ def item_weights(item: WorkItem, graph: PhysicalGraph, packed: Mapping[str, Pack
     parts = [packed[graph.layers[m].name] for m in item.members if isinstance(graph.layers[m], Conv)]
     if len(parts) < 2:
         return parts[0] if parts else None
-    tiles = np.concatenate([p.tiles for p in parts])
     # The opcodes have the shift of the first member.
     own = [layer.requant.shift for m in item.members if isinstance(layer := graph.layers[m], Conv)]
+    return _joint(tuple(parts), tuple(own))
+
+
+MOST_JOINT = 64  # siblings' weights that are kept: plans ask for the same again and again
+
+
+@lru_cache(MOST_JOINT)
+def _joint(parts: tuple[PackedConv, ...], own: tuple[int, ...]) -> PackedConv:
+    """``own``: shift of each part's layer."""
+    tiles = np.concatenate([p.tiles for p in parts])
     shift = np.concatenate([p.shift + np.int16(s - own[0]) for p, s in zip(parts, own, strict=True)])
     return PackedConv(tiles, Blocks.of(tiles), np.concatenate([p.bias for p in parts], axis=1), shift)
 
@@ -171,6 +181,34 @@ def conv_messages(
             yield from chunks
 
 
+@dataclass(frozen=True)
+class Streams:
+    """Weight streams of items and core rows, found once for the plans of a network that have them in common.
+
+    By all that they depend on; weights and covers are kept, so that their ids stay theirs. ``most``: bytes.
+    """
+
+    most: int = 64 << 20
+    known: dict[tuple[object, ...], tuple[object, object, bytes]] = field(default_factory=dict)
+    total: list[int] = field(default_factory=lambda: [0])
+
+    def of(self, packed: PackedConv, tiling: Tiling, geo: Geometry, row: int, slot: int, o_slot: int) -> bytes:
+        """``conv_messages`` one behind the other."""
+        t = tiling
+        steps = t.n_x * max(n for _, n in t.bands) if t.weights_per_band else 1
+        sent = tuple([t.o_slots_of(blocks, o_slot) for blocks in range(t.nob + 1)])
+        cut = t.block_rows, t.nob, t.n_pass, t.ckb, t.n_ck, steps, sent, t.a_resident, t.diagonal, t.order
+        window = input_line(geo, t), geo.kh, geo.kw, geo.dy, geo.dx, geo.in_elem, geo.out_elem
+        key = id(packed), row, slot, cut, id(t.cover), window
+        if key in self.known:
+            return self.known[key][2]
+        stream = b"".join(conv_messages(packed, t, geo, row, slot, o_slot))
+        if self.total[0] + len(stream) <= self.most:
+            self.total[0] += len(stream)
+            self.known[key] = packed, t.cover, stream
+        return stream
+
+
 def _conv_message(
     packed: PackedConv,
     tiling: Tiling,
@@ -203,12 +241,14 @@ def _conv_message(
         extra += packed.scale.bias[blocks].astype("<i4").tobytes() + packed.scale.factor[blocks].tobytes()
     extra += b"" if partial else packed.shift[begin:end].astype("<i2").tobytes()
     extra += _pointers(live.sum(axis=1)) + (cols + c_lo - base).astype("<u2").tobytes()
-    tiles = packed.tiles[rows + begin, cols + c_lo].tobytes()
+    whole = len(rows) == live.size
+    tiles = (packed.tiles[begin:end, c_lo:c_hi] if whole else packed.tiles[rows + begin, cols + c_lo]).tobytes()
     line = input_line(geo, tiling)
     step = (in_blocks if tiling.a_resident else tiling.ckb) * line
     lists = _lists(packed, cover, (begin, end, c_lo, c_hi), np.array([geo.dy * step, line, geo.dx]), c_lo - base)
     lengths = (lists.taps, lists.pairs, n_ocb * geo.kh if lists.addresses else 0)
-    extra, tiles = extra + lists.addresses, tiles + lists.tiles
+    if lists.addresses:
+        extra, tiles = extra + lists.addresses, tiles + lists.tiles
     counts = n_ocb, o_slots, len(rows)
     flags = DENSE_ROWS * cover.dense | wide | PARTIAL * partial
     contents = Contents(*counts, extra, tiles, biases, share, lengths, flags, scaled)
@@ -309,8 +349,10 @@ def message(slot: int, c: Contents) -> bytes:
     fixed = [W_MAGIC, n_slots, whole, c.n_ocb, c.o_slots, c.nnz, *c.share, taps, pairs, c.flags]
     fixed += [header, whole + len(c.tiles), blocks, front_nnz] if blocks else []
     words = np.array(fixed + [0] * (16 - len(fixed)), "<i4").tobytes()
-    data = ((words + c.extra).ljust(header, b"\0") + part).ljust(whole, b"\0") + c.tiles + front_tiles
-    return data.ljust(n_slots * slot, b"\0")
+    size = whole + len(c.tiles) + len(front_tiles)
+    gaps = header - len(words) - len(c.extra), whole - header - len(part), n_slots * slot - size
+    zeros = [bytes(gap) for gap in gaps]
+    return b"".join((words, c.extra, zeros[0], part, zeros[1], c.tiles, front_tiles, zeros[2]))
 
 
 def empty_message(slots: int, slot: int) -> bytes:

@@ -60,7 +60,8 @@ def _live_blocks(conv: Conv, graph: PhysicalGraph) -> Ints:
     """Live 8x8 blocks of each output block; those of convolutions with different windows by their taps."""
     weight = physical_weight(conv, window_source(graph, conv), graph.views[conv.output])
     ob, ib = weight.shape[0] // BLOCK, weight.shape[1] // BLOCK
-    taps = (weight != 0).reshape(ob, BLOCK, ib, BLOCK, -1).any(axis=(1, 3))
+    rows = np.bitwise_or.reduce(weight.reshape(ob, BLOCK, -1), axis=1)
+    taps = np.bitwise_or.reduce(rows.reshape(ob, ib, BLOCK, -1), axis=2) != 0
     live: Ints = (taps if conv.parts else taps.any(axis=2, keepdims=True)).sum(axis=(1, 2), dtype=np.int64)
     return live
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -291,5 +292,12 @@ def physical_weight(conv: Conv, source: View, target: View) -> np.ndarray:
     for g in range(conv.groups):
         rows = dst[g * per_group : (g + 1) * per_group]
         cols = src[g * cin_group : (g + 1) * cin_group]
-        out[np.ix_(rows, cols)] = conv.weight[g * per_group : (g + 1) * per_group]
+        out[_index(rows, cols)] = conv.weight[g * per_group : (g + 1) * per_group]
     return out
+
+
+def _index(rows: np.ndarray, cols: np.ndarray) -> tuple[Any, ...]:
+    """Of a part of a matrix; by slices where places follow each other, as these are copied much faster."""
+    if all(len(x) and x[-1] - x[0] == len(x) - 1 and (np.diff(x) == 1).all() for x in (rows, cols)):
+        return tuple(slice(int(x[0]), int(x[-1]) + 1) for x in (rows, cols))
+    return np.ix_(rows, cols)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tvm_aie.schedule.cuts import Cut, Share, kept_bytes, sends_blocks
+from tvm_aie.schedule.cuts import Cut, Piece, Share, kept_bytes, sends_blocks
 from tvm_aie.schedule.estimate import PipelineColumns, pipeline_columns
 from tvm_aie.schedule.geometry import Geometry, Overlay, ceil_div, ring_share
 from tvm_aie.schedule.load import Count, RowLoad
@@ -95,36 +95,48 @@ def _ring_shares(slots: int) -> tuple[int, ...]:
 
 def bodies(share: Share, cuts: Sequence[Cut], ov: Overlay) -> list[float]:
     """``Tiling.body`` of every cut, to the last bit; where kernels and commands have a cost."""
-    geo, terms, most = share.geo, share.terms, share.most
+    return all_bodies([(share, cuts)], ov)
+
+
+def all_bodies(cuts: Sequence[tuple[Share, Sequence[Cut]]], ov: Overlay) -> list[float]:
+    """The same of the cuts of several shares of one item, which differ in no geometry and no terms."""
+    found: list[list[float]] = [[] for _ in cuts]
+    for joined in (False, True):
+        mine = [k for k, (share, own) in enumerate(cuts) if share.joined == joined and own]
+        if not mine:
+            continue
+        times = iter(_bodies([cuts[k] for k in mine], ov))
+        for k in mine:
+            found[k] = [next(times) for _ in cuts[k][1]]
+    return [body for own in found for body in own]
+
+
+def _bodies(groups: Sequence[tuple[Share, Sequence[Cut]]], ov: Overlay) -> list[float]:
+    share = groups[0][0]
+    geo, terms, joined, n_rows = share.geo, share.terms, share.joined, len(share.block_rows)
     assert not terms.ideal and terms.push > 0 and not sends_blocks(geo, 2, terms, False)
-    if not cuts:
-        return []
-    known: dict[tuple[int, ...], tuple[float, ...]] = {}
-    table = []
-    for cut in cuts:
-        key = cut.width, cut.band, cut.n_ck, cut.resident
-        if key not in known:
-            bands = share.bands(cut)
-            band, n_b = max(b for b, _ in bands), max(n for _, n in bands)
-            seen, pixels = joined_pixels(geo, band, cut.width) if share.joined else (geo, (band, cut.width))
-            piece = band_cycles(seen, share.work, terms, most, pixels, cut.n_ck, n_b, cut.resident)
-            source = geo.max_rows_in(band) * geo.line_px(cut.width) * geo.in_px
-            known[key] = band, n_b, source, geo.residual_bytes(band, cut.width), piece
-        table.append(known[key])
+    table = [piece for own, cuts in groups for piece in _pieces(own, cuts)]
     band, n_b, source, added = np.array([t[:4] for t in table], np.int64).T
     pieces = np.array([t[4] for t in table])
-    nob, ckb, n_ck, width, n_x, _, flag = np.array([c[:7] for c in cuts], np.int64).T
-    message, total = np.array([(c.weights.message, c.weights.total) for c in cuts], np.int64).T
+    all_cuts = [cut for _, cuts in groups for cut in cuts]
+    nob, ckb, n_ck, width, n_x, _, flag = np.array([c[:7] for c in all_cuts], np.int64).T
+    message, total = np.array([(c.weights.message, c.weights.total) for c in all_cuts], np.int64).T
+    counts = [len(cuts) for _, cuts in groups]
+    most, kept, *sizes = np.repeat(
+        np.array([(s.most, _kept_slots(s, ov), *(b - a for a, b in s.block_rows)) for s, _ in groups], np.int64),
+        counts,
+        axis=0,
+    ).T
     resident = flag > 0
     n_pass, steps = -(-most // nob), n_x * n_b
-    a_bytes = source * (0 if share.kept else np.where(resident, geo.in_blocks, ckb))
+    a_bytes = np.where(kept > 0, 0, source * np.where(resident, geo.in_blocks, ckb))
     if geo.residual:
-        a_bytes = a_bytes + added * len(share.block_rows) * nob
+        a_bytes = a_bytes + added * n_rows * nob
     a = np.array(_ring_shares(ov.a_slots), np.int64)[-(-a_bytes // ov.a_slot)]
     o = np.array(_ring_shares(ov.o_slots), np.int64)[-(-(nob * band * width * geo.out_px) // ov.o_slot)]
-    sent = sum(-(-(last - first) // nob) for first, last in share.block_rows) * o
+    sent = sum(-(-size // nob) for size in sizes) * o
     outputs = n_pass * steps
-    seen, (high, wide) = joined_pixels(geo, band, width) if share.joined else (geo, (band, width))
+    seen, (high, wide) = joined_pixels(geo, band, width) if joined else (geo, (band, width))
     load = PipelineColumns(
         outputs=outputs,
         n_ck=n_ck,
@@ -137,10 +149,33 @@ def bodies(share: Share, cuts: Sequence[Cut], ov: Overlay) -> list[float]:
         weights=total * np.where(n_ck > 1, steps, 1),
         weight_messages=np.where(n_ck > 1, outputs * n_ck, n_pass),
         n_pass=n_pass,
-        last_share=(most - (n_pass - 1) * nob) / max(most, 1),
+        last_share=(most - (n_pass - 1) * nob) / np.maximum(most, 1),
         aligned=True,
-        kept=ceil_div(kept_bytes(geo, max(share.rows)), ov.a_slot) if share.kept else 0,
-        rows=len(share.block_rows),
+        kept=kept,
+        rows=n_rows,
     )
     found: list[float] = pipeline_columns(load, ov, terms).tolist()
     return found
+
+
+def _kept_slots(share: Share, ov: Overlay) -> int:
+    """A slots of the input that is kept in ACC."""
+    return ceil_div(kept_bytes(share.geo, max(share.rows)), ov.a_slot) if share.kept else 0
+
+
+def _pieces(share: Share, cuts: Sequence[Cut]) -> list[Piece]:
+    """What the cuts have in common for every division of core memory (``Share.pieces``)."""
+    geo, terms, most, known = share.geo, share.terms, share.most, share.pieces
+    table = []
+    for cut in cuts:
+        key = cut.width, cut.band, cut.n_ck, cut.resident
+        piece = known.get(key)
+        if piece is None:
+            bands = share.bands(cut)
+            band, n_b = max(b for b, _ in bands), max(n for _, n in bands)
+            seen, pixels = joined_pixels(geo, band, cut.width) if share.joined else (geo, (band, cut.width))
+            cycles = band_cycles(seen, share.work, terms, most, pixels, cut.n_ck, n_b, cut.resident)
+            source = geo.max_rows_in(band) * geo.line_px(cut.width) * geo.in_px
+            piece = known[key] = band, n_b, source, geo.residual_bytes(band, cut.width), cycles
+        table.append(piece)
+    return table

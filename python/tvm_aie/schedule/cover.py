@@ -20,6 +20,7 @@ import hashlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,11 +30,18 @@ from tvm_aie.schedule.terms import KernelTerms
 
 Mask = npt.NDArray[np.bool_]
 INT4_LOW, INT4_HIGH = -8, 7
+INT4_BITS = np.uint8(INT4_HIGH - INT4_LOW)  # of a value less INT4_LOW
 # Parts of the superkernel beyond the walk over Gamma, as the device file's [instructions] names them.
 DENSE, LIST, INT4 = "conv_dense", "conv_list", "conv_int4"
 INT16 = "conv_int16"  # not a choice: int16 activations or outputs need it
 KEEP = "keep"  # no part of a cover: the copy of a convolution's input into ACC (``schedule.tiling.Tiling.kept``)
 VARIANTS = frozenset({DENSE, LIST, INT4, KEEP})
+
+
+def _bits(tiles: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Which bits any value of each tile of bytes has (..., 8 k, 8 n); eight values at a time."""
+    words = np.bitwise_or.reduce(np.ascontiguousarray(tiles).reshape(*tiles.shape[:4], 64).view(np.uint64), axis=4)
+    return np.asarray(np.bitwise_or.reduce(words[..., None].view(np.uint8), axis=4))
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +54,8 @@ class Blocks:
     @staticmethod
     def of(tiles: npt.NDArray[np.int8]) -> Blocks:
         """From mmul tiles (out blocks, in blocks, kh, kw, 8 k, 8 n)."""
-        flat = tiles.reshape(*tiles.shape[:4], -1)
-        taps = np.asarray(flat.any(axis=4))
-        fits = np.asarray(((flat >= INT4_LOW) & (flat <= INT4_HIGH)).all(axis=4))
-        return Blocks(taps, taps & fits)
+        taps, above = _bits(tiles) != 0, _bits(tiles.view(np.uint8) + np.uint8(-INT4_LOW))
+        return Blocks(taps, taps & (above & ~INT4_BITS == 0))
 
     @staticmethod
     def whole(live: Mask, kh: int, kw: int) -> Blocks:

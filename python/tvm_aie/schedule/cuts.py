@@ -115,6 +115,11 @@ class Cut(NamedTuple):
     weights: WeightBytes
 
 
+# Of a piece: rows of a band, bands, bytes of its input per channel block and of its residual, cycles of the kernels'
+# loops (``schedule.bodies``).
+Piece = tuple[int, int, int, int, float]
+
+
 class _Height(NamedTuple):
     """Bytes of a piece of ``band`` rows of one width: per channel block of the input, of the residual, of the output;
     of partial sums per output block, and of what a pool reads or writes per channel block."""
@@ -149,6 +154,11 @@ class Share:
     def work(self) -> RowLoad:
         """Of the busiest core row."""
         return self.load.row(self.block_rows)
+
+    @cached_property
+    def pieces(self) -> dict[tuple[int, int, int, bool], Piece]:
+        """What is known of its pieces, by width, band, input chunks and whether the input is resident."""
+        return {}
 
     @property
     def most(self) -> int:
@@ -231,8 +241,10 @@ class Share:
 
     def _allowed(self, blocks: int, width: int, band: int) -> bool:
         """Lists can address a message of so many input blocks and ``band`` output rows."""
+        if not self.load.cover.listed:
+            return True
         lines = self.geo.conv_rows(band) if self.joined else 1
-        return not self.load.cover.listed or _last_listed_pixel(self.geo, lines * blocks, width) <= MAX_LISTED_PIXEL
+        return _last_listed_pixel(self.geo, lines * blocks, width) <= MAX_LISTED_PIXEL
 
     def _shared_cuts(self, ov: Overlay) -> Iterator[Cut]:
         geo, most, most_rows = self.geo, self.most, max(self.rows)

@@ -137,8 +137,8 @@ class PipelineColumns:
     weight_messages: Ints
     n_pass: Ints
     last_share: Floats
+    kept: Ints
     aligned: bool
-    kept: int = 0
     rows: int = 1
 
 
@@ -166,9 +166,9 @@ def pipeline_columns(load: PipelineColumns, ov: Overlay, terms: KernelTerms) -> 
     body = np.where(single_o, np.maximum(body, waits), body)
     excess = np.maximum(0, 2 * load.largest_weights - ov.w_slot * ov.w_slots)
     body = body + (load.weight_messages - 1) * excess / WORD / terms.w_rate
-    if load.kept:
+    if load.kept.any():
         copy = copy_cycles(terms, ov.a_slot)
-        body = body + (load.kept * max(slot, copy) + copy)
+        body = body + np.where(load.kept > 0, load.kept * max(slot, copy) + copy, 0.0)
     body = np.maximum(body, np.maximum(load.weights / WORD / terms.w_rate, load.weights * load.rows / terms.ddr))
     return np.asarray(body + (1 + ((load.a_slots - 1) / 2 if load.aligned else 0)) * slot)
 

@@ -7,17 +7,16 @@ chunks of the input channels (only when the weights of a pass do not fit, accumu
 from __future__ import annotations
 
 from collections import Counter as Counts
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import repeat
 from math import lcm
 from operator import itemgetter
 from typing import Protocol
 
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.plan.shares import split_even
-from tvm_aie.schedule.bodies import band_cycles, bodies, compute_cycles, joined_pixels, taken_over
+from tvm_aie.schedule.bodies import all_bodies, band_cycles, compute_cycles, joined_pixels, taken_over
 from tvm_aie.schedule.control import PRICE, Price, combined, control_cycles
 from tvm_aie.schedule.cover import VARIANTS, Blocks, Cover, Mask
 from tvm_aie.schedule.cuts import Cut, Share, band_counts, conv_shares, kept_bytes, sends_blocks
@@ -84,6 +83,10 @@ class Counter(Protocol):
     @property
     def price(self) -> Price:
         """What they cost the search."""
+
+    @property
+    def key(self) -> Hashable:
+        """All that its answers depend on."""
 
     @property
     def first(self) -> bool:
@@ -200,12 +203,11 @@ def _same(tiling: Tiling) -> Tiling:
 
 def _cheapest(shares: Iterable[Share], ov: Overlay) -> Iterator[Candidate]:
     """The candidates of a convolution by their cycles without the command processor."""
-    found: list[tuple[float, Share, Cut]] = []
-    for share in shares:
-        cuts = list(share.cuts(ov))
-        found += zip(bodies(share, cuts, ov), repeat(share), cuts)
+    cuts = [(share, list(share.cuts(ov))) for share in shares]
+    pairs = [(share, cut) for share, own in cuts for cut in own]
+    found = [(body, *pair) for body, pair in zip(all_bodies(cuts, ov), pairs, strict=True)]
     for body, share, cut in sorted(found, key=itemgetter(0)):
-        yield body, share.load.cover.name, partial(_tiling_of, share, cut, ov)
+        yield body, share.load.cover.name, partial(_tiling_of, share, cut, ov, body)
 
 
 def tilings(
@@ -271,11 +273,11 @@ def shares_of(
     return conv_shares(geo, what, rows, n_rows, terms, in_place, variants)
 
 
-def _tiling_of(share: Share, cut: Cut, ov: Overlay) -> Tiling:
+def _tiling_of(share: Share, cut: Cut, ov: Overlay, body: float | None = None) -> Tiling:
     geo, block_rows, load, terms = share.geo, share.block_rows, share.load, share.terms
     sizes = cut.nob, cut.ckb, cut.n_ck, cut.width, cut.n_x, cut.weights
     bands = share.bands(cut)
-    how = ov, terms, cut.resident, share.kept, share.joined
+    how = ov, terms, cut.resident, share.kept, share.joined, body
     made = build_tiling(geo, block_rows, load, share.work, share.rows, bands, *sizes, *how)
     return replace(made, diagonal=True) if share.diagonal else made
 
@@ -309,8 +311,12 @@ def build_tiling(
     resident: bool,
     kept: bool = False,
     joined: bool = False,
+    body: float | None = None,
 ) -> Tiling:
-    """One candidate with its estimate; arguments as named there."""
+    """One candidate with its estimate; arguments as named there.
+
+    ``body``: that of ``schedule.bodies``, where it is known; then commands are counted by the caller.
+    """
     a_blocks = geo.in_blocks if resident else ckb
     n_pass = -(-(block_rows[0][1] - block_rows[0][0]) // nob)
     band, n_b = max(b for b, _ in bands), max(n for _, n in bands)
@@ -322,6 +328,17 @@ def build_tiling(
     if aligned:
         a, o = ring_share(a, ov.a_slots), ring_share(o, ov.o_slots)
     most = block_rows[0][1] - block_rows[0][0]
+    line = 0
+    if aligned and not (resident or kept or joined or geo.px_step > 1 or geo.pool_before):
+        line = exact_line(geo, a * ov.a_slot, a_blocks, width, band, n_rows * nob)
+    taken = 0 if terms.ideal else taken_over(geo, n_ck, n_b)
+    made = partial(
+        Tiling, block_rows, nob, n_pass, width, n_x, bands, ckb, n_ck, a, o,
+        a_resident=resident, aligned=aligned, line=line, plan=load.cover.name, cover=load.cover, out_px=geo.out_px,
+        kept=ov.a_slot if kept else 0, taken=taken, joined=joined, per_block=single,
+    )  # fmt: skip
+    if body is not None:
+        return made(cycles=body, body=body)
     steps = n_x * n_b
     messages = n_pass * steps * n_ck
     sent = _output_slots(block_rows, 1 if single else nob, band * width * geo.out_px, o, ov.o_slot, aligned)
@@ -348,30 +365,9 @@ def build_tiling(
         n_rows,
     )
     body = pipeline_cycles(pipe, ov, terms)
-    line = 0
-    if aligned and not (resident or kept or joined or geo.px_step > 1 or geo.pool_before):
-        line = exact_line(geo, a * ov.a_slot, a_blocks, width, band, n_rows * nob)
-    control = control_cycles(
-        geo,
-        rows,
-        n_pass,
-        n_x,
-        width,
-        band,
-        n_b,
-        a_blocks,
-        1 if resident else n_ck,
-        most % nob != 0,
-        len(block_rows),
-        terms,
-    )
-    cycles = combined(body, control)
-    cut = block_rows, nob, n_pass, width, n_x, bands, ckb, n_ck, a, o
-    chosen = resident, aligned, line, load.cover.name, load.cover
-    taken = 0 if terms.ideal else taken_over(geo, n_ck, n_b)
-    keeps = ov.a_slot if kept else 0
-    made = Tiling(*cut, cycles, body, *chosen, out_px=geo.out_px, kept=keeps, taken=taken, per_block=single)
-    return replace(made, joined=joined)
+    shape = rows, n_pass, n_x, width, band, n_b, a_blocks, 1 if resident else n_ck, most % nob != 0, n_rows
+    control = control_cycles(geo, *shape, terms)
+    return made(cycles=combined(body, control), body=body)
 
 
 def _output_slots(
