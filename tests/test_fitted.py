@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from graphs import GraphBuilder, check_outputs
 from tvm_aie.emit.verify_division import opcode_divisions
 from tvm_aie.pipeline import Moves, compile_graph
-from tvm_aie.schedule.division import A_RINGS, O_RINGS
-from tvm_aie.schedule.fitted import A_ALIGN, O_ALIGN, OPCODES, fitted_ring
+from tvm_aie.schedule.division import A_RINGS, O_RINGS, SMALL_A_RINGS, SMALL_O_RINGS
+from tvm_aie.schedule.fitted import A_ALIGN, A_LEAST, O_ALIGN, O_LEAST, OPCODES, fitted_ring
 from tvm_aie.schedule.geometry import CORE_MEMORY, MOST_SLOTS, ceil_div
 
 AS_LISTED = Moves(fits=False)
@@ -33,20 +33,21 @@ def walked(ring, message, messages, opcodes):
     st.sampled_from([*A_RINGS, *O_RINGS]),
     st.integers(1, 9000),
     st.integers(1, 40),
-    st.sampled_from([(A_ALIGN, OPCODES), (O_ALIGN, 0)]),
+    st.sampled_from([((A_ALIGN, A_LEAST), OPCODES), ((O_ALIGN, O_LEAST), 0)]),
 )
 def test_no_ring_in_the_same_memory_sends_less(ring, message, messages, kind):
     """Of all slot sizes and counts; held to what it says of memory, slots and messages at once."""
-    align, opcodes = kind
+    sizes, opcodes = kind
+    align, smallest = sizes
     if ceil_div(message, ring[0]) > ring[1]:
         return
-    slot, slots = fitted_ring(ring, message, messages, align, opcodes)
+    slot, slots = fitted_ring(ring, message, messages, sizes, opcodes)
     held = max(1, ring[1] // ceil_div(message, ring[0]))
     assert slot * slots <= ring[0] * ring[1] and slots <= MOST_SLOTS
     assert slots // ceil_div(message, slot) >= held
     least = walked((slot, slots), message, messages, opcodes)
     assert least <= walked(ring, message, messages, opcodes)
-    for size in range(align, message + align, align):
+    for size in range(smallest, message + align, align):
         parts = ceil_div(message, size)
         for count in range(held, min(ring[0] * ring[1] // size, MOST_SLOTS) // parts + 1):
             assert least <= walked((size, count * parts), message, messages, opcodes)
@@ -69,7 +70,7 @@ def test_programs_with_fitted_rings(channels, density):
     assert result.cycles < before.cycles
     assert made.estimate.total == pytest.approx(result.cycles, rel=0.03)
     rings = {(t.division.a_slot, t.division.a_slots) for t in made.tilings}
-    assert rings - {*A_RINGS, (256, 24), (512, 24)}
+    assert rings - {*A_RINGS, *SMALL_A_RINGS}
     for tiling, division in zip(made.tilings, opcode_divisions(made.program, 0), strict=True):
         assert division[1:3] == (tiling.division.a_slot, tiling.division.a_slots)
         assert tiling.division.core_bytes <= CORE_MEMORY
@@ -108,4 +109,4 @@ def test_rings_that_items_share_stay():
     assert shared
     for i in shared:
         division = made.tilings[i].division
-        assert (division.o_slot, division.o_slots) in {*O_RINGS, (128, 12), (128, 24)}
+        assert (division.o_slot, division.o_slots) in {*O_RINGS, *SMALL_O_RINGS}

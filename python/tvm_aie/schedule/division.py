@@ -74,7 +74,7 @@ def best_divisions(cost: Callable[[Overlay], float], count: int) -> list[Overlay
 
 # Weight rings of divisions that are switched: bytes of a slot, slots. Of these a ring has at most 63.
 W_RINGS = (*((512, n) for n in (16, 24, 32, 40, 48, 56, 63)), (1024, 36), (1024, 40))
-SMALL_A_RINGS, SMALL_O_RINGS = ((256, 24), (512, 24)), ((128, 12), (128, 24))
+SMALL_A_RINGS, SMALL_O_RINGS = ((256, 24), (512, 24), (256, 28), (256, 16)), ((128, 12), (128, 24))
 BASES = ((512, 48, 256, 48), (512, 42, 256, 48), (512, 36, 256, 36))
 
 

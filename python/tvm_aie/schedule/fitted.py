@@ -17,20 +17,23 @@ from tvm_aie.schedule.tiling import Tiling, input_bytes
 
 # Bytes. Kernels load four pixels of a block at once and store two (``tvm_aie/kernels``).
 A_ALIGN, O_ALIGN = 32, 16
+# What is sent with an opcode message, descriptor by descriptor, must be less than a slot: at most some 20 words.
+A_LEAST, O_LEAST = 256, 112
 # About the opcodes of an item (bytes): a message of the ring of the item before it, in whole slots too.
 OPCODES = 320
 Ring = tuple[int, int]  # bytes of a slot, slots
 
 
-def fitted_ring(ring: Ring, message: int, messages: int, align: int, opcodes: int = 0) -> Ring:
+def fitted_ring(ring: Ring, message: int, messages: int, sizes: tuple[int, int], opcodes: int = 0) -> Ring:
     """The ring in the same memory through which ``messages`` of so many bytes need the fewest bytes of slots.
 
-    It holds as many at once as ``ring`` does, or more. Of equal ones that with the largest slots.
+    It holds as many at once as ``ring`` does, or more. Of equal ones that with the largest slots. ``sizes``: bytes that
+    the size of a slot is a multiple of, and its least size.
     """
-    slot, slots = ring
+    (slot, slots), (align, smallest) = ring, sizes
     least = max(1, slots // ceil_div(message, slot))
     best, least_sent = ring, _sent(ring, message, messages, opcodes)
-    for size in range(ceil_div(message, align) * align, 0, -align):
+    for size in range(ceil_div(message, align) * align, smallest - 1, -align):
         parts = ceil_div(message, size)
         held = min(slot * slots // (parts * size), MOST_SLOTS // parts)
         if held < least:
@@ -67,9 +70,9 @@ def fitted(tiling: Tiling, geo: Geometry) -> Tiling:
     # Messages of other items (pools) are other bytes.
     if not tiling.kept and ceil_div(a_bytes, ov.a_slot) == tiling.a_slots:
         messages = 1 if tiling.a_resident else outputs * tiling.n_ck
-        a = fitted_ring(a, a_bytes, messages, A_ALIGN, OPCODES)
+        a = fitted_ring(a, a_bytes, messages, (A_ALIGN, A_LEAST), OPCODES)
     if ceil_div(o_bytes, ov.o_slot) == tiling.o_slots:
-        o = fitted_ring(o, o_bytes, outputs * (tiling.nob if tiling.per_block else 1), O_ALIGN)
+        o = fitted_ring(o, o_bytes, outputs * (tiling.nob if tiling.per_block else 1), (O_ALIGN, O_LEAST))
     if (a, o) == ((ov.a_slot, ov.a_slots), (ov.o_slot, ov.o_slots)):
         return tiling
     division = replace(ov, a_slot=a[0], a_slots=a[1], o_slot=o[0], o_slots=o[1])
