@@ -13,7 +13,7 @@ from tvm_aie.report.collect import build_report
 from tvm_aie.runtime.emulator import RunOptions, run_program
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
-from wbs_layers import limit
+from wbs_layers import LAYER_GAIN, STREAM_SHARE, Ran, absorbed, gains, limit
 
 
 @pytest.mark.parametrize("mesh", ["wbs-1x1", "wbs-2x2", "wbs-3x2", "wbs-2x4"])
@@ -50,3 +50,43 @@ def test_a_wide_input_is_bound_by_its_stream():
     assert least.cycles == pytest.approx(loaded, rel=0.02)
     assert least.term in ("input", "DDR")
     assert np.isfinite(least.cycles)
+
+
+def ran(density, channels, moves):
+    """3x3 convolutions, one with an add behind it, and a pool."""
+    b = GraphBuilder((8, 16, 16), density=density)
+    x = b.conv("x", channels, 3)
+    y = b.conv(b.conv(b.add(b.conv(x, channels, 3), x), channels, 3), channels, 3)
+    graph = b.graph(b.conv(b.pool(y, 2, 2, (0, 0, 0, 0)), channels, 3))
+    compiled = compile_graph(graph, "wbs-2x2", moves=moves)
+    result = run_program(compiled.program.to_bytes(), [], RunOptions(functional=False))
+    rows = build_report("net", compiled.device, (), [compiled], [result]).layers
+    return Ran(graph, absorbed(compiled.physical.graph, graph), rows), compiled.device
+
+
+def test_what_runs_in_the_items_of_others():
+    fused, device = ran(0.5, 128, Moves())
+    names = [layer.name for layer in fused.graph.layers]
+    add, pool = (next(n for n in names if n.startswith(kind)) for kind in ("add", "pool"))
+    own = {row.name for row in fused.rows}
+    inside = [m for moves in fused.absorbed.values() for m in moves]
+    assert sorted(inside) == sorted({add, pool} - own) and add in inside
+    assert fused.absorbed[names[names.index(add) - 1]] == (add,)
+    apart, _ = ran(0.5, 128, Moves(tails=False, pools=False))
+    assert not any(apart.absorbed.values())
+    # Fewer than four groups of channels in a core row: nothing is judged.
+    assert not gains(ran(1.0, 24, Moves())[0], ran(0.5, 24, Moves())[0], device)
+
+
+def test_gains_are_judged_by_what_the_items_do():
+    (dense, device), (sparse, _) = ran(1.0, 128, Moves()), ran(0.5, 128, Moves())
+    found = gains(dense, sparse, device)
+    assert len(found) == 3  # the first convolution is dense, the last bound by its weights
+    moving = [g for g in found if g.moves]
+    assert 0 < len(moving) < 3
+    for g in found:
+        assert g.dense > g.sparse > 0
+        if g.moves:
+            assert g.streams < 2 and g.wanted == min(LAYER_GAIN, STREAM_SHARE * g.streams)
+        else:
+            assert g.streams == pytest.approx(2, rel=0.01) and g.wanted == LAYER_GAIN
