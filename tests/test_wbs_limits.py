@@ -89,4 +89,5 @@ def test_gains_are_judged_by_what_the_items_do():
         if g.moves:
             assert g.streams < 2 and g.wanted == pytest.approx(min(LAYER_GAIN, STREAM_SHARE * g.streams))
         else:
-            assert g.streams == pytest.approx(2, rel=0.2) and g.wanted == LAYER_GAIN  # about half of the blocks are live
+            # About half of the blocks are live.
+            assert g.streams == pytest.approx(2, rel=0.2) and g.wanted == LAYER_GAIN
