@@ -15,9 +15,10 @@ from dataclasses import replace
 from tvm_aie.schedule.geometry import MOST_SLOTS, Geometry, ceil_div
 from tvm_aie.schedule.tiling import Tiling, input_bytes
 
-# Bytes. Kernels load four pixels of a block at once and store two (``tvm_aie/kernels``).
+# Bytes. More than kernels need, which read and write pixels of 8 bytes wherever they lie (``kernels/conv_kernel.inc``).
 A_ALIGN, O_ALIGN = 32, 16
-# What is sent with an opcode message, descriptor by descriptor, must be less than a slot: at most some 20 words.
+# The filler of an opcode message counts on a slot with room for a word of each lock of a barrier; so do the listed ones
+# (``schedule.division``), and npu1's for outputs.
 A_LEAST, O_LEAST = 256, 112
 # About the opcodes of an item (bytes): a message of the ring of the item before it, in whole slots too.
 OPCODES = 320
