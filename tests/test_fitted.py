@@ -10,7 +10,7 @@ from graphs import GraphBuilder, check_outputs
 from tvm_aie.emit.verify_division import opcode_divisions
 from tvm_aie.pipeline import Moves, compile_graph
 from tvm_aie.schedule.division import A_RINGS, O_RINGS, SMALL_A_RINGS, SMALL_O_RINGS
-from tvm_aie.schedule.fitted import A_ALIGN, A_LEAST, O_ALIGN, O_LEAST, OPCODES, fitted_ring
+from tvm_aie.schedule.fitted import A_ALIGN, A_SLOTS, O_ALIGN, O_SLOTS, OPCODES, fitted_ring
 from tvm_aie.schedule.geometry import CORE_MEMORY, MOST_SLOTS, ceil_div
 
 AS_LISTED = Moves(fits=False)
@@ -33,12 +33,12 @@ def walked(ring, message, messages, opcodes):
     st.sampled_from([*A_RINGS, *O_RINGS]),
     st.integers(1, 9000),
     st.integers(1, 40),
-    st.sampled_from([((A_ALIGN, A_LEAST), OPCODES), ((O_ALIGN, O_LEAST), 0)]),
+    st.sampled_from([((A_ALIGN, A_SLOTS), OPCODES), ((O_ALIGN, O_SLOTS), 0)]),
 )
 def test_no_ring_in_the_same_memory_sends_less(ring, message, messages, kind):
     """Of all slot sizes and counts; held to what it says of memory, slots and messages at once."""
     sizes, opcodes = kind
-    align, smallest = sizes
+    align, (smallest, largest) = sizes
     if ceil_div(message, ring[0]) > ring[1]:
         return
     slot, slots = fitted_ring(ring, message, messages, sizes, opcodes)
@@ -47,7 +47,7 @@ def test_no_ring_in_the_same_memory_sends_less(ring, message, messages, kind):
     assert slots // ceil_div(message, slot) >= held
     least = walked((slot, slots), message, messages, opcodes)
     assert least <= walked(ring, message, messages, opcodes)
-    for size in range(smallest, message + align, align):
+    for size in range(smallest, min(message + align, largest + 1), align):
         parts = ceil_div(message, size)
         for count in range(held, min(ring[0] * ring[1] // size, MOST_SLOTS) // parts + 1):
             assert least <= walked((size, count * parts), message, messages, opcodes)

@@ -17,24 +17,26 @@ from tvm_aie.schedule.tiling import Tiling, input_bytes
 
 # Bytes. More than kernels need, which read and write pixels of 8 bytes wherever they lie (``kernels/conv_kernel.inc``).
 A_ALIGN, O_ALIGN = 32, 16
-# The filler of an opcode message counts on a slot with room for a word of each lock of a barrier; so do the listed ones
-# (``schedule.division``), and npu1's for outputs.
-A_LEAST, O_LEAST = 256, 112
+# Least and largest slots. The filler of an opcode message counts on a slot with room for a word of each lock of a
+# barrier. And an item's opcodes take a slot, for which the memtiles have room in their region (``emit.memtile``). The
+# listed ones keep to that (``schedule.division``), and npu1's of 112 bytes for outputs.
+A_SLOTS, O_SLOTS = (256, 512), (112, 512)
 # About the opcodes of an item (bytes): a message of the ring of the item before it, in whole slots too.
 OPCODES = 320
 Ring = tuple[int, int]  # bytes of a slot, slots
+Sizes = tuple[int, tuple[int, int]]
 
 
-def fitted_ring(ring: Ring, message: int, messages: int, sizes: tuple[int, int], opcodes: int = 0) -> Ring:
+def fitted_ring(ring: Ring, message: int, messages: int, sizes: Sizes, opcodes: int = 0) -> Ring:
     """The ring in the same memory through which ``messages`` of so many bytes need the fewest bytes of slots.
 
     It holds as many at once as ``ring`` does, or more. Of equal ones that with the largest slots. ``sizes``: bytes that
-    the size of a slot is a multiple of, and its least size.
+    the size of a slot is a multiple of, its least and its largest size.
     """
-    (slot, slots), (align, smallest) = ring, sizes
+    (slot, slots), (align, (smallest, largest)) = ring, sizes
     least = max(1, slots // ceil_div(message, slot))
     best, least_sent = ring, _sent(ring, message, messages, opcodes)
-    for size in range(ceil_div(message, align) * align, smallest - 1, -align):
+    for size in range(min(ceil_div(message, align) * align, largest), smallest - 1, -align):
         parts = ceil_div(message, size)
         held = min(slot * slots // (parts * size), MOST_SLOTS // parts)
         if held < least:
@@ -71,9 +73,9 @@ def fitted(tiling: Tiling, geo: Geometry) -> Tiling:
     # Messages of other items (pools) are other bytes.
     if not tiling.kept and ceil_div(a_bytes, ov.a_slot) == tiling.a_slots:
         messages = 1 if tiling.a_resident else outputs * tiling.n_ck
-        a = fitted_ring(a, a_bytes, messages, (A_ALIGN, A_LEAST), OPCODES)
+        a = fitted_ring(a, a_bytes, messages, (A_ALIGN, A_SLOTS), OPCODES)
     if ceil_div(o_bytes, ov.o_slot) == tiling.o_slots:
-        o = fitted_ring(o, o_bytes, outputs * (tiling.nob if tiling.per_block else 1), (O_ALIGN, O_LEAST))
+        o = fitted_ring(o, o_bytes, outputs * (tiling.nob if tiling.per_block else 1), (O_ALIGN, O_SLOTS))
     if (a, o) == ((ov.a_slot, ov.a_slots), (ov.o_slot, ov.o_slots)):
         return tiling
     division = replace(ov, a_slot=a[0], a_slots=a[1], o_slot=o[0], o_slots=o[1])
