@@ -11,9 +11,7 @@ from tvm_aie.emit.verify_division import opcode_divisions
 from tvm_aie.pipeline import Moves, compile_graph
 from tvm_aie.schedule.division import A_RINGS, O_RINGS, SMALL_A_RINGS, SMALL_O_RINGS
 from tvm_aie.schedule.fitted import A_ALIGN, A_SLOTS, O_ALIGN, O_SLOTS, OPCODES, fitted_ring
-from tvm_aie.schedule.geometry import CORE_MEMORY, MOST_SLOTS, ceil_div
-
-AS_LISTED = Moves(fits=False)
+from tvm_aie.schedule.geometry import CORE_MEMORY, MOST_SLOTS, KernelId, ceil_div
 
 
 def walked(ring, message, messages, opcodes):
@@ -79,22 +77,35 @@ def test_programs_with_fitted_rings(channels, density):
     assert strip[: len(strip) // 2] == strip[len(strip) // 2 :]
 
 
-@settings(max_examples=25, deadline=None)
+@pytest.mark.parametrize(("height", "width"), [(5, 6), (10, 3), (8, 4), (31, 9)])
+def test_messages_of_adds_have_all_operands(height, width):
+    """Of 64 channels of 30 pixels: 240 bytes of a block from each of two, which fit a slot of 512, not one of 256."""
+    b = GraphBuilder((8, height, width))
+    graph = b.graph(b.conv(b.add(b.conv("x", 64, 1), b.conv("x", 64, 3)), 8, 1))
+    made = compile_graph(graph, "wbs-1x1", moves=Moves(tails=False))
+    assert any(item.geometry.kernel == KernelId.ADD for item in made.placement.items)
+    check_outputs(graph, made)
+
+
+@settings(max_examples=40, deadline=None)
 @given(
     st.sampled_from(["wbs-1x1", "wbs-2x2", "wbs-3x3", "wbs-2x3"]),
     st.sampled_from([1, 7, 8, 9, 31, 33]),
     st.sampled_from([8, 9, 33, 70]),
     st.sampled_from([0.25, 1.0]),
+    st.booleans(),
     st.integers(0, 99),
 )
-def test_random_networks(device, pixels, channels, density, seed):
-    """Outputs with residuals, pools, strides and branches; never slower by estimate."""
+def test_random_networks(device, pixels, channels, density, together, seed):
+    """Outputs with residuals, pools, strides and branches; never slower by estimate. ``together``: adds and pools run
+    in the items of convolutions."""
     b = GraphBuilder((3, pixels, pixels), seed, density)
     x = b.conv("x", channels, 3)
     y = b.add(x, b.conv(b.conv(x, 2 * channels, 1), channels, 3))
     z = b.concat(b.conv(y, 16, 1), b.conv(y, 24, 3), b.pool(y, 3, 1))
-    graph = b.graph(b.conv(z, 40, 3, stride=2))
-    listed, made = compile_graph(graph, device, moves=AS_LISTED), compile_graph(graph, device)
+    graph = b.graph(b.conv(b.upsample(b.conv(z, 40, 3, stride=2)), 16, 1))
+    own = Moves(tails=together, pools=together)
+    listed, made = (compile_graph(graph, device, moves=replace(own, fits=f)) for f in (False, True))
     check_outputs(graph, made, seed)
     assert made.estimate.total <= listed.estimate.total
 

@@ -442,8 +442,8 @@ def _fitted(plan: Plan, listed: Plan, shared: Shared, moves: Moves) -> Plan:
 FEW_ITEMS, SOME_ITEMS = 8, 40
 JUDGED = 2
 MOST_DIVISIONS = 4  # that get a placement and an estimate
-MOST_FITTED = 100_000  # kernel calls of all tilings whose rings are fitted
 MOST_SWITCHES = 4  # weight rings with which items may switch divisions, likewise
+MOST_FITTED = 100_000  # kernel calls of all tilings whose rings are fitted
 
 
 def _best(planners: Sequence[Planner]) -> Plan:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tvm_aie.schedule.geometry import MOST_SLOTS, Geometry, ceil_div
+from tvm_aie.schedule.geometry import MOST_SLOTS, Geometry, KernelId, ceil_div
 from tvm_aie.schedule.tiling import Tiling, input_bytes
 
 # Bytes. More than kernels need, which read and write pixels of 8 bytes wherever they lie (``kernels/conv_kernel.inc``).
@@ -68,14 +68,13 @@ def fitted(tiling: Tiling, geo: Geometry) -> Tiling:
     outputs = tiling.n_pass * tiling.n_x * n_b
     held = geo.in_blocks if tiling.a_resident else tiling.ckb
     a_bytes = input_bytes(geo, held, len(tiling.block_rows) * tiling.nob, tiling.width, band)
+    a_bytes *= 1 if geo.kernel == KernelId.CONV else geo.n_inputs  # all operands of an add
     o_bytes = (1 if tiling.per_block else tiling.nob) * band * tiling.width * tiling.out_px
     a, o = (ov.a_slot, ov.a_slots), (ov.o_slot, ov.o_slots)
-    # Messages of other items (pools) are other bytes.
-    if not tiling.kept and ceil_div(a_bytes, ov.a_slot) == tiling.a_slots:
+    if not tiling.kept:
         messages = 1 if tiling.a_resident else outputs * tiling.n_ck
         a = fitted_ring(a, a_bytes, messages, (A_ALIGN, A_SLOTS), OPCODES)
-    if ceil_div(o_bytes, ov.o_slot) == tiling.o_slots:
-        o = fitted_ring(o, o_bytes, outputs * (tiling.nob if tiling.per_block else 1), (O_ALIGN, O_SLOTS))
+    o = fitted_ring(o, o_bytes, outputs * (tiling.nob if tiling.per_block else 1), (O_ALIGN, O_SLOTS))
     if (a, o) == ((ov.a_slot, ov.a_slots), (ov.o_slot, ov.o_slots)):
         return tiling
     division = replace(ov, a_slot=a[0], a_slots=a[1], o_slot=o[0], o_slots=o[1])
