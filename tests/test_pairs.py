@@ -16,7 +16,7 @@ from tvm_aie.memory.state import _chunks
 from tvm_aie.plan.shares import split_even
 from tvm_aie.schedule import grid as module
 from tvm_aie.schedule.cover import Blocks, Cover
-from tvm_aie.schedule.division import W_RINGS, switched
+from tvm_aie.schedule.division import W_RINGS, wide
 from tvm_aie.schedule.geometry import IDEAL_OVERLAYS, Geometry, KernelId, ceil_div
 from tvm_aie.schedule.grid import MANY_MESSAGES, Rings, choose, grids, least_of, shortlist
 from tvm_aie.schedule.load import header_bytes
@@ -24,7 +24,7 @@ from tvm_aie.schedule.terms import terms_from_keys
 from tvm_aie.schedule.tiling import Tiling
 
 TERMS = terms_from_keys(load_device("wbs-3x3").keys())
-SWITCHED = [overlay for ring in W_RINGS if ring[0] == 512 for overlay in switched(*ring)]
+WIDE = [wide(*ring) for ring in W_RINGS if ring[0] == 512]
 
 
 def priced(options, divisions, flowing):
@@ -44,9 +44,10 @@ def listed(options, divisions, count, within, flowing):
     kinds = {}
     for cycles, d, g, row in every:
         c, overlay = options[g].candidates, divisions[d]
-        many = overlay.a_slots // ceil_div(int(c.a_bytes[row]), overlay.a_slot) >= MANY_MESSAGES
+        inputs = min(overlay.a_slots // ceil_div(int(c.a_bytes[row]), overlay.a_slot), MANY_MESSAGES)
+        outputs = min(overlay.o_slots // ceil_div(int(c.o_bytes[row]), overlay.o_slot), MANY_MESSAGES)
         shape = int(c.nob[row]), c.n_ck[row] > 1, bool(c.resident[row]), c.kept[row] > 0
-        kind = *shape, many, options[g].load.cover.name
+        kind = *shape, inputs, outputs, options[g].load.cover.name
         if cycles <= limit and (kind not in kinds or cycles < kinds[kind][0]):
             kinds[kind] = cycles, d, g, row
     best = sorted(kinds.values(), key=lambda found: found[0])[:count]
@@ -56,7 +57,7 @@ def listed(options, divisions, count, within, flowing):
 @settings(max_examples=60, deadline=None)
 @given(
     problems(),
-    st.lists(st.sampled_from([*DIVISIONS, *IDEAL_OVERLAYS, *SWITCHED]), min_size=1, max_size=9, unique=True),
+    st.lists(st.sampled_from([*DIVISIONS, *IDEAL_OVERLAYS, *WIDE]), min_size=1, max_size=9, unique=True),
     st.booleans(),
     st.sampled_from([1, 7, 64]),
 )

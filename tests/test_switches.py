@@ -18,8 +18,8 @@ from tvm_aie.errors import ProgramError
 from tvm_aie.pipeline import Moves, compile_graph
 from tvm_aie.plan.reference import evaluate
 from tvm_aie.runtime.emulator import RunOptions, run_program
-from tvm_aie.schedule.division import W_RINGS, best_switches, choose_of, switched
-from tvm_aie.schedule.geometry import CORE_MEMORY, MOST_SLOTS, Geometry, KernelId, Overlay
+from tvm_aie.schedule.division import W_RINGS, best_switches, choose_of, wide
+from tvm_aie.schedule.geometry import CORE_MEMORY, IDEAL_OVERLAYS, MOST_SLOTS, Geometry, KernelId, Overlay
 from tvm_aie.schedule.grid import choose, grids, least, least_of, shortlist
 from tvm_aie.schedule.terms import terms_from_keys
 from tvm_aie.workloads.wbs import NETWORKS
@@ -97,17 +97,15 @@ def test_the_calibrated_machine_keeps_one_division():
 
 def ring_of(divisions):
     """Their weight ring: bytes of a slot, slots."""
-    return divisions[0].w_slot, divisions[0].w_slots
+    return divisions.w_slot, divisions.w_slots
 
 
 @pytest.mark.parametrize("ring", W_RINGS)
-def test_divisions_are_what_a_core_holds(ring):
-    divisions = switched(*ring)
-    assert len(divisions) > 10 and len(set(divisions)) == len(divisions)
-    for overlay in divisions:
-        assert CORE_MEMORY - 64 - 512 < overlay.core_bytes <= CORE_MEMORY
-        assert (overlay.w_slot, overlay.w_slots) == ring
-        assert max(overlay.a_slots, overlay.w_slots, overlay.o_slots) <= MOST_SLOTS
+def test_a_wide_division_is_what_a_core_holds(ring):
+    overlay = wide(*ring)
+    assert CORE_MEMORY - 64 - 512 < overlay.core_bytes <= CORE_MEMORY
+    assert (overlay.w_slot, overlay.w_slots) == ring
+    assert max(overlay.a_slots, overlay.w_slots, overlay.o_slots) <= MOST_SLOTS
 
 
 def test_other_weight_rings_are_refused():
@@ -121,7 +119,7 @@ def test_the_best_division_is_the_best_of_all(in_blocks, out_blocks, w, k, seed)
     geo = Geometry(KernelId.CONV, k, k, 1, 1, 1, 1, k // 2, k // 2, 12, w, 12, w, in_blocks, out_blocks)
     live = np.random.default_rng(seed).random((out_blocks, in_blocks)) < 0.5
     found = grids(geo, live, (6, 6), 2, terms_from_keys(load_device("wbs-2x2").keys()), False)
-    divisions = switched(512, 24)
+    divisions = tuple(wide(512, n) for n in (16, 24, 40)) + IDEAL_OVERLAYS
     each = [least(found, ov) for ov in divisions]
     cycles, overlay = least_of(found, divisions)
     assert cycles == min(each) and (overlay is None) == (cycles == inf)

@@ -18,8 +18,8 @@ class Moves:
     pool over the columns (``memory.placement``); ``runs``: layers depth-first where what lies between them does not fit
     (``memory.depth_first``); ``chains``: messages and items share descriptors and tasks (``emit.transfers``,
     ``emit.commands``); ``divisions``: core memory is divided for the network (``schedule.division``, ``rehearse``);
-    ``switches``: and, but for the weight ring, anew for each item (``emit.division``);
-    ``fits``: and in rings whose slots its messages fill (``schedule.fitted``);
+    ``switches``: and, but for the weight ring, anew for each item, in rings that its messages fill
+    (``emit.division``, ``schedule.rings``);
     ``blocks``: the last input chunk is computed and sent output block by output block (``schedule.tiling``);
     ``fronts``: 1x1 convolutions of few channels run in front of the window that reads them (``plan.front``);
     ``keep``: the input of a convolution that adds a residual stays in the core for all passes (``Tiling.kept``);
@@ -47,7 +47,6 @@ class Moves:
     chains: bool = True
     divisions: bool = True
     switches: bool = True
-    fits: bool = True
     blocks: bool = True
     keep: bool = True
     joined: bool = True

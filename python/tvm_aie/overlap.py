@@ -25,8 +25,8 @@ from tvm_aie.memory.placement import Placement, WorkItem
 from tvm_aie.places import place
 from tvm_aie.plan.interleave import interleaved
 from tvm_aie.plan.physical import PhysicalGraph
-from tvm_aie.schedule.division import switched
 from tvm_aie.schedule.geometry import Overlay
+from tvm_aie.schedule.rings import Fitted
 from tvm_aie.schedule.tiling import Tiling
 from tvm_aie.searches import Flowing
 
@@ -111,17 +111,17 @@ class _Network:
         time = state.advance(i, self.load(i, tiling))
         return state, (*trial[1], time), (*trial[2], tiling)
 
-    def options(self, i: int, mine: tuple[Overlay, ...], before: Overlay | None, last: bool) -> list[Tiling]:
+    def options(self, i: int, mine: Fitted, before: Overlay | None, last: bool) -> list[Tiling]:
         """What is tried for an item under divisions with one output ring; ``before``: that of the item before."""
         flow, own = self.flows[i], self.tilings[i]
-        found = [own] if flow is None or own.division in mine else []
+        found = [own] if flow is None or _shares(mine, own.division) else []
         if flow is not None:
             found += flow.tilings(mine, last)
-            if before in mine:  # all rings stay
+            if before and _shares(mine, before):  # all rings stay
                 found += flow.tilings((before,), last)[:1]
         return list(dict.fromkeys(found)) or [own]
 
-    def together(self, trial: Trial, run: range, mine: tuple[Overlay, ...]) -> Trial:
+    def together(self, trial: Trial, run: range, mine: Fitted) -> Trial:
         """The run with divisions of one output ring."""
         for i in run:
             last = i + 1 == run.stop
@@ -130,15 +130,19 @@ class _Network:
             trial = min(trials, key=lambda t: float((t[0].o_end if last else t[0].core).max()))
         return trial
 
-    def rings(self, run: range) -> list[tuple[Overlay, ...]]:
+    def rings(self, run: range) -> list[Fitted]:
         """The divisions of each output ring that is tried."""
         division = self.tilings[run.start].division
         if len(run) == 1 or division is None:
             return []
-        every = switched(division.w_slot, division.w_slots)
-        found = [tuple(d for d in every if (d.o_slot, d.o_slots) == ring) for ring in O_RINGS]
-        cycles = {mine: sum(flow.least(mine) for i in run if (flow := self.flows[i])) for mine in found if mine}
+        found = [Fitted(division.w_slot, division.w_slots, ring) for ring in O_RINGS]
+        cycles = {mine: sum(flow.least(mine) for i in run if (flow := self.flows[i])) for mine in found}
         return sorted(cycles, key=cycles.__getitem__)[:MOST_RINGS]
+
+
+def _shares(mine: Fitted, division: Overlay | None) -> bool:
+    """Whether a division is among those."""
+    return division is not None and (division.o_slot, division.o_slots) == mine.o_ring
 
 
 def overlapped(

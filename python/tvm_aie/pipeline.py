@@ -36,9 +36,9 @@ from tvm_aie.planner import Judge as Judge
 from tvm_aie.planner import Plan as Plan
 from tvm_aie.planner import Planner, Shared, plans
 from tvm_aie.schedule.control import Price
-from tvm_aie.schedule.division import NEARLY, best_divisions, best_switches
-from tvm_aie.schedule.fitted import fitted
+from tvm_aie.schedule.division import NEARLY, best_divisions, best_switches, wide
 from tvm_aie.schedule.geometry import DIVISIONS, IDEAL_OVERLAYS, KEEPING, Geometry, Overlay
+from tvm_aie.schedule.rings import Fitted
 from tvm_aie.schedule.tiling import Tiling
 from tvm_aie.searches import Chooser, Searches, base_overlay, workload
 from tvm_aie.tiled import fits_program
@@ -272,7 +272,7 @@ def _schedule(
             plans = _best_rings(rings)
             refined = [(_refined(p, shared), planner) for p, planner in plans] if moves.refine else plans[:1]
             made = [(planner.lagging(p), p) for p, planner in refined]
-            return _fitted(*min(made, key=lambda pair: pair[0].cycles), shared, moves), None
+            return min(made, key=lambda pair: pair[0].cycles)[0], None
         cycles = partial(_searched_cycles, first)
         options = best_divisions(
             lambda o: cycles(Searches(shared.grids, blocks=moves.blocks, keep=moves.keep), o), MOST_DIVISIONS
@@ -306,11 +306,12 @@ def _rehearsed(plan: Plan, planners: Sequence[Planner], judge: Judge) -> Plan:
 
 def _rings(device: Device, fused: LayerGraph, moves: Moves, shared: Shared, first: Plan) -> list[Planner]:
     """Planners for the weight rings with which the items of the first plan are fastest in closed form."""
-    planners: dict[tuple[Overlay, ...], Planner] = {}
+    planners: dict[Fitted, Planner] = {}
 
-    def cycles(divisions: tuple[Overlay, ...]) -> float:
-        planners[divisions] = Planner(device, divisions[0], fused, moves, shared, divisions)
-        return _searched_cycles(first, planners[divisions].searches, divisions[0])
+    def cycles(divisions: Fitted) -> float:
+        overlay = wide(divisions.w_slot, divisions.w_slots)
+        planners[divisions] = Planner(device, overlay, fused, moves, shared, divisions)
+        return _searched_cycles(first, planners[divisions].searches, overlay)
 
     return [planners[divisions] for divisions in best_switches(cycles, MOST_SWITCHES)]
 
@@ -392,9 +393,7 @@ def other_divisions(fused: LayerGraph, moves: Moves) -> tuple[Overlay, ...]:
 
 def _shortlist(plan: Plan, shared: Shared) -> Callable[[WorkItem], list[Tiling]]:
     """Other tilings of an item that take nearly as few cycles in closed form."""
-    # Of many divisions those that some item uses: the others were not best for any.
-    used = tuple(dict.fromkeys(t.division for t in plan.tilings if t.division))
-    searches = Searches(shared.grids, divisions=used, blocks=shared.blocks, keep=shared.keep)
+    searches = Searches(shared.grids, divisions=plan.divisions, blocks=shared.blocks, keep=shared.keep)
     return partial(searches.others, plan.array, physical=plan.physical, packed=plan.packed)
 
 
@@ -407,43 +406,12 @@ def _refined(plan: Plan, shared: Shared) -> Plan:
     return replace(plan, tilings=tilings, known=times)
 
 
-def _fitted(plan: Plan, listed: Plan, shared: Shared, moves: Moves) -> Plan:
-    """The plan with rings that the messages of an item fill, where items do not share them, if it is faster so.
-
-    The item's tiling may be another of nearly equal cycles, as some fill rings better. ``listed``: a plan with all
-    divisions that came into question, as those of items that overlap are others.
-    """
-    items = plan.placement.items
-    if not moves.fits or shared.given is not None or not any(t.division for t in plan.tilings):
-        return plan
-    lags = {i for item in items if item.lag for i in (item.index - 1, item.index)}
-    alone = {item.index for item in items} - lags
-    near = _shortlist(listed, shared) if moves.refine else lambda item: []
-
-    def alike(item: WorkItem) -> tuple[object, ...]:
-        rows = tuple(b - a for a, b in item.out_rows)
-        return item.members, rows, plan.tilings[item.index], item.index in alone or item.index
-
-    def others(item: WorkItem) -> list[Tiling]:
-        own = plan.tilings[item.index]
-        found = [fitted(t, item.geometry) for t in (own, *near(item))] if item.index in alone else []
-        return [t for t in found if t is not own]
-
-    tilings, times = refine(
-        plan.array, plan.physical, plan.placement, plan.tilings, plan.packed, others, MOST_FITTED, alike
-    )
-    if times.total >= plan.cycles or not fits_program(plan.array.device, plan.placement, plan.physical, tilings):
-        return plan
-    return replace(plan, tilings=tilings, known=times)
-
-
 # Divisions whose first plans are emulated, besides the default: all for few items, else so many that are best by
 # estimate, and one more for some items, whose programs are soon emitted.
 FEW_ITEMS, SOME_ITEMS = 8, 40
 JUDGED = 2
 MOST_DIVISIONS = 4  # that get a placement and an estimate
 MOST_SWITCHES = 4  # weight rings with which items may switch divisions, likewise
-MOST_FITTED = 100_000  # kernel calls of all tilings whose rings are fitted
 
 
 def _best(planners: Sequence[Planner]) -> Plan:

@@ -33,6 +33,7 @@ from tvm_aie.plan.sums import NEAR, REACHED
 from tvm_aie.schedule.control import PRICE, Price
 from tvm_aie.schedule.geometry import Overlay
 from tvm_aie.schedule.grid import Grid
+from tvm_aie.schedule.rings import Divisions
 from tvm_aie.schedule.tiling import Tiling
 from tvm_aie.searches import Chooser, Key, Searches, Shares, Walked, group_name, item_name
 from tvm_aie.tiled import fits_program, tile
@@ -49,7 +50,7 @@ class Plan:
     placement: Placement
     layout: MemtileMap
     tilings: tuple[Tiling, ...]
-    divisions: tuple[Overlay, ...] = ()  # between which items switch; none: one division serves all
+    divisions: Divisions = ()  # between which items switch; none: one division serves all
     known: Estimate | None = None  # in place of ``estimate``'s own
     commands: Commands = field(default_factory=dict, compare=False, repr=False)  # of the network's plans together
     loads: Loads = field(default_factory=Loads, compare=False, repr=False)  # likewise
@@ -121,7 +122,7 @@ class Planner:
         fused: LayerGraph,
         moves: Moves,
         shared: Shared,
-        divisions: tuple[Overlay, ...] = (),
+        divisions: Divisions = (),
     ) -> None:
         """``divisions``: between which items may switch; ``overlay`` is one of them then."""
         self.device, self.overlay, self.fused, self.moves, self.shared = device, overlay, fused, moves, shared

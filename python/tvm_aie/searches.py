@@ -18,8 +18,10 @@ from tvm_aie.schedule.control import PRICE, Price
 from tvm_aie.schedule.cover import VARIANTS, Blocks, Mask
 from tvm_aie.schedule.cuts import Share
 from tvm_aie.schedule.division import choose_of
+from tvm_aie.schedule.fitted import fitted
 from tvm_aie.schedule.geometry import DEFAULT_OVERLAY, Geometry, Overlay
 from tvm_aie.schedule.grid import Grid, choose, grids, least, least_of, shortlist
+from tvm_aie.schedule.rings import Divisions
 from tvm_aie.schedule.terms import KernelTerms, terms_from_keys
 from tvm_aie.schedule.tiling import Counter, Tiling, search, shares_of
 
@@ -113,16 +115,16 @@ class Flowing:
     """The best tilings of an item under some divisions where items overlap, each found once."""
 
     grids: tuple[Grid, ...]
-    leasts: dict[tuple[Overlay, ...], float] = field(default_factory=dict)
-    lists: dict[tuple[tuple[Overlay, ...], bool], list[Tiling]] = field(default_factory=dict)
+    leasts: dict[Divisions, float] = field(default_factory=dict)
+    lists: dict[tuple[Divisions, bool], list[Tiling]] = field(default_factory=dict)
 
-    def least(self, divisions: tuple[Overlay, ...]) -> float:
+    def least(self, divisions: Divisions) -> float:
         """Estimated cycles of the best between items that overlap with it; infinite when nothing fits."""
         if divisions not in self.leasts:
             self.leasts[divisions] = least_of(self.grids, divisions, True)[0]
         return self.leasts[divisions]
 
-    def tilings(self, divisions: tuple[Overlay, ...], last: bool) -> list[Tiling]:
+    def tilings(self, divisions: Divisions, last: bool) -> list[Tiling]:
         """The best; ``last``: nothing overlaps with the item's outputs."""
         if (divisions, last) not in self.lists:
             found = shortlist(self.grids, divisions, MOST_FLOWING, NEARLY, not last) if divisions else []
@@ -143,7 +145,7 @@ class Searches:
 
     grids: dict[tuple[Key, int], tuple[Grid, ...] | None]  # also by the size of a weight slot
     given: Chooser | None = None
-    divisions: tuple[Overlay, ...] = ()  # if any: items may switch between them, the first is for items without a grid
+    divisions: Divisions = ()  # if any: items may switch between them
     blocks: bool = True  # see ``KernelTerms.single_blocks``
     keep: bool = True  # see ``KernelTerms.keeps``
     joined: bool = True  # see ``KernelTerms.joins``
@@ -173,7 +175,7 @@ class Searches:
                 found = self._chosen(key, grids) if self.divisions else choose(grids, array.overlay)
             found = found or self._searched(key, array, work, variants)
             if self.divisions and found.division is None:
-                found = replace(found, division=work.overlay)
+                found = fitted(replace(found, division=work.overlay), item.geometry)
             self.tilings[key] = found
         return self.tilings[key]
 

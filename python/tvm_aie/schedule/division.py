@@ -1,21 +1,20 @@
 """Which division of core memory suits a network: input ring against output ring, partial sums and weights (estimated).
 
 The rings of a core are laid out once for a whole network, or, but for the weight ring, anew for each item
-(``switched``; ``emit.division`` says how). A larger input ring holds more rows, larger partial sums make each byte of
-input and weights serve more products, a larger output ring lets pieces be larger, and the weight ring gets what they
-leave. Idealised machines only: they have no cost that grows with the number of slots.
+(``schedule.rings``; ``emit.division`` says how). A larger input ring holds more rows, larger partial sums make each
+byte of input and weights serve more products, a larger output ring lets pieces be larger, and the weight ring gets what
+they leave. Idealised machines only: they have no cost that grows with the number of slots.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import cache
-from itertools import product
 from math import inf
 
 from tvm_aie.schedule.geometry import CORE_MEMORY, IDEAL_OVERLAYS, Overlay, divided
 from tvm_aie.schedule.grid import Grid, choose, least_of
+from tvm_aie.schedule.rings import Divisions, Fitted
 from tvm_aie.schedule.tiling import Tiling
 
 A_RINGS = ((256, 36), (256, 48), (256, 60), (512, 36), (512, 42), (512, 48), (512, 60))  # bytes of a slot, slots
@@ -74,29 +73,22 @@ def best_divisions(cost: Callable[[Overlay], float], count: int) -> list[Overlay
 
 # Weight rings of divisions that are switched: bytes of a slot, slots. Of these a ring has at most 63.
 W_RINGS = (*((512, n) for n in (16, 24, 32, 40, 48, 56, 63)), (1024, 36), (1024, 40))
-SMALL_A_RINGS, SMALL_O_RINGS = ((256, 24), (512, 24), (256, 28), (256, 16)), ((128, 12), (128, 24))
-BASES = ((512, 48, 256, 48), (512, 42, 256, 48), (512, 36, 256, 36))
+# Rings of activations and outputs where nothing is summed up: as wide as the weight ring allows.
+WIDE = ((512, 48, 256, 48), (512, 42, 256, 48), (512, 36, 256, 36), (512, 24, 256, 24), (512, 18, 256, 18))
 
 
-@cache
-def switched(w_slot: int, w_slots: int) -> tuple[Overlay, ...]:
-    """The divisions between which items may switch: all with this weight ring, ACC takes the rest.
-
-    The first is for items that need no partial sums: wide rings.
-    """
-    out = []
-    for a_slot, a_slots, o_slot, o_slots in (
-        *BASES,
-        *((*a, *o) for a, o in product(A_RINGS + SMALL_A_RINGS, O_RINGS + SMALL_O_RINGS)),
-    ):
-        whole = divided(a_slot, a_slots, o_slot, o_slots, 0)
-        rest = CORE_MEMORY - whole.core_bytes + whole.w_slots * whole.w_slot - w_slots * w_slot
+def wide(w_slot: int, w_slots: int) -> Overlay:
+    """The division with a weight ring for items whose tilings are searched one division at a time."""
+    weights = w_slot * w_slots
+    for rings in WIDE:
+        whole = divided(*rings, 0)
+        rest = CORE_MEMORY - (whole.core_bytes - whole.w_slots * whole.w_slot) - weights
         if rest >= 0:
-            out.append(replace(whole, w_slot=w_slot, w_slots=w_slots, acc_bytes=rest // 64 * 64))
-    return tuple(dict.fromkeys(out))
+            break
+    return replace(whole, w_slot=w_slot, w_slots=w_slots, acc_bytes=rest // 64 * 64)
 
 
-def choose_of(options: Sequence[Grid], divisions: Sequence[Overlay]) -> Tiling | None:
+def choose_of(options: Sequence[Grid], divisions: Divisions) -> Tiling | None:
     """The best tiling over all divisions, which it names; None when nothing fits."""
     _, overlay = least_of(options, divisions)
     if overlay is None:
@@ -109,8 +101,8 @@ STARTS_AT = 5  # in W_RINGS
 NEARLY = 1.02  # times the least cost
 
 
-def best_switches(cost: Callable[[tuple[Overlay, ...]], float], count: int) -> list[tuple[Overlay, ...]]:
-    """The divisions (``switched``) of at most ``count`` weight rings, that of least ``cost`` first.
+def best_switches(cost: Callable[[Fitted], float], count: int) -> list[Fitted]:
+    """The divisions beside at most ``count`` weight rings, that of least ``cost`` first.
 
     ``cost``: cycles, infinite: does not fit. A descent over the sizes of the weight ring, then the sizes on both sides
     while they cost nearly as little; all of them are tried where none that the descent meets fits.
@@ -119,7 +111,7 @@ def best_switches(cost: Callable[[tuple[Overlay, ...]], float], count: int) -> l
 
     def at(k: int) -> float:
         if k not in known:
-            known[k] = cost(switched(*W_RINGS[k])) if 0 <= k < len(W_RINGS) else inf
+            known[k] = cost(Fitted(*W_RINGS[k])) if 0 <= k < len(W_RINGS) else inf
         return known[k]
 
     here = STARTS_AT
@@ -141,4 +133,4 @@ def best_switches(cost: Callable[[tuple[Overlay, ...]], float], count: int) -> l
                 del ends[side]
             elif len(found) < count:
                 found.append(ends[side])
-    return [switched(*W_RINGS[k]) for k in sorted(found, key=lambda k: (known[k], k))]
+    return [Fitted(*W_RINGS[k]) for k in sorted(found, key=lambda k: (known[k], k))]

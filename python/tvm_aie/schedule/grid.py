@@ -22,35 +22,14 @@ from tvm_aie.schedule.cuts import band_counts, conv_loads, kept_bytes, sends_blo
 from tvm_aie.schedule.estimate import single_slot_waits
 from tvm_aie.schedule.geometry import WORD, Geometry, Overlay, ceil_div
 from tvm_aie.schedule.load import BlockRows, Load
+from tvm_aie.schedule.rings import Divisions, Fitted, Rings
 from tvm_aie.schedule.terms import KernelTerms, copy_cycles
 from tvm_aie.schedule.tiling import Tiling, build_tiling
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 AT_ONCE = 64  # candidates in the first step, then twice as many each; any number gives the same result
-MANY_MESSAGES = 4  # in a ring; see ``shortlist``
-
-
-class Rings(NamedTuple):
-    """Divisions of core memory, of which the weight slot is one: fields as ``Overlay``'s, a column each."""
-
-    a_slot: Ints
-    a_slots: Ints
-    w_slot: Ints
-    w_slots: Ints
-    o_slot: Ints
-    o_slots: Ints
-    acc_bytes: Ints
-    hdr_bytes: Ints
-
-    @staticmethod
-    def of(divisions: Sequence[Overlay]) -> Rings:
-        """One row for each division."""
-        return Rings(*np.array([[getattr(ov, name) for name in Rings._fields] for ov in divisions], np.int64).T)
-
-    def take(self, rows: Ints) -> Rings:
-        """Some of the divisions, any number of times."""
-        return Rings(*(column[rows] for column in self))
+MANY_MESSAGES = 4  # in a ring, or more; see ``shortlist``
 
 
 class _Pairs(NamedTuple):
@@ -143,7 +122,7 @@ class Grid:
         order = np.argsort(bound, kind="stable")
         self.candidates, self.bound = found.take(order), bound[order]
 
-    def best(self, rings: Rings, limit: float = inf, flowing: bool = False) -> tuple[float, int, int]:
+    def best(self, rings: Rings | Fitted, limit: float = inf, flowing: bool = False) -> tuple[float, int, int]:
         """Cycles, division and row of the best pair; of equal ones that of the first division, then row.
 
         (infinite, -1, -1) when none fits that takes at most ``limit``. ``flowing``: see ``_times``.
@@ -161,13 +140,22 @@ class Grid:
             begin, step = begin + step, 2 * step
         return found
 
-    def within(self, rings: Rings, limit: float, flowing: bool) -> tuple[_Pairs, Floats]:
+    def within(self, rings: Rings | Fitted, limit: float, flowing: bool) -> tuple[_Pairs, Floats]:
         """All pairs whose bound allows at most ``limit`` cycles, and their cycles (``flowing``: see ``_times``)."""
         pairs = self._pairs(rings, 0, int(np.searchsorted(self.bound, limit, "right")))
         return pairs, self._times(pairs, flowing)
 
-    def _pairs(self, rings: Rings, begin: int, end: int) -> _Pairs:
+    def overlay(self, rings: Fitted, division: int, row: int) -> Overlay:
+        """A division that ``best`` found for the candidate in a row."""
+        numbers, _, found = rings.pairs(self.candidates.take(slice(row, row + 1)))
+        return found.overlay(int((numbers == division).nonzero()[0][0]))
+
+    def _pairs(self, rings: Rings | Fitted, begin: int, end: int) -> _Pairs:
         """Of the candidates in rows ``begin`` to ``end``."""
+        if isinstance(rings, Fitted):
+            division, row, found = rings.pairs(self.candidates.take(slice(begin, end)))
+            row = row + begin
+            return _Pairs(division, row, self.candidates.take(row), found)
         fits = self._fits(self.candidates.take(slice(begin, end)), Rings(*(column[:, None] for column in rings)))
         division, row = fits.nonzero()
         row += begin
@@ -392,19 +380,28 @@ def least(options: Sequence[Grid], ov: Overlay) -> float:
     return least_of(options, (ov,))[0]
 
 
-def least_of(
-    options: Sequence[Grid], divisions: Sequence[Overlay], flowing: bool = False
-) -> tuple[float, Overlay | None]:
+def least_of(options: Sequence[Grid], divisions: Divisions, flowing: bool = False) -> tuple[float, Overlay | None]:
     """Cycles of the best tiling over all divisions, and its division; (infinite, None) when nothing fits.
 
     ``flowing``: between items that overlap with it.
     """
-    rings, best = Rings.of(divisions), (inf, len(divisions))
-    for grid in options:
-        cycles, division, _ = grid.best(rings, best[0], flowing)
-        if division >= 0:
-            best = min(best, (cycles, division))  # of equal ones the first division
-    return (best[0], divisions[best[1]]) if best[0] < inf else (inf, None)
+    rings, best = columns_of(divisions), (inf, -1, -1, -1)
+    for g, grid in enumerate(options):
+        cycles, division, row = grid.best(rings, best[0], flowing)
+        if division >= 0 and (best[1] < 0 or (cycles, division) < best[:2]):
+            best = cycles, division, g, row  # of equal ones the first division
+    cycles, division, g, row = best
+    return (cycles, _division(options[g], divisions, division, row)) if cycles < inf else (inf, None)
+
+
+def _division(grid: Grid, divisions: Divisions, number: int, row: int) -> Overlay:
+    """A division that was found for the candidate in a row."""
+    return grid.overlay(divisions, number, row) if isinstance(divisions, Fitted) else divisions[number]
+
+
+def columns_of(divisions: Divisions) -> Rings | Fitted:
+    """Listed divisions as columns."""
+    return divisions if isinstance(divisions, Fitted) else Rings.of(divisions)
 
 
 def choose(options: Sequence[Grid], ov: Overlay) -> Tiling | None:
@@ -426,10 +423,10 @@ def choose(options: Sequence[Grid], ov: Overlay) -> Tiling | None:
 
 
 def shortlist(
-    options: Sequence[Grid], divisions: Sequence[Overlay], count: int, within: float, flowing: bool = False
+    options: Sequence[Grid], divisions: Divisions, count: int, within: float, flowing: bool = False
 ) -> list[tuple[Tiling, Overlay]]:
-    """The best tilings of different kinds (output blocks per pass, input cut or not, ring of few or many activation
-    messages: the closed form does not see that pieces of uneven work wait in a short one), each with its division.
+    """The best tilings of different kinds (output blocks per pass, input cut or not, messages that the rings hold: the
+    closed form does not see that pieces of uneven work wait in a short one), each with its division.
 
     At most ``count``, none above ``within`` times the best of all, the best first; of equal ones that of the first
     division, cover and row. ``flowing``: between items that overlap.
@@ -437,12 +434,14 @@ def shortlist(
     limit = least_of(options, divisions, flowing)[0] * within
     if limit == inf:
         return []
-    rings, plans = Rings.of(divisions), list(dict.fromkeys(grid.load.cover.name for grid in options))
+    rings, plans = columns_of(divisions), list(dict.fromkeys(grid.load.cover.name for grid in options))
     columns = []
     for g, grid in enumerate(options):
         (division, row, c, ov), times = grid.within(rings, limit, flowing)
-        many = ov.a_slots // -(-c.a_bytes // ov.a_slot) >= MANY_MESSAGES
-        what = [c.nob, c.n_ck > 1, c.resident, c.kept > 0, many, np.full(len(row), plans.index(grid.load.cover.name))]
+        inputs = np.minimum(ov.a_slots // -(-c.a_bytes // ov.a_slot), MANY_MESSAGES)
+        outputs = np.minimum(ov.o_slots // -(-c.o_bytes // ov.o_slot), MANY_MESSAGES)
+        plan = np.full(len(row), plans.index(grid.load.cover.name))
+        what = [c.nob, c.n_ck > 1, c.resident, c.kept > 0, inputs, outputs, plan]
         found = np.stack([division, np.full(len(row), g), times, row, *what])
         columns.append(found[:, times <= limit])
     found = np.concatenate(columns, axis=1)
@@ -453,5 +452,6 @@ def shortlist(
     order = np.argsort(found[2], kind="stable")
     best = order[np.unique(kind[order], return_index=True)[1]]
     ranked = best[np.lexsort((met, found[2, best]))][:count]
-    picked = [(divisions[int(d)], options[int(g)], int(row)) for d, g, row in found[[0, 1, 3]][:, ranked].T]
-    return [(grid.tiling(row, ov), ov) for ov, grid, row in picked]
+    picked = [(options[int(g)], int(row), int(d)) for d, g, row in found[[0, 1, 3]][:, ranked].T]
+    overlays = [_division(grid, divisions, d, row) for grid, row, d in picked]
+    return [(grid.tiling(row, ov), ov) for (grid, row, _), ov in zip(picked, overlays, strict=True)]
