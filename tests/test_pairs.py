@@ -1,5 +1,6 @@
 """What skips work in the search on idealised machines, against the plain walk that skips nothing."""
 
+from collections import Counter
 from itertools import pairwise
 from math import inf
 from unittest.mock import patch
@@ -18,7 +19,7 @@ from tvm_aie.schedule import grid as module
 from tvm_aie.schedule.cover import Blocks, Cover
 from tvm_aie.schedule.division import W_RINGS, wide
 from tvm_aie.schedule.geometry import IDEAL_OVERLAYS, Geometry, KernelId, ceil_div
-from tvm_aie.schedule.grid import MANY_MESSAGES, Rings, choose, grids, least_of, shortlist
+from tvm_aie.schedule.grid import MANY_MESSAGES, MOST_ALIKE, Rings, choose, grids, least_of, shortlist
 from tvm_aie.schedule.load import header_bytes
 from tvm_aie.schedule.terms import terms_from_keys
 from tvm_aie.schedule.tiling import Tiling
@@ -47,10 +48,14 @@ def listed(options, divisions, count, within, flowing):
         inputs = min(overlay.a_slots // ceil_div(int(c.a_bytes[row]), overlay.a_slot), MANY_MESSAGES)
         outputs = min(overlay.o_slots // ceil_div(int(c.o_bytes[row]), overlay.o_slot), MANY_MESSAGES)
         shape = int(c.nob[row]), c.n_ck[row] > 1, bool(c.resident[row]), c.kept[row] > 0
-        kind = *shape, inputs, outputs, options[g].load.cover.name
+        kind = *shape, options[g].load.cover.name, inputs, outputs
         if cycles <= limit and (kind not in kinds or cycles < kinds[kind][0]):
             kinds[kind] = cycles, d, g, row
-    best = sorted(kinds.values(), key=lambda found: found[0])[:count]
+    best, alike = [], Counter()
+    for kind, found in sorted(kinds.items(), key=lambda named: named[1][0]):
+        alike[kind[:-2]] += 1
+        if alike[kind[:-2]] <= MOST_ALIKE and len(best) < count:
+            best.append(found)
     return [(options[g].tiling(row, divisions[d]), divisions[d]) for _, d, g, row in best]
 
 

@@ -154,8 +154,11 @@ def test_rings_that_cost_nearly_the_same_are_compared():
 
 @pytest.fixture(scope="module")
 def program():
-    b = GraphBuilder((32, 31, 31))
-    return compile_graph(b.graph(b.conv(b.conv(b.conv("x", 64, 3), 32, 1), 64, 3)), "wbs-2x2").program
+    """The first item has partial sums."""
+    b = GraphBuilder((320, 17, 17))
+    made = compile_graph(b.graph(b.conv(b.conv(b.conv("x", 64, 3), 32, 1), 64, 3)), "wbs-2x2")
+    assert made.tilings[0].division.acc_bytes > 0
+    return made.program
 
 
 def divide_at(program, operand, change):
@@ -192,8 +195,8 @@ def without_pushes(program):
         (lambda p: divide_at(p, 2, lambda n: 64), "limit 63"),
         (lambda p: divide_at(p, 6, lambda a: 2048), "and ACC overlap"),
         (lambda p: divide_at(p, 7, lambda n: -4), "ACC ends at"),
-        (lambda p: ring_bd(p, base=lambda b: b.base + 4), "its division says"),
-        (lambda p: ring_bd(p, iter_wrap=lambda b: b.iter_wrap - 1), "its division says"),
+        (lambda p: ring_bd(p, base=lambda b: b.base + 4), "division"),
+        (lambda p: ring_bd(p, iter_wrap=lambda b: b.iter_wrap - 1), "division"),
         (lambda p: ring_bd(p, acquire=lambda b: dataclasses.replace(b.acquire, lock=0, value=1)), "division"),
         (without_pushes, "A rings for"),
     ],

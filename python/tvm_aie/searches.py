@@ -105,7 +105,7 @@ def charged(work: Workload, terms: KernelTerms) -> tuple[KernelTerms, float]:
     return terms, max(price.share, FIRST_SHARE * price.start * first)
 
 
-MOST_TRIED = 5  # tilings of an item
+MOST_TRIED = 10  # tilings of an item
 MOST_FLOWING = 3  # likewise, for each ring of outputs
 NEARLY = 1.15  # times the best
 

@@ -20,7 +20,7 @@ from tvm_aie.memory.placement import Placement, WorkItem
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.schedule.tiling import Tiling
 
-MOST_STEPS = 30_000  # kernel calls of all tilings that are tried, about 2 s
+MOST_STEPS = 100_000  # kernel calls of all tilings that are tried
 Key = tuple[object, ...]
 
 

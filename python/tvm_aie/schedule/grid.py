@@ -9,6 +9,7 @@ so far. Few pairs do, so hundreds of divisions can be compared (``schedule.divis
 
 from __future__ import annotations
 
+from collections import Counter as Counts
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import inf
@@ -30,6 +31,7 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 AT_ONCE = 64  # candidates in the first step, then twice as many each; any number gives the same result
 MANY_MESSAGES = 4  # in a ring, or more; see ``shortlist``
+MOST_ALIKE = 3  # tilings of a short list that differ in their rings alone
 
 
 class _Pairs(NamedTuple):
@@ -422,6 +424,18 @@ def choose(options: Sequence[Grid], ov: Overlay) -> Tiling | None:
     return replace(best[2].tiling(best[1], ov), alternatives=tuple(plans.items()))
 
 
+def _few_alike(cuts: Floats, ranked: Ints) -> list[int]:
+    """Of these columns of ``cuts``, in order, the first few of equal ones: they differ in their rings alone."""
+    met: Counts[tuple[float, ...]] = Counts()
+    found = []
+    for k in ranked.tolist():
+        cut = tuple(cuts[:, k].tolist())
+        met[cut] += 1
+        if met[cut] <= MOST_ALIKE:
+            found.append(k)
+    return found
+
+
 def shortlist(
     options: Sequence[Grid], divisions: Divisions, count: int, within: float, flowing: bool = False
 ) -> list[tuple[Tiling, Overlay]]:
@@ -441,7 +455,7 @@ def shortlist(
         inputs = np.minimum(ov.a_slots // -(-c.a_bytes // ov.a_slot), MANY_MESSAGES)
         outputs = np.minimum(ov.o_slots // -(-c.o_bytes // ov.o_slot), MANY_MESSAGES)
         plan = np.full(len(row), plans.index(grid.load.cover.name))
-        what = [c.nob, c.n_ck > 1, c.resident, c.kept > 0, inputs, outputs, plan]
+        what = [c.nob, c.n_ck > 1, c.resident, c.kept > 0, plan, inputs, outputs]
         found = np.stack([division, np.full(len(row), g), times, row, *what])
         columns.append(found[:, times <= limit])
     found = np.concatenate(columns, axis=1)
@@ -451,7 +465,7 @@ def shortlist(
     met = np.unique(kind, return_index=True)[1]
     order = np.argsort(found[2], kind="stable")
     best = order[np.unique(kind[order], return_index=True)[1]]
-    ranked = best[np.lexsort((met, found[2, best]))][:count]
+    ranked = _few_alike(found[4:9], best[np.lexsort((met, found[2, best]))])[:count]
     picked = [(options[int(g)], int(row), int(d)) for d, g, row in found[[0, 1, 3]][:, ranked].T]
     overlays = [_division(grid, divisions, d, row) for grid, row, d in picked]
     return [(grid.tiling(row, ov), ov) for (grid, row, _), ov in zip(picked, overlays, strict=True)]
