@@ -58,8 +58,9 @@ def expected(c, row, w_bytes, o_ring):
         return
     inputs = 1 if at["resident"] else at["outputs"] * at["n_ck"]
     outputs = at["outputs"] * (at["nob"] if at["single"] else 1)
-    a_rings = [r for r in rings_of(at["a_bytes"], *KINDS[0]) if not at["kept"] or r[2] in (256, 512)]
-    o_rings = list(rings_of(at["o_bytes"], *KINDS[1]))
+    a_rings, o_rings = (
+        list(rings_of(at[name], *kind)) for name, kind in zip(("a_bytes", "o_bytes"), KINDS, strict=True)
+    )
 
     def most(rings, left, wanted, message):
         fit = [r for r in rings if r[1] <= left and r[0] <= max(wanted, ceil_div(message, r[1] // r[0]))]

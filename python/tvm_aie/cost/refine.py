@@ -21,6 +21,7 @@ from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.schedule.tiling import Tiling
 
 MOST_STEPS = 100_000  # kernel calls of all tilings that are tried
+AHEAD = 1  # items behind one that it is judged with: what it leaves of the weights' time is felt there
 Key = tuple[object, ...]
 
 
@@ -70,12 +71,26 @@ def refine(
         for _, work in tried:
             state = run.copy()
             trials.append((state, state.advance(i, work)))
-        best = min(range(len(tried)), key=lambda k: float(trials[k][0].o_end.max()))
+        best = 0
+        if len(tried) > 1:
+            ahead = range(i + 1, min(i + 1 + AHEAD, len(tilings)))
+            works = [settled[k][1] if (k := alike(placement.items[j])) in settled else first[k] for j in ahead]
+            best = min(range(len(tried)), key=lambda k: _end(trials[k][0], ahead, works))
         run, time = trials[best]
         settled[key] = tried[best]
         chosen.append(tried[best][0])
         times.append(time)
     return tuple(chosen), run.finish(times)
+
+
+def _end(run: Recurrence, ahead: Sequence[int], works: Sequence[ItemLoad]) -> float:
+    """When the items ahead are complete, with these loads, behind what ``run`` has done."""
+    if not ahead:
+        return float(run.o_end.max())
+    run = run.copy()
+    for i, work in zip(ahead, works, strict=True):
+        run.advance(i, work)
+    return float(run.o_end.max())
 
 
 def _options(

@@ -70,20 +70,18 @@ class Rings(NamedTuple):
 class Slots:
     """The ways in which messages of some bytes fill slots: arrays (sizes of a slot, messages)."""
 
-    def __init__(self, messages: Ints, align: int, ends: tuple[int, int], only: Bools, least: int = 0) -> None:
-        """``messages``: bytes of each; ``only``: which of them are to have slots of a power of two; ``least``: bytes of
-        a ring."""
+    def __init__(self, messages: Ints, align: int, ends: tuple[int, int], least: int = 0) -> None:
+        """``messages``: bytes of each; ``align``, ``ends``: what the size of a slot is a multiple of, the least and the
+        largest; ``least``: bytes of a ring."""
         self.least = least
         self.sizes = np.arange(ends[1], ends[0] - 1, -align)
         self.parts = np.maximum(-(-messages // self.sizes[:, None]), 1)
         self.bytes = self.parts * self.sizes[:, None]
-        powers = (self.sizes & (self.sizes - 1)) == 0
-        self.allowed = powers[:, None] | ~only
 
     @staticmethod
     def of(message: int, align: int, ends: tuple[int, int], least: int = 0) -> Slots:
         """The ways of messages that have all the same bytes."""
-        return Slots(np.array([message]), align, ends, np.zeros(1, bool), least)
+        return Slots(np.array([message]), align, ends, least)
 
     def ring(self, room: int, most: int) -> Ring | None:
         """``within`` of the first kind of message alone; None where there is none."""
@@ -92,14 +90,14 @@ class Slots:
 
     def exactly(self, count: int | Ints) -> tuple[Ints, Ints, Ints, Bools]:
         """Rings of so many messages in the fewest bytes: (slot, slots, bytes, whether there is one)."""
-        ok = self.allowed & (self.parts * count <= MOST_SLOTS) & (self.bytes * count >= self.least)
+        ok = (self.parts * count <= MOST_SLOTS) & (self.bytes * count >= self.least)
         return self._picked(np.where(ok, -self.bytes, -(1 << 40)), count, ok)
 
     def within(self, room: Ints, most: Ints) -> tuple[Ints, Ints, Ints, Bools]:
         """Likewise of as many messages as ``room`` bytes hold, at most ``most``."""
         most = np.maximum(most, -(-self.least // self.bytes))
         count = np.minimum(np.minimum(room // self.bytes, MOST_SLOTS // self.parts), most)
-        ok = self.allowed & (count > 0) & (count * self.bytes >= self.least)
+        ok = (count > 0) & (count * self.bytes >= self.least)
         score = np.where(ok, count * (1 << 20) - self.bytes, -(1 << 40))
         return self._picked(score, count, ok)
 
@@ -139,15 +137,14 @@ class Fitted:
 
     def _rings(self, c: Candidates, room: Ints) -> Iterator[tuple[Ints, Ints, Ints, Ints, Bools]]:
         """For each candidate rings of activations and of outputs, and whether there are such."""
-        kept = c.kept > 0  # an input that is kept is copied slot by slot
-        a = Slots(c.a_bytes, A_ALIGN, A_SLOTS, kept, DEFAULT_OVERLAY.ops_bytes)
+        a = Slots(c.a_bytes, A_ALIGN, A_SLOTS, DEFAULT_OVERLAY.ops_bytes)
         inputs = np.where(c.resident > 0, 1, c.outputs * c.n_ck)
         if self.o_ring is not None:
             slot, slots = (np.full(len(room), x) for x in self.o_ring)
             a_slot, a_slots, _, ok = a.within(room - slot * slots, inputs)
             yield a_slot, a_slots, slot, slots, ok & (c.o_bytes <= slot * slots)
             return
-        o = Slots(c.o_bytes, O_ALIGN, O_SLOTS, np.zeros(len(room), bool))
+        o = Slots(c.o_bytes, O_ALIGN, O_SLOTS)
         outputs = c.outputs * np.where(c.single > 0, c.nob, 1)
         for count in FEW:
             a_slot, a_slots, taken, ok = a.exactly(count)
