@@ -20,7 +20,7 @@ from tvm_aie.plan.graph import Concat, Conv, Layer, LayerGraph
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.report.model import LayerRow
 from tvm_aie.schedule.geometry import CORE_MEMORY, DEFAULT_OVERLAY, Geometry
-from tvm_aie.schedule.grid import Grid, grids
+from tvm_aie.schedule.grid import Floats, Grid, Ints, grids
 from tvm_aie.schedule.terms import terms_from_keys
 from tvm_aie.searches import JOIN, item_name, workload
 
@@ -176,8 +176,9 @@ def limit(compiled: Compiled, names: Iterable[str]) -> Limit:
     channels into chunks, the input kept in the core or sent again for each pass. Of every cut whose messages, each held
     once, fit a core together: the largest of the busiest core's multiplications, the bytes of its column's activations,
     rows around a piece and residuals included, the weights of its row, less what the core's ring holds, the outputs of
-    its column, each at the stream's rate; the least of these. No fill, no drain, no imbalance between messages. And
-    what the item loads from DDR.
+    its column, each at the stream's rate; the least of these. Where input channels are cut, cores also wait for outputs
+    that nothing hides (``_drains``). No fill, no other drain, no imbalance between messages. And what the item loads
+    from DDR.
     """
     wanted = frozenset(names)
     pairs = zip(compiled.placement.items, compiled.tilings, strict=True)
@@ -226,16 +227,34 @@ def _inside(geo: Geometry, out_rows: Rows) -> float:
     return max(taps) / (rows * geo.kh)
 
 
+def _drains(grid: Grid, out: Floats, room: Ints) -> Floats:
+    """Cycles that the cores wait for their outputs where the input channels are cut.
+
+    The outputs of a pass over a piece come with its last chunk. While they leave the cores compute that chunk, at most
+    as long as if all its blocks were live, and then what the output ring takes lets them go on to the next piece.
+    ``out``: cycles of these outputs on their link; ``room``: bytes that the output ring can have.
+    """
+    c, t, geo = grid.candidates, grid.terms, grid.geo
+    pixels = np.array(
+        [geo.conv_rows(b) * geo.conv_px(w) for b, w in zip(c.band.tolist(), c.width.tolist(), strict=True)]
+    )
+    chunk = pixels * geo.taps * c.nob * c.ckb * 64 / t.macs_per_cycle
+    between = np.maximum(0, out - chunk - room / WORD / t.o_link)
+    return np.where((c.n_ck > 1) & (c.single > 0), (c.outputs - 1) * between + np.maximum(0, out - chunk), 0.0)
+
+
 def _best_cut(grid: Grid, inside: float, ring: int) -> dict[str, float] | None:
     """Terms of the cut whose largest is least; None where none fits. ``inside``, ``ring``: see there."""
     c, t = grid.candidates, grid.terms
     held = np.maximum(c.acc_bytes, c.kept) + c.a_bytes + c.o_bytes + c.w_message + c.header
+    left = CORE_MEMORY - DEFAULT_OVERLAY.ops_bytes - DEFAULT_OVERLAY.guard_bytes - held
     sent = (np.where(c.resident > 0, 1, c.outputs * c.n_ck) * c.a_bytes + c.kept) / WORD / t.a_rate
     weights = np.maximum(0, c.weights - ring) / WORD / t.w_rate
     own = c.outputs * np.where(c.single > 0, c.nob, 1) * c.o_bytes / WORD / t.o_rate
     blocks = grid.geo.out_blocks * c.n_x * c.n_b * c.o_block / WORD / t.o_link
-    terms = np.stack([c.compute * inside, sent, weights, np.maximum(own, blocks)])
-    worst = np.where(held <= CORE_MEMORY, terms.max(axis=0), inf)
+    out = np.maximum(own, blocks)
+    terms = np.stack([c.compute * inside + _drains(grid, out / c.outputs, left + c.o_bytes), sent, weights, out])
+    worst = np.where(left >= 0, terms.max(axis=0), inf)
     if not len(worst) or worst.min() == inf:
         return None
     return dict(zip(TERMS, (float(v) for v in terms[:, int(worst.argmin())]), strict=False))

@@ -52,6 +52,16 @@ def test_a_wide_input_is_bound_by_its_stream():
     assert np.isfinite(least.cycles)
 
 
+def test_outputs_of_a_cut_input_are_waited_for():
+    """1x1, 1,024 to 512 channels: partial sums of a core's 98 pixels are 200 KB, so pieces or passes are many, and no
+    chunk of input channels that fits beside the partial sums computes as long as its outputs take."""
+    b = GraphBuilder((1024, 14, 14), density=0.5)
+    compiled = compile_graph(b.graph(b.conv("x", 512, 1)), "wbs-2x2")
+    result = run_program(compiled.program.to_bytes(), [], RunOptions(functional=False))
+    least = limit(compiled, ["conv0"])
+    assert 1.1 * result.items[0].busy_max < least.cycles <= result.cycles
+
+
 def ran(density, channels, moves):
     """3x3 convolutions, one with an add behind it, and a pool."""
     b = GraphBuilder((8, 16, 16), density=density)
