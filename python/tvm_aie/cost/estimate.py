@@ -336,7 +336,10 @@ class Recurrence:
             moved = self._load(0, ready)
         self.command = max(self.command, self.begun) + self.array.cols * self.costs.prologue()
         ready = np.maximum(ready, self.command) if self.costs.any else ready
+        slots = self._prologue_slots(load)
         if i > 0:
+            # The barrier's descriptors, which let stores and loads go, follow the opcodes.
+            ready = np.maximum(ready, self._opcodes(load, slots, col.a_free))
             moved = self._stores(i - 1, ready)
             for c in range(self.array.cols):
                 needed = max((n + 1 for n, death in enumerate(col.store_deaths[c]) if death < i), default=0)
@@ -347,9 +350,7 @@ class Recurrence:
         for k, place in enumerate(item.inputs):
             if place.loaded:
                 ready = np.maximum(ready, self.load_ends[(i, k)])
-        slots = self._prologue_slots(load)
-        opcodes_there = self._opcodes(load, slots, ready if i == 0 else col.a_free)
-        col.a_free = np.maximum(ready, opcodes_there)
+        col.a_free = ready if i > 0 else np.maximum(ready, self._opcodes(load, slots, ready))
         self._divide(load, self.lags[i], slots)
         self.core = np.maximum(self.core, col.a_free[:, None])
         self.begun = float(ready.min())
