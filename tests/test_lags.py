@@ -10,9 +10,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from graphs import GraphBuilder, run_checked
+from oracles.link import OwnLinks, SharedLinks
+from oracles.ring_plan import ring_plan
 from tvm_aie.cost.estimate import estimate
-from tvm_aie.cost.link import OwnLinks, SharedLinks
-from tvm_aie.cost.ring_plan import ring_plan
 from tvm_aie.decisions import Decisions
 from tvm_aie.device import load_device
 from tvm_aie.emit.division import staying
