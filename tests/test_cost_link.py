@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tvm_aie.cost.link import Link, OwnLinks, SharedLinks
+from oracles.link import Link, OwnLinks, SharedLinks
 
 NONE = np.zeros((1, 2))  # filler
 STEP = 1 / 60  # of a cycle: any share of up to 6 rows of a whole number of steps is one

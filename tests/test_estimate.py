@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphs import GraphBuilder, resnet50
+from oracles.ring_plan import ring_plan
 from placement_check import check_placement
 from test_program_equality import mixed
 from tvm_aie.cost.bounds import lower_bound
 from tvm_aie.cost.commands import run_alone
 from tvm_aie.cost.estimate import item_cycles
 from tvm_aie.cost.item_load import walk
-from tvm_aie.cost.ring_plan import ring_plan
 from tvm_aie.device import load_device
 from tvm_aie.emit.opcodes import item_opcodes
 from tvm_aie.emit.program import Push, TileKind

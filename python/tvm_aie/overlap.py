@@ -127,7 +127,7 @@ class _Network:
             last = i + 1 == run.stop
             before = trial[2][-1].division if i > run.start else None
             trials = [self.extended(trial, i, t) for t in self.options(i, mine, before, last)]
-            trial = min(trials, key=lambda t: float((t[0].o_end if last else t[0].core).max()))
+            trial = min(trials, key=lambda t: float((t[0].flow.o_end if last else t[0].flow.core).max()))
         return trial
 
     def rings(self, run: range) -> list[Fitted]:
@@ -163,6 +163,6 @@ def overlapped(
         for i in run:
             own = net.extended(own, i, tilings[i])
         found = [own, *(net.together(trial, run, mine) for mine in net.rings(run))]
-        trial = min(found, key=lambda t: float(t[0].o_end.max()))
+        trial = min(found, key=lambda t: float(t[0].flow.o_end.max()))
     state, times, chosen = trial
     return chosen, state.finish(times)

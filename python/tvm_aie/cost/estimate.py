@@ -3,7 +3,8 @@
 The emulator (docs/program.md section 4) moves segments between channels that wait for each other's locks. With whole
 messages instead of segments, and without data, that is a recurrence in (max, +). In it, a message of the A ring that
 ends at ``a`` lets a core start at max(a, its weights, a free output message, its own last step); the release at the
-end of the step is what a later message waits for; and so on. All columns and core rows advance together, as arrays.
+end of the step is what a later message waits for; and so on. All columns and core rows advance together. What happens
+inside items is in the library (``cost.message_flow``), what is between them here: barriers, DDR, commands.
 
 Terms, each from a timing rule of that section; ``slot`` is a ring slot in words, ``bd`` a descriptor's start:
 
@@ -13,8 +14,8 @@ Terms, each from a timing rule of that section; ``slot`` is a ring slot in words
 * weights run ahead across items: byte e of a row's stream may enter the core ring (W bytes) when byte e - W is
   released by the slowest column, and the memtile ring likewise when it has left for the cores. This state, and the
   bytes already ahead, are carried from item to item.
-* output flows of one link share it equally (``cost.link``). The barrier behind an item waits for the data of its last
-  messages, not for the filler that makes them whole slots, which the item's own end includes.
+* output flows of one link share it equally (tvm_aie/cost/links.h). The barrier behind an item waits for the data of its
+  last messages, not for the filler that makes them whole slots, which the item's own end includes.
 * an item's opcode message follows the activations of the one before, as soon as the ring has room.
 * an item starts when the previous one is complete here, in all columns to the west, and in the next one to the east
   (the order of the barrier's acquires, ``emit.emitter``); one that lags when those that its barrier waits for are
@@ -41,10 +42,8 @@ import numpy.typing as npt
 
 from tvm_aie.cost.commands import Costs, costs_of, run_alone
 from tvm_aie.cost.item_load import ItemLoad, rates_of
-from tvm_aie.cost.link import Marks, OwnLinks, SharedLinks
 from tvm_aie.cost.loads import Loads
-from tvm_aie.cost.ring_plan import ring_plan
-from tvm_aie.cost.weight_stream import WeightStream
+from tvm_aie.cost.message_flow import FlowLoad, MessageFlow
 from tvm_aie.emit import opcodes
 from tvm_aie.emit.division import Staying, staying
 from tvm_aie.emit.overlay import Array
@@ -120,8 +119,6 @@ class _Columns:
     """State of the columns' own channels; times in cycles, arrays over the columns."""
 
     def __init__(self, n: int) -> None:
-        self.a_free = np.zeros(n)  # the activation channel
-        self.a_pos = np.zeros(n, np.int64)  # ring position in slots
         self.load_free = np.zeros(n)
         self.store_free = np.zeros(n)
         self.passed = np.zeros(n)  # the barrier before
@@ -139,44 +136,6 @@ class _Columns:
         return other
 
 
-@dataclass(frozen=True)
-class _Sent:
-    """What the cores had sent at the end of an item: all of it, the data, and which cores sent any in the item."""
-
-    all: Marks
-    sound: Marks
-    senders: npt.NDArray[np.bool_]
-
-    def data(self, links: SharedLinks | OwnLinks) -> Floats:
-        """When the item's data have arrived, by column."""
-        return np.asarray(np.where(self.senders, links.ended(self.sound), 0.0).max(axis=1), np.float64)
-
-
-@dataclass(frozen=True)
-class _InRing:
-    """Messages that a ring may still hold when an item begins, oldest first: slots with filler.
-
-    Arrays (messages, columns) of the A ring, (messages, columns, rows) of the O ring. ``gone``: when those of the A
-    ring are released; the output links know it of the others.
-    """
-
-    sizes: npt.NDArray[np.int64]
-    gone: Floats
-
-    def then(self, sizes: npt.NDArray[np.int64], gone: Floats, slots: int) -> _InRing:
-        """With these behind them; without what lies more than ``slots`` back."""
-        sizes, gone = np.concatenate([self.sizes, sizes]), np.concatenate([self.gone, gone])
-        if not len(sizes):
-            return self
-        behind = sizes[::-1].cumsum(axis=0)[::-1].reshape(len(sizes), -1).min(axis=1, initial=slots)
-        first = max(0, int((behind >= slots).sum()) - 1)
-        return _InRing(sizes[first:], gone[first:])
-
-
-def _empty(*shape: int) -> _InRing:
-    return _InRing(np.zeros((0, *shape), np.int64), np.zeros((0, *shape[:1])))
-
-
 class Recurrence:
     """The state between items. ``advance`` adds the next one; ``copy`` gives a state to try another tiling on."""
 
@@ -188,20 +147,9 @@ class Recurrence:
         self.rates = rates_of(array)
         n = array.cols
         self.col = _Columns(n)
-        self.core = np.zeros((n, array.rows))
-        self.a_slots = 0  # of the last activation message
-        self.o_end = np.zeros((n, array.rows))
-        self.o_pos = np.zeros((n, array.rows), np.int64)
-        self.a_ring, self.o_ring = _empty(n), _empty(n, array.rows)
         self.lags = tuple(item.lag for item in placement.items)
-        # The output links while a lagging item follows, and what they had of each item; of others, when its data had
-        # arrived (by column), and when everything had.
-        self.out: SharedLinks | OwnLinks | None = None
-        self.marks: dict[int, _Sent] = {}
-        self.done: dict[int, Floats] = {-1: np.zeros(n)}
-        self.ends: dict[int, float] = {}
         self.costs = costs or costs_of(array)
-        self.weights = WeightStream(array, self.rates, self.costs.any)
+        self.flow = MessageFlow(array, self.rates, self.costs.any)
         self.load_ends: dict[tuple[int, int], Floats] = {}
         self.stored: dict[str, tuple[tuple[int, int, float], ...]] = {}  # by storage: rows [first, last), end
         self.command = 0.0  # when the command processor is done with what came before
@@ -215,30 +163,25 @@ class Recurrence:
         self.col.load_free = self.col.load_free + begun + opcodes_read * self.rates.load
 
     def copy(self) -> Recurrence:
-        """An independent state: arrays are replaced, never written, except those of ``WeightStream``."""
+        """An independent state."""
         other = copy(self)
-        other.col, other.weights = self.col.copy(), copy(self.weights)
+        other.col, other.flow = self.col.copy(), self.flow.copy()
         other.load_ends, other.stored = dict(self.load_ends), dict(self.stored)
-        other.out = self.out and self.out.copy()
-        other.marks, other.done, other.ends = dict(self.marks), dict(self.done), dict(self.ends)
         return other
 
     def advance(self, i: int, load: ItemLoad) -> ItemTime:
         """Item ``i``, which comes next. Where a lagging one follows, ``finish`` knows when its outputs end."""
-        first_free = float(self.col.a_free.min())
-        moved = self._start(i, load)
-        self._steps(i, load)
-        if i + 1 == len(self.lags) or not self.lags[i + 1]:
-            self._close()
+        first_free = float(self.flow.a_free.min())
+        work = FlowLoad(load)
+        ready, moved = self._start(i, work)
+        lag, follows = self.lags[i], i + 1 < len(self.lags) and self.lags[i + 1]
+        self.flow.run(work, ready, self.command, lag, self._divide(load, lag), follows)
         busy, idle = load.control
         if busy:
             # Its last tasks are pushed at the end of its commands. Behind late commands every channel waits: idle.
-            late = self.command + busy > float(self.o_end.max())
-            self.command += idle if late else busy
-            self.o_end = np.maximum(self.o_end, self.command)
-            self.done[i] = np.maximum(self.done[i], self.command)
-            self.ends[i] = max(self.ends[i], self.command)
-        end = max(self.ends.get(i, 0.0), float(self.col.a_free.max()), moved)
+            self.command += idle if self.command + busy > float(self.flow.o_end.max()) else busy
+            self.flow.delay(self.command)
+        end = max(self.flow.ended(i), float(self.flow.a_free.max()), moved)
         return ItemTime(first_free, end, float(load.kernel.sum(axis=0).max(initial=0.0)))
 
     def finish(self, times: Sequence[ItemTime]) -> Estimate:
@@ -246,25 +189,16 @@ class Recurrence:
         items = self.placement.items
         ready = self._barrier(len(items))
         moved = self._stores(items[-1].index, ready)
-        settled = tuple(replace(t, end=max(t.end, self.ends[i])) for i, t in enumerate(times))
+        settled = tuple(replace(t, end=max(t.end, self.flow.ended(i))) for i, t in enumerate(times))
         return Estimate(settled, max(float(ready.max()) + self.rates.a_slot, moved, settled[-1].end))
 
-    def _close(self) -> None:
-        """The output links send all that they have, and nothing comes in between."""
-        if self.out is not None:
-            self.o_end = self.out.finish()
-            for i, sent in self.marks.items():
-                self.done[i] = sent.data(self.out)
-                self.ends[i] = float(self.out.ended(sent.all).max())
-            self.out, self.marks = None, {}
-
-    def _done(self, i: int) -> Floats:
-        """When the outputs of item ``i`` are complete, by column."""
-        if i in self.marks and self.out is not None:
-            return self.marks[i].data(self.out)
-        return self.done[i]
-
-    # ------------------------------------------------------------------ between items
+    def _divide(self, load: ItemLoad, lag: bool) -> Staying:
+        """Core memory as the item divides it; the rings that it keeps."""
+        if load.divided is None:
+            return Staying(True, True)
+        before = self.array.overlay
+        self.array, self.rates = load.divided
+        return staying(lag, before, self.array.overlay)
 
     def _barrier(self, i: int) -> Floats:
         """When the columns may start item ``i``, loads and stores apart; item 0: when the opcodes are there."""
@@ -272,7 +206,7 @@ class Recurrence:
             return self.col.load_free.copy()
         awaited = waits(self.lags, i)
         if awaited:
-            done = np.max([self._done(k) for k in awaited], axis=0)
+            done = np.max([self.flow.done(k) for k in awaited], axis=0)
             west = np.maximum.accumulate(done)
             ready = west.copy()
             ready[:-1] = np.maximum(west[:-1], done[1:])
@@ -327,8 +261,9 @@ class Recurrence:
             last = max(last, float(arrived.max()))
         return last
 
-    def _start(self, i: int, load: ItemLoad) -> float:
-        """Barrier, stores, loads and opcode message of item ``i``; returns the end of the transfers that it starts."""
+    def _start(self, i: int, load: FlowLoad) -> tuple[Floats, float]:
+        """Barrier, stores, loads and opcode message of item ``i``: when its activations may go, and the end of the
+        transfers that it starts."""
         col, item = self.col, self.placement.items[i]
         ready = self._barrier(i)
         self.command = max(self.command, self.later)
@@ -337,6 +272,8 @@ class Recurrence:
         self.command = max(self.command, self.begun) + self.array.cols * self.costs.prologue()
         ready = np.maximum(ready, self.command) if self.costs.any else ready
         if i > 0:
+            # The barrier's descriptors, which let stores and loads go, follow the opcodes.
+            ready = np.maximum(ready, self.flow.opcodes(load))
             moved = self._stores(i - 1, ready)
             for c in range(self.array.cols):
                 needed = max((n + 1 for n, death in enumerate(col.store_deaths[c]) if death < i), default=0)
@@ -347,170 +284,7 @@ class Recurrence:
         for k, place in enumerate(item.inputs):
             if place.loaded:
                 ready = np.maximum(ready, self.load_ends[(i, k)])
-        slots = self._prologue_slots(load)
-        opcodes_there = self._opcodes(load, slots, ready if i == 0 else col.a_free)
-        col.a_free = np.maximum(ready, opcodes_there)
-        self._divide(load, self.lags[i], slots)
-        self.core = np.maximum(self.core, col.a_free[:, None])
         self.begun = float(ready.min())
-        if self.command > float(col.a_free.min()):
-            col.a_free = np.maximum(col.a_free, self.command)
-        return moved
-
-    def _opcodes(self, load: ItemLoad, slots: npt.NDArray[np.int64], begin: Floats) -> Floats:
-        """When the opcode message is there, which is behind the activations of the item before, not its barrier."""
-        beside = self.a_slots + slots <= self.array.overlay.a_slots  # the last of those activations
-        begin = np.where(beside, begin, np.maximum(begin, self.core.max(axis=1)))
-        self.a_slots = load.a_slots
-        return np.asarray(begin + slots * self.rates.a_slot, np.float64)
-
-    def _divide(self, load: ItemLoad, lag: bool, head: npt.NDArray[np.int64]) -> None:
-        """The rings that the item lays out begin behind its opcode message, empty; the others go on.
-
-        ``head``: A slots of that message, which the cores take when they are done with the item before.
-        """
-        before, stays = self.array.overlay, Staying(True, True)
-        if load.divided is not None:
-            self.array, self.rates = load.divided
-            stays = staying(lag, before, self.array.overlay)
-            # The cores hand the slots of the new A ring out when they have released those of the old rings.
-            if not stays.a:
-                self.col.a_free = np.maximum(self.col.a_free, self.core.max(axis=1))
-            if not stays.o:
-                self._close()
-                self.col.a_free = np.maximum(self.col.a_free, self.o_end.max(axis=1))
-            if not stays.a:
-                self.col.a_pos = np.zeros_like(self.col.a_pos)
-            if not stays.o:
-                self.o_pos = np.zeros_like(self.o_pos)
-        if not (lag and stays.a):  # behind a full barrier the rings are empty
-            self.a_ring = _empty(*self.a_ring.sizes.shape[1:])
-        else:
-            self.a_ring = self.a_ring.then(head[None], self.core.max(axis=1)[None], self.array.overlay.a_slots)
-        if not (lag and stays.o):
-            self.o_ring = _empty(*self.o_ring.sizes.shape[1:])
-
-    def _prologue_slots(self, load: ItemLoad) -> npt.NDArray[np.int64]:
-        """A slots of the opcode messages: whole slots and, if aligned, up to a multiple of the item's messages."""
-        ov, col = self.array.overlay, self.col
-        slots = -(-np.asarray(load.prologue_words) * 4 // ov.a_slot)
-        if load.aligned:
-            skip = -(col.a_pos + slots + np.array(load.kept)) % load.a_slots
-            slots = slots + np.where(np.asarray(load.a_counts) > 0, skip, 0)
-        col.a_pos = (col.a_pos + slots) % ov.a_slots
-        return np.asarray(slots, np.int64)
-
-    # ------------------------------------------------------------------ inside an item
-
-    def _a_plan(self, load: ItemLoad) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]:
-        """Filler slots before each activation message, and the message that it waits for: (messages, columns).
-
-        Last: cycles that it needs after that release, and after the release before: (messages, 2, columns).
-        """
-        plans = [
-            ring_plan(int(p), tuple(sizes.tolist()), self.array.overlay.a_slots, tuple(before.tolist()))
-            for p, sizes, before in zip(self.col.a_pos, load.a_sizes.T, self.a_ring.sizes.T, strict=True)
-        ]
-        self.col.a_pos = np.array([p.position for p in plans], np.int64)
-        late = np.array([p.late for p in plans]).transpose(1, 2, 0) * self.rates.a_slot
-        return np.array([p.filler for p in plans], np.int64).T, np.array([p.needs for p in plans]).T, late
-
-    def _o_plan(self, load: ItemLoad) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """The same for output messages: (messages, columns, rows)."""
-        slots = self.array.overlay.o_slots
-        filler = np.zeros(load.o_sizes.shape, np.int64)
-        needs = np.full(load.o_sizes.shape, -1, np.int64)
-        self.o_pos = self.o_pos.copy()  # of this state alone
-        for c, r in np.ndindex(self.o_pos.shape):
-            before = tuple(self.o_ring.sizes[:, c, r].tolist())
-            plan = ring_plan(int(self.o_pos[c, r]), tuple(load.o_sizes[:, c, r].tolist()), slots, before)
-            filler[:, c, r], needs[:, c, r] = plan.filler, plan.needs
-            self.o_pos[c, r] = plan.position
-        return filler, needs
-
-    def _links(self, messages: int) -> SharedLinks | OwnLinks:
-        """The output links of an item of so many messages: new ones, or those that work for the items before, too."""
-        if self.out is None:
-            self.out = (SharedLinks if self.rates.o_shared else OwnLinks)(self.o_end, messages)
-        else:
-            self.out.more(messages)
-        return self.out
-
-    def _fill(
-        self, out: SharedLinks | OwnLinks, core: Floats, skipped: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]
-    ) -> Floats:
-        """Filler before output messages of these sizes (slots); when the cores may begin.
-
-        A message that does not fit beside its own filler waits until enough of that has left.
-        """
-        slot = self.rates.o_slot
-        first = np.where(skipped > 0, np.maximum(skipped + sizes - self.array.overlay.o_slots, 0), 0)
-        if not first.any():
-            out.junk(core, np.asarray(skipped * slot, np.float64))
-            return core
-        out.junk(core, np.asarray(first * slot, np.float64))
-        mark = out.mark()
-        out.junk(core, np.asarray((skipped - first) * slot, np.float64))
-        return np.where(first > 0, np.maximum(core, out.ended(mark)), core)
-
-    def _steps(self, i: int, load: ItemLoad) -> None:
-        """The kernel calls of item ``i`` in order; arrays (columns, rows)."""
-        core, a_free = self.core, self.col.a_free
-        out = self._links(len(load.o_sizes))
-        number = out.count - len(self.o_ring.sizes)  # of the first message that the O ring may hold
-        if load.aligned:
-            out.junk(core, self._skip(load))
-        self.weights.begin(load.w_bytes.astype(np.float64))
-        a_skipped, a_needs, a_late = self._a_plan(load)
-        o_skipped, o_needs = self._o_plan(load)
-        a_filler = a_skipped * self.rates.a_slot
-        o_move, o_rest = load.o_sizes * self.rates.o_slot, load.o_rest * self.rates.o_slot
-        last = load.last_sent()
-        o_waits, o_fills = np.asarray((o_needs >= 0).any(axis=(1, 2))), np.asarray(o_skipped.any(axis=(1, 2)))
-        o_awaited = np.where(o_needs >= 0, o_needs + number, -1)
-        # Row 0 is the time of a message that nothing waits for; then what the ring held before.
-        held, columns = len(self.a_ring.gone), core.shape[0]
-        released = np.zeros((held + len(a_needs) + 1, columns))
-        released[1 : held + 1] = self.a_ring.gone
-        a_waits = np.asarray((a_needs >= 0).any(axis=1))
-        a_awaited = np.maximum(a_needs[:, None] + [[1], [0]], 0) * columns + np.arange(columns)
-        greatest = np.maximum.reduce
-        m = q = 0
-        n_released = held
-        for step, kernel, a_move in zip(load.steps, load.kernel, load.a_move, strict=True):
-            if step.acquires_w:
-                core = np.maximum(core, self.weights.arrive())
-            if step.acquires_a:
-                a_free = a_free + a_filler[m] + a_move
-                if a_waits[m]:
-                    gone = released.take(a_awaited[m]) + a_late[m]
-                    a_free = np.maximum(np.maximum(a_free, gone[0]), gone[1])
-                core = np.maximum(core, a_free[:, None])
-                m += 1
-            if step.acquires_o:
-                if o_fills[q]:
-                    core = self._fill(out, core, o_skipped[q], load.o_sizes[q])
-                if o_waits[q]:
-                    core = np.maximum(core, out.ends(o_awaited[q]))
-            core = core + kernel
-            if step.releases_a:
-                n_released += 1
-                greatest(core, axis=1, out=released[n_released])
-            if step.releases_w:
-                self.weights.release(greatest(core, axis=0))
-            if step.releases_o:
-                ends = last == q
-                out.send(core, o_move[q], np.where(ends, o_rest, 0.0) if ends.any() else None)
-                q += 1
-        self.core, self.col.a_free = core, a_free
-        self.marks[i] = _Sent(out.mark(), out.data(), last >= 0)
-        if any(self.lags):
-            ov, o_sizes = self.array.overlay, load.o_sizes + o_skipped
-            self.a_ring = self.a_ring.then(load.a_sizes + a_skipped, released[held + 1 :], ov.a_slots)
-            self.o_ring = self.o_ring.then(o_sizes, np.zeros(o_sizes.shape[:2]), ov.o_slots)
-
-    def _skip(self, load: ItemLoad) -> Floats:
-        """Junk that aligns the output rings at the start of an item, in cycles of the link."""
-        skip = np.where(load.o_sizes.any(axis=0), -self.o_pos % load.o_slots, 0)
-        self.o_pos = (self.o_pos + skip) % self.array.overlay.o_slots
-        return skip * self.rates.o_slot
+        if i == 0:  # its opcodes are loaded, too
+            ready = np.maximum(ready, self.flow.opcodes(load, ready))
+        return ready, moved

@@ -116,7 +116,8 @@ KEPT, DROPPED = 1, 2
 
 @dataclass(frozen=True)
 class ItemLoad:
-    """Arrays: ``kernel`` (steps, columns, rows), ``a_move`` (steps, columns) in cycles, without filler.
+    """Arrays: ``locks`` (steps, 6) as ``Walk.locks``; ``kernel`` (steps, columns, rows), ``a_move`` (steps, columns) in
+    cycles, without filler.
 
     ``w_bytes`` (rows, messages); ``a_slots``: of an activation message; ``a_sizes`` (messages, columns): of each;
     ``a_counts``: messages per column. ``o_slots``: of the largest output message, ``o_sizes`` (messages, columns,
@@ -126,7 +127,7 @@ class ItemLoad:
     slots refer. ``kept``: per column, slots of input before the first message of ``a_slots``.
     """
 
-    steps: tuple[Step, ...]
+    locks: npt.NDArray[np.uint8]
     kernel: Floats
     a_move: Floats
     w_bytes: Ints
@@ -139,12 +140,8 @@ class ItemLoad:
     o_rest: Floats
     aligned: bool
     control: tuple[float, float]
-    divided: tuple[Array, Rates] | None = None
-    kept: tuple[int, ...] = ()
-
-    def last_sent(self) -> Ints:
-        """The last output message of each core, (columns, rows); -1: it has none."""
-        return _last_sent(self.o_sizes) if len(self.o_sizes) else np.full(self.o_rest.shape, -1, np.int64)
+    divided: tuple[Array, Rates] | None
+    kept: tuple[int, ...]
 
 
 class _Executed(NamedTuple):
@@ -206,10 +203,20 @@ class Walk:
         return sum(s.acquires_a for s in self.steps)
 
     @cached_property
+    def locks(self) -> npt.NDArray[np.uint8]:
+        """Of each step whether it acquires an A, W, O message, and whether it releases one."""
+        return _locks(self.steps)
+
+    @cached_property
     def table(self) -> Ints:
         """A column for each step; rows: its weight message (0: none), band, block (0: all), opcodes, ``keeps``."""
         rows = [(max(s.weights, 0), s.band, max(s.block, 0), s.opcodes, s.keeps) for s in self.steps]
         return np.array(rows, np.int64).reshape(-1, 5).T
+
+
+def _locks(steps: Sequence[Step]) -> npt.NDArray[np.uint8]:
+    first, after = Step._fields.index("acquires_a"), Step._fields.index("opcodes")
+    return np.array([step[first:after] for step in steps], np.uint8).reshape(-1, after - first)
 
 
 def walk(words: Sequence[int], blocks: Sequence[int] = ()) -> Walk:
@@ -374,10 +381,11 @@ def load_of(
         a_move[mine, c] += np.where(slotwise, 0, (pieces[c] - 1) * rates.piece)
     head = opcodes.HEADER_WORDS + (opcodes.DIVIDE_WORDS if tiling.division else 0)
     heights = [b - a for a, b in item.out_rows]
-    sent = sent[[s.releases_o for s in steps]]
+    locks = walks[0].locks if steps is walks[0].steps else _locks(steps)
+    sent = sent[locks[:, -1] > 0]
     o_sizes = sizes_o[sent]
     return ItemLoad(
-        tuple(steps),
+        locks,
         kernel,
         a_move,
         sizes,

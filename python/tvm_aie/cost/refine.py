@@ -86,11 +86,11 @@ def refine(
 def _end(run: Recurrence, ahead: Sequence[int], works: Sequence[ItemLoad]) -> float:
     """When the items ahead are complete, with these loads, behind what ``run`` has done."""
     if not ahead:
-        return float(run.o_end.max())
+        return float(run.flow.o_end.max())
     run = run.copy()
     for i, work in zip(ahead, works, strict=True):
         run.advance(i, work)
-    return float(run.o_end.max())
+    return float(run.flow.o_end.max())
 
 
 def _options(

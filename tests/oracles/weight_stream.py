@@ -1,4 +1,4 @@
-"""When weights arrive in the cores: the part of the recurrence (``cost.estimate``) that runs ahead across items."""
+"""When weights arrive in the cores: the oracle of tvm_aie/cost/weight_stream.h."""
 
 from __future__ import annotations
 
