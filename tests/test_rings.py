@@ -18,7 +18,7 @@ from tvm_aie.pipeline import Moves, compile_graph
 from tvm_aie.schedule.division import W_RINGS
 from tvm_aie.schedule.geometry import CORE_MEMORY, DEFAULT_OVERLAY, MOST_SLOTS, KernelId, ceil_div
 from tvm_aie.schedule.grid import Rings, grids, least_of, shortlist
-from tvm_aie.schedule.rings import A_ALIGN, A_SLOTS, FEW, O_ALIGN, O_SLOTS, Fitted, Slots
+from tvm_aie.schedule.rings import A_ALIGN, A_SLOTS, FEW, O_ALIGN, O_SLOTS, Fitted, Slots, overlay_of
 
 FIXED = DEFAULT_OVERLAY.hdr_bytes + DEFAULT_OVERLAY.ops_bytes + DEFAULT_OVERLAY.guard_bytes
 KINDS = [(A_ALIGN, A_SLOTS, DEFAULT_OVERLAY.ops_bytes), (O_ALIGN, O_SLOTS, 0)]
@@ -102,7 +102,7 @@ def test_divisions_of_candidates(problem, w_ring, o_ring, flowing):
         for row in range(0, len(grid.bound), max(1, len(grid.bound) // 20)):
             assert mine[row] == list(expected(c, row, w_ring[0] * w_ring[1], o_ring))
         for k in range(0, len(found), max(1, len(found) // 20)):
-            overlay = rings.overlay(k)
+            overlay = overlay_of(rings.at(k))
             assert overlay.core_bytes <= CORE_MEMORY
             core_map(Array(array.device, overlay), 0, 0, True)
             assert grid._fits(c.take(found[k : k + 1]), Rings.of([overlay]))[0]

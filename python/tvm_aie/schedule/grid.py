@@ -23,7 +23,7 @@ from tvm_aie.schedule.cuts import band_counts, conv_loads, kept_bytes, sends_blo
 from tvm_aie.schedule.estimate import single_slot_waits
 from tvm_aie.schedule.geometry import WORD, Geometry, Overlay, ceil_div
 from tvm_aie.schedule.load import BlockRows, Load
-from tvm_aie.schedule.rings import Divisions, Fitted, Rings
+from tvm_aie.schedule.rings import Divisions, Fitted, Rings, overlay_of
 from tvm_aie.schedule.terms import KernelTerms, copy_cycles
 from tvm_aie.schedule.tiling import Tiling, build_tiling
 
@@ -41,6 +41,15 @@ class _Pairs(NamedTuple):
     row: Ints
     candidates: Candidates
     rings: Rings
+
+
+class Best(NamedTuple):
+    """The best pair of a grid: cycles, number of the division and of the candidate, and the division (``Rings``)."""
+
+    cycles: float
+    division: int
+    row: int
+    rings: tuple[int, ...]
 
 
 class _Messages(NamedTuple):
@@ -124,12 +133,12 @@ class Grid:
         order = np.argsort(bound, kind="stable")
         self.candidates, self.bound = found.take(order), bound[order]
 
-    def best(self, rings: Rings | Fitted, limit: float = inf, flowing: bool = False) -> tuple[float, int, int]:
-        """Cycles, division and row of the best pair; of equal ones that of the first division, then row.
+    def best(self, rings: Rings | Fitted, limit: float = inf, flowing: bool = False) -> Best:
+        """The best pair; of equal ones that of the first division, then row.
 
-        (infinite, -1, -1) when none fits that takes at most ``limit``. ``flowing``: see ``_times``.
+        (infinite, -1, -1, none) when none fits that takes at most ``limit``. ``flowing``: see ``_times``.
         """
-        found, begin, step = (inf, -1, -1), 0, AT_ONCE
+        found, begin, step = Best(inf, -1, -1, ()), 0, AT_ONCE
         while begin < len(self.bound) and self.bound[begin] <= limit:
             end = begin + int(np.searchsorted(self.bound[begin : begin + step], limit, "right"))
             pairs = self._pairs(rings, begin, end)
@@ -138,7 +147,7 @@ class Grid:
                 k = int(times.argmin())
                 if times[k] <= limit:
                     limit = float(times[k])
-                    found = min(found, (limit, int(pairs.division[k]), int(pairs.row[k])))
+                    found = min(found, Best(limit, int(pairs.division[k]), int(pairs.row[k]), pairs.rings.at(k)))
             begin, step = begin + step, 2 * step
         return found
 
@@ -146,11 +155,6 @@ class Grid:
         """All pairs whose bound allows at most ``limit`` cycles, and their cycles (``flowing``: see ``_times``)."""
         pairs = self._pairs(rings, 0, int(np.searchsorted(self.bound, limit, "right")))
         return pairs, self._times(pairs, flowing)
-
-    def overlay(self, rings: Fitted, division: int, row: int) -> Overlay:
-        """A division that ``best`` found for the candidate in a row."""
-        numbers, _, found = rings.pairs(self.candidates.take(slice(row, row + 1)))
-        return found.overlay(int((numbers == division).nonzero()[0][0]))
 
     def _pairs(self, rings: Rings | Fitted, begin: int, end: int) -> _Pairs:
         """Of the candidates in rows ``begin`` to ``end``."""
@@ -387,18 +391,17 @@ def least_of(options: Sequence[Grid], divisions: Divisions, flowing: bool = Fals
 
     ``flowing``: between items that overlap with it.
     """
-    rings, best = columns_of(divisions), (inf, -1, -1, -1)
-    for g, grid in enumerate(options):
-        cycles, division, row = grid.best(rings, best[0], flowing)
-        if division >= 0 and (best[1] < 0 or (cycles, division) < best[:2]):
-            best = cycles, division, g, row  # of equal ones the first division
-    cycles, division, g, row = best
-    return (cycles, _division(options[g], divisions, division, row)) if cycles < inf else (inf, None)
+    rings, best = columns_of(divisions), Best(inf, -1, -1, ())
+    for grid in options:
+        found = grid.best(rings, best.cycles, flowing)
+        if found.rings and (not best.rings or found[:2] < best[:2]):
+            best = found  # of equal ones the first division
+    return (best.cycles, _division(divisions, best.division, best.rings)) if best.rings else (inf, None)
 
 
-def _division(grid: Grid, divisions: Divisions, number: int, row: int) -> Overlay:
-    """A division that was found for the candidate in a row."""
-    return grid.overlay(divisions, number, row) if isinstance(divisions, Fitted) else divisions[number]
+def _division(divisions: Divisions, number: int, rings: tuple[int, ...]) -> Overlay:
+    """A division that was found."""
+    return overlay_of(rings) if isinstance(divisions, Fitted) else divisions[number]
 
 
 def columns_of(divisions: Divisions) -> Rings | Fitted:
@@ -412,7 +415,7 @@ def choose(options: Sequence[Grid], ov: Overlay) -> Tiling | None:
     best: tuple[float, int, Grid] | None = None
     rings = Rings.of((ov,))
     for grid in options:
-        cycles, _, at = grid.best(rings)
+        cycles, _, at, _ = grid.best(rings)
         if at < 0:
             continue
         name = grid.load.cover.name
@@ -449,23 +452,26 @@ def shortlist(
     if limit == inf:
         return []
     rings, plans = columns_of(divisions), list(dict.fromkeys(grid.load.cover.name for grid in options))
-    columns = []
+    columns, pairs = [], []
     for g, grid in enumerate(options):
         (division, row, c, ov), times = grid.within(rings, limit, flowing)
+        pairs.append(ov)
         inputs = np.minimum(ov.a_slots // -(-c.a_bytes // ov.a_slot), MANY_MESSAGES)
         outputs = np.minimum(ov.o_slots // -(-c.o_bytes // ov.o_slot), MANY_MESSAGES)
         plan = np.full(len(row), plans.index(grid.load.cover.name))
         what = [c.nob, c.n_ck > 1, c.resident, c.kept > 0, plan, inputs, outputs]
-        found = np.stack([division, np.full(len(row), g), times, row, *what])
+        found = np.stack([division, np.full(len(row), g), times, row, *what, np.arange(len(row))])
         columns.append(found[:, times <= limit])
     found = np.concatenate(columns, axis=1)
     found = found[:, np.lexsort(found[3::-1])]
     # Of each kind the best; of kinds whose best are equal, that which is met first.
-    kind = np.unique(found[4:], axis=1, return_inverse=True)[1].ravel()
+    kind = np.unique(found[4:-1], axis=1, return_inverse=True)[1].ravel()
     met = np.unique(kind, return_index=True)[1]
     order = np.argsort(found[2], kind="stable")
     best = order[np.unique(kind[order], return_index=True)[1]]
     ranked = _few_alike(found[4:9], best[np.lexsort((met, found[2, best]))])[:count]
-    picked = [(options[int(g)], int(row), int(d)) for d, g, row in found[[0, 1, 3]][:, ranked].T]
-    overlays = [_division(grid, divisions, d, row) for grid, row, d in picked]
-    return [(grid.tiling(row, ov), ov) for (grid, row, _), ov in zip(picked, overlays, strict=True)]
+    picked = []
+    for d, g, row, k in found[[0, 1, 3, -1]][:, ranked].astype(np.int64).T.tolist():
+        overlay = _division(divisions, d, pairs[g].at(k))
+        picked.append((options[g].tiling(row, overlay), overlay))
+    return picked

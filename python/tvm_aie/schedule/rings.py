@@ -60,11 +60,14 @@ class Rings(NamedTuple):
         """Some of the divisions, any number of times."""
         return Rings(*(column[rows] for column in self))
 
-    def overlay(self, row: int) -> Overlay:
+    def at(self, row: int) -> tuple[int, ...]:
         """One of them."""
-        return replace(
-            DEFAULT_OVERLAY, **{name: int(column[row]) for name, column in zip(self._fields, self, strict=True)}
-        )
+        return tuple(int(column[row]) for column in self)
+
+
+def overlay_of(rings: tuple[int, ...]) -> Overlay:
+    """The division of a row of ``Rings``."""
+    return replace(DEFAULT_OVERLAY, **dict(zip(Rings._fields, rings, strict=True)))
 
 
 class Slots:
