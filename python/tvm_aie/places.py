@@ -32,7 +32,7 @@ def too_many_items(
         if items == 1 or total <= room * MOST_OPCODES:
             break
         name = physical.layers[member].name
-        total -= opcode_bytes_estimate(items, 0)
+        total -= opcode_bytes_estimate(items, 0, array.device.core_ideal)
         layers[name] = InfeasibleError(f"{what}, {items} of them of {name}", opcode, room, "bytes", levers)
     return InfeasibleError(what, opcode, room, "bytes", levers, layers)
 
@@ -45,7 +45,7 @@ def place(
 
     The opcode region grows with the number of items, which depends on the placement: repeat until it holds.
     """
-    opcode = opcode_bytes_estimate(len(physical.layers), array.overlay.a_slot)
+    opcode = opcode_bytes_estimate(len(physical.layers), array.overlay.a_slot, array.device.core_ideal)
     placement: Placement | None = None
     while True:
         layout = memtile_map(array, opcode)
@@ -65,7 +65,7 @@ def place(
             (0 if array.device.push_idle_cycles else array.rows) if moves.turns else None,
             array.lendable,
         )
-        needed = opcode_bytes_estimate(len(placement.items), array.overlay.a_slot)
+        needed = opcode_bytes_estimate(len(placement.items), array.overlay.a_slot, array.device.core_ideal)
         if needed <= opcode:
             break
         opcode = needed

@@ -21,12 +21,18 @@ class MemtileMap:
     heap_base: int
 
 
-def opcode_bytes_estimate(n_items: int, a_slot: int) -> int:
-    """Upper bound of the opcode region: a message is at most 6 + ~20 + 25 words and pools carry divisor tables.
+# Bytes of an item's opcode message, on average over a network; single ones are longer (``emit.emitter`` checks).
+# Seen: 147 to 204 of five networks on npu1, and on wbs-3x3 321 of dense ResNet-50 with what DIVIDE adds where items
+# divide core memory anew.
+MESSAGE, DIVIDES = 320, 9 * 4
 
-    The last message is read up to the end of its slot of ``a_slot`` bytes.
+
+def opcode_bytes_estimate(n_items: int, a_slot: int, divides: bool) -> int:
+    """Bytes of the opcode region that are enough for so many items and the message that ends the program.
+
+    The last message is read up to the end of its slot of ``a_slot`` bytes. ``divides``: see ``DIVIDES``.
     """
-    return max(FILLER_WORDS * 4, 320 * (n_items + 1) + a_slot)
+    return max(FILLER_WORDS * 4, (MESSAGE + DIVIDES * divides) * (n_items + 1) + a_slot)
 
 
 # Output messages are whole slots; what exceeds the data sinks here, in pieces of at most this many bytes.
