@@ -69,8 +69,8 @@ ffi::Tensor Tensor(const std::vector<double>& values, const std::vector<int64_t>
 // What one item puts on the machine, with the tensors that hold it.
 class FlowLoadObj : public ffi::Object {
  public:
-  // `columns`: words of the opcode message, activation messages, kept slots of each column. `slots`: of an activation
-  // message, of the largest output message. `rings`: none, or as for `Rings`.
+  // `tensors`: arrays of `FlowLoad`: locks, kernel, a_move, a_sizes, w_bytes, o_sizes, o_rest; rows of head, a_counts
+  // and kept. `rings`: none, or the two of `Rings`.
   FlowLoadObj(ffi::Array<ffi::Tensor> tensors, int64_t a_slots, int64_t o_slots, bool aligned,
               ffi::Array<ffi::Tensor> rings)
       : tensors_(std::move(tensors)) {

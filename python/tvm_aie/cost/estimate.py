@@ -187,7 +187,7 @@ class Recurrence:
     def finish(self, times: Sequence[ItemTime]) -> Estimate:
         """The network's: the items' as ``advance`` gave them, the message that ends the program, the last stores."""
         items = self.placement.items
-        ready = self._barrier(len(items))
+        ready = self._barrier(len(items), np.zeros(self.array.cols))
         moved = self._stores(items[-1].index, ready)
         settled = tuple(replace(t, end=max(t.end, self.flow.ended(i))) for i, t in enumerate(times))
         return Estimate(settled, max(float(ready.max()) + self.rates.a_slot, moved, settled[-1].end))
@@ -200,13 +200,16 @@ class Recurrence:
         self.array, self.rates = load.divided
         return staying(lag, before, self.array.overlay)
 
-    def _barrier(self, i: int) -> Floats:
-        """When the columns may start item ``i``, loads and stores apart; item 0: when the opcodes are there."""
+    def _barrier(self, i: int, there: Floats) -> Floats:
+        """When the columns may start item ``i``, loads and stores apart; item 0: when the opcodes are there.
+
+        ``there``: when each column's opcode message is; what tells its neighbours that it is ready follows it.
+        """
         if i == 0:
             return self.col.load_free.copy()
         awaited = waits(self.lags, i)
         if awaited:
-            done = np.max([self.flow.done(k) for k in awaited], axis=0)
+            done = np.max([there, *(self.flow.done(k) for k in awaited)], axis=0)
             west = np.maximum.accumulate(done)
             ready = west.copy()
             ready[:-1] = np.maximum(west[:-1], done[1:])
@@ -265,7 +268,8 @@ class Recurrence:
         """Barrier, stores, loads and opcode message of item ``i``: when its activations may go, and the end of the
         transfers that it starts."""
         col, item = self.col, self.placement.items[i]
-        ready = self._barrier(i)
+        there = self.flow.opcodes(load) if i else np.zeros(self.array.cols)
+        ready = self._barrier(i, there)
         self.command = max(self.command, self.later)
         if i == 0:
             moved = self._load(0, ready)
@@ -273,7 +277,7 @@ class Recurrence:
         ready = np.maximum(ready, self.command) if self.costs.any else ready
         if i > 0:
             # The barrier's descriptors, which let stores and loads go, follow the opcodes.
-            ready = np.maximum(ready, self.flow.opcodes(load))
+            ready = np.maximum(ready, there)
             moved = self._stores(i - 1, ready)
             for c in range(self.array.cols):
                 needed = max((n + 1 for n, death in enumerate(col.store_deaths[c]) if death < i), default=0)
