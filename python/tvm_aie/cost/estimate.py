@@ -46,11 +46,13 @@ from tvm_aie.cost.loads import Loads
 from tvm_aie.cost.message_flow import FlowLoad, MessageFlow
 from tvm_aie.emit import opcodes
 from tvm_aie.emit.division import Staying, staying
+from tvm_aie.emit.item_tasks import Before, barrier
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.transfers import FILLER_WORDS
 from tvm_aie.emit.weights import PackedConv
 from tvm_aie.memory.lag import waits
 from tvm_aie.memory.loads import loads_at
+from tvm_aie.memory.partition import Rows
 from tvm_aie.memory.placement import Placement
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.schedule.tiling import Tiling
@@ -172,7 +174,7 @@ class Recurrence:
     def advance(self, i: int, load: ItemLoad) -> ItemTime:
         """Item ``i``, which comes next. Where a lagging one follows, ``finish`` knows when its outputs end."""
         first_free = float(self.flow.a_free.min())
-        work = FlowLoad(load)
+        work = FlowLoad(load, [0 if load.aligned else self._barrier_words(i, c) for c in range(self.array.cols)])
         ready, moved = self._start(i, work)
         lag, follows = self.lags[i], i + 1 < len(self.lags) and self.lags[i + 1]
         self.flow.run(work, ready, self.command, lag, self._divide(load, lag), follows)
@@ -199,6 +201,30 @@ class Recurrence:
         before = self.array.overlay
         self.array, self.rates = load.divided
         return staying(lag, before, self.array.overlay)
+
+    def _barrier_words(self, i: int, c: int) -> int:
+        """Words that carry the barrier of item ``i`` in a column, behind its opcodes (``emit.item_tasks.barrier``).
+
+        Aligned messages are padded by far more.
+        """
+        items = self.placement.items
+
+        def here(rows: Rows) -> bool:
+            return rows[c][1] > rows[c][0]
+
+        awaited = waits(self.lags, i)
+        made = [any(self.lags) and k % 2 == 1 for k in awaited if here(items[k].out_rows)]  # by the bank of its lock
+        stores = sum(out.store for out in items[i - 1].outputs) if i and here(items[i - 1].out_rows) else 0
+        loads = sum(place.loaded and here(place.rows) for place in items[i].inputs)
+        go = sum(here(items[k].inputs[n].rows) for k, n in self.loads_at.get(i, []))
+        stored = self._reused(i, c) > self.col.stores_awaited[c]
+        return len(
+            barrier(self.array, c, Before(made.count(False), go, loads, stores, stored, sum(made), bool(awaited)))
+        )
+
+    def _reused(self, i: int, c: int) -> int:
+        """Stores of a column that must have ended before item ``i``, since it writes where they read."""
+        return max((n + 1 for n, death in enumerate(self.col.store_deaths[c]) if death < i), default=0)
 
     def _barrier(self, i: int, there: Floats) -> Floats:
         """When the columns may start item ``i``, loads and stores apart; item 0: when the opcodes are there.
@@ -280,7 +306,7 @@ class Recurrence:
             ready = np.maximum(ready, there)
             moved = self._stores(i - 1, ready)
             for c in range(self.array.cols):
-                needed = max((n + 1 for n, death in enumerate(col.store_deaths[c]) if death < i), default=0)
+                needed = self._reused(i, c)
                 if needed > col.stores_awaited[c]:
                     col.stores_awaited[c] = needed
                     ready[c] = max(ready[c], col.store_ends[c][needed - 1])

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -23,9 +24,13 @@ Floats = npt.NDArray[np.float64]
 class FlowLoad:
     """What an item puts on the machine, as the library reads it."""
 
-    def __init__(self, load: ItemLoad) -> None:
-        """The library checks the sizes, and that steps take no more messages than there are."""
-        columns = np.array([load.prologue_words, load.a_counts, load.kept], np.int64)
+    def __init__(self, load: ItemLoad, barrier: Sequence[int]) -> None:
+        """``barrier``: of each column, words that follow the opcodes.
+
+        The library checks the sizes, and that steps take no more messages than there are.
+        """
+        words = [a + b for a, b in zip(load.prologue_words, barrier, strict=True)]
+        columns = np.array([words, load.a_counts, load.kept], np.int64)
         floats, ints = np.float64, np.int64
         tensors = [_tensor(load.locks, np.uint8), _tensor(load.kernel, floats), _tensor(load.a_move, floats)]
         tensors += [_tensor(sizes, ints) for sizes in (load.a_sizes, load.w_bytes, load.o_sizes)]
