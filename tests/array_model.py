@@ -149,9 +149,9 @@ class Array:
         index = np.array([bd.base // 4 + current[0] * bd.iter_step])
         for i in reversed(range(len(bd.dims))):
             (size, stride), (before, after) = bd.dims[i], bd.pad(i)
-            body = [np.where(index >= 0, index + k * stride, -1) for k in range(size)]
+            body = np.where(index >= 0, index + stride * np.arange(size)[:, None], -1).ravel()
             zeros = np.full(len(index), -1)
-            index = np.concatenate([zeros] * before + body + [zeros] * after)
+            index = np.concatenate([zeros] * before + [body] + [zeros] * after)
         return index
 
     def _store(self, bd: Bd) -> np.ndarray:

@@ -32,10 +32,38 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def ran(folder):
+def known():
+    """What the tests with ``compiled_once`` have compiled, by file, target and shapes."""
+    return {}
+
+
+@pytest.fixture
+def compiled_once(known):
+    """A network is compiled once for all tests that are about what comes behind."""
+    with shared(known):
+        yield
+
+
+@contextlib.contextmanager
+def shared(known):
+    compile_network = service.compile_network
+
+    def once(path, target, progress, shapes=None, **given):
+        key = str(path), target, tuple(sorted((shapes or {}).items()))
+        if key not in known:
+            known[key] = compile_network(path, target, progress, shapes, **given)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(service, "compile_network", once)
+        yield
+
+
+@pytest.fixture(scope="module")
+def ran(folder, known):
     """The folder and the printed text of ``run --check`` on int8.onnx."""
     text = io.StringIO()
-    with contextlib.redirect_stdout(text):
+    with contextlib.redirect_stdout(text), shared(known):
         assert main.main(["run", str(folder / "int8.onnx"), "--check", "-o", str(folder / "ran")]) == 0
     return folder / "ran", text.getvalue()
 
@@ -73,7 +101,7 @@ def test_outputs_and_cycles_do_not_change_between_runs(folder, ran, tmp_path):
     assert seen[0] == seen[1]
 
 
-def test_sparse_costs_less(folder, ran, tmp_path):
+def test_sparse_costs_less(folder, ran, compiled_once, tmp_path):
     assert main.main(["run", str(folder / "sparse.onnx"), "--check", "-o", str(tmp_path)]) == 0
     dense, sparse = (json.loads((written / "report.json").read_text()) for written in (ran[0], tmp_path))
     assert sparse["sparsity"]["density_percent"] < 60
@@ -81,7 +109,7 @@ def test_sparse_costs_less(folder, ran, tmp_path):
     assert sparse["traffic"]["loadw_bytes"] < dense["traffic"]["loadw_bytes"]
 
 
-def test_profile_writes_trace_and_picture(folder, tmp_path, capsys):
+def test_profile_writes_trace_and_picture(folder, compiled_once, tmp_path, capsys):
     pytest.importorskip("matplotlib")
     args = ["profile", str(folder / "int8.onnx"), "--beside", str(folder / "sparse.onnx"), "-o", str(tmp_path)]
     assert main.main(args) == 0
@@ -168,7 +196,7 @@ def test_bad_inputs(folder, tmp_path, capsys, monkeypatch):
         assert code == 2 and word in err
 
 
-def test_input_file_is_used(folder, tmp_path, capsys):
+def test_input_file_is_used(folder, compiled_once, tmp_path, capsys):
     image = np.random.default_rng(5).standard_normal((1, 3, 224, 224)).astype(np.float32)
     np.save(tmp_path / "x.npy", image)
     args = ["run", str(folder / "int8.onnx"), "--input", str(tmp_path / "x.npy"), "--check", "-o", str(tmp_path)]

@@ -1,18 +1,23 @@
 """The command scheduler: chains of random channels never deadlock, and messages become the descriptors they mean."""
 
+import re
 from dataclasses import replace
+from math import inf
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from command_oracle import Oracle
 from graphs import GraphBuilder
 from tvm_aie.device import load_device
+from tvm_aie.emit.arrange import MORE_CHAINS, NO_CHAINS, Chains, clocks, loaded_otherwise, variants
 from tvm_aie.emit.commands import MARGIN, CommandBuilder, Work
 from tvm_aie.emit.joining import Joining, join
 from tvm_aie.emit.overlay import Array, build_overlay
 from tvm_aie.emit.program import Dir, Push, Wait
+from tvm_aie.emit.program_read import read_program
 from tvm_aie.emit.transfers import (
     BdTemplate,
     Limits,
@@ -25,7 +30,7 @@ from tvm_aie.emit.transfers import (
     unroll,
 )
 from tvm_aie.errors import ProgramError
-from tvm_aie.pipeline import compile_graph
+from tvm_aie.pipeline import compile_graph, emitter_of, prepare
 from tvm_aie.plan.reference import evaluate
 from tvm_aie.runtime.emulator import RunOptions, run_program
 from tvm_aie.schedule.geometry import Overlay
@@ -180,6 +185,7 @@ def test_no_wait_is_for_work_that_needs_what_comes_later(tasks, limits, body):
             ahead = work if channel[1] is Dir.MM2S else replace_key(work)
             builder.add(ahead)
     builder.schedule()
+    same_as_oracle(builder)
     pushed = {channel: 0 for channel in works}
     for command in builder.commands:
         if isinstance(command, Push):
@@ -204,8 +210,77 @@ def test_chains_that_leave_no_descriptors_are_refused():
     ):
         chain = tuple(BdTemplate(Shape(array.memtile(1), ((4, 1),)), 64 * k) for k in range(n))
         builder.add(Work(channel, chain, 1, start, end, start, item=0))
-    with pytest.raises(ProgramError, match="6 descriptors are not to be had"):
-        builder.schedule()
+    for schedule in (builder.schedule, Oracle(builder).run):
+        with pytest.raises(ProgramError, match="6 descriptors are not to be had"):
+            schedule()
+
+
+def same_as_oracle(builder: CommandBuilder, limit: float = inf) -> None:
+    """The native scheduler takes the same decisions as the one in Python, to the last bit of its clock."""
+    oracle = Oracle(builder).run(limit)
+    done, found = builder.schedule(limit), builder.scheduled
+    tables = (table.tolist() for table in (found.rows, found.static_rows, found.static_tasks))
+    rows = [[tuple(row) for row in table] for table in tables]
+    assert (done, found.end, builder.commands, *rows) == oracle
+
+
+# What is loaded and what is pushed, with several clocks, repeated blocks and chains that do not fit.
+STREAMS = (
+    *MORE_CHAINS,
+    *(chains for one in loaded_otherwise(MORE_CHAINS[:1]) for chains in one),
+    *clocks(MORE_CHAINS[0]),
+    *variants(MORE_CHAINS[4]),
+    Chains(18, 9, armed=False),
+    NO_CHAINS,
+)
+
+
+@pytest.mark.parametrize(
+    ("build", "device", "streams"),
+    [
+        (lambda: fire(4), "npu1", STREAMS),
+        (lambda: fire(4), "wbs-2x2", STREAMS[::5]),
+        (lambda: spilled(), "npu1", STREAMS[::5]),
+    ],
+    ids=["fire", "idealised", "spilled"],
+)
+def test_the_native_scheduler_is_the_one_in_python(build, device, streams):
+    emitter = emitter_of(prepare(build(), device).plan)
+    emitter.assembled()
+    fitting, ends = 0, []
+    for chains in streams:
+        builder, _ = emitter.arranger.handed(chains)
+        try:
+            Oracle(builder).run()
+        except ProgramError as error:
+            with pytest.raises(ProgramError, match=re.escape(str(error).partition("(")[0])):
+                builder.schedule()
+            continue
+        same_as_oracle(builder)
+        fitting += 1
+        ends.append(builder.end)
+        same_as_oracle(builder, builder.end / 2)  # given up
+        assert not builder.scheduled.done
+    assert fitting > len(streams) / 2 and (device != "npu1" or len(set(ends)) > 1)
+
+
+def spilled():
+    """Tensors that go through DDR: loads, stores, and loads that wait for stores."""
+    b = GraphBuilder((64, 112, 112), 3)
+    x = b.conv("x", 128, 3)
+    return b.graph(b.add(b.conv(b.conv(x, 128, 3), 128, 1), x))
+
+
+def test_a_timed_stream_is_the_program_with_it():
+    """``Assembly.serialised`` goes around ``Program``."""
+    for graph, streams in (fire(4), STREAMS), (spilled(), STREAMS[::5]):
+        emitter = emitter_of(prepare(graph, "npu1").plan)
+        emitter.assembled()
+        for chains in streams:
+            commands = emitter.rearrange((chains,))
+            whole = emitter.assembly.program(commands, {}).to_bytes()
+            assert emitter.assembly.serialised(commands) == whole
+            assert read_program(whole).to_bytes() == whole
 
 
 def replace_key(work: Work) -> Work:

@@ -92,11 +92,13 @@ def prepare(
     decisions: Decisions = UNTUNED,
     given: Chooser | None = None,
     judge: Judge | None = None,
+    like: Prepared | None = None,
 ) -> Prepared:
     """The stages before tilings are chosen; ``finish`` may be called on the result many times.
 
     ``given``: tilings that are known and need no search; None for a workload: search. ``judge``: compares whole plans
     where commands cost time (``rehearse``); None: the estimate does, and core memory has its default division.
+    ``like``: of the same network under other decisions; what was found for it serves again.
 
     Where there is no plan, and decisions are the compiler's own, easier ones are tried (``misfits``). Raises
     ``InfeasibleError`` with the layers that do not fit.
@@ -104,13 +106,13 @@ def prepare(
     dev = load_device(device) if isinstance(device, str) else device
     graph.verify()
     try:
-        return _prepared(graph, dev, decisions, given, judge)
+        return _prepared(graph, dev, decisions, given, judge, like)
     except InfeasibleError as error:
         if given is not None or decisions.overlay is not None:
             raise
         others = DIVISIONS[1:] if decisions.moves.divisions and not dev.core_ideal else ()
         decisions = easier(graph, decisions, partial(require_plan, dev), others, error)
-    return _prepared(graph, dev, decisions, given, judge)
+    return _prepared(graph, dev, decisions, given, judge, like)
 
 
 def _fused(graph: LayerGraph, dev: Device, decisions: Decisions) -> LayerGraph:
@@ -127,12 +129,29 @@ def _fused(graph: LayerGraph, dev: Device, decisions: Decisions) -> LayerGraph:
 
 
 def _prepared(
-    graph: LayerGraph, dev: Device, decisions: Decisions, given: Chooser | None, judge: Judge | None
+    graph: LayerGraph,
+    dev: Device,
+    decisions: Decisions,
+    given: Chooser | None,
+    judge: Judge | None,
+    like: Prepared | None,
 ) -> Prepared:
     # pools run inside convolutions and siblings share an item where that is faster by estimate; channels have places
     # in blocks of 8, weights are mmul tiles, each tensor has a home, and each item fits its cores
-    plan, planner = _schedule(dev, _fused(graph, dev, decisions), decisions, given, judge)
+    shared = _shared(decisions, given, like)
+    plan, planner = _schedule(dev, _fused(graph, dev, decisions), decisions, shared, judge)
     return Prepared(graph, dev, plan, CHAINS if decisions.moves.chains else (), decisions, planner)
+
+
+def _shared(decisions: Decisions, given: Chooser | None, like: Prepared | None) -> Shared:
+    """What the plans of a network have in common under these decisions."""
+    moves = decisions.moves
+    shared = Shared(given=given, blocks=moves.blocks, keep=moves.keep, narrow=decisions.narrow, price=decisions.price)
+    if like is None or like.planner is None or given is not None:
+        return shared
+    known, before = like.planner.shared, like.decisions.moves
+    same = (before.blocks, before.keep, before.joined) == (moves.blocks, moves.keep, moves.joined)
+    return known.under(shared) if same and known.given is None else shared
 
 
 def repriced(prepared: Prepared, price: Price, overlay: Overlay) -> Prepared:
@@ -247,12 +266,11 @@ def _chosen(plan: Plan, chooser: Chooser, estimated: bool) -> Plan:
 
 
 def _schedule(
-    device: Device, fused: LayerGraph, decisions: Decisions, given: Chooser | None, judge: Judge | None
+    device: Device, fused: LayerGraph, decisions: Decisions, shared: Shared, judge: Judge | None
 ) -> tuple[Plan, Planner | None]:
     """The best plan, by estimate or by ``judge``, over the divisions of core memory; the first failure if none fits.
     Where commands cost time also what made the first of them."""
     overlay, moves = decisions.overlay, decisions.moves
-    shared = Shared(given=given, blocks=moves.blocks, keep=moves.keep, narrow=decisions.narrow, price=decisions.price)
     if not device.core_ideal:
         planner = Planner(device, overlay or DIVISIONS[0], fused, moves, shared)
         plan = _narrowed(_best([planner]), planner, judge)

@@ -35,7 +35,7 @@ from tvm_aie.schedule.geometry import Overlay
 from tvm_aie.schedule.grid import Grid
 from tvm_aie.schedule.rings import Divisions
 from tvm_aie.schedule.tiling import Tiling
-from tvm_aie.searches import Chooser, Key, Searches, Shares, Walked, group_name, item_name
+from tvm_aie.searches import Chooser, Key, Ranked, Searches, Shares, Walked, group_name, item_name
 from tvm_aie.tiled import fits_program, tile
 
 
@@ -101,6 +101,7 @@ class Shared:
     grids: dict[tuple[Key, int], tuple[Grid, ...] | None] = field(default_factory=dict)
     counted: Known = field(default_factory=dict)
     shares: Shares = field(default_factory=dict)
+    candidates: Ranked = field(default_factory=dict)
     walked: Walked = field(default_factory=dict)
     commands: Commands = field(default_factory=dict)
     loads: Loads = field(default_factory=Loads)
@@ -110,6 +111,15 @@ class Shared:
     keep: bool = True
     narrow: frozenset[int] | None = None  # see ``Decisions``
     price: Price = PRICE
+
+    def apart(self) -> Shared:
+        """For other layers of the same network: without what depends on all of them."""
+        return replace(self, graphs={}, maps={})
+
+    def under(self, other: Shared) -> Shared:
+        """The same under the decisions of another, which forbid and allow the same tilings."""
+        apart = self.apart()
+        return replace(apart, given=other.given, narrow=other.narrow, price=other.price)
 
 
 class Planner:
@@ -129,7 +139,7 @@ class Planner:
         self.divisions = divisions
         self.searches = Searches(
             shared.grids, shared.given, divisions, moves.blocks, moves.keep, moves.joined, shared.counted,
-            shared.shares, shared.walked, shared.price,
+            shared.shares, shared.candidates, shared.walked, shared.price,
         )  # fmt: skip
         self.graphs, self.maps, self.weights, self.narrow = shared.graphs, shared.maps, shared.weights, shared.narrow
         self.made: dict[tuple[object, ...], Plan] = {}
@@ -182,8 +192,7 @@ class Planner:
 
     def with_fronts(self, names: Collection[str], overlay: Overlay) -> Planner:
         """For the network with 1x1 convolutions in front of some windows (``plan.front``); weights are shared."""
-        shared = replace(self.shared, graphs={}, maps={})
-        return Planner(self.device, overlay, with_fronts(self.fused, names), self.moves, shared)
+        return Planner(self.device, overlay, with_fronts(self.fused, names), self.moves, self.shared.apart())
 
     def pairs(self, lends: bool = True) -> tuple[PoolPair, ...]:
         """What may share kernel calls. ``lends``: sums may come from a column out of reach (``Array.lends``)."""

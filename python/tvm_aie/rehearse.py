@@ -33,8 +33,11 @@ from functools import partial
 from math import inf
 from typing import NamedTuple
 
+from tvm_aie.alike import same_program
 from tvm_aie.device import Device, load_device
 from tvm_aie.emit.arrange import CHAINS, MORE_CHAINS, Chains, clocks, loaded_otherwise, variants
+from tvm_aie.emit.assembly import Assembly
+from tvm_aie.emit.commands import CommandBuilder
 from tvm_aie.emit.emitter import Emitter
 from tvm_aie.emit.program import Program
 from tvm_aie.errors import EmulationFault, InfeasibleError, PlanWarning, ProgramError
@@ -63,15 +66,25 @@ Option = tuple[Prepared, Decisions]
 
 
 class Timed(NamedTuple):
-    """Emulated cycles of a plan: by its chains, and by its commands' digest, as several chains may be one stream."""
+    """Emulated cycles of a plan: by its chains, and, as several may be one stream, by what is scheduled and by its
+    commands' digest."""
 
     by_chains: dict[tuple[Chains, ...], float]
     by_commands: dict[bytes, float]
+    by_stream: dict[bytes, float]
 
 
-def _digest(program: Program) -> bytes:
+class Judged(NamedTuple):
+    """A plan, the first that has the same program, and its emulated cycles."""
+
+    plan: Plan
+    first: Plan
+    cycles: float
+
+
+def _digest(commands: CommandBuilder) -> bytes:
     """Of the commands: streams are too long to be kept."""
-    return hashlib.sha256(program.command_table).digest()
+    return hashlib.sha256(commands.scheduled.commands.tobytes()).digest()
 
 
 class Rehearsal:
@@ -80,25 +93,30 @@ class Rehearsal:
     def __init__(self, chains: Sequence[Chains] = CHAINS) -> None:
         """``chains``: of which the command scheduler takes one."""
         self.chains = tuple(chains)
-        self.known: dict[int, tuple[Plan, float]] = {}  # by identity; the plan is kept, so that its id stays its own
+        self.known: dict[int, Judged] = {}  # by identity; the plan is kept, so that its id stays its own
         self.timed: dict[int, tuple[Plan, Timed]] = {}  # likewise; with the chains of which the scheduler takes one
-        self.fastest: tuple[float, Plan, Program] | None = None
+        self.fastest: tuple[float, Plan, Assembly, CommandBuilder] | None = None
         self.emitters: list[tuple[float, Plan, Emitter]] = []  # of the fastest plans; they rearrange what they emitted
 
     def __call__(self, plan: Plan) -> float:
         """Cycles of a plan; infinite when no program can be made of it, or (``PlanWarning``) it does not run."""
+        return self._judged(plan).cycles
+
+    def _judged(self, plan: Plan) -> Judged:
         if id(plan) not in self.known:
-            self.known[id(plan)] = plan, self._emulated(plan)
-        return self.known[id(plan)][1]
+            firsts = [judged for judged in self.known.values() if judged.plan is judged.first]
+            same = next((judged for judged in firsts if same_program(judged.plan, plan)), None)
+            self.known[id(plan)] = same._replace(plan=plan) if same else Judged(plan, plan, self._emulated(plan))
+        return self.known[id(plan)]
 
     def _emulated(self, plan: Plan) -> float:
         try:
             emitter = emitter_of(plan, self.chains)
-            program = emitter.emit({})
+            emitter.assembled()
         except (InfeasibleError, ProgramError):
             return inf  # it does not fit, or its commands have no legal order
-        cycles = self._timed(plan, program)
-        timed = Timed({self.chains: cycles}, {_digest(program): cycles})
+        cycles = self._timed(plan, emitter)
+        timed = Timed({self.chains: cycles}, {_digest(emitter.commands): cycles}, {})
         self.timed[id(plan)] = plan, timed
         much = bool(self.chains) and _worth_chains(plan, cycles)
         if much:  # chains differ by more than plans do
@@ -115,27 +133,34 @@ class Rehearsal:
     def _rearranged(self, plan: Plan, emitter: Emitter, chains: tuple[Chains, ...], timed: Timed) -> float:
         """Cycles of what was emitted with other chains; infinite when there is no legal order."""
         if chains not in timed.by_chains:
-            try:
-                program = emitter.rearranged(chains)
-            except ProgramError:
-                timed.by_chains[chains] = inf
-                return inf
-            stream = _digest(program)
-            if stream not in timed.by_commands:
-                timed.by_commands[stream] = self._timed(plan, program)
-            timed.by_chains[chains] = timed.by_commands[stream]
+            stream = emitter.arranger.stream(chains[0]) if len(chains) == 1 else None
+            cycles = timed.by_stream.get(stream) if stream else None
+            timed.by_chains[chains] = self._scheduled(plan, emitter, chains, timed) if cycles is None else cycles
+            if stream:
+                timed.by_stream[stream] = timed.by_chains[chains]
         return timed.by_chains[chains]
 
-    def _timed(self, plan: Plan, program: Program) -> float:
+    def _scheduled(self, plan: Plan, emitter: Emitter, chains: tuple[Chains, ...], timed: Timed) -> float:
         try:
-            cycles = float(run_program(program.to_bytes(), [], RunOptions(functional=False)).cycles)
+            commands = _digest(emitter.rearrange(chains))
+        except ProgramError:
+            return inf
+        if commands not in timed.by_commands:
+            timed.by_commands[commands] = self._timed(plan, emitter)
+        return timed.by_commands[commands]
+
+    def _timed(self, plan: Plan, emitter: Emitter) -> float:
+        """Of the stream that was arranged last."""
+        try:
+            program = emitter.assembly.serialised(emitter.commands)
+            cycles = float(run_program(program, [], RunOptions(functional=False)).cycles)
         except (EmulationFault, ProgramError) as error:
             name = plan.physical.graph.name
             text = f"{name}: a plan was dropped because its program does not run (please report): {str(error)[:300]}"
             warnings.warn(text, PlanWarning, stacklevel=2)
             return inf
         if self.fastest is None or cycles < self.fastest[0]:
-            self.fastest = cycles, plan, program
+            self.fastest = cycles, plan, emitter.assembly, emitter.commands
         return cycles
 
     def best_chains(self, plan: Plan, much: bool) -> tuple[tuple[Chains, ...], float]:
@@ -145,6 +170,7 @@ class Rehearsal:
         ``much``: commands are much of the work; then so is, unless the network takes less than its launch, the best of
         ``MORE_CHAINS``.
         """
+        plan = self._judged(plan).first
         emitter, timed = self._emitter(plan)
         timed_with = partial(self._rearranged, plan, emitter, timed=timed)
         found = {self.chains: timed_with(self.chains)}
@@ -163,16 +189,20 @@ class Rehearsal:
 
     def _emitter(self, plan: Plan) -> tuple[Emitter, Timed]:
         """What has emitted the plan, and what is known of its chains."""
-        _, timed = self.timed.setdefault(id(plan), (plan, Timed({}, {})))
+        _, timed = self.timed.setdefault(id(plan), (plan, Timed({}, {}, {})))
         kept = next((emitter for _, other, emitter in self.emitters if other is plan), None)
         if kept is None:
             kept = emitter_of(plan, self.chains)
-            kept.emit({})
+            kept.assembled()
         return kept, timed
 
     def program(self, plan: Plan) -> Program | None:
         """What was emitted for the fastest plan; None for others."""
-        return self.fastest[2] if self.fastest and self.fastest[1] is plan else None
+        judged = self.known.get(id(plan))
+        if self.fastest is None or judged is None or judged.first is not self.fastest[1]:
+            return None
+        _, _, assembly, commands = self.fastest
+        return assembly.program(commands, {})
 
 
 def judge(device: Device, chains: bool = True) -> Rehearsal | None:
@@ -230,14 +260,14 @@ def _settled(graph: LayerGraph, dev: Device, decisions: Decisions, cost: Rehears
     settled = replace(best.decisions, overlay=base_overlay(best.plan.array.overlay))
     options = [(best, settled)]
     if decisions.moves.fronts and decisions.overlay is None:
-        options += _made(graph, dev, _fronted(best, settled))
+        options += _made(graph, best, _fronted(best, settled))
     options.sort(key=cycles)
     if _much(options[0][0].plan, cycles(options[0])):
         if decisions.price == PRICE:  # of which the second may profit more
             default = decisions.overlay or DIVISIONS[0]
             options += [made for option in options[:2] for made in _priced(*option, default)]
         best, settled = min(options, key=cycles)
-        options += _made(graph, dev, _alternatives(graph, best.plan, settled, decisions.overlay is None))
+        options += _made(graph, best, _alternatives(graph, best.plan, settled, decisions.overlay is None))
     options.sort(key=cycles)
     if not decisions.moves.chains or cycles(options[0]) == inf:
         return options[0]
@@ -270,11 +300,11 @@ def _priced(best: Prepared, settled: Decisions, default: Overlay) -> Iterator[Op
                 yield repriced(best, price, overlay), replace(settled, price=price, overlay=overlay)
 
 
-def _made(graph: LayerGraph, dev: Device, others: Iterable[Decisions]) -> Iterator[Option]:
-    """The plans under ``others``, where there is one."""
+def _made(graph: LayerGraph, best: Prepared, others: Iterable[Decisions]) -> Iterator[Option]:
+    """The plans under ``others``, where there is one; they share with ``best`` what they can."""
     for other in others:
         with suppress(InfeasibleError):
-            yield prepare(graph, dev, other), other
+            yield prepare(graph, best.device, other, like=best), other
 
 
 def _much(plan: Plan, cycles: float) -> bool:

@@ -23,7 +23,7 @@ from tvm_aie.schedule.geometry import DEFAULT_OVERLAY, Geometry, Overlay
 from tvm_aie.schedule.grid import Grid, choose, grids, least, least_of, shortlist
 from tvm_aie.schedule.rings import Divisions
 from tvm_aie.schedule.terms import KernelTerms, terms_from_keys
-from tvm_aie.schedule.tiling import Counter, Tiling, search, shares_of
+from tvm_aie.schedule.tiling import Candidates, Counter, Tiling, candidates_of, search, shares_of
 
 
 def group_name(members: tuple[int, ...], physical: PhysicalGraph) -> str:
@@ -106,6 +106,7 @@ def charged(work: Workload, terms: KernelTerms) -> tuple[KernelTerms, float]:
 
 
 MOST_TRIED = 10  # tilings of an item
+MOST_CANDIDATES = 400_000  # that are kept for other prices of commands, of some 200 bytes
 MOST_FLOWING = 3  # likewise, for each ring of outputs
 NEARLY = 1.15  # times the best
 
@@ -136,6 +137,7 @@ class Flowing:
 # a tiling has a cover, which says where the live blocks are.
 Key = tuple[str, Geometry, tuple[int, ...], bool, frozenset[str], tuple[bytes, ...]]
 Shares = dict[tuple[Hashable, bool], list[Share]]  # by ``_value``, and whether weights are charged DDR's time
+Ranked = dict[tuple[Hashable, bool, Overlay], Candidates]  # likewise, and by the division of core memory
 Walked = dict[Hashable, Tiling]  # by ``_value``, division of core memory, and what commands depend on
 
 
@@ -151,6 +153,7 @@ class Searches:
     joined: bool = True  # see ``KernelTerms.joins``
     counted: Known = field(default_factory=dict)  # commands, likewise of all divisions together
     shares: Shares = field(default_factory=dict)  # likewise
+    candidates: Ranked = field(default_factory=dict)  # likewise, for all prices of commands
     walked: Walked = field(default_factory=dict)  # likewise: layers of one shape, placed alike, have one tiling
     price: Price = PRICE  # of commands
     tilings: dict[Key, Tiling] = field(default_factory=dict)
@@ -227,16 +230,23 @@ class Searches:
 
     def _walked(self, key: Key, array: Array, work: Workload, variants: frozenset[str]) -> Tiling:
         terms, price = charged(work, self._terms(array))
-        shape = work.geometry, work.live, work.rows, work.n_rows
+        shape = work.geometry, work.live, work.rows, work.n_rows, array.overlay, terms, work.in_place, work.blocks
         if work.counter is None:
-            return search(*shape, array.overlay, terms, work.in_place, work.blocks, variants)
-        shares = None
-        if work.live is not None and work.geometry.front is None:
-            same = _value(key), terms.ddr < inf
-            if same not in self.shares:
-                self.shares[same] = list(shares_of(*shape, terms, work.in_place, work.blocks, variants))
-            shares = self.shares[same]
-        return search(*shape, array.overlay, terms, work.in_place, work.blocks, variants, work.counter, shares, price)
+            return search(*shape, variants)
+        same = _value(key), terms.ddr < inf
+        candidates = self.candidates.get((*same, array.overlay))
+        if candidates is None:
+            shares = None
+            if work.live is not None and work.geometry.front is None:
+                if same not in self.shares:
+                    of = work.geometry, work.live, work.rows, work.n_rows, terms, work.in_place, work.blocks, variants
+                    self.shares[same] = list(shares_of(*of))
+                shares = self.shares[same]
+            candidates = candidates_of(*shape, variants, shares)
+            if sum(map(len, self.candidates.values())) > MOST_CANDIDATES:
+                self.candidates.clear()
+            self.candidates[*same, array.overlay] = candidates
+        return search(*shape, variants, work.counter, candidates, price)
 
     def _least(self, key: Key, grids: tuple[Grid, ...]) -> tuple[float, Overlay | None]:
         if key not in self.leasts:

@@ -3,6 +3,7 @@
 
 #include <map>
 
+#include "runtime/cursor.h"
 #include "runtime/session.h"
 #include "tvm_aie/replay.h"
 
@@ -10,39 +11,6 @@ namespace tvm_aie {
 namespace {
 
 namespace ffi = tvm::ffi;
-
-// Reads a flat tensor in order; what is missing is an error of the caller.
-template <typename T>
-class Cursor {
- public:
-  Cursor(const ffi::Tensor& tensor, uint8_t code) {
-    if (tensor.ndim() != 1 || tensor.dtype().code != code || tensor.dtype().bits != 64) {
-      TVM_FFI_THROW(ValueError) << "replay: flat tensors of int64 and float64 are wanted";
-    }
-    at_ = static_cast<const T*>(tensor.data_ptr());
-    left_ = tensor.size(0);
-  }
-
-  const T* Take(int64_t n) {
-    if (n < 0 || n > left_) TVM_FFI_THROW(ValueError) << "replay: " << n << " values are wanted, " << left_ << " left";
-    const T* from = at_;
-    at_ += n;
-    left_ -= n;
-    return from;
-  }
-
-  T Next() { return *Take(1); }
-
-  int64_t Count(int64_t most) {
-    const auto n = static_cast<int64_t>(Next());
-    if (n < 0 || n > most) TVM_FFI_THROW(ValueError) << "replay: a count of " << n << " is not in 0.." << most;
-    return n;
-  }
-
- private:
-  const T* at_ = nullptr;
-  int64_t left_ = 0;
-};
 
 constexpr int64_t kMost = int64_t{1} << 24;
 
@@ -119,8 +87,8 @@ ReplayLoad Load(const ReplayMachine& m, Cursor<int64_t>* ints, Cursor<double>* r
 // pushes, descriptors written, cycles waited) of all items, or nothing where a command waits forever.
 ffi::Tensor ReplayFfi(const ffi::Tensor& int_tensor, const ffi::Tensor& real_tensor) {
   return Guarded([&] {
-    Cursor<int64_t> ints(int_tensor, kDLInt);
-    Cursor<double> reals(real_tensor, kDLFloat);
+    Cursor<int64_t> ints(int_tensor, kDLInt, "replay");
+    Cursor<double> reals(real_tensor, kDLFloat, "replay");
     const ReplayMachine machine = Machine(&ints, &reals);
     std::vector<ReplayLoad> loads(static_cast<size_t>(ints.Count(kMost)));
     for (ReplayLoad& load : loads) load = Load(machine, &ints, &reals);

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from math import inf
 from typing import NamedTuple
 
 from tvm_aie.device import Device
-from tvm_aie.emit.commands import CHAIN_CYCLES, EPSILON, LATE_CYCLES, MARGIN, Channel, CommandBuilder, Work
+from tvm_aie.emit.commands import CHAIN_CYCLES, EPSILON, LATE_CYCLES, MARGIN, Channel, CommandBuilder, Contents, Work
 from tvm_aie.emit.item_tasks import ItemTasks
 from tvm_aie.emit.joining import AHEAD_BELOW, Joining, column_chains, join
 from tvm_aie.emit.periods import LEAST_BLOCKS, repeated
@@ -77,41 +78,119 @@ def clocks(chains: Chains) -> tuple[Chains, ...]:
     return *margins, *(chains._replace(late=LATE_CYCLES * much) for much in (0.6, 1.7))
 
 
-def arrange(
-    make: ItemTasks,
-    reserved: Sequence[Bd],
-    body: Sequence[float],
-    tasks: Mapping[Channel, Sequence[Work]],
-    chains: Sequence[Chains],
-    lags: Sequence[bool] = (),
-    resident: bool = False,
-) -> CommandBuilder:
-    """The command stream: of those with ``chains``, the first to end by the scheduler's clock.
+@dataclass(frozen=True)
+class Arranger:
+    """The tasks of a program, and what arrangements of them have in common.
 
-    Of several the best is tried without repeated blocks too, whose descriptors are taken for long. Without chains only
-    if there is no other. ``reserved``: the overlay's descriptors; ``body``: estimated cycles of each item; ``tasks``:
-    of each channel, in its order; ``lags``: see ``CommandBuilder``; ``resident``: channels may be
-    loaded with tasks. ProgramError: there is no legal order.
+    ``reserved``: the overlay's descriptors; ``body``: estimated cycles of each item; ``tasks``: of each channel, in its
+    order; ``lags``: see ``CommandBuilder``; ``resident``: channels may be loaded with tasks; ``last``: those to wait
+    for at the end.
     """
-    best: tuple[CommandBuilder, Chains] | None = None
-    waiting = list(chains)
-    while waiting or best is None:
-        last = not waiting
-        most = waiting.pop(0) if waiting else NO_CHAINS
-        commands = CommandBuilder(make.array, reserved, body, lags, (most.margin, most.late))
-        rest = _loaded(commands, make, len(body), tasks, most) if resident else tasks
-        repeats = _add_chains(commands, make, body, rest, most)
-        try:
-            done = commands.schedule(best[0].end if best else inf)
-        except ProgramError:
-            if last:
-                raise
-            done = False
-        if done and (best is None or commands.end < best[0].end):
-            best = commands, most
-        if not waiting and best and best[1].block and repeats and len(chains) > 1:
-            waiting.append(best[1]._replace(block=0))
-    return best[0]
+
+    make: ItemTasks
+    reserved: Sequence[Bd]
+    body: Sequence[float]
+    tasks: Mapping[Channel, Sequence[Work]]
+    lags: Sequence[bool] = ()
+    resident: bool = False
+    last: Sequence[tuple[Channel, int]] = ()
+    # By what they depend on: what is handed over, whatever the clock; loaded builders with the tasks that remain;
+    # blocks of outputs that are repeated.
+    _handed: dict[Chains, tuple[CommandBuilder, bool]] = field(default_factory=dict)
+    _loads: dict[tuple[bool, bool, bool], tuple[CommandBuilder, Mapping[Channel, Sequence[Work]]]] = field(
+        default_factory=dict
+    )
+    _blocks: dict[tuple[object, ...], list[list[Work]]] = field(default_factory=dict)
+    _contents: Contents = field(default_factory=Contents)
+
+    def best(self, chains: Sequence[Chains]) -> CommandBuilder:
+        """The command stream: of those with ``chains``, the first to end by the scheduler's clock.
+
+        Of several the best is tried without repeated blocks too, whose descriptors are taken for long. Without chains
+        only if there is no other. ProgramError: there is no legal order.
+        """
+        best: tuple[CommandBuilder, Chains] | None = None
+        waiting = list(chains)
+        while waiting or best is None:
+            last = not waiting
+            most = waiting.pop(0) if waiting else NO_CHAINS
+            commands, repeats = self.handed(most)
+            try:
+                done = commands.schedule(best[0].end if best else inf)
+            except ProgramError:
+                if last:
+                    raise
+                done = False
+            if done and (best is None or commands.end < best[0].end):
+                best = commands, most
+            if not waiting and best and best[1].block and repeats and len(chains) > 1:
+                waiting.append(best[1]._replace(block=0))
+        return best[0]
+
+    def handed(self, most: Chains) -> tuple[CommandBuilder, bool]:
+        """All tasks in chains, handed over and not yet scheduled; and whether blocks of outputs are repeated."""
+        same = most._replace(margin=MARGIN, late=LATE_CYCLES)
+        if same not in self._handed:
+            loads = (most.armed, most.stores, most.loads) if self.resident else (False, False, False)
+            if loads not in self._loads:
+                commands = CommandBuilder(self.make.array, self.reserved, self.body, self.lags)
+                commands.contents = self._contents
+                rest = _loaded(commands, self.make, len(self.body), self.tasks, most) if self.resident else self.tasks
+                self._loads[loads] = commands, rest
+            loaded, rest = self._loads[loads]
+            commands = loaded.copy()
+            self._handed[same] = commands, self._add_chains(commands, rest, most, loads)
+            for task in self.last:
+                commands.wait(*task)
+            commands.flatten()  # for all copies
+        commands, repeats = self._handed[same]
+        return commands.copy((most.margin, most.late)), repeats
+
+    def stream(self, most: Chains) -> bytes:
+        """A digest of all that the command stream of these chains depends on."""
+        ints, reals = self.handed(most)[0].flat
+        return hashlib.sha256(ints.tobytes() + reals.tobytes()).digest()
+
+    def _add_chains(
+        self,
+        commands: CommandBuilder,
+        tasks: Mapping[Channel, Sequence[Work]],
+        most: Chains,
+        loads: tuple[bool, bool, bool],
+    ) -> bool:
+        """Hand all tasks over; those of the memtile channels to and from the cores become chains.
+
+        Returns whether blocks of outputs are repeated. ``loads``: by which ``tasks`` are known.
+        """
+        make, array, body = self.make, self.make.array, self.body
+        inputs = [tasks.get(make.a_channel(c), ()) for c in range(array.cols)]
+        joined = _joined_channels(make)
+        for channel, own in tasks.items():
+            if channel not in joined:
+                for work in _first_joined(own) if most.activations else own:
+                    commands.add(work)
+        # The column with the most descriptors decides where chains are cut: columns run in step, as weights are shared.
+        busiest = max(inputs, key=lambda own: sum(len(w.chain) for w in own))
+        a_chain, repeats = most.activations, False
+        area = make.mt.opcode_base, FILLER_WORDS
+        how = Joining(body, a_chain, a_chain, area, span=most.span, ahead=most.ahead)
+        if a_chain:
+            how = replace(how, cuts=frozenset(w.start for w in join(busiest, how)))
+        junk = [(make.junk(r), make.mt.junk_bytes // 4) for r in range(array.rows)]
+        for c in range(array.cols):
+            outputs = [tasks.get(make.o_channel(c, r), ()) for r in range(array.rows)]
+            if most.block:
+                single = outputs
+                known = c, loads, most.block, most.least
+                if known not in self._blocks:
+                    self._blocks[known] = [_repeated(own, len(body), array.device, most) for own in outputs]
+                outputs = [*self._blocks[known]]
+                repeats = repeats or any(len(a) < len(b) for a, b in zip(outputs, single, strict=True))
+            ahead = a_chain > 0 and c != array.cols - 1
+            key = (0, FIRST + (2 * c - 0.5) * COLUMN) if commands.is_armed(make.a_channel(c)) else None
+            for work in column_chains(inputs[c], outputs, how, most.outputs, junk, ahead, key):
+                commands.add(work)
+        return repeats
 
 
 def _loaded(
@@ -231,45 +310,6 @@ def _first_descriptor(tasks: Sequence[Work]) -> tuple[Work | None, list[Work]]:
     if first.repeat > turn:
         rest.append(replace(first, repeat=first.repeat - turn))
     return replace(first, chain=(head,), repeat=1), [*rest, *more]
-
-
-def _add_chains(
-    commands: CommandBuilder,
-    make: ItemTasks,
-    body: Sequence[float],
-    tasks: Mapping[Channel, Sequence[Work]],
-    most: Chains,
-) -> bool:
-    """Hand all tasks over; those of the memtile channels to and from the cores become chains.
-
-    Returns whether blocks of outputs are repeated.
-    """
-    array = make.array
-    inputs = [tasks.get(make.a_channel(c), ()) for c in range(array.cols)]
-    joined = _joined_channels(make)
-    for channel, own in tasks.items():
-        if channel not in joined:
-            for work in _first_joined(own) if most.activations else own:
-                commands.add(work)
-    # The column with the most descriptors decides where chains are cut: columns run in step, as weights are shared.
-    busiest = max(inputs, key=lambda own: sum(len(w.chain) for w in own))
-    a_chain, repeats = most.activations, False
-    area = make.mt.opcode_base, FILLER_WORDS
-    how = Joining(body, a_chain, a_chain, area, span=most.span, ahead=most.ahead)
-    if a_chain:
-        how = replace(how, cuts=frozenset(w.start for w in join(busiest, how)))
-    junk = [(make.junk(r), make.mt.junk_bytes // 4) for r in range(array.rows)]
-    for c in range(array.cols):
-        outputs = [tasks.get(make.o_channel(c, r), ()) for r in range(array.rows)]
-        if most.block:
-            single = outputs
-            outputs = [_repeated(own, len(body), array.device, most) for own in outputs]
-            repeats = repeats or any(len(a) < len(b) for a, b in zip(outputs, single, strict=True))
-        ahead = a_chain > 0 and c != array.cols - 1
-        key = (0, FIRST + (2 * c - 0.5) * COLUMN) if commands.is_armed(make.a_channel(c)) else None
-        for work in column_chains(inputs[c], outputs, how, most.outputs, junk, ahead, key):
-            commands.add(work)
-    return repeats
 
 
 def _repeated(tasks: Sequence[Work], items: int, device: Device, most: Chains) -> list[Work]:

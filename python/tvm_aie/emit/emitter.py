@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
 from tvm_aie.emit import opcodes, resident, weights
-from tvm_aie.emit.arrange import CHAINS, COLUMN, FIRST, Chains, arrange
+from tvm_aie.emit.arrange import CHAINS, COLUMN, FIRST, Arranger, Chains
+from tvm_aie.emit.assembly import Assembly
 from tvm_aie.emit.commands import EPSILON, Channel, CommandBuilder, Position, Work
 from tvm_aie.emit.ddr import LOADS, NEXT_LOAD, ddr_homes, lines, load_position, program_io
 from tvm_aie.emit.division import Rings, Staying, divide_words, staying
@@ -126,16 +126,24 @@ class Emitter:
 
     def emit(self, meta: dict[str, object]) -> Program:
         """The whole program, in item order."""
+        return self.assembled().program(self.commands, meta)
+
+    def assembled(self) -> Assembly:
+        """What ``emit`` puts together, with ``commands``; once."""
         for item, tiling in zip(self.placement.items, self.tilings, strict=True):
             self._emit_weights(item, tiling)
         self.commands = self.command_stream(self._fill_weights() if self.resident else 0)
-        self.const = self._const()
-        return self._program(*self.const, meta)
+        self.assembly = self._assembly()
+        return self.assembly
+
+    def rearrange(self, chains: Sequence[Chains]) -> CommandBuilder:
+        """After ``emit`` or ``assembled``, the command stream of other chains."""
+        self.commands = self.arranger.best(chains)
+        return self.commands
 
     def rearranged(self, chains: Sequence[Chains]) -> Program:
-        """After ``emit``, the same program with the command stream of other chains."""
-        self.commands = self._arranged(chains)
-        return self._program(*self.const, {})
+        """The same program with the command stream of other chains."""
+        return self.assembly.program(self.rearrange(chains), {})
 
     def command_stream(self, pads: int) -> CommandBuilder:
         """The tasks of all items in their order; all that the cost model needs. Once, and not before ``emit``.
@@ -154,15 +162,10 @@ class Emitter:
         if self.divided:
             for work in self.rings.works(self.array, [make.array for make in self.makes]):
                 self._queue(work)
-        return self._arranged(self.chains)
-
-    def _arranged(self, chains: Sequence[Chains]) -> CommandBuilder:
-        body = [t.body for t in self.tilings]
-        lags = self.lags if any(self.lags) else ()
-        commands = arrange(self.make, self.parts.bds, body, self.tasks, chains, lags, self.resident)
-        for shim, number in self.last_stores:
-            commands.wait((shim, Dir.S2MM, 0), number)
-        return commands
+        body, lags = [t.body for t in self.tilings], self.lags if any(self.lags) else ()
+        last = [((shim, Dir.S2MM, 0), number) for shim, number in self.last_stores]
+        self.arranger = Arranger(self.make, self.parts.bds, body, self.tasks, lags, self.resident, last)
+        return self.arranger.best(self.chains)
 
     def _start(self) -> None:
         """Opcode regions, first loads and weight streams go first; ``_program`` fills in their addresses."""
@@ -549,39 +552,15 @@ class Emitter:
             put(_WEIGHTS - r, stream, -(-sum(map(len, stream)) // ring) * ring, ring)
         return b"".join(blob), offsets
 
-    def _program(self, const: bytes, offsets: dict[int, tuple[int, int]], meta: dict[str, object]) -> Program:
-        bds = []
-        written = self.commands.bds
-        for bd in (*written, *self.commands.static_bds):
-            if bd.base in offsets:
-                offset, size = offsets[bd.base]
-                bd = replace(bd, base=offset, dims=((size // 4, 1),))
-            elif bd.base == self.mt.opcode_base and bd.acquire and bd.acquire.lock == LOAD_GO:
-                c = bd.tile - self.array.memtile(0)
-                bd = replace(bd, dims=((offsets[_OPCODES - c][1] // 4, 1),))
-            bds.append(bd)
-        rows = {bd: row for row, bd in enumerate(bds[: len(written)])}
-        assert len(rows) == len(written)  # so they keep the numbers by which the commands know them
-        loaded = (*bds[len(written) :], *self.parts.bds)
-        static = tuple(rows.setdefault(bd, len(rows)) for bd in loaded)
+    def _assembly(self) -> Assembly:
+        const, offsets = self._const()
         # Of resident programs a command lets the first loads go (``_start``).
         go = () if self.resident else tuple(self._go(c) for c in range(self.array.cols))
-        sizes = self.ddr_sizes
-        return Program(
-            self.array.device.keys(),
-            self.parts.tiles,
-            (*self.parts.locks, *go),
-            self.parts.flows,
-            self.parts.cores,
-            tuple(rows),
-            static,
-            (*self.parts.tasks, *self.commands.static_tasks),
-            tuple(self.commands.commands),
-            (len(const), sizes[1], sizes[2], sizes[3]),
-            const,
-            program_io(self.graph, self.homes),
-            json.dumps(meta),
-        )
+        words = {self.array.memtile(c): offsets[_OPCODES - c][1] // 4 for c in range(self.array.cols)}
+        sizes = len(const), self.ddr_sizes[1], self.ddr_sizes[2], self.ddr_sizes[3]
+        io = program_io(self.graph, self.homes)
+        keys = self.array.device.keys()
+        return Assembly(keys, self.parts, go, const, offsets, self.mt.opcode_base, words, sizes, io)
 
 
 def _early(item: int) -> Position:

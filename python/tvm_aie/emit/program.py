@@ -10,6 +10,7 @@ from enum import IntEnum
 from functools import cached_property
 from itertools import chain
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,7 @@ class Dir(IntEnum):
 
     S2MM = 0
     MM2S = 1
+    __hash__ = int.__hash__  # channels are the keys of many look-ups, and that of enumerations is no built-in
 
 
 class FlowClass(IntEnum):
@@ -208,6 +210,22 @@ class Mark:
 
 
 Command = WriteBd | Push | Wait | Mark | SetLock
+# The serialised form: the kind, then its fields.
+WRITE_BD, PUSH, WAIT, MARK, SET_LOCK = range(5)
+COMMAND_FIELDS = 7
+
+
+def command_of(row: Sequence[int]) -> Command:
+    """A command from its serialised form."""
+    op, *rest = row
+    if op == WRITE_BD:
+        return WriteBd(rest[0])
+    if op == PUSH:
+        tile, direction, ch, bd, repeat, item = rest
+        return Push(Task(tile, Dir(direction), ch, bd, repeat), item)
+    if op == WAIT:
+        return Wait(rest[0], Dir(rest[1]), rest[2], rest[3])
+    return SetLock(LockUse(*rest[:3])) if op == SET_LOCK else Mark(rest[0])
 
 
 @dataclass(frozen=True)
@@ -235,6 +253,20 @@ class ProgramIO:
         """Shape of one image on the host."""
         chw = (self.channels, self.height, self.width)
         return (1, self.channels * self.height * self.width) if self.flat else (1, *chw)
+
+
+class Tables(NamedTuple):
+    """Descriptors and commands in their serialised form: what arrangements of one program's tasks differ in."""
+
+    bds: bytes
+    links: bytes  # of each descriptor its successor, and whether it loads opcodes or weights
+    static_bds: bytes
+    static_tasks: bytes
+    commands: bytes
+
+
+BD_FIELDS = 30
+Section = tuple[int, bytes, int]  # number, content, bytes of an element
 
 
 @dataclass(frozen=True)
@@ -266,13 +298,27 @@ class Program:
 
         verify(self, device)
 
-    @cached_property
-    def command_table(self) -> bytes:
-        """The command stream in its serialised form."""
-        return _table([_command_row(c) for c in self.commands], 7)
+    @property
+    def tables(self) -> Tables:
+        """The serialised form of descriptors and commands."""
+        return Tables(
+            _table([bd_row(b) for b in self.bds], BD_FIELDS),
+            _table([[b.next_bd, int(b.control)] for b in self.bds], 2),
+            _table([[i] for i in self.static_bds], 1),
+            _table([[t.tile, int(t.dir), t.ch, t.bd, t.repeat, t.item] for t in self.static_tasks], 6),
+            _table([_command_row(c) for c in self.commands], COMMAND_FIELDS),
+        )
 
-    def to_bytes(self) -> bytes:
-        """The serialised form, with checksum."""
+    def to_bytes(self, tables: Tables | None = None) -> bytes:
+        """The serialised form, with checksum. ``tables``: in place of the program's own (``emit.assembly``)."""
+        before, behind = self._others
+        bds, links, static_bds, static_tasks, commands = self.tables if tables is None else tables
+        own = (9, bds, 8), (10, links, 8), (11, static_bds, 8), (12, static_tasks, 8), (13, commands, 8)
+        return _pack([*before, *own, *behind])
+
+    @cached_property
+    def _others(self) -> tuple[list[Section], list[Section]]:
+        """The sections in front of those tables and behind them."""
         keys = sorted(self.device_keys)
         flow_rows: list[list[int]] = []
         dst_rows: list[list[int]] = []
@@ -299,7 +345,7 @@ class Program:
                 ]
             )
             io_map.extend([[c] for c in io.channel_map])
-        sections: list[tuple[int, bytes, int]] = [
+        before = [
             (1, self.meta.encode(), 1),
             (2, "\n".join(keys).encode(), 1),
             (3, _table([[round(self.device_keys[k] * FIXED_POINT)] for k in keys], 1), 8),
@@ -308,17 +354,14 @@ class Program:
             (6, _table(flow_rows, 6), 8),
             (7, _table(dst_rows, 2), 8),
             (8, _table([[getattr(c, f) for f in CoreMap.__dataclass_fields__] for c in self.cores], 17), 8),
-            (9, _table([_bd_row(b) for b in self.bds], 30), 8),
-            (10, _table([[b.next_bd, int(b.control)] for b in self.bds], 2), 8),
-            (11, _table([[i] for i in self.static_bds], 1), 8),
-            (12, _table([[t.tile, int(t.dir), t.ch, t.bd, t.repeat, t.item] for t in self.static_tasks], 6), 8),
-            (13, self.command_table, 8),
+        ]
+        behind = [
             (14, _table([[s] for s in self.ddr_sizes], 4), 8),
             (15, self.const, 1),
             (16, _table(io_rows, 12), 8),
             (17, _table(io_map, 1), 8),
         ]
-        return _pack(sections)
+        return before, behind
 
 
 def _table(rows: Sequence[Sequence[int]], cols: int) -> bytes:
@@ -332,7 +375,8 @@ def _table(rows: Sequence[Sequence[int]], cols: int) -> bytes:
 NO_DIMS, NO_PADS, NO_LOCK = ((1, 0),) * 4, ((0, 0),) * 3, (-1, 0, 0)
 
 
-def _bd_row(bd: Bd) -> list[int]:
+def bd_row(bd: Bd) -> list[int]:
+    """A descriptor without its successor and kind, in its serialised form."""
     n = len(bd.dims)
     if not 1 <= n <= 4:
         raise ProgramError(f"descriptor {bd.bd_id} of tile {bd.tile} has {n} dimensions, limit 4")
@@ -345,18 +389,18 @@ def _bd_row(bd: Bd) -> list[int]:
 
 def _command_row(command: Command) -> list[int]:
     if isinstance(command, WriteBd):
-        return [0, command.index, 0, 0, 0, 0, 0]
+        return [WRITE_BD, command.index, 0, 0, 0, 0, 0]
     if isinstance(command, Push):
         t = command.task
-        return [1, t.tile, int(t.dir), t.ch, t.bd, t.repeat, command.item]
+        return [PUSH, t.tile, int(t.dir), t.ch, t.bd, t.repeat, command.item]
     if isinstance(command, Wait):
-        return [2, command.tile, int(command.dir), command.ch, command.count, 0, 0]
+        return [WAIT, command.tile, int(command.dir), command.ch, command.count, 0, 0]
     if isinstance(command, SetLock):
-        return [4, command.use.tile, command.use.lock, command.use.value, 0, 0, 0]
-    return [3, command.item, 0, 0, 0, 0, 0]
+        return [SET_LOCK, command.use.tile, command.use.lock, command.use.value, 0, 0, 0]
+    return [MARK, command.item, 0, 0, 0, 0, 0]
 
 
-def _pack(sections: Sequence[tuple[int, bytes, int]]) -> bytes:
+def _pack(sections: Sequence[Section]) -> bytes:
     offset = HEADER.size + SECTION.size * len(sections)
     directory = b""
     parts: list[bytes] = []

@@ -14,22 +14,17 @@ from tvm_aie.emit.program import (
     SECTION,
     VERSION,
     Bd,
-    Command,
     CoreMap,
     Dir,
     Flow,
     FlowClass,
     LockUse,
-    Mark,
     Program,
     ProgramIO,
-    Push,
-    SetLock,
     Task,
     Tile,
     TileKind,
-    Wait,
-    WriteBd,
+    command_of,
 )
 from tvm_aie.errors import ProgramError
 
@@ -80,7 +75,7 @@ class _Reader:
             tuple(_bd(row, link) for row, link in zip(self._rows(9, 30), links, strict=True)),
             tuple(row[0] for row in self._rows(11, 1)),
             tuple(Task(t, Dir(d), ch, bd, repeat, item) for t, d, ch, bd, repeat, item in self._rows(12, 6)),
-            tuple(_command(row) for row in self._rows(13, 7)),
+            tuple(command_of(row) for row in self._rows(13, 7)),
             (sizes[0], sizes[1], sizes[2], sizes[3]),
             self._bytes(15),
             self._io(),
@@ -116,15 +111,3 @@ def _bd(row: list[int], link: list[int]) -> Bd:
 
     dims = tuple(zip(sizes[4 - n :], strides[4 - n :], strict=True))
     return Bd(tile, bd_id, mem, base, dims, pads, row[14], row[15], use(22), use(25), link[0], bool(link[1]))
-
-
-def _command(row: list[int]) -> Command:
-    op, *rest = row
-    if op == 0:
-        return WriteBd(rest[0])
-    if op == 1:
-        tile, direction, ch, bd, repeat, item = rest
-        return Push(Task(tile, Dir(direction), ch, bd, repeat), item)
-    if op == 2:
-        return Wait(rest[0], Dir(rest[1]), rest[2], rest[3])
-    return SetLock(LockUse(*rest[:3])) if op == 4 else Mark(rest[0])

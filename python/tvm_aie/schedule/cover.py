@@ -280,10 +280,17 @@ def candidates(what: Blocks, costs: PieceCosts, allowed: Collection[str] = VARIA
         if not extra <= set(allowed) | {DENSE} or (LIST in extra and what.plain):
             continue
         cover = best_cover(what, costs, extra & set(allowed))
-        if not any(_same(cover, other) for other in seen):
+        if not any(_same_masks(cover, other) for other in seen):
             seen.append(cover)
             yield cover
 
 
-def _same(a: Cover, b: Cover) -> bool:
+def same_pieces(a: Cover | None, b: Cover | None) -> bool:
+    """Whether messages by these covers are the same."""
+    if a is b or a is None or b is None:
+        return a is b
+    return a.dense == b.dense and a.blocks.shape == b.blocks.shape and _same_masks(a, b)
+
+
+def _same_masks(a: Cover, b: Cover) -> bool:
     return all(bool((getattr(a, part) == getattr(b, part)).all()) for part in ("blocks", "taps", "low"))

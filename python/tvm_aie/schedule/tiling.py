@@ -114,7 +114,7 @@ def search(
     blocks: Blocks | None = None,
     variants: frozenset[str] = VARIANTS,
     counter: Counter | None = None,
-    shares: Sequence[Share] | None = None,
+    candidates: Candidates | None = None,
     price: float = PRICE.share,
 ) -> Tiling:
     """Best tiling by estimated cycles.
@@ -122,18 +122,14 @@ def search(
     ``live``: Gamma (out_blocks, in_blocks) of a convolution. ``rows``: output rows of each column. ``in_place``: no
     output row or channel may be computed twice. ``blocks``: taps and bit widths inside the live blocks (None: all
     taps, int8); ``variants``: parts of the superkernel that may be used; ``counter``: command processor cycles by
-    counting, in place of the closed form, and their ``price`` (``schedule.control``); ``shares``: those of
-    ``shares_of``, where they are known. Raises ``InfeasibleError`` when nothing fits a core.
+    counting, in place of the closed form, and their ``price`` (``schedule.control``); ``candidates``: those of
+    ``candidates_of``, where they are known. Raises ``InfeasibleError`` when nothing fits a core.
     """
     shape = geo, live, rows, n_rows, overlay, terms, in_place, blocks, variants
     if counter is None:
         found = tilings(*shape)
-    elif geo.kernel == KernelId.CONV and terms.push > 0 and not (terms.ideal or geo.front):
-        known = shares or shares_of(geo, live, rows, n_rows, terms, in_place, blocks, variants)
-        found = _counted(_cheapest(known, overlay), counter, price)
     else:
-        ordered = sorted(tilings(*shape), key=lambda t: t.body)
-        found = _counted(((t.body, t.plan, partial(_same, t)) for t in ordered), counter, price)
+        found = _counted(candidates_of(*shape) if candidates is None else candidates, counter, price)
     best: Tiling | None = None
     plans: dict[str, float] = {}
     for tiling in found:
@@ -169,17 +165,69 @@ def _infeasible(geo: Geometry, overlay: Overlay) -> InfeasibleError:
 Candidate = tuple[float, str, Callable[[], Tiling]]
 
 
-def _counted(candidates: Iterable[Candidate], counter: Counter, price: float) -> Iterator[Tiling]:
-    """Tilings under counted control costs, which are asked for only while they can matter for a plan.
+class Candidates:
+    """The tilings of an item that fit a core, by their cycles without the command processor. Each is made once."""
 
-    ``candidates``: by their cycles.
-    """
+    def __init__(
+        self, made: Iterable[Tiling], cuts: Sequence[tuple[float, Share, Cut]] = (), ov: Overlay | None = None
+    ):
+        """All ``made``, or the ``cuts`` of a convolution with their cycles and the division of core memory."""
+        self._made = dict(enumerate(sorted(made, key=lambda t: t.body)))
+        self._cuts, self._ov = sorted(cuts, key=itemgetter(0)), ov
+        self.plans = {share.load.cover.name for _, share, _ in cuts} or {t.plan for t in self._made.values()}
+
+    def __len__(self) -> int:
+        """Of all."""
+        return len(self._cuts or self._made)
+
+    def __iter__(self) -> Iterator[Candidate]:
+        """The fastest first."""
+        if not self._cuts:
+            return ((t.body, t.plan, partial(self._tiling, k)) for k, t in self._made.items())
+        cuts = enumerate(self._cuts)
+        return ((body, share.load.cover.name, partial(self._tiling, k)) for k, (body, share, _) in cuts)
+
+    def _tiling(self, k: int) -> Tiling:
+        if k not in self._made:
+            body, share, cut = self._cuts[k]
+            assert self._ov is not None
+            self._made[k] = _tiling_of(share, cut, self._ov, body)
+        return self._made[k]
+
+
+def candidates_of(
+    geo: Geometry,
+    live: Mask | None,
+    rows: tuple[int, ...],
+    n_rows: int,
+    overlay: Overlay,
+    terms: KernelTerms,
+    in_place: bool,
+    blocks: Blocks | None = None,
+    variants: frozenset[str] = VARIANTS,
+    shares: Sequence[Share] | None = None,
+) -> Candidates:
+    """What ``search`` looks at where it counts commands (arguments as there). ``shares``: ``shares_of``, if known."""
+    if geo.kernel != KernelId.CONV or not terms.push > 0 or terms.ideal or geo.front:
+        return Candidates(tilings(geo, live, rows, n_rows, overlay, terms, in_place, blocks, variants))
+    known = shares or shares_of(geo, live, rows, n_rows, terms, in_place, blocks, variants)
+    cuts = [(share, list(share.cuts(overlay))) for share in known]
+    pairs = [(share, cut) for share, own in cuts for cut in own]
+    times = all_bodies(cuts, overlay)
+    return Candidates((), [(body, *pair) for body, pair in zip(times, pairs, strict=True)], overlay)
+
+
+def _counted(candidates: Candidates, counter: Counter, price: float) -> Iterator[Tiling]:
+    """Tilings under counted control costs, which are asked for only while they can matter for a plan."""
     best: dict[str, float] = {}
     counted: Counts[str] = Counts()
-    least = counter.least
+    least, plans = counter.least, {*candidates.plans}
     for body, plan, make in candidates:
         known = best.get(plan)
         if known is not None and (combined(body, least, price) >= known or counted[plan] >= MOST_COUNTED):
+            plans.discard(plan)  # what comes behind takes no less
+            if not plans:
+                return
             continue
         counted[plan] += 1
         tiling = make()
@@ -195,19 +243,6 @@ MOST_COUNTED = 200
 
 def _no_better(body: float, known: float | None, price: float, control: float) -> bool:
     return known is not None and combined(body, control, price) >= known
-
-
-def _same(tiling: Tiling) -> Tiling:
-    return tiling
-
-
-def _cheapest(shares: Iterable[Share], ov: Overlay) -> Iterator[Candidate]:
-    """The candidates of a convolution by their cycles without the command processor."""
-    cuts = [(share, list(share.cuts(ov))) for share in shares]
-    pairs = [(share, cut) for share, own in cuts for cut in own]
-    found = [(body, *pair) for body, pair in zip(all_bodies(cuts, ov), pairs, strict=True)]
-    for body, share, cut in sorted(found, key=itemgetter(0)):
-        yield body, share.load.cover.name, partial(_tiling_of, share, cut, ov, body)
 
 
 def tilings(
