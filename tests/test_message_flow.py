@@ -104,14 +104,17 @@ class Both:
 
     def advance(self, load, lag, follows, rng):
         begin = rng.uniform(0, 500, self.array.cols) if self.items == 0 else None
-        there = self.fast.opcodes(FlowLoad(load, NO_BARRIER[: len(load.prologue_words)]), begin)
+        barrier = rng.integers(0, 6, self.array.cols).tolist()
+        work = FlowLoad(load, barrier)
+        load = replace(load, prologue_words=tuple(a + b for a, b in zip(load.prologue_words, barrier, strict=True)))
+        there = self.fast.opcodes(work, begin)
         same(there, self.slow.opcodes(load, begin))
         ready, command = there + rng.choice([0.0, 300.0]), float(rng.choice([0.0, rng.uniform(0, 9000)]))
         stays = Staying(True, True)
         if load.divided:
             stays = staying(lag, self.array.overlay, load.divided[0].overlay)
             self.array = load.divided[0]
-        self.fast.run(FlowLoad(load, NO_BARRIER[: len(load.prologue_words)]), ready, command, lag, stays, follows)
+        self.fast.run(work, ready, command, lag, stays, follows)
         self.slow.run(load, ready, command, lag, stays, follows)
         self.items += 1
         if not follows and rng.random() < 0.3:
@@ -193,14 +196,15 @@ def load():
     ],
 )
 def test_sizes_are_checked(load, changes, named):
-    FlowLoad(load, NO_BARRIER[: len(load.prologue_words)])
+    FlowLoad(load, [0] * len(load.prologue_words))
     with pytest.raises(ValueError, match=named):
-        FlowLoad(replace(load, **changes(load)), NO_BARRIER[: len(load.prologue_words)])
+        changed = replace(load, **changes(load))
+        FlowLoad(changed, [0] * len(changed.prologue_words))
 
 
 def test_calls_are_checked(load):
     array = array_of(2, 2, np.random.default_rng(0))
-    flow, work = MessageFlow(array, rates_of(array), False), FlowLoad(load, NO_BARRIER[: len(load.prologue_words)])
+    flow, work = MessageFlow(array, rates_of(array), False), FlowLoad(load, [0] * len(load.prologue_words))
     with pytest.raises(ValueError, match="wrong type or shape of begin"):
         flow.opcodes(work, np.zeros(3))
     with pytest.raises(ValueError, match="no item 0"):
