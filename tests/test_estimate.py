@@ -105,8 +105,8 @@ def test_the_barrier_waits_for_data_not_for_filler(device, channels):
 def test_many_small_pieces_share_descriptors():
     """Passes over many pieces, the last bands of uneven rows: with a task per few messages the activations would
     wait until the command processor has waited for the outputs' descriptors, which no estimate sees."""
-    b = GraphBuilder((64, 112, 112))
-    compiled = compile_graph(b.graph(b.conv("x", 288, 1)), "wbs-5x5")
+    b = GraphBuilder((64, 63, 63))
+    compiled = compile_graph(b.graph(b.conv("x", 400, 1)), "wbs-5x5")
     (tiling,) = compiled.tilings
     assert tiling.n_pass * tiling.n_x * tiling.bands[0][1] >= 150
     assert abs(compiled.estimate.total / emulated(compiled).cycles - 1) <= 0.01
