@@ -74,12 +74,12 @@ def expected(c, row, w_bytes, o_ring):
         if at["o_bytes"] <= o_ring[0] * o_ring[1]:
             tried.append((most(a_rings, room - o_ring[0] * o_ring[1], inputs, KINDS[0][2]), (0, 0, *o_ring)))
     else:
-        for count in FEW:
-            a = fewest(a_rings, count)
-            tried.append((a, a and count <= inputs and most(o_rings, room - a[1], outputs, 0)))
         for count in (*FEW, at["nob"]):
             o = fewest(o_rings, count)
             tried.append((o and count <= outputs and most(a_rings, room - o[1], inputs, KINDS[0][2]), o))
+        for count in FEW:
+            a = fewest(a_rings, count)
+            tried.append((a, a and count <= inputs and most(o_rings, room - a[1], outputs, 0)))
     for a, o in tried:
         if a and o:
             yield *a[2:], *o[2:], acc

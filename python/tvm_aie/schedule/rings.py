@@ -36,7 +36,7 @@ A_ALIGN, O_ALIGN = 32, 16
 # Of outputs they are not below npu1's 112 bytes.
 A_SLOTS, O_SLOTS = (256, 512), (112, 512)
 ACC_ALIGN = 64  # of ACC, and of what lies in front of it (``emit.overlay.core_map``)
-FEW = (1, 2, 3, 4, 6, 8, 12)  # messages of the ring that has few
+FEW = (2, 3, 4, 1, 6, 8, 12)  # messages of the ring that has few
 
 
 class Rings(NamedTuple):
@@ -149,14 +149,16 @@ class Fitted:
             return
         o = Slots(c.o_bytes, O_ALIGN, O_SLOTS)
         outputs = c.outputs * np.where(c.single > 0, c.nob, 1)
-        for count in FEW:
-            a_slot, a_slots, taken, ok = a.exactly(count)
-            o_slot, o_slots, _, fits = o.within(room - taken, outputs)
-            yield a_slot, a_slots, o_slot, o_slots, ok & fits & (count <= np.maximum(inputs, 1))
+        # Of rings that are equally fast in closed form the first are taken: those with most activations, since pieces of
+        # uneven work wait for each other in a short ring.
         for few in (*FEW, c.nob):
             o_slot, o_slots, taken, ok = o.exactly(few)
             a_slot, a_slots, _, fits = a.within(room - taken, inputs)
             yield a_slot, a_slots, o_slot, o_slots, ok & fits & (few <= outputs)
+        for count in FEW:
+            a_slot, a_slots, taken, ok = a.exactly(count)
+            o_slot, o_slots, _, fits = o.within(room - taken, outputs)
+            yield a_slot, a_slots, o_slot, o_slots, ok & fits & (count <= np.maximum(inputs, 1))
 
 
 Divisions = tuple[Overlay, ...] | Fitted
