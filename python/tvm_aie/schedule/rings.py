@@ -149,8 +149,8 @@ class Fitted:
             return
         o = Slots(c.o_bytes, O_ALIGN, O_SLOTS)
         outputs = c.outputs * np.where(c.single > 0, c.nob, 1)
-        # Of rings that are equally fast in closed form the first are taken, with most activations: pieces of uneven work
-        # wait for each other in a short ring.
+        # Of rings that are equally fast in closed form the first are taken, with most activations: pieces of uneven
+        # work wait for each other in a short ring.
         for few in (*FEW, c.nob):
             o_slot, o_slots, taken, ok = o.exactly(few)
             a_slot, a_slots, _, fits = a.within(room - taken, inputs)
