@@ -3,7 +3,8 @@
 The closed form of ``schedule.estimate`` sees averages. Messages differ: the last pass may have fewer output blocks, the
 chunks of a block-sparse weight differ in work, weights run ahead from item to item. ``cost.estimate`` sees all that but
 is too slow for a search. So the search leaves a short list per item, and one walk over the network tries each entry in
-the state that the items before leave behind. Greedy: an item's choice is the one with which it is complete first.
+the state that the items before leave behind. Greedy: an item's choice is the one with which the item behind it, as far
+as that is known, is complete first: what an item leaves of the weights' time is felt there.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.schedule.tiling import Tiling
 
 MOST_STEPS = 100_000  # kernel calls of all tilings that are tried
-AHEAD = 1  # items behind one that it is judged with: what it leaves of the weights' time is felt there
 Key = tuple[object, ...]
 
 
@@ -43,10 +43,8 @@ def refine(
     packed: dict[str, PackedConv],
     shortlist: Callable[[WorkItem], Sequence[Tiling]],
     most_steps: int = MOST_STEPS,
-    alike: Callable[[WorkItem], Key] = _key,
 ) -> tuple[tuple[Tiling, ...], Estimate]:
-    """Tilings and their estimate; ``shortlist``: of an item, other tilings than the one that it has; ``alike``: items
-    of equal keys have one tiling, and keep having one."""
+    """Tilings and their estimate; ``shortlist``: of an item, other tilings than the one that it has."""
     costs = costs_of(array)
 
     def load(item: WorkItem, tiling: Tiling) -> ItemLoad:
@@ -54,17 +52,17 @@ def refine(
         weights = item_weights(item, physical, packed)
         return item_load(array, item, physical.layers[item.layer], tiling, weights, control)
 
-    options = _options(placement.items, tilings, shortlist, most_steps, alike)
+    options = _options(placement.items, tilings, shortlist, most_steps)
     first: dict[Key, ItemLoad] = {}
     for item, tiling in zip(placement.items, tilings, strict=True):
-        if (key := alike(item)) not in first:
+        if (key := _key(item)) not in first:
             first[key] = load(item, tiling)
-    words = opcode_words([first[alike(item)] for item in placement.items])
+    words = opcode_words([first[_key(item)] for item in placement.items])
     run = Recurrence(array, physical, placement, words)
     settled: dict[Key, tuple[Tiling, ItemLoad]] = {}
     chosen, times = [], []
     for i, (item, tiling) in enumerate(zip(placement.items, tilings, strict=True)):
-        key = alike(item)
+        key = _key(item)
         others = [] if key in settled else [(t, load(item, t)) for t in options.get(key, ())]
         tried = [settled.get(key, (tiling, first[key])), *others]
         trials = []
@@ -73,9 +71,10 @@ def refine(
             trials.append((state, state.advance(i, work)))
         best = 0
         if len(tried) > 1:
-            ahead = range(i + 1, min(i + 1 + AHEAD, len(tilings)))
-            works = [settled[k][1] if (k := alike(placement.items[j])) in settled else first[k] for j in ahead]
-            best = min(range(len(tried)), key=lambda k: _end(trials[k][0], ahead, works))
+            after = _key(placement.items[i + 1]) if i + 1 < len(tilings) else ()
+            behind = settled[after][1] if after in settled else first.get(after)
+            works = [work if after == key else behind for _, work in tried]
+            best = min(range(len(tried)), key=lambda k: _end(trials[k][0], i + 1, works[k]))
         run, time = trials[best]
         settled[key] = tried[best]
         chosen.append(tried[best][0])
@@ -83,12 +82,10 @@ def refine(
     return tuple(chosen), run.finish(times)
 
 
-def _end(run: Recurrence, ahead: Sequence[int], works: Sequence[ItemLoad]) -> float:
-    """When the items ahead are complete, with these loads, behind what ``run`` has done."""
-    if not ahead:
-        return float(run.flow.o_end.max())
-    run = run.copy()
-    for i, work in zip(ahead, works, strict=True):
+def _end(run: Recurrence, i: int, work: ItemLoad | None) -> float:
+    """When item ``i``, which comes next, is complete with this load; without one, when what has been done is."""
+    if work is not None:
+        run = run.copy()
         run.advance(i, work)
     return float(run.flow.o_end.max())
 
@@ -98,14 +95,13 @@ def _options(
     tilings: Sequence[Tiling],
     shortlist: Callable[[WorkItem], Sequence[Tiling]],
     most_steps: int,
-    alike: Callable[[WorkItem], Key],
 ) -> dict[Key, tuple[Tiling, ...]]:
     """What is tried for each key: the items with most cycles first, until the steps are used up."""
     first: dict[Key, tuple[WorkItem, Tiling]] = {}
     cycles: Counter[Key] = Counter()
     for item, tiling in zip(items, tilings, strict=True):
-        first.setdefault(alike(item), (item, tiling))
-        cycles[alike(item)] += round(tiling.cycles)
+        first.setdefault(_key(item), (item, tiling))
+        cycles[_key(item)] += round(tiling.cycles)
     out = {}
     left = most_steps
     for key, _ in cycles.most_common():
