@@ -7,8 +7,9 @@ have, of a size of which a message needs the fewest bytes:
     49 pixels of a block, 392 bytes     4 slots of 128 bytes: 23 % for nothing      1 slot of 400: 2 %
     messages of 11 slots, ring of 24    2 slots of 24 for nothing                   ring of 22: none
 
-Beside the weight ring, which serves the whole network, and a tiling's partial sums, what is left of core memory is for
-the rings of activations and outputs: one has few messages, the other takes the rest.
+Fitted are the messages of the core row with most output blocks; those of the others may leave more of a slot. Beside
+the weight ring, which serves the whole network, and a tiling's partial sums, what is left of core memory is for the
+rings of activations and outputs: one has few messages, the other takes the rest.
 """
 
 from __future__ import annotations
