@@ -18,7 +18,7 @@ from tvm_aie.pipeline import Moves, compile_graph
 from tvm_aie.schedule.division import W_RINGS
 from tvm_aie.schedule.geometry import CORE_MEMORY, DEFAULT_OVERLAY, MOST_SLOTS, KernelId, ceil_div
 from tvm_aie.schedule.grid import Rings, grids, least_of, shortlist
-from tvm_aie.schedule.rings import A_ALIGN, A_SLOTS, FEW, O_ALIGN, O_SLOTS, Fitted, Slots, overlay_of
+from tvm_aie.schedule.rings import A_ALIGN, A_SLOTS, FEW, FEW_CHUNKS, O_ALIGN, O_SLOTS, Fitted, Slots, overlay_of
 
 FIXED = DEFAULT_OVERLAY.hdr_bytes + DEFAULT_OVERLAY.ops_bytes + DEFAULT_OVERLAY.guard_bytes
 KINDS = [(A_ALIGN, A_SLOTS, DEFAULT_OVERLAY.ops_bytes), (O_ALIGN, O_SLOTS, 0)]
@@ -74,12 +74,14 @@ def expected(c, row, w_bytes, o_ring):
         if at["o_bytes"] <= o_ring[0] * o_ring[1]:
             tried.append((most(a_rings, room - o_ring[0] * o_ring[1], inputs, KINDS[0][2]), (0, 0, *o_ring)))
     else:
+        least = min(at["nob"], outputs) if at["single"] and at["n_ck"] <= FEW_CHUNKS else 1
         for count in (*FEW, at["nob"]):
             o = fewest(o_rings, count)
-            tried.append((o and count <= outputs and most(a_rings, room - o[1], inputs, KINDS[0][2]), o))
+            tried.append((o and least <= count <= outputs and most(a_rings, room - o[1], inputs, KINDS[0][2]), o))
         for count in FEW:
             a = fewest(a_rings, count)
-            tried.append((a, a and count <= inputs and most(o_rings, room - a[1], outputs, 0)))
+            o = a and count <= inputs and most(o_rings, room - a[1], outputs, 0)
+            tried.append((a, o if o and o[0] >= least else None))
     for a, o in tried:
         if a and o:
             yield *a[2:], *o[2:], acc
