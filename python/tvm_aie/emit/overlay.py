@@ -314,11 +314,15 @@ MAX_W_SLOT = 8192  # bytes
 
 
 def grow_weight_rings(array: Array, spare: int) -> Overlay:
-    """The overlay with memtile weight rings grown into ``spare`` bytes: more weights are prefetched."""
+    """The overlay with memtile weight rings grown into ``spare`` bytes: more weights are prefetched.
+
+    Their slots grow no further than a core's ring can take what fills the last one, which no kernel reads.
+    """
     ov, dev = array.overlay, array.device
+    largest = min(MAX_W_SLOT, (ov.w_slots + 1) * ov.w_slot)
     most = min(dev.lock_max, dev.iteration_wrap_max)
     ring = ov.memtile_w_slot * ov.memtile_w_slots + spare // array.rings
     slot = ov.memtile_w_slot
-    while ring // slot > most and slot < MAX_W_SLOT:
+    while ring // slot > most and 2 * slot <= largest:
         slot *= 2
     return replace(ov, memtile_w_slot=slot, memtile_w_slots=min(most, ring // slot))
