@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from command_oracle import Oracle
 from graphs import GraphBuilder
+from oracles.commands import Oracle
 from tvm_aie.device import load_device
 from tvm_aie.emit.arrange import MORE_CHAINS, NO_CHAINS, Chains, clocks, loaded_otherwise, variants
 from tvm_aie.emit.commands import MARGIN, CommandBuilder, Work

@@ -275,7 +275,7 @@ def test_the_fastest_chains_are_taken():
     assert emitter.emit({}).commands == compiled.program.commands
     found = []
     for chains in (*MORE_CHAINS, ready.chains[0]._replace(armed=False)):
-        program = emitter.rearranged((chains,))
+        program = emitter.assembly.program(emitter.rearrange((chains,)), {})
         x = np.random.default_rng(1).integers(-128, 128, graph.inputs[0].shape).astype(np.int8)
         result = run_program(program.to_bytes(), [x], RunOptions(check=True))
         expected = evaluate(graph, {graph.inputs[0].tensor: x})[graph.outputs[0].tensor]

@@ -73,7 +73,7 @@ def loaded_otherwise(graph, **changes) -> Program:
     ready = prepare(graph, load_device("npu1"))
     emitter: Emitter = emitter_of(ready.plan, ready.chains)
     emitter.emit({})
-    return emitter.rearranged(tuple(chains._replace(**changes) for chains in ready.chains))
+    return emitter.assembly.program(emitter.rearrange([chains._replace(**changes) for chains in ready.chains]), {})
 
 
 def check_row(graph, data: bytes) -> RunResult:

@@ -520,17 +520,16 @@ def test_defect_16_blocks_are_cleared_without_a_channel() -> None:
 
 def test_defect_16_what_is_reported_is_executed(tmp_path: Any) -> None:
     """Blocks that die while no channel goes (a residual keeps them all) are neither loaded nor computed."""
-    net = QdqNet((1, 16, 5, 5))
-    first = net.ints((16, 16, 1, 1), 1, 8)
-    first[:8] = 0
-    x = net.qdq(net.relu(net.conv(net.input, 16, 16, 1, we=-5, be=None, value=first)), -3)
-    y = net.qdq(net.conv(x, 16, 16, 3, we=-7, be=-5, pads=[1] * 4), -3)
+    net = QdqNet((1, 32, 5, 5))
+    first = net.ints((32, 32, 1, 1), 1, 8)
+    first[:16] = 0
+    x = net.qdq(net.relu(net.conv(net.input, 32, 32, 1, we=-5, be=None, value=first)), -3)
+    y = net.qdq(net.conv(x, 32, 32, 3, we=-7, be=-5, pads=[1] * 4), -3)
     onnx.save(net.model(net.qdq(net.op("Add", [x, y]), -2)), tmp_path / "net.onnx")
     (done,) = eliminate_dead(from_onnx(str(tmp_path / "net.onnx")))[1].values()
-    assert not done.channels_removed and sum(f.weights_cleared for f in done.folded) > 1100  # of 16 x 8 x 9
+    assert not done.channels_removed and sum(f.weights_cleared for f in done.folded) > 4500  # of 32 x 16 x 9
     gain = measure(tmp_path / "net.onnx", "aie2/wbs-1x1", Progress(quiet=True), check=True)
-    # Weights come in slots of 512 bytes.
-    assert gain.equal and gain.weight_bytes < 0.75 * gain.weight_bytes_without and gain.cycles < gain.cycles_without
+    assert gain.equal and gain.weight_bytes < 0.7 * gain.weight_bytes_without
     assert gain.cycles < gain.cycles_without
 
 

@@ -23,7 +23,7 @@ from tvm_aie.schedule.geometry import DEFAULT_OVERLAY, Geometry, Overlay
 from tvm_aie.schedule.grid import Grid, choose, grids, least, least_of, shortlist
 from tvm_aie.schedule.rings import Divisions
 from tvm_aie.schedule.terms import KernelTerms, terms_from_keys
-from tvm_aie.schedule.tiling import Candidates, Counter, Tiling, candidates_of, search, shares_of
+from tvm_aie.schedule.tiling import Candidates, Counter, Tiling, candidates_of, counts_cuts, search, shares_of, tilings
 
 
 def group_name(members: tuple[int, ...], physical: PhysicalGraph) -> str:
@@ -236,13 +236,13 @@ class Searches:
         same = _value(key), terms.ddr < inf
         candidates = self.candidates.get((*same, array.overlay))
         if candidates is None:
-            shares = None
-            if work.live is not None and work.geometry.front is None:
+            if counts_cuts(work.geometry, terms):
                 if same not in self.shares:
                     of = work.geometry, work.live, work.rows, work.n_rows, terms, work.in_place, work.blocks, variants
                     self.shares[same] = list(shares_of(*of))
-                shares = self.shares[same]
-            candidates = candidates_of(*shape, variants, shares)
+                candidates = candidates_of(self.shares[same], array.overlay)
+            else:
+                candidates = Candidates(tilings(*shape, variants))
             if sum(map(len, self.candidates.values())) > MOST_CANDIDATES:
                 self.candidates.clear()
             self.candidates[*same, array.overlay] = candidates

@@ -110,7 +110,7 @@ ffi::Tensor Table(const std::vector<std::array<int64_t, N>>& rows) {
   return out;
 }
 
-// ints, reals: machine, clock, items, pools, locks, channels with their tasks, last waits (emit/flat.py); up to which
+// ints, reals: machine, clock, items, pools, locks, channels with their tasks, last waits (`CommandBuilder.flat`); up to which
 // estimated cycle. Returns whether it is done, its end, commands, descriptors written, descriptors and tasks loaded.
 ffi::Array<ffi::Any> ScheduleFfi(const ffi::Tensor& ints, const ffi::Tensor& reals, double limit) {
   return Guarded([&] {

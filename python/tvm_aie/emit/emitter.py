@@ -141,10 +141,6 @@ class Emitter:
         self.commands = self.arranger.best(chains)
         return self.commands
 
-    def rearranged(self, chains: Sequence[Chains]) -> Program:
-        """The same program with the command stream of other chains."""
-        return self.assembly.program(self.rearrange(chains), {})
-
     def command_stream(self, pads: int) -> CommandBuilder:
         """The tasks of all items in their order; all that the cost model needs. Once, and not before ``emit``.
 

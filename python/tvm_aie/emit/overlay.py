@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from tvm_aie.device import Device
 from tvm_aie.emit.program import Bd, CoreMap, Dir, Flow, FlowClass, LockUse, Task, Tile, TileKind
 from tvm_aie.errors import DeviceError, InfeasibleError
-from tvm_aie.schedule.geometry import Overlay, ceil_div
+from tvm_aie.schedule.geometry import ACC_ALIGN, Overlay, ceil_div
 
 # Memtile locks (docs/program.md section 3). Items release O_DONE by turns in two banks where barriers lag.
 O_DONE, NBR_W, NBR_E, LOAD_GO, LOAD_DONE, STORE_GO, STORE_DONE, O_DONE_ODD = range(2, 10)
@@ -149,9 +149,6 @@ class OverlayParts:
     cores: tuple[CoreMap, ...]
     bds: tuple[Bd, ...]
     tasks: tuple[Task, ...]
-
-
-ACC_ALIGN = 64  # bytes: 16 partial sums, a vector register of accumulators
 
 
 def core_map(array: Array, tile: int, row: int, divided: bool = False) -> CoreMap:

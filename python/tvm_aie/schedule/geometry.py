@@ -97,6 +97,7 @@ MOST_SLOTS = 63  # of a ring: its lock counts them in 6 bits (hw.md 1)
 
 
 CORE_MEMORY = 62 * 1024  # of an idealised machine, without what is reserved (bytes)
+ACC_ALIGN = 64  # bytes: 16 partial sums, a vector register of accumulators
 
 
 def divided(a_slot: int, a_slots: int, o_slot: int, o_slots: int, acc_bytes: int) -> Overlay:

@@ -391,7 +391,7 @@ def least_of(options: Sequence[Grid], divisions: Divisions, flowing: bool = Fals
 
     ``flowing``: between items that overlap with it.
     """
-    rings, best = columns_of(divisions), Best(inf, -1, -1, ())
+    rings, best = _columns(divisions), Best(inf, -1, -1, ())
     for grid in options:
         found = grid.best(rings, best.cycles, flowing)
         if found.rings and (not best.rings or found[:2] < best[:2]):
@@ -404,7 +404,7 @@ def _division(divisions: Divisions, number: int, rings: tuple[int, ...]) -> Over
     return overlay_of(rings) if isinstance(divisions, Fitted) else divisions[number]
 
 
-def columns_of(divisions: Divisions) -> Rings | Fitted:
+def _columns(divisions: Divisions) -> Rings | Fitted:
     """Listed divisions as columns."""
     return divisions if isinstance(divisions, Fitted) else Rings.of(divisions)
 
@@ -451,7 +451,7 @@ def shortlist(
     limit = least_of(options, divisions, flowing)[0] * within
     if limit == inf:
         return []
-    rings, plans = columns_of(divisions), list(dict.fromkeys(grid.load.cover.name for grid in options))
+    rings, plans = _columns(divisions), list(dict.fromkeys(grid.load.cover.name for grid in options))
     columns, pairs = [], []
     for g, grid in enumerate(options):
         (division, row, c, ov), times = grid.within(rings, limit, flowing)

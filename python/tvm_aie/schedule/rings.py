@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tvm_aie.schedule.geometry import CORE_MEMORY, DEFAULT_OVERLAY, MOST_SLOTS, Overlay
+from tvm_aie.schedule.geometry import ACC_ALIGN, CORE_MEMORY, DEFAULT_OVERLAY, MOST_SLOTS, Overlay
 
 if TYPE_CHECKING:
     from tvm_aie.schedule.grid import Candidates
@@ -36,11 +36,10 @@ A_ALIGN, O_ALIGN = 32, 16
 # barrier. And an item's opcodes take a slot, for which the memtiles have room in their region (``emit.memtile``).
 # Of outputs they are not below npu1's 112 bytes.
 A_SLOTS, O_SLOTS = (256, 512), (112, 512)
-ACC_ALIGN = 64  # of ACC, and of what lies in front of it (``emit.overlay.core_map``)
 FEW = (2, 3, 4, 1, 6, 8, 12)  # messages of the ring that has few
 # Chunks of the input channels up to which outputs that are sent block by block leave most of the time. With a ring for
 # fewer blocks than a pass has, the cores of a column, which share a link, wait for each other more than closed form and
-# recurrence see: VGG16 at 50 % on wbs-5x5, one layer 12 % longer (emulated).
+# recurrence see: of VGG16 at 50 % on wbs-5x5 an item took 56,100 cycles (emulated) where 49,356 were estimated.
 FEW_CHUNKS = 4
 
 

@@ -122,14 +122,16 @@ def search(
     ``live``: Gamma (out_blocks, in_blocks) of a convolution. ``rows``: output rows of each column. ``in_place``: no
     output row or channel may be computed twice. ``blocks``: taps and bit widths inside the live blocks (None: all
     taps, int8); ``variants``: parts of the superkernel that may be used; ``counter``: command processor cycles by
-    counting, in place of the closed form, and their ``price`` (``schedule.control``); ``candidates``: those of
-    ``candidates_of``, where they are known. Raises ``InfeasibleError`` when nothing fits a core.
+    counting, in place of the closed form, and their ``price`` (``schedule.control``); ``candidates``: where they
+    are known. Raises ``InfeasibleError`` when nothing fits a core.
     """
     shape = geo, live, rows, n_rows, overlay, terms, in_place, blocks, variants
     if counter is None:
         found = tilings(*shape)
     else:
-        found = _counted(candidates_of(*shape) if candidates is None else candidates, counter, price)
+        if candidates is None and counts_cuts(geo, terms):
+            candidates = candidates_of(shares_of(geo, live, rows, n_rows, terms, in_place, blocks, variants), overlay)
+        found = _counted(Candidates(tilings(*shape)) if candidates is None else candidates, counter, price)
     best: Tiling | None = None
     plans: dict[str, float] = {}
     for tiling in found:
@@ -195,26 +197,17 @@ class Candidates:
         return self._made[k]
 
 
-def candidates_of(
-    geo: Geometry,
-    live: Mask | None,
-    rows: tuple[int, ...],
-    n_rows: int,
-    overlay: Overlay,
-    terms: KernelTerms,
-    in_place: bool,
-    blocks: Blocks | None = None,
-    variants: frozenset[str] = VARIANTS,
-    shares: Sequence[Share] | None = None,
-) -> Candidates:
-    """What ``search`` looks at where it counts commands (arguments as there). ``shares``: ``shares_of``, if known."""
-    if geo.kernel != KernelId.CONV or not terms.push > 0 or terms.ideal or geo.front:
-        return Candidates(tilings(geo, live, rows, n_rows, overlay, terms, in_place, blocks, variants))
-    known = shares or shares_of(geo, live, rows, n_rows, terms, in_place, blocks, variants)
-    cuts = [(share, list(share.cuts(overlay))) for share in known]
+def candidates_of(shares: Iterable[Share], overlay: Overlay) -> Candidates:
+    """Those of a convolution of which ``counts_cuts``. ``shares``: ``shares_of``."""
+    cuts = [(share, list(share.cuts(overlay))) for share in shares]
     pairs = [(share, cut) for share, own in cuts for cut in own]
     times = all_bodies(cuts, overlay)
     return Candidates((), [(body, *pair) for body, pair in zip(times, pairs, strict=True)], overlay)
+
+
+def counts_cuts(geo: Geometry, terms: KernelTerms) -> bool:
+    """Whether cuts of a layer are timed together, and tilings made of the best."""
+    return geo.kernel == KernelId.CONV and terms.push > 0 and not (terms.ideal or geo.front)
 
 
 def _counted(candidates: Candidates, counter: Counter, price: float) -> Iterator[Tiling]:
