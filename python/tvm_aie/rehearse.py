@@ -35,7 +35,7 @@ from typing import NamedTuple
 
 from tvm_aie.alike import same_program
 from tvm_aie.device import Device, load_device
-from tvm_aie.emit.arrange import CHAINS, MORE_CHAINS, Chains, clocks, loaded_otherwise, variants
+from tvm_aie.emit.arrange import CHAINS, MORE_CHAINS, Chains, clocks, loaded_otherwise, standing, variants
 from tvm_aie.emit.assembly import Assembly
 from tvm_aie.emit.commands import CommandBuilder
 from tvm_aie.emit.emitter import Emitter
@@ -177,7 +177,7 @@ class Rehearsal:
         if much and self(plan) > plan.array.device.launch_cycles:
             single: dict[tuple[Chains, ...], float] = {(chains,): timed_with((chains,)) for chains in MORE_CHAINS}
             (best,) = min(single, key=single.__getitem__)
-            for others in (variants, clocks):
+            for others in (standing, variants, clocks):
                 single |= {(chains,): timed_with((chains,)) for chains in others(best)}
                 (best,) = min(single, key=single.__getitem__)
             found |= single

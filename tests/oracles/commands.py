@@ -140,6 +140,7 @@ class Oracle:
         self._armed = dict.fromkeys(given.armed, -1)
         self._kept = {channel for channel, keep in given.armed.items() if keep}
         self._late = given.late
+        self._standing: dict[tuple[Channel, _Content], int] = {}  # descriptors that no command writes
         self.static_rows: list[tuple[int, ...]] = []
         self.static_tasks: list[tuple[int, ...]] = []
 
@@ -166,18 +167,7 @@ class Oracle:
 
         False: given up, since the processor would not be done within ``limit`` estimated cycles.
         """
-        for channel, work in self._endless.items():
-            self._load_endless(self._pools.setdefault(key := self._ids(channel), self._new_pool(*key)), work)
-        for channel in self._work:
-            self._flights[channel] = deque()
-            self._next[channel] = 0
-            pool = self._pools.setdefault(key := self._ids(channel), self._new_pool(*key))
-            pool.members.append(channel)
-            pool.flights.append(self._flights[channel])
-            pool.needs.append([(work.start, work.end, len(work.chain)) for work in self._work[channel]])
-            self._pool_of[channel] = pool
-            if channel in self._armed:
-                self._load(self._work[channel][0])
+        self._load_all()
         heads = [(self._work[channel][at], i, channel) for i, (channel, at) in enumerate(self._next.items())]
         wanted = [(work.key, i, channel, self._next[channel]) for work, i, channel in heads]
         starts = [(work.start, i, channel) for work, i, channel in heads]
@@ -218,6 +208,25 @@ class Oracle:
         self._set_all()
         return not starts
 
+    def _load_all(self) -> None:
+        """The state in which the program is loaded."""
+        for channel, work in self._endless.items():
+            self._load_endless(self._pools.setdefault(key := self._ids(channel), self._new_pool(*key)), work)
+        for channel in self._work:
+            self._flights[channel] = deque()
+            self._next[channel] = 0
+            pool = self._pools.setdefault(key := self._ids(channel), self._new_pool(*key))
+            pool.members.append(channel)
+            pool.flights.append(self._flights[channel])
+            self._pool_of[channel] = pool
+            if channel in self._armed:
+                self._load(self._work[channel][0])
+        for pool in self._pools.values():
+            self._load_standing(pool)
+            for channel in pool.members:
+                works = self._work[channel]
+                pool.needs.append([(work.start, work.end, len(self._written(work)[0])) for work in works])
+
     def _first(self, entry: tuple[Position, int, Channel]) -> _Wanted:
         """A task that starts at the frontier, as what is wanted now."""
         start, i, channel = entry
@@ -254,7 +263,7 @@ class Oracle:
                     held += f.bds
         if work.arms and self._armed[work.channel] in held:
             return False
-        left = pool.size - len(work.chain) + (work.arms is not None)
+        left = pool.size - len(self._written(work)[0]) + (work.arms is not None)
         if pool.armed and self._is_late(work.start, work.end):
             left -= len(pool.armed.union(held))
         else:
@@ -272,6 +281,37 @@ class Oracle:
         for number, template, following in zip(numbers, work.chain, (*numbers[1:], numbers[0]), strict=True):
             self.static_rows.append((tile, number, *self._content(template, following)))
         self.static_tasks.append((tile, direction, ch, numbers[0], 0, work.item))
+
+    def _written(self, work: Work) -> tuple[Sequence[BdTemplate], int]:
+        """What of a task's chain does not stand, and its successor."""
+        chain, following = list(work.chain), -1
+        while chain and not work.arms:
+            number = self._standing.get((work.channel, self._content(chain[-1], following)))
+            if number is None:
+                break
+            following = number
+            chain.pop()
+        return chain, following
+
+    def _load_standing(self, pool: _Pool) -> None:
+        """Load what most tasks of a channel end with, one descriptor after the other."""
+        for _ in range(self.given.standing):
+            uses: dict[tuple[Channel, _Content], int] = {}
+            first: dict[tuple[Channel, _Content], tuple[int, int]] = {}
+            for i, channel in enumerate(pool.members):
+                for at, work in enumerate(self._work[channel][self._next[channel] :]):
+                    chain, following = self._written(work)
+                    if chain and not work.arms and chain[-1].wrap == 1:
+                        key = channel, self._content(chain[-1], following)
+                        uses[key] = uses.get(key, 0) + 1
+                        first[key] = i, at  # with which it has so many uses
+            most = max(uses.values(), default=0)
+            if most < 2 or len(pool.free) < 2:
+                return
+            (channel, content) = key = min((k for k in uses if uses[k] == most), key=first.__getitem__)
+            number = self._standing[key] = pool.free.popleft()
+            pool.size -= 1
+            self.static_rows.append((channel[0], number, *content))
 
     def _load(self, work: Work) -> None:
         """Put a channel's first task into the state with which the program is loaded."""
@@ -293,7 +333,7 @@ class Oracle:
     def _leaves_room(self, pool: _Pool, work: Work) -> bool:
         """Whether the tasks that come before the ends of those in flight will fit the pool when it is their turn."""
         held = [(f.end, len(f.bds)) for flights in pool.flights for f in flights if f.bds]
-        own = len(work.chain) - (work.arms is not None and work.channel in self._kept)
+        own = len(self._written(work)[0]) - (work.arms is not None and work.channel in self._kept)
         if not own:
             return True
         held.append((work.end, own))
@@ -331,8 +371,8 @@ class Oracle:
         pool = self._pool_of[work.channel]
         tile = work.channel[0]
         ids: list[int] = []
-        following = -1
-        chain, late = list(work.chain), self._is_late(work.start, work.end)
+        written, following = self._written(work)
+        chain, late = list(written), self._is_late(work.start, work.end)
         if work.arms:
             own = self._armed[work.channel]
             if work.channel not in self._kept:

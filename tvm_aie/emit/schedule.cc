@@ -34,6 +34,8 @@ struct Wanted {
 template <typename T>
 using MinHeap = std::priority_queue<T, std::vector<T>, std::greater<T>>;
 
+constexpr int64_t kLeastUses = 2;  // of a standing descriptor
+
 struct Content {
   int64_t content = 0, following = 0;
   bool known = false;  // false: whatever the descriptor holds, its iteration is not at its begin
@@ -64,12 +66,17 @@ struct Pool {
   }
 };
 
+// By content and successor: number of a descriptor that the program is loaded with and no command writes.
+using Standing = std::map<std::pair<int64_t, int64_t>, int64_t>;
+
 struct Channel {
   const ScheduleChannel* in = nullptr;
   Pool* pool = nullptr;
   std::deque<Flight> flights;
   size_t next = 0;
   int64_t armed = -1;  // descriptor of the task with which it is loaded
+  Standing standing;
+  std::vector<int64_t> needs;  // of each task: descriptors that are not standing
 };
 
 class Scheduler {
@@ -92,6 +99,12 @@ class Scheduler {
       channel.pool = &pools_[static_cast<size_t>(channel.in->pool)];
       channel.pool->members.push_back(i);
       if (channel.in->armed) Load(channel);
+    }
+    for (Pool& pool : pools_) LoadStanding(pool);
+    for (Channel& channel : channels_) {
+      for (const ScheduleTask& task : channel.in->tasks) {
+        channel.needs.push_back(static_cast<int64_t>(task.chain.size() - Stands(channel, task).first));
+      }
     }
   }
 
@@ -210,7 +223,7 @@ class Scheduler {
         }
       }
     }
-    const int64_t needed = static_cast<int64_t>(task.chain.size()) - task.arms;
+    const int64_t needed = channel.needs[channel.next] - task.arms;
     return pool.size - needed - held >= 0 && (!ahead || LeavesRoom(channel, task));
   }
 
@@ -221,7 +234,7 @@ class Scheduler {
       Position start, end;
       int64_t bds;
     };
-    const int64_t own = static_cast<int64_t>(task.chain.size()) - (task.arms && channel.in->kept);
+    const int64_t own = channel.needs[channel.next] - (task.arms && channel.in->kept);
     if (own == 0) return true;
     const Pool& pool = *channel.pool;
     std::vector<Held> held = {{task.end, own}};
@@ -242,7 +255,7 @@ class Scheduler {
       const std::vector<ScheduleTask>& tasks = channels_[member].in->tasks;
       for (size_t at = channels_[member].next + (&channels_[member] == &channel); at < tasks.size(); ++at) {
         if (!(tasks[at].start < horizon)) break;
-        const auto bds = static_cast<int64_t>(tasks[at].chain.size());
+        const int64_t bds = channels_[member].needs[at];
         coming.push_back({tasks[at].start, tasks[at].end, bds});
         wanted += bds;
       }
@@ -290,6 +303,49 @@ class Scheduler {
     out_.static_tasks.push_back({channel.tile, channel.dir, channel.ch, numbers.front(), 0, task.item});
   }
 
+  // How many of a task's last descriptors are standing, and the number of the first of them (-1: none).
+  std::pair<size_t, int64_t> Stands(const Channel& channel, const ScheduleTask& task) const {
+    size_t count = 0;
+    int64_t following = -1;
+    while (!task.arms && count < task.chain.size()) {
+      const auto found = channel.standing.find({task.chain[task.chain.size() - 1 - count].content, following});
+      if (found == channel.standing.end()) break;
+      following = found->second;
+      ++count;
+    }
+    return {count, following};
+  }
+
+  // Loads what the tasks of a pool's channels use most often: ends of their chains that have no iteration.
+  void LoadStanding(Pool& pool) {
+    struct Use {
+      int64_t count = 0;
+      size_t channel = 0;
+      int64_t content = 0, following = 0;
+    };
+    for (int64_t k = 0; k < in_.standing; ++k) {
+      Use best;
+      for (const size_t member : pool.members) {
+        Channel& channel = channels_[member];
+        std::map<std::pair<int64_t, int64_t>, int64_t> uses;
+        for (size_t at = channel.next; at < channel.in->tasks.size(); ++at) {
+          const ScheduleTask& task = channel.in->tasks[at];
+          const auto [count, following] = Stands(channel, task);
+          if (task.arms || count == task.chain.size()) continue;
+          const ScheduleBd& bd = task.chain[task.chain.size() - 1 - count];
+          if (bd.wrap > 1) continue;
+          const int64_t n = ++uses[{bd.content, following}];
+          if (n > best.count) best = {n, member, bd.content, following};
+        }
+      }
+      if (best.count < kLeastUses || pool.free.size() < 2) return;
+      const int64_t tile = channels_[best.channel].in->tile, number = Take(pool, tile);
+      --pool.size;
+      channels_[best.channel].standing[{best.content, best.following}] = number;
+      out_.static_rows.push_back({tile, number, best.content, best.following});
+    }
+  }
+
   // Puts a channel's first task into the state with which the program is loaded.
   void Load(Channel& channel) {
     const ScheduleTask& task = channel.in->tasks.front();
@@ -319,8 +375,8 @@ class Scheduler {
     Pool& pool = *channel.pool;
     const bool late = IsLate(task.start, task.end);
     std::vector<int64_t> ids, usable;
-    int64_t following = -1;
-    size_t left = task.chain.size();
+    auto [stand, following] = Stands(channel, task);
+    size_t left = task.chain.size() - stand;
     if (task.arms) {
       const int64_t own = following = channel.armed;
       if (!channel.in->kept) {

@@ -21,6 +21,7 @@ class Reader {
 
   ScheduleInput Input() {
     ScheduleInput in;
+    in.standing = ints_.Count(kMost);
     in.queue_depth = std::max<int64_t>(1, ints_.Count(kMost));
     in.late = ints_.Count(kMost);
     for (double* field : {&in.margin, &in.late_cycles, &in.last_task_cycles, &in.bd_write, &in.push_idle,

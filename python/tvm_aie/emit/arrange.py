@@ -25,7 +25,8 @@ class Chains(NamedTuple):
     that more is pushed ahead; long ones are fewer tasks. ``span``, ``ahead``: see ``emit.joining.Joining``. What a
     resident program is loaded with: ``armed``: memtile channels, and shims with opcodes, with their first tasks
     (``_arm``); ``stores``, ``loads``: channels with few tasks of that kind with all of them (``_endless``), which takes
-    descriptors from the others. ``margin``, ``late``: see ``emit.commands.MARGIN``, ``LATE_CYCLES``.
+    descriptors from the others; ``standing``: descriptors of each pool that are never written, which does so, too
+    (``emit.commands``). ``margin``, ``late``: see ``emit.commands.MARGIN``, ``LATE_CYCLES``.
     """
 
     activations: int
@@ -37,6 +38,7 @@ class Chains(NamedTuple):
     armed: bool = True
     stores: bool = True
     loads: bool = False
+    standing: int = 0
     margin: float = MARGIN
     late: float = LATE_CYCLES
 
@@ -44,6 +46,8 @@ class Chains(NamedTuple):
 # The first is best for most networks. Three of the channels of a block share 24 descriptors.
 CHAINS = tuple(Chains(*most, block=6) for most in ((4, 3), (5, 3), (6, 4), (10, 6)))
 NO_CHAINS = Chains(0, 0, armed=False, stores=False)
+# Of some 22 descriptors of a pool: more leave too few to push ahead (seen for three networks on npu1).
+MOST_STANDING = (2, 3, 4)
 # Loads before the first item that are one chain: opcodes and inputs.
 MOST_FIRST = 4
 # When they are pushed: place in the first item, column by column, each behind its column's first activations.
@@ -67,6 +71,11 @@ def variants(chains: Chains) -> tuple[Chains, ...]:
     """The best of ``MORE_CHAINS`` with less pushed ahead, and with shorter chains."""
     sooner = chains._replace(ahead=AHEAD_BELOW / 2)
     return sooner, sooner._replace(span=CHAIN_CYCLES * 2 / 3)
+
+
+def standing(chains: Chains) -> tuple[Chains, ...]:
+    """The same chains in programs that are loaded with what ends most of them, so that no command writes that."""
+    return tuple(chains._replace(standing=most) for most in MOST_STANDING)
 
 
 def clocks(chains: Chains) -> tuple[Chains, ...]:
@@ -129,7 +138,7 @@ class Arranger:
 
     def handed(self, most: Chains) -> tuple[CommandBuilder, bool]:
         """All tasks in chains, handed over and not yet scheduled; and whether blocks of outputs are repeated."""
-        same = most._replace(margin=MARGIN, late=LATE_CYCLES)
+        same = most._replace(margin=MARGIN, late=LATE_CYCLES, standing=0)
         if same not in self._handed:
             loads = (most.armed, most.stores, most.loads) if self.resident else (False, False, False)
             if loads not in self._loads:
@@ -144,7 +153,7 @@ class Arranger:
                 commands.wait(*task)
             commands.flatten()  # for all copies
         commands, repeats = self._handed[same]
-        return commands.copy((most.margin, most.late)), repeats
+        return commands.copy((most.margin, most.late), most.standing if self.resident else 0), repeats
 
     def stream(self, most: Chains) -> bytes:
         """A digest of all that the command stream of these chains depends on."""

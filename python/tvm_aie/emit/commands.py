@@ -162,11 +162,14 @@ class CommandBuilder:
         body: Sequence[float],
         lags: Sequence[bool] = (),
         clock: tuple[float, float] = (MARGIN, LATE_CYCLES),
+        standing: int = 0,
     ) -> None:
         """``reserved``: the overlay's static descriptors, which stay what they are; ``body``: cycles of each item;
         ``lags``: of each item whether its barrier lags (``memory.lag``); none: no barrier does; ``clock``: in place of
-        MARGIN and LATE_CYCLES."""
+        MARGIN and LATE_CYCLES; ``standing``: most descriptors of a pool that the program is loaded with and no command
+        writes: those that end the chains of most tasks of a channel."""
         self.array, self.body, self.lags, self.clock = array, body, lags, clock
+        self.standing = standing
         self.contents = Contents()  # also of copies
         self.late = max((i for i in range(len(body)) if sum(body[i + 1 : -1]) >= 2 * CHAIN_CYCLES), default=0)
         self.taken = {(b.tile, b.bd_id) for b in reserved}
@@ -178,10 +181,10 @@ class CommandBuilder:
         self._flat: tuple[Table, Reals] | None = None
         self._scheduled: Scheduled | None = None
 
-    def copy(self, clock: tuple[float, float] = (MARGIN, LATE_CYCLES)) -> CommandBuilder:
-        """With the same tasks, loaded and handed over, and this clock."""
+    def copy(self, clock: tuple[float, float] = (MARGIN, LATE_CYCLES), standing: int = 0) -> CommandBuilder:
+        """With the same tasks, loaded and handed over, this clock, and so many standing descriptors."""
         other = copy(self)
-        other.clock, other._scheduled = clock, None
+        other.clock, other.standing, other._scheduled = clock, standing, None
         other.pushed = {channel: [*own] for channel, own in self.pushed.items()}
         other.endless, other.armed = {**self.endless}, {**self.armed}
         other.unset, other.last = [*self.unset], [*self.last]
@@ -269,10 +272,11 @@ class CommandBuilder:
         ints, reals = self.flatten()
         device = self.array.device
         costs = device.bd_write_cycles, device.push_idle_cycles, device.push_queued_cycles, device.lock_write_cycles
-        return ints, np.concatenate([np.array([*self.clock, LAST_TASK_CYCLES, *costs]), reals])
+        reals = np.concatenate([np.array([*self.clock, LAST_TASK_CYCLES, *costs]), reals])
+        return np.concatenate([np.array([self.standing], np.int64), ints]), reals
 
     def flatten(self) -> tuple[Table, Reals]:
-        """The same without the numbers of the clock; made once."""
+        """The same without the numbers of clock and standing descriptors; made once."""
         if self._flat is None:
             self._flat = self._flattened()
         return self._flat

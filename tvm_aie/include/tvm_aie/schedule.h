@@ -53,6 +53,7 @@ struct ScheduleLock {
 struct ScheduleInput {
   int64_t queue_depth = 1;
   int64_t late = 0;  // from this item on tasks leave armed descriptors alone
+  int64_t standing = 0;  // most descriptors of a pool that the program is loaded with and no command writes
   double margin = 1, late_cycles = 0, last_task_cycles = 0;
   double bd_write = 0, push_idle = 0, push_queued = 0, lock_write = 0;
   std::vector<double> body;                 // estimated cycles of each item
