@@ -168,14 +168,15 @@ class Rehearsal:
 
         What a program is loaded with costs descriptors, and pushes near the end; whether it pays is found by emulation.
         ``much``: commands are much of the work; then so is, unless the network takes less than its launch, the best of
-        ``MORE_CHAINS``.
+        ``MORE_CHAINS``, as they are and with descriptors that stand.
         """
         plan = self._judged(plan).first
         emitter, timed = self._emitter(plan)
         timed_with = partial(self._rearranged, plan, emitter, timed=timed)
         found = {self.chains: timed_with(self.chains)}
         if much and self(plan) > plan.array.device.launch_cycles:
-            single: dict[tuple[Chains, ...], float] = {(chains,): timed_with((chains,)) for chains in MORE_CHAINS}
+            more = (*MORE_CHAINS, *(standing(chains)[0] for chains in MORE_CHAINS))
+            single: dict[tuple[Chains, ...], float] = {(chains,): timed_with((chains,)) for chains in more}
             (best,) = min(single, key=single.__getitem__)
             for others in (standing, variants, clocks):
                 single |= {(chains,): timed_with((chains,)) for chains in others(best)}
