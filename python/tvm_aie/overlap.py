@@ -22,7 +22,7 @@ from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.weights import PackedConv, item_weights
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import Placement, WorkItem
-from tvm_aie.places import place
+from tvm_aie.places import Placements, place
 from tvm_aie.plan.interleave import interleaved
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.schedule.geometry import Overlay
@@ -48,17 +48,18 @@ def lagging(
     moves: Moves,
     narrow: frozenset[int],
     flowing: Flow,
+    known: Placements | None = None,
 ) -> Made | None:
     """The schedule with barriers that lag: with its branches interleaved, or, where more would go to DDR then, with its
     items in their order. None where no barrier may lag.
 
-    ``array``: before its weight rings grow; ``narrow``: see ``plan_memory``.
+    ``array``: before its weight rings grow; ``narrow``: see ``plan_memory``; ``known``: placements of the network.
     """
     groups = tuple(dict.fromkeys(item.members for item in placement.items))
     own = {(item.members, item.chunk): t for item, t in zip(placement.items, tilings, strict=True)}
     for order in dict.fromkeys((interleaved(physical, tuple(sorted(groups))), groups)):
         with suppress(InfeasibleError):
-            grown, other, layout = place(array, physical, order, moves, narrow, lags=True)
+            grown, other, layout = place(array, physical, order, moves, narrow, True, known)
             if any(item.lag for item in other.items) and same_items(placement, other):
                 mine = [own[item.members, item.chunk] for item in other.items]
                 chosen, times = overlapped(grown, physical, other, mine, packed, flowing)
