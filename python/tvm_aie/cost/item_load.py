@@ -6,7 +6,7 @@ Derived from the item's opcode stream (docs/program.md section 2), so a new kind
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import NamedTuple
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tvm_aie.cost.conv_calls import conv_calls, pool_stage, taken_rows
-from tvm_aie.cost.messages import Messages, block_calls, weight_messages
+from tvm_aie.cost.messages import Messages, call_kinds, weight_kinds
 from tvm_aie.emit import opcodes
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.weights import PackedConv
@@ -29,6 +29,7 @@ from tvm_aie.schedule.tiling import Tiling, kept_slots
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 WORD = 4
 BLOCK_MACS = 64
 
@@ -228,9 +229,11 @@ def walk(words: Sequence[int], blocks: Sequence[int] = ()) -> Walk:
 
 
 def skeleton(words: Sequence[int]) -> tuple[int, ...]:
-    """The opcodes without what decides nothing of what a core does when: kernels' parameters but two (``_executed``).
+    """The opcodes without what decides nothing of what a core does when: numbers of slots, and kernels' parameters but
+    two (``_executed``).
 
-    Layers that differ in what they compute alone, as in their requantisation, have the same.
+    Layers that differ in what they compute alone, as in their requantisation, have the same, and so have tilings that
+    differ in their rings.
     """
     out, pc = list(words), 0
     while pc < len(out):
@@ -238,8 +241,11 @@ def skeleton(words: Sequence[int]) -> tuple[int, ...]:
             begin, n = pc + 3, out[pc + 2]
             out[begin : begin + n] = [v if k in (14, n - 1) else 0 for k, v in enumerate(out[begin : begin + n])]
             pc = begin + n
+        elif out[pc] in _ONE_OPERAND:
+            out[pc + 1] = 0
+            pc += 2
         else:
-            pc += 2 if out[pc] in (opcodes.LOOP, *_ONE_OPERAND) else 1
+            pc += 2 if out[pc] == opcodes.LOOP else 1
     return tuple(out)
 
 
@@ -348,47 +354,32 @@ def load_of(
     """``item_load`` of an item with these ``opcode_streams``."""
     array = array.divided(tiling.division)
     rates, columns = rates_of(array), range(array.cols)
-    load = weight_messages(item.geometry, tiling, packed)
+    messages, which = weight_kinds(item.geometry, tiling, packed)
+    most = tuple(messages.blocks.max(axis=0)[which].tolist())
     kinds: dict[tuple[object, ...], Walk] = {}
     walks = []
     for c in columns:
         key = (tiling.bands[c][1], item.out_rows[c][1] > item.out_rows[c][0])
         if key not in kinds:
-            kinds[key] = walk(words[c], load.blocks.max(axis=0).tolist())
+            kinds[key] = walk(words[c], most)
         walks.append(kinds[key])
     steps, index = _aligned(walks)
-    calls = block_calls(item.geometry, tiling, packed) if tiling.per_block else load
-    sizes = load.bytes(array.overlay.w_slot)
-    blocks = load.blocks
-    shape = (len(steps), array.cols, array.rows)
-    kernel, a_move = np.zeros(shape), np.zeros(shape[:2])
-    sent = np.zeros(shape, np.int64)  # output blocks of each message
-    most = int(blocks.max(initial=0))
-    sizes_o = np.array([tiling.o_slots_of(b, array.overlay.o_slot) for b in range(most + 1)], np.int64)
-    pieces = _pieces(array, item, tiling)
-    for c in columns:
-        mine = index[c] >= 0
-        if item.out_rows[c][1] <= item.out_rows[c][0]:
-            continue
-        w, bands, blocks_at, n_ops, copies = walks[c].table[:, index[c][mine]]
-        called = w * tiling.nob + blocks_at if tiling.per_block else w
-        kernel[mine, c] = kernel_cycles(array, item, tiling, c, bands, calls.at(called))
-        kernel[mine, c] = np.where((copies > 0)[:, None], kept_calls(array, item, tiling, copies), kernel[mine, c])
-        kernel[mine, c] += n_ops[:, None] * rates.opcode
-        sent[mine, c] = np.where(blocks_at[:, None] < blocks[:, w].T, blocks[:, w].T, 0)
-        slotwise = (copies > 0) & (tiling.front == 0)
-        a_move[mine, c] = np.where(slotwise, 1, tiling.a_slots) * rates.a_slot
-        a_move[mine, c] += np.where(slotwise, 0, (pieces[c] - 1) * rates.piece)
-    head = opcodes.HEADER_WORDS + (opcodes.DIVIDE_WORDS if tiling.division else 0)
-    heights = [b - a for a, b in item.out_rows]
     locks = walks[0].locks if steps is walks[0].steps else _locks(steps)
-    sent = sent[locks[:, -1] > 0]
-    o_sizes = sizes_o[sent]
+    calls, of_call = call_kinds(item.geometry, tiling, packed) if tiling.per_block else (messages, which)
+    heights = [b - a for a, b in item.out_rows]
+    own = {id(one): _Place(one, steps_of) for one, steps_of in zip(walks, index, strict=True)}
+    places = [own[id(walks[c])] if heights[c] > 0 else None for c in columns]
+    kernel = _kernels(array, item, tiling, places, len(steps), (calls, of_call))
+    a_move = _moves(array, item, tiling, places, len(steps), rates)
+    sent = _sent(places, messages.blocks[:, which], locks[:, -1] > 0)
+    slots = [tiling.o_slots_of(b, array.overlay.o_slot) for b in range(int(messages.blocks.max(initial=0)) + 1)]
+    o_sizes = np.array(slots, np.int64)[sent]
+    head = opcodes.HEADER_WORDS + (opcodes.DIVIDE_WORDS if tiling.division else 0)
     return ItemLoad(
         locks,
         kernel,
         a_move,
-        sizes,
+        messages.bytes(array.overlay.w_slot)[:, which],
         tuple(head + len(w) for w in words),
         tiling.a_slots,
         _a_sizes(steps, index, (tiling.a_slots, tiling.a_slots if tiling.front else 1), heights),
@@ -401,6 +392,136 @@ def load_of(
         (array, rates) if tiling.division else None,
         tuple(kept_slots(tiling, item.geometry, h) for h in heights),
     )
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A column among the common steps: its own, and which of them runs at each (-1: none)."""
+
+    walk: Walk
+    steps: Ints
+
+    @cached_property
+    def mine(self) -> Bools | slice:
+        """The common steps at which it has one."""
+        here = self.steps >= 0
+        return slice(None) if here.all() else here
+
+    @cached_property
+    def table(self) -> Ints:
+        """``Walk.table`` of these."""
+        return self.walk.table[:, self.steps[self.mine]]
+
+    @cached_property
+    def copies(self) -> Bools | None:
+        """At which of these no kernel is called (``Step.keeps``); None: at none."""
+        found = self.table[-1] > 0
+        return found if found.any() else None
+
+
+Places = Sequence[_Place | None]  # of the columns, equal ones the same; None: it has no rows
+
+
+def _kernels(
+    array: Array, item: WorkItem, tiling: Tiling, places: Places, count: int, calls: tuple[Messages, Ints]
+) -> Floats:
+    """Cycles of the kernel calls (``ItemLoad.kernel``) of ``count`` steps. ``calls``: kinds, and which each is."""
+    opcode = array.device.keys()["core.opcode_cycles"]
+    kernel, (kinds, of_call) = np.zeros((count, array.cols, array.rows)), calls
+    whole = _whole_calls(array, item, tiling, kinds)
+    known: dict[Hashable, int] = {}  # columns by what their calls depend on
+    for c, place in enumerate(places):
+        if place is None:
+            continue
+        same = (id(place), whole.pieces(c)) if whole else c
+        if (other := known.setdefault(same, c)) != c:
+            kernel[:, c] = kernel[:, other]
+            continue
+        w, bands, blocks_at, n_ops, copies = place.table
+        held = of_call[w * tiling.nob + blocks_at if tiling.per_block else w]
+        cycles = whole.cycles(c, bands, held) if whole else kernel_cycles(array, item, tiling, c, bands, kinds.at(held))
+        if place.copies is not None:
+            cycles = np.where(place.copies[:, None], kept_calls(array, item, tiling, copies), cycles)
+        kernel[place.mine, c] = cycles + n_ops[:, None] * opcode
+    return kernel
+
+
+@dataclass(frozen=True)
+class _WholeCalls:
+    """Cycles of a convolution's calls on an idealised machine: by their window rows that lie inside the image, which
+    few bands of the image differ in, and by what they hold."""
+
+    taps: tuple[Ints, ...]  # of the bands of each column: which of the numbers of rows they have
+    table: Floats  # cycles, by number of rows, kind of call and core row
+
+    def pieces(self, column: int) -> bytes:
+        """What the calls of a column depend on, beside its steps."""
+        return self.taps[column].tobytes()
+
+    def cycles(self, column: int, bands: Ints, held: Ints) -> Floats:
+        """Of the calls with these band indices, which hold these kinds: (calls, rows)."""
+        return self.table[self.taps[column][bands], held]
+
+
+def _whole_calls(array: Array, item: WorkItem, tiling: Tiling, calls: Messages) -> _WholeCalls | None:
+    """None where calls cost more than their MACs, and of kernels that have none."""
+    geo = item.geometry
+    if not array.device.core_ideal or geo.kernel != KernelId.CONV or tiling.joined:
+        return None
+    bands = zip(item.out_rows, tiling.bands, strict=True)
+    taps = [_taps_of_all(geo, first, last, band, n_b) for (first, last), (band, n_b) in bands]
+    found, which = np.unique(np.concatenate(taps), return_inverse=True)
+    of_column = np.split(which, np.cumsum([len(t) for t in taps])[:-1])
+    cycles = _mac_cycles(array, geo, tiling, found[:, None, None], calls)
+    return _WholeCalls(tuple(of_column), np.ascontiguousarray(np.swapaxes(cycles, 1, 2)))
+
+
+@lru_cache(MOST_WALKED)
+def _taps_of_all(geo: Geometry, first: int, last: int, band: int, n_b: int) -> Ints:
+    """``_taps_of_bands`` of all bands of a column."""
+    if last <= first:
+        return np.zeros(0, np.int64)
+    return _taps_of_bands(geo, first + np.minimum(np.arange(n_b) * band, last - first - band), band)
+
+
+def _mac_cycles(array: Array, geo: Geometry, tiling: Tiling, taps: Ints, held: Messages) -> Floats:
+    """Cycles of calls that cost their MACs and nothing else; ``taps``: rows of the window inside the image."""
+    terms = terms_from_keys(array.device.keys())
+    terms = terms.wide() if geo.window_elem == 2 else terms
+    low = held.lows.sum(axis=2) * (2 * terms.macs_per_cycle / terms.macs_per_cycle_int4)
+    listed = (held.taps.sum(axis=2) + low) / geo.kh
+    macs = taps * geo.conv_px(tiling.width) * BLOCK_MACS * (held.pairs * geo.kw + listed)
+    return np.asarray(np.ceil(macs / terms.macs_per_cycle), np.float64)
+
+
+def _moves(array: Array, item: WorkItem, tiling: Tiling, places: Places, count: int, rates: Rates) -> Floats:
+    """Cycles in which activation messages move (``ItemLoad.a_move``)."""
+    a_move = np.zeros((count, array.cols))
+    for c, (place, pieces) in enumerate(zip(places, _pieces(array, item, tiling), strict=True)):
+        if place is None:
+            continue
+        slotwise = np.bool_(False) if place.copies is None or tiling.front else place.copies
+        cycles = np.where(slotwise, 1, tiling.a_slots) * rates.a_slot
+        a_move[place.mine, c] = cycles + np.where(slotwise, 0, (pieces - 1) * rates.piece)
+    return a_move
+
+
+def _sent(places: Places, blocks: Ints, releases: Bools) -> Ints:
+    """Output blocks of each output message: (messages, columns, rows). ``blocks``: of each weight message."""
+    at = np.flatnonzero(releases)
+    sent = np.zeros((len(at), len(places), len(blocks)), np.int64)
+    known: dict[int, int] = {}  # columns by their steps
+    for c, place in enumerate(places):
+        if place is None:
+            continue
+        if (other := known.setdefault(id(place), c)) != c:
+            sent[:, c] = sent[:, other]
+            continue
+        own = place.steps[at]
+        w, _, blocks_at, _, _ = place.walk.table[:, own]
+        of_message = blocks.T[w]
+        sent[:, c] = np.where((blocks_at[:, None] < of_message) & (own >= 0)[:, None], of_message, 0)
+    return sent
 
 
 def _a_sizes(steps: Sequence[Step], index: Sequence[Ints], slots: tuple[int, int], heights: Sequence[int]) -> Ints:
@@ -488,14 +609,11 @@ def kernel_cycles(array: Array, item: WorkItem, tiling: Tiling, column: int, ban
     band = tiling.bands[column][0]
     y = first + np.minimum(bands * band, last - first - band)
     taps = _taps_of_bands(geo, y, band)[:, None]  # rows x taps inside the image
+    if geo.kernel == KernelId.CONV and device.core_ideal:
+        return _mac_cycles(array, geo, tiling, taps, held)
     if geo.kernel == KernelId.CONV:
         terms = terms_from_keys(device.keys())
         terms = terms.wide() if geo.window_elem == 2 else terms
-        if device.core_ideal:
-            low = held.lows.sum(axis=2) * (2 * terms.macs_per_cycle / terms.macs_per_cycle_int4)
-            listed = (held.taps.sum(axis=2) + low) / geo.kh
-            macs = taps * geo.conv_px(tiling.width) * BLOCK_MACS * (held.pairs * geo.kw + listed)
-            return np.asarray(np.ceil(macs / terms.macs_per_cycle), np.float64)
         before = np.where(bands > 0, first + np.minimum((bands - 1) * band, last - first - band), -1)
         taken = taken_rows(geo, y, before, band) if tiling.taken else None
         return _conv_cycles(terms, geo, tiling, band, y, held, taken)
