@@ -149,6 +149,41 @@ double Left(Links* links, size_t core, int64_t slots) {
   return *links->Known(core, static_cast<double>(slots));
 }
 
+// When the first slots of a core have left; the links are simulated up to there.
+double Left(Links* links, size_t core, int64_t slots) {
+  links->Await(core, slots);
+  while (!links->Known(core, static_cast<double>(slots))) links->Step();
+  return *links->Known(core, static_cast<double>(slots));
+}
+
+// When the first slots of a core have left; the links are simulated up to there.
+double Left(Links* links, size_t core, int64_t slots) {
+  links->Await(core, slots);
+  while (!links->Known(core, static_cast<double>(slots))) links->Step();
+  return *links->Known(core, static_cast<double>(slots));
+}
+
+// When the first slots of a core have left; the links are simulated up to there.
+double Left(Links* links, size_t core, int64_t slots) {
+  links->Await(core, slots);
+  while (!links->Known(core, static_cast<double>(slots))) links->Step();
+  return *links->Known(core, static_cast<double>(slots));
+}
+
+// When the first slots of a core have left; the links are simulated up to there.
+double Left(Links* links, size_t core, int64_t slots) {
+  links->Await(core, slots);
+  while (!links->Known(core, static_cast<double>(slots))) links->Step();
+  return *links->Known(core, static_cast<double>(slots));
+}
+
+// When the first slots of a core have left; the links are simulated up to there.
+double Left(Links* links, size_t core, int64_t slots) {
+  links->Await(core, slots);
+  while (!links->Known(core, static_cast<double>(slots))) links->Step();
+  return *links->Known(core, static_cast<double>(slots));
+}
+
 // Row 1 is ready first; both messages are handed over in one round, with row 0's, which are ready much later.
 void TestSharedLink() {
   SharedLinks links(1, 2, {0, 0});
@@ -368,7 +403,22 @@ int main() {
   TestRowsAreApart();
   TestSomeOfTheSlots();
   TestRowsAreApart();
+  TestSomeOfTheSlots();
+  TestRowsAreApart();
+  TestSomeOfTheSlots();
+  TestRowsAreApart();
+  TestSomeOfTheSlots();
+  TestRowsAreApart();
+  TestSomeOfTheSlots();
+  TestRowsAreApart();
+  TestSomeOfTheSlots();
+  TestRowsAreApart();
   TestWeightsWait();
+  TestLargeWeightsWait();
+  TestLargeWeightsWait();
+  TestLargeWeightsWait();
+  TestLargeWeightsWait();
+  TestLargeWeightsWait();
   TestLargeWeightsWait();
   TestLargeWeightsWait();
   TestLargeWeightsWait();
