@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from tvm_aie.cost.commands import costs_of, message_commands
+from tvm_aie.cost.commands import costs_of
 from tvm_aie.cost.estimate import Estimate, ItemTime, Recurrence, opcode_words
-from tvm_aie.cost.item_load import ItemLoad, item_load
+from tvm_aie.cost.item_load import ItemLoad
+from tvm_aie.cost.loads import Loads
 from tvm_aie.decisions import Moves
 from tvm_aie.emit.memtile import MemtileMap
 from tvm_aie.emit.overlay import Array
-from tvm_aie.emit.weights import PackedConv, item_weights
+from tvm_aie.emit.weights import PackedConv
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import Placement, WorkItem
 from tvm_aie.places import Placements, place
@@ -94,16 +95,15 @@ class _Network:
     packed: dict[str, PackedConv]
     flows: Sequence[Flowing | None]
     loads: dict[tuple[object, ...], ItemLoad] = field(default_factory=dict)
+    alike: Loads = field(default_factory=Loads)  # of items and tilings that have the same
 
     def load(self, i: int, tiling: Tiling) -> ItemLoad:
         """What an item puts on the machine."""
         item = self.items[i]
         key = item.members, item.chunk, tiling
         if key not in self.loads:
-            control = message_commands(self.array, self.physical, item, tiling, costs_of(self.array))
-            weights = item_weights(item, self.physical, self.packed)
-            layer = self.physical.layers[item.layer]
-            self.loads[key] = item_load(self.array, item, layer, tiling, weights, control)
+            costs = costs_of(self.array)
+            self.loads[key] = self.alike.of(self.array, self.physical, item, tiling, self.packed, costs)
         return self.loads[key]
 
     def extended(self, trial: Trial, i: int, tiling: Tiling) -> Trial:

@@ -418,7 +418,9 @@ def _shortlist(plan: Plan, shared: Shared) -> Callable[[WorkItem], list[Tiling]]
 def _refined(plan: Plan, shared: Shared) -> Plan:
     """The plan with other tilings of nearly equal cycles where the recurrence finds them faster."""
     others = _shortlist(plan, shared)
-    tilings, times = refine(plan.array, plan.physical, plan.placement, plan.tilings, plan.packed, others)
+    tilings, times = refine(
+        plan.array, plan.physical, plan.placement, plan.tilings, plan.packed, others, known=plan.loads
+    )
     if times.total >= plan.cycles or not fits_program(plan.array.device, plan.placement, plan.physical, tilings):
         return plan
     return replace(plan, tilings=tilings, known=times)

@@ -40,11 +40,13 @@ class Loads:
         words = opcode_streams(array, item, physical.layers[item.layer], tiling)
         shape = id(tiling), array.overlay, item.geometry, item.out_rows
         sources = tuple((place.rows, place.resident) for place in item.inputs)
-        key = shape, sources, tuple(map(skeleton, words)), _weights(item, physical, packed)
+        streams = {stream: skeleton(stream) for stream in map(tuple, words)}
+        opcodes = tuple(streams[tuple(stream)] for stream in words)
+        key = shape, sources, opcodes, _weights(item, physical, packed)
         if key not in self.items:
             self.items[key] = tiling, load_of(array, item, tiling, item_weights(item, physical, packed), words)
-        control = self._control(array, physical, item, tiling, costs)
-        return replace(self.items[key][1], control=control)
+        load = self.items[key][1]
+        return replace(load, control=self._control(array, physical, item, tiling, costs)) if costs.any else load
 
     def _control(
         self, array: Array, physical: PhysicalGraph, item: WorkItem, tiling: Tiling, costs: Costs
