@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
 
+from tvm_aie.collector import seldom_collected
 from tvm_aie.cost.estimate import Estimate
 from tvm_aie.cost.refine import refine
 from tvm_aie.decisions import UNTUNED as UNTUNED
@@ -86,6 +87,7 @@ class Prepared:
     planner: Planner | None = None  # that made plans first, and knows what others need
 
 
+@seldom_collected
 def prepare(
     graph: LayerGraph,
     device: Device | str = "npu1",
@@ -195,6 +197,7 @@ def require_plan(dev: Device, graph: LayerGraph, decisions: Decisions) -> None:
     _first([Planner(dev, overlay, fused, moves, shared) for overlay in overlays])
 
 
+@seldom_collected
 def finish(
     prepared: Prepared, chooser: Chooser | None = None, estimated: bool = True, program: Program | None = None
 ) -> Compiled:
