@@ -37,8 +37,9 @@ struct Grid::Messages {
 
 GridCandidate GridColumns::at(int64_t row) const {
   const auto of = [&](Column column) { return ints[column * rows + row]; };
-  return {of(kNCk),    of(kNob),    of(kNPass),  of(kNX),       of(kNB),       of(kResident), of(kKept),   of(kSingle),
-          of(kABytes), of(kOBytes), of(kOBlock), of(kAccBytes), of(kWMessage), of(kWTotal),   of(kHeader), compute[row]};
+  return {of(kNCk),   of(kNob),    of(kNPass),  of(kNX),     of(kNB),       of(kResident), of(kKept),
+          of(kSingle), of(kABytes), of(kOBytes), of(kOBlock), of(kAccBytes), of(kWMessage), of(kWTotal),
+          of(kHeader), compute[row]};
 }
 
 // Every pair takes more than its candidate's bound, and an activation slot besides. So none is skipped that matters.

@@ -9,6 +9,7 @@
 #include <initializer_list>
 
 #include "runtime/session.h"
+#include "runtime/tensors.h"
 
 namespace tvm_aie {
 namespace {
@@ -19,19 +20,9 @@ constexpr int64_t kMost = int64_t{1} << 26;       // bytes and slots
 constexpr int64_t kMostCalls = int64_t{1} << 36;  // of a candidate, block by block; bytes of all weights
 constexpr int64_t kDivision = 8;                  // numbers of a division, as `schedule.rings.RINGS`
 
-// The values of a tensor of this shape; -1: any extent.
 template <typename T>
 const T* Values(const ffi::Tensor& tensor, uint8_t code, std::initializer_list<int64_t> shape, const char* what) {
-  const DLDataType type = tensor.dtype();
-  bool fits = type.code == code && type.bits == 8 * sizeof(T) && type.lanes == 1 && tensor.IsContiguous() &&
-              tensor.device().device_type == kDLCPU && tensor.ndim() == static_cast<int32_t>(shape.size());
-  int32_t axis = 0;
-  for (const int64_t extent : shape) {
-    fits = fits && (extent < 0 || tensor.size(axis) == extent);
-    ++axis;
-  }
-  if (!fits) TVM_FFI_THROW(ValueError) << "grid: wrong type or shape of " << what;
-  return static_cast<const T*>(tensor.data_ptr());
+  return TensorValues<T>(tensor, code, shape, "grid", what);
 }
 
 void Check(bool ok, const char* what) {
@@ -54,8 +45,8 @@ SlotSizes SizesOf(const int64_t* values) {
   return sizes;
 }
 
-// `values`: bytes beside what every core has, of the header, that ACC is a multiple of; chunks of the input up to which a
-// ring has a pass's outputs; slots of activations and of outputs; messages of the ring that has few.
+// `values`: bytes beside what every core has, of the header, that ACC is a multiple of; chunks of the input up to which
+// a ring has a pass's outputs; slots of activations and of outputs; messages of the ring that has few.
 CoreRoom RoomOf(const ffi::Tensor& values) {
   const int64_t* n = Values<int64_t>(values, kDLInt, {-1}, "core memory");
   constexpr int64_t kHead = 4, kSizes = 5;

@@ -8,6 +8,7 @@
 #include <initializer_list>
 
 #include "runtime/session.h"
+#include "runtime/tensors.h"
 
 namespace tvm_aie {
 namespace {
@@ -17,19 +18,9 @@ namespace ffi = tvm::ffi;
 constexpr int64_t kMost = int64_t{1} << 24;  // messages, slots, bytes of one message, words of opcodes
 constexpr double kMostCycles = 1e15;
 
-// The values of a tensor of this shape; -1: any extent.
 template <typename T>
 const T* Values(const ffi::Tensor& tensor, uint8_t code, std::initializer_list<int64_t> shape, const char* what) {
-  const DLDataType type = tensor.dtype();
-  bool fits = type.code == code && type.bits == 8 * sizeof(T) && type.lanes == 1 && tensor.IsContiguous() &&
-              tensor.device().device_type == kDLCPU && tensor.ndim() == static_cast<int32_t>(shape.size());
-  int32_t axis = 0;
-  for (const int64_t extent : shape) {
-    fits = fits && (extent < 0 || tensor.size(axis) == extent);
-    ++axis;
-  }
-  if (!fits) TVM_FFI_THROW(ValueError) << "message flow: wrong type or shape of " << what;
-  return static_cast<const T*>(tensor.data_ptr());
+  return TensorValues<T>(tensor, code, shape, "message flow", what);
 }
 
 const double* Cycles(const ffi::Tensor& tensor, std::initializer_list<int64_t> shape, const char* what) {
