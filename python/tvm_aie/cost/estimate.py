@@ -158,6 +158,7 @@ class Recurrence:
         self.later = 0.0  # and with what it waits for behind the first activations of the item
         self.begun = 0.0  # when the item before began
         self.loads_at = loads_at(placement.items)
+        self.words: dict[tuple[int, int, bool], int] = {}  # of barriers (``_words_of``), for all copies
         # Column by column the loads are let go, behind the push of the network's input (``emit.arrange``).
         self.command += n * self.costs.first()
         opcodes_read = np.maximum(words, FILLER_WORDS)
@@ -207,6 +208,13 @@ class Recurrence:
 
         Aligned messages are padded by far more.
         """
+        key = i, c, self._reused(i, c) > self.col.stores_awaited[c]
+        if key not in self.words:
+            self.words[key] = self._words_of(*key)
+        return self.words[key]
+
+    def _words_of(self, i: int, c: int, stored: bool) -> int:
+        """``_barrier_words``; ``stored``: it waits for stores."""
         items = self.placement.items
 
         def here(rows: Rows) -> bool:
@@ -217,7 +225,6 @@ class Recurrence:
         stores = sum(out.store for out in items[i - 1].outputs) if i and here(items[i - 1].out_rows) else 0
         loads = sum(place.loaded and here(place.rows) for place in items[i].inputs)
         go = sum(here(items[k].inputs[n].rows) for k, n in self.loads_at.get(i, []))
-        stored = self._reused(i, c) > self.col.stores_awaited[c]
         return len(
             barrier(self.array, c, Before(made.count(False), go, loads, stores, stored, sum(made), bool(awaited)))
         )
