@@ -15,7 +15,7 @@ from test_program_equality import mixed
 from tvm_aie.cost.bounds import lower_bound
 from tvm_aie.cost.commands import run_alone
 from tvm_aie.cost.estimate import item_cycles
-from tvm_aie.cost.item_load import walk
+from tvm_aie.cost.walk import walk
 from tvm_aie.device import load_device
 from tvm_aie.emit.opcodes import item_opcodes
 from tvm_aie.emit.program import Push, TileKind

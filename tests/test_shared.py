@@ -9,8 +9,8 @@ import pytest
 
 from graphs import GraphBuilder
 from tvm_aie.cost.estimate import estimate
-from tvm_aie.cost.item_load import skeleton, walk
 from tvm_aie.cost.loads import Loads
+from tvm_aie.cost.walk import skeleton, walk
 from tvm_aie.emit import opcodes
 from tvm_aie.emit.weights import Streams, conv_messages, item_weights
 from tvm_aie.narrow import costs

@@ -11,7 +11,8 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tvm_aie.cost.commands import Costs, message_commands
-from tvm_aie.cost.item_load import ItemLoad, load_of, opcode_streams, skeleton
+from tvm_aie.cost.item_load import ItemLoad, load_of, opcode_streams
+from tvm_aie.cost.walk import skeleton
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.weights import PackedConv, item_weights
 from tvm_aie.memory.placement import InputPlace, OutputPlace, WorkItem
