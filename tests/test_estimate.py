@@ -102,6 +102,14 @@ def test_the_barrier_waits_for_data_not_for_filler(device, channels):
     assert max(abs(guess / real - 1) for real, guess in layer_errors(compiled, run).values()) <= 0.06
 
 
+def test_rows_with_more_outputs_are_behind():
+    """Eight output blocks on seven core rows: the row with two gets no more of the column's link than the others, and
+    sends half of its outputs when these are done."""
+    b = GraphBuilder((3, 56, 112))
+    compiled = compile_graph(b.graph(b.conv("x", 64, 3)), "wbs-7x7")
+    assert compiled.estimate.total == pytest.approx(emulated(compiled).cycles, rel=0.003)
+
+
 def test_many_small_pieces_share_descriptors():
     """Passes over many pieces, the last bands of uneven rows: with a task per few messages the activations would
     wait until the command processor has waited for the outputs' descriptors, which no estimate sees."""

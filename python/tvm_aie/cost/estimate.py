@@ -3,8 +3,8 @@
 The emulator (docs/program.md section 4) moves segments between channels that wait for each other's locks. With whole
 messages instead of segments, and without data, that is a recurrence in (max, +). In it, a message of the A ring that
 ends at ``a`` lets a core start at max(a, its weights, a free output message, its own last step); the release at the
-end of the step is what a later message waits for; and so on. All columns and core rows advance together. What happens
-inside items is in the library (``cost.message_flow``), what is between them here: barriers, DDR, commands.
+end of the step is what a later message waits for; and so on. What happens inside items is in the library
+(``cost.message_flow``), what is between them here: barriers, DDR, commands.
 
 Terms, each from a timing rule of that section; ``slot`` is a ring slot in words, ``bd`` a descriptor's start:
 
@@ -14,7 +14,8 @@ Terms, each from a timing rule of that section; ``slot`` is a ring slot in words
 * weights run ahead across items: byte e of a row's stream may enter the core ring (W bytes) when byte e - W is
   released by the slowest column, and the memtile ring likewise when it has left for the cores. This state, and the
   bytes already ahead, are carried from item to item.
-* output flows of one link share it equally (tvm_aie/cost/links.h). The barrier behind an item waits for the data of its
+* output flows of one link share it equally (tvm_aie/cost/links.h), so cores do not advance together: its events are
+  simulated in order of time (tvm_aie/cost/item_run.h). The barrier behind an item waits for the data of its
   last messages, not for the filler that makes them whole slots, which the item's own end includes.
 * an item's opcode message follows the activations of the one before, as soon as the ring has room.
 * an item starts when the previous one is complete here, in all columns to the west, and in the next one to the east
