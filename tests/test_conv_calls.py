@@ -11,8 +11,9 @@ pytest.importorskip("psutil")
 
 from graphs import GraphBuilder
 from tuning_nets import Builder
-from tvm_aie.cost.item_load import CALLS, events, kept_calls, kernel_cycles
+from tvm_aie.cost.item_load import kept_calls, kernel_cycles
 from tvm_aie.cost.messages import weight_messages
+from tvm_aie.cost.walk import CALLS, events
 from tvm_aie.device import load_device
 from tvm_aie.emit import opcodes
 from tvm_aie.emit.weights import item_weights

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from oracles.link import Link, OwnLinks, SharedLinks
 
-NONE = np.zeros((1, 2))  # filler
 STEP = 1 / 60  # of a cycle: any share of up to 6 rows of a whole number of steps is one
 
 
@@ -40,8 +39,8 @@ def test_equal_shares(parts, start):
     before = [float(start)] * len(parts)
     link = Link(before)
     for r, row in enumerate(parts):
-        for ready, work in row:
-            link.push(r, ready, work)
+        for k, (ready, work) in enumerate(row):
+            link.push(r, ready, work, k + 1)
     wanted = stepped(before, parts)
     for r, row in enumerate(wanted):
         for k, end in enumerate(row):
@@ -58,10 +57,10 @@ def test_what_comes_late_loses_nothing(parts, data):
         for r, row in enumerate(parts):
             if k < len(row):
                 known.append((r, *row[k]))
-                link.push(r, *row[k])
+                link.push(r, *row[k], k + 1)
         asked = data.draw(st.integers(0, len(parts) - 1))
-        link.end(asked, link.pushed[asked])
-    ends = [[link.end(r, n + 1) for n in range(pushed)] for r, pushed in enumerate(link.pushed)]
+        link.end(asked, min(k + 1, len(parts[asked])))
+    ends = [[link.end(r, n + 1) for n in range(len(row))] for r, row in enumerate(parts)]
     for r, row in enumerate(parts):
         for k, (ready, work) in enumerate(row):
             assert ends[r][k] >= ready + work - 1e-6
@@ -72,57 +71,86 @@ def test_what_comes_late_loses_nothing(parts, data):
     assert last <= max((ready for _, ready, _ in known), default=0) + sum(w for _, _, w in known) + 1e-6
 
 
+@given(rows, st.data())
+@settings(max_examples=150, deadline=None)
+def test_slots_of_a_part(parts, data):
+    """A part ends, and its slots leave, when those of slots that are parts of their own do."""
+    whole, single = Link([0.0] * len(parts)), Link([0.0] * len(parts))
+    slots = [0] * len(parts)
+    for k in range(4):
+        for r, row in enumerate(parts):
+            if k < len(row):
+                ready, count = row[k]
+                ready += max(whole.now, single.now)
+                whole.push(r, ready, 2.0 * count, slots[r] + count)
+                for n in range(count):
+                    single.push(r, ready, 2.0, slots[r] + n + 1)
+                slots[r] += count
+        r = data.draw(st.integers(0, len(parts) - 1))
+        left = data.draw(st.integers(0, slots[r]))
+        if whole.known(r, left) is None:
+            now = whole.now  # what has left by then has left for whoever asks
+            whole.watch(r, left)
+            assert whole.end(r, left) == pytest.approx(max(single.end(r, left), now))
+    for r, count in enumerate(slots):
+        assert whole.end(r, count) == pytest.approx(single.end(r, count))
+
+
 def test_a_row_that_is_ahead_does_not_wait():
     """Row 1 is ready first; both messages are handed over in one round, with row 0's, which are ready much later."""
-    link = SharedLinks(np.zeros((1, 2)), 2)
-    link.send(np.array([[100.0, 0.0]]), np.array([[10.0, 10.0]]), NONE)
-    assert link.ends(np.array([[0, 0]])).tolist() == [[110.0, 10.0]]
-    link.send(np.array([[105.0, 20.0]]), np.array([[10.0, 10.0]]), NONE)
+    link = SharedLinks(np.zeros((1, 2)))
+    link.send(0, 0, 100.0, 1, 10.0, 0.0)
+    link.send(0, 1, 0.0, 1, 10.0, 0.0)
+    assert link.finish().tolist() == [[110.0, 10.0]]
+    link.send(0, 0, 105.0, 1, 10.0, 0.0)
+    link.send(0, 1, 20.0, 1, 10.0, 0.0)
     assert link.finish().tolist() == [[120.0, 30.0]]
 
 
 def test_equal_messages_end_together():
-    link = SharedLinks(np.zeros((1, 3)), 1)
-    link.send(np.array([[5.0, 5.0, 5.0]]), np.array([[10.0, 10.0, 0.0]]), np.zeros((1, 3)))
-    assert link.ends(np.array([[0, 0, -1]])).tolist() == [[25.0, 25.0, 0.0]]
+    link = SharedLinks(np.zeros((1, 3)))
+    for r in (0, 1):
+        link.send(0, r, 5.0, 1, 10.0, 0.0)
     assert link.finish().tolist() == [[25.0, 25.0, 0.0]]
 
 
 def test_own_links_do_not_share():
-    link = OwnLinks(np.array([[3.0, 0.0]]), 2)
-    link.junk(np.array([[0.0, 0.0]]), np.array([[2.0, 0.0]]))
-    link.send(np.array([[1.0, 1.0]]), np.array([[4.0, 4.0]]), NONE)
-    assert link.ends(np.array([[0, -1]])).tolist() == [[9.0, 0.0]]
+    link = OwnLinks(np.array([[3.0, 0.0]]))
+    link.send(0, 0, 0.0, 1, 2.0, 0.0)
+    for r in (0, 1):
+        link.send(0, r, 1.0, 2, 2.0, 0.0)
+    assert [link.known(0, 0, n) for n in range(4)] == [3.0, 5.0, 7.0, 9.0]
     assert link.finish().tolist() == [[9.0, 5.0]]
 
 
-@given(st.booleans(), st.lists(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=3, max_size=3)))
+slots_and_filler = st.tuples(st.integers(0, 5), st.floats(0.0, 0.9))
+
+
+@given(st.booleans(), st.lists(st.lists(slots_and_filler, min_size=3, max_size=3)))
 @settings(max_examples=100, deadline=None)
 def test_filler_behind_the_data(shared, messages):
     """Messages end as if they were whole; the data of a core's last one as early as if nothing came behind them."""
     make = SharedLinks if shared else OwnLinks
-    whole, parted, shorter = (make(np.zeros((1, 3)), len(messages)) for _ in range(3))
-    last = {r: k for k, cores in enumerate(messages) for r, (data, _) in enumerate(cores) if data}
+    whole, parted = make(np.zeros((1, 3))), make(np.zeros((1, 3)))
+    rests = [0.0] * 3
     for k, cores in enumerate(messages):
-        data = np.array([[float(d) for d, _ in cores]])
-        filler = np.array([[float(f) if d else 0.0 for d, f in cores]])
-        ends = np.array([[last.get(r) == k for r in range(3)]])
-        ready = np.array([[3.0 * k, 5.0 * k, 7.0 * k]])
-        whole.send(ready, data + filler, np.zeros((1, 3)))
-        parted.send(ready, data + filler, filler)
-        shorter.send(ready, data + np.where(ends, 0.0, filler), np.zeros((1, 3)))
-    sent, sound = parted.mark(), parted.data()
-    np.testing.assert_allclose(parted.ended(sent), whole.finish())
-    if messages and not shared:
-        np.testing.assert_allclose(parted.ended(sound), shorter.finish())
-    assert (parted.ended(sound) <= parted.ended(sent)).all()
+        for r, (slots, rest) in enumerate(cores):
+            if slots:
+                rests[r] = 2.0 * rest
+                whole.send(0, r, (3.0 + 2 * r) * k, slots, 2.0, 0.0)
+                parted.send(0, r, (3.0 + 2 * r) * k, slots, 2.0, rest)
+    np.testing.assert_allclose(parted.finish(), whole.finish())
+    if not shared:
+        np.testing.assert_allclose(parted.ended(parted.data()), whole.finish() - np.array([rests]))
+    assert (parted.ended(parted.data()) <= parted.finish()).all()
 
 
 def test_data_are_there_before_the_filler():
-    """Two cores share the link until the first has sent its two words of data; then three parts are left."""
-    link = SharedLinks(np.zeros((1, 2)), 1)
-    link.send(np.zeros((1, 2)), np.array([[6.0, 2.0]]), np.array([[4.0, 0.0]]))
+    """Two cores share the link until the first has sent its slot of data; then three parts are left."""
+    link = SharedLinks(np.zeros((1, 2)))
+    link.send(0, 0, 0.0, 3, 2.0, 2.0)
+    link.send(0, 1, 0.0, 1, 2.0, 0.0)
     assert link.ended(link.data()).tolist() == [[4.0, 4.0]]
     assert link.finish().tolist() == [[8.0, 4.0]]
-    link.send(np.array([[9.0, 9.0]]), np.array([[0.0, 3.0]]), NONE)
+    link.send(0, 1, 9.0, 1, 3.0, 0.0)
     assert link.ended(link.data()).tolist() == [[4.0, 12.0]], "a core without a message keeps its mark"

@@ -18,12 +18,12 @@ from tuning_nets import residual_graph, small_graph
 from tvm_aie import _native
 from tvm_aie.cost.analytic import item_terms
 from tvm_aie.cost.features import NAMES, feature_vector
-from tvm_aie.cost.item_load import events, walk
 from tvm_aie.cost.learned import LearnedModel, rank_correlation, rounded
 from tvm_aie.cost.repeated import calls, chooser, measured_items, prepared, span_of
 from tvm_aie.cost.replay import MOST_STEPS, replay
 from tvm_aie.cost.replay import _pads as pads_of
 from tvm_aie.cost.replay import _replayed as replayed
+from tvm_aie.cost.walk import events, walk
 from tvm_aie.device import load_device
 from tvm_aie.emit import opcodes
 from tvm_aie.emit.opcodes import item_opcodes

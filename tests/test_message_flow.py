@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oracles import message_flow as oracle
+from oracles.weight_stream import WeightStream
 from tvm_aie.cost.item_load import ItemLoad, Rates, rates_of
 from tvm_aie.cost.message_flow import FlowLoad, MessageFlow
 from tvm_aie.device import load_device
@@ -73,7 +74,7 @@ def random_load(array, divided, rng, messages, steps, kept, size):
         locks=locks,
         kernel=kernel,
         a_move=rng.uniform(0, 50, (len(locks), shape[0])),
-        w_bytes=512 * rng.integers(0, 40, (shape[1], messages)),
+        w_bytes=512 * rng.integers(0, min(40, here.overlay.w_slots + 1), (shape[1], messages)),
         prologue_words=tuple(map(int, rng.integers(20, 900, shape[0]))),
         a_slots=min(size, here.overlay.a_slots),
         a_sizes=a_sizes,
@@ -169,6 +170,28 @@ def test_random_items(seed, shape, items, most, kinds):
                 both.done(k)
     for k in range(len(items)):
         both.done(k)
+
+
+few_and_many = st.tuples(st.sampled_from([1, 1, 1, 2, 8]), st.sampled_from([0, 0, 3, 60, 200]))
+
+
+@given(st.lists(few_and_many, min_size=8, max_size=30), st.integers(9, 16))
+@settings(max_examples=200, deadline=None)
+def test_weights_enter_slot_by_slot(messages, slots):
+    """Each slot of the stream enters the core ring as soon as one is free, and takes ten cycles."""
+    array = array_of(1, 1, np.random.default_rng(0))
+    array = replace(array, overlay=replace(array.overlay, w_slots=slots, memtile_w_slots=1000))
+    stream = WeightStream(array, replace(rates_of(array), w=10 / 512, loadw=0.0))
+    stream.begin(np.array([[512.0 * size for size, _ in messages]]))
+    free, at, core = [0.0] * slots, 0.0, 0.0
+    for k, (size, work) in enumerate(messages):
+        for _ in range(size):
+            at = max(at, free.pop(0)) + 10
+        there = stream.arrive(0, k)
+        assert there == pytest.approx(at)
+        core = max(core, there) + work
+        stream.release(0, k, core)
+        free += [core] * size
 
 
 @pytest.fixture

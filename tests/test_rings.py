@@ -8,20 +8,43 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphs import GraphBuilder, check_outputs
+from oracles import grid as oracle
+from oracles.grid import Rings, Slots
 from test_division import problems
 from test_pairs import TERMS
+from tvm_aie import _native
 from tvm_aie.device import load_device
 from tvm_aie.emit.overlay import Array, core_map
 from tvm_aie.emit.verify_division import opcode_divisions
 from tvm_aie.overlap import O_RINGS
 from tvm_aie.pipeline import Moves, compile_graph
 from tvm_aie.schedule.division import W_RINGS
-from tvm_aie.schedule.geometry import CORE_MEMORY, DEFAULT_OVERLAY, MOST_SLOTS, KernelId, ceil_div
-from tvm_aie.schedule.grid import Rings, grids, least_of, shortlist
-from tvm_aie.schedule.rings import A_ALIGN, A_SLOTS, FEW, FEW_CHUNKS, O_ALIGN, O_SLOTS, Fitted, Slots, overlay_of
+from tvm_aie.schedule.geometry import (
+    CORE_MEMORY,
+    DEFAULT_OVERLAY,
+    IDEAL_OVERLAYS,
+    MOST_SLOTS,
+    Geometry,
+    KernelId,
+    ceil_div,
+)
+from tvm_aie.schedule.grid import NONE, grids, least_of, shortlist
+from tvm_aie.schedule.rings import (
+    A_SIZES,
+    A_SLOTS,
+    FEW,
+    FEW_CHUNKS,
+    O_SIZES,
+    O_SLOTS,
+    Fitted,
+    core_room,
+    overlay_of,
+    ring_of,
+    tensor,
+)
 
 FIXED = DEFAULT_OVERLAY.hdr_bytes + DEFAULT_OVERLAY.ops_bytes + DEFAULT_OVERLAY.guard_bytes
-KINDS = [(A_ALIGN, A_SLOTS, DEFAULT_OVERLAY.ops_bytes), (O_ALIGN, O_SLOTS, 0)]
+KINDS = [(sizes[0], sizes[1:3], sizes[3]) for sizes in (A_SIZES, O_SIZES)]
 
 
 def rings_of(message, align, ends, least):
@@ -37,11 +60,13 @@ def rings_of(message, align, ends, least):
 def test_a_ring_is_the_best_of_all(kind, message, room, most, few):
     """As many messages as there is room for, or just so many, in the fewest bytes, in the largest slots."""
     every = list(rings_of(message, *kind))
-    slots = Slots.of(message, *kind)
+    slots = Slots(np.array([message]), *kind)
     needed = {slot: ceil_div(kind[2], ceil_div(message, slot) * slot) for _, _, slot, _ in every}
     held = [(n, -size, slot, k) for n, size, slot, k in every if size <= room and n <= max(most, needed[slot])]
     best = max(held, default=None)
-    assert slots.ring(room, most) == (best and best[2:])
+    slot, count, _, ok = (x[0] for x in slots.within(np.array([room]), np.array([most])))
+    assert (best and best[2:]) == ((slot, count) if ok else None)
+    assert ring_of(message, (kind[0], *kind[1], kind[2], MOST_SLOTS), room, most) == (best and best[2:])
     exact = [(-size, slot, k) for n, size, slot, k in every if n == few]
     slot, count, size, ok = (x[0] for x in slots.exactly(few))
     assert bool(ok) == bool(exact)
@@ -97,7 +122,7 @@ def test_divisions_of_candidates(problem, w_ring, o_ring, flowing):
     best = inf
     for grid in options:
         c = grid.candidates
-        numbers, found, rings = fitted.pairs(c)
+        numbers, found, rings = oracle.pairs(fitted, c)
         mine = [[] for _ in grid.bound]
         for k in np.lexsort((numbers, found)).tolist():
             mine[found[k]].append(tuple(int(x[k]) for x in (*rings[:2], *rings[4:7])))
@@ -107,9 +132,9 @@ def test_divisions_of_candidates(problem, w_ring, o_ring, flowing):
             overlay = overlay_of(rings.at(k))
             assert overlay.core_bytes <= CORE_MEMORY
             core_map(Array(array.device, overlay), 0, 0, True)
-            assert grid._fits(c.take(found[k : k + 1]), Rings.of([overlay]))[0]
+            assert oracle.fits(c.take(found[k : k + 1]), Rings.of([overlay]))[0]
         if len(found):
-            times = (grid._flowing if flowing else grid._cycles)(c.take(found), rings)
+            times = (oracle.flowing if flowing else oracle.cycles)(grid, c.take(found), rings)
             best = min(best, float(times.min()))
     cycles, overlay = least_of(options, fitted, flowing)
     assert cycles == best and (overlay is None) == (best == inf)
@@ -118,6 +143,74 @@ def test_divisions_of_candidates(problem, w_ring, o_ring, flowing):
     for tiling, division in listed:
         assert (division.w_slot, division.w_slots) == w_ring
         assert tiling.a_slots <= division.a_slots and tiling.o_slots <= division.o_slots
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    problems(),
+    st.sampled_from(W_RINGS),
+    st.sampled_from([None, (128, 12), (128, 48), "listed"]),
+    st.booleans(),
+    st.sampled_from([1.0, 1.01, 1.15, 2.0]),
+)
+def test_the_library_finds_what_numpy_does(problem, w_ring, o_ring, flowing, within):
+    """All pairs up to a limit, and the best: the same doubles, in the same order."""
+    geo, live, rows, in_place, overlay = problem
+    divisions = (overlay, *IDEAL_OVERLAYS) if o_ring == "listed" else Fitted(*w_ring, o_ring)
+    for grid in grids(geo, live, rows, 3, TERMS, in_place, w_slot=512 if o_ring == "listed" else w_ring[0]):
+        number, row, rings, times = oracle.found(grid, divisions, flowing)
+        if not len(times):
+            assert grid.best(divisions, flowing=flowing) == NONE
+            continue
+        least = np.lexsort((row, number, times))[0]
+        best = times[least], number[least], row[least], rings.at(least)
+        assert grid.best(divisions, flowing=flowing) == best
+        assert grid.best(divisions, float(times[least]), flowing) == best
+        assert grid.best(divisions, float(np.nextafter(times[least], 0)), flowing) == NONE
+        limit = float(times[least]) * within
+        found, cycles = grid.within(divisions, limit, flowing)
+        expected = np.stack([number, row, *rings], axis=1)[times <= limit]
+        assert (found == expected).all() and (cycles == times[times <= limit]).all()
+
+
+def test_the_library_takes_no_impossible_search():
+    grid = grids(
+        Geometry(KernelId.CONV, 1, 1, 1, 1, 1, 1, 0, 0, 9, 7, 9, 7, 4, 5), np.ones((5, 4), bool), (9,), 1, TERMS, False
+    )[0]
+    make = _native.function("tvm_aie.schedule.grid")
+    columns = np.stack([column for name, column in vars(grid.candidates).items() if name != "compute"])
+    reals = np.stack([grid.candidates.compute, grid.bound])
+    good = [columns, reals, np.array([5]), np.ones(4)]
+    room = core_room()
+
+    def made(arrays):
+        return make(*(tensor(array, array.dtype) for array in arrays), room)
+
+    made(good)
+    for k, bad in (
+        (0, columns[:-1]),
+        (0, -columns),
+        (0, columns << 40),
+        (1, reals[:, 1:]),
+        (1, reals * np.inf),
+        (1, columns),
+    ):
+        with pytest.raises(ValueError, match="grid:"):
+            made([*good[:k], bad, *good[k + 1 :]])
+    for k, bad in ((2, np.array([], int)), (2, np.array([-1])), (3, np.zeros(4)), (3, np.full(4, np.nan))):
+        with pytest.raises(ValueError, match="grid:"):
+            made([*good[:k], bad, *good[k + 1 :]])
+    for size in (0, 13):
+        with pytest.raises(ValueError, match="grid:"):
+            make(*(tensor(array, array.dtype) for array in good), tensor(np.zeros(size)))
+    with pytest.raises(ValueError, match="grid:"):
+        grid.native.best(tensor(np.zeros((1, 8))), False, 1e9, False)
+    with pytest.raises(ValueError, match="grid:"):
+        grid.native.within(tensor(np.ones((3, 2))), True, 1e9, False)
+    with pytest.raises(ValueError, match="grid:"):
+        ring_of(0, A_SIZES, 100, 1)
+    with pytest.raises(ValueError, match="grid:"):
+        ring_of(9, (1, 1, 100, 0, 63), 100, 1)
 
 
 @settings(max_examples=60, deadline=None)
@@ -130,7 +223,7 @@ def test_no_ring_of_any_size_is_much_better(problem, w_ring, pick):
     geo, live, rows, in_place, _ = problem
     grid = grids(geo, live, rows, 3, TERMS, in_place)[0]
     fitted = Fitted(*w_ring)
-    _, found, rings = fitted.pairs(grid.candidates)
+    _, found, rings = oracle.pairs(fitted, grid.candidates)
     if not len(found):
         return
     row = int(found[pick % len(found)])
@@ -138,7 +231,7 @@ def test_no_ring_of_any_size_is_much_better(problem, w_ring, pick):
     if int(c.n_pass[0] * c.nob[0]) * len(grid.block_rows) != geo.out_blocks:
         return
     own = rings.take(np.flatnonzero(found == row))
-    least = float(grid._cycles(grid.candidates.take(np.full(len(own.a_slot), row)), own).min())
+    least = float(oracle.cycles(grid, grid.candidates.take(np.full(len(own.a_slot), row)), own).min())
     room = int((own.a_slot * own.a_slots + own.o_slot * own.o_slots).max())
     every = [
         (a_slot, a_slots, o_slot, min((room - a_slot * a_slots) // o_slot, MOST_SLOTS))
@@ -151,8 +244,8 @@ def test_no_ring_of_any_size_is_much_better(problem, w_ring, pick):
         a_slot, a_slots, o_slot, o_slots = np.array(every).T
         same = [np.full(len(every), int(x[0])) for x in (own.w_slot, own.w_slots, own.acc_bytes, own.hdr_bytes)]
         rings = Rings(a_slot, a_slots, *same[:2], o_slot, o_slots, *same[2:])
-        fits = grid._fits(c, rings)
-        times = grid._cycles(grid.candidates.take(np.full(len(every), row)), rings)
+        fits = oracle.fits(c, rings)
+        times = oracle.cycles(grid, grid.candidates.take(np.full(len(every), row)), rings)
         assert least <= 1.03 * float(np.where(fits, times, inf).min()) + 64
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import gc
-
 import numpy as np
 import pytest
 
 from graphs import GraphBuilder
 from tvm_aie.cost.estimate import estimate
-from tvm_aie.cost.item_load import skeleton, walk
 from tvm_aie.cost.loads import Loads
+from tvm_aie.cost.walk import skeleton, walk
 from tvm_aie.emit import opcodes
 from tvm_aie.emit.weights import Streams, conv_messages, item_weights
 from tvm_aie.narrow import costs
 from tvm_aie.pipeline import prepare, repriced
-from tvm_aie.rehearse import YOUNG, seldom_collected
 from tvm_aie.schedule.control import HALF
 from tvm_aie.schedule.cover import Blocks
 from tvm_aie.schedule.geometry import DIVISIONS
@@ -75,11 +72,3 @@ def test_live_taps_by_bits(most):
         blocks = Blocks.of(values)
         assert np.array_equal(blocks.taps, values.any(axis=(4, 5)))
         assert np.array_equal(blocks.narrow, blocks.taps & ((values >= -8) & (values <= 7)).all(axis=(4, 5)))
-
-
-def test_the_collector_is_as_before():
-    before = gc.get_threshold()
-    with pytest.raises(KeyError), seldom_collected():
-        assert gc.get_threshold()[0] == max(before[0], YOUNG)
-        raise KeyError
-    assert gc.get_threshold() == before

@@ -13,16 +13,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from tvm_aie.cost.commands import costs_of, message_commands
+from tvm_aie.cost.commands import costs_of
 from tvm_aie.cost.estimate import Estimate, ItemTime, Recurrence, opcode_words
-from tvm_aie.cost.item_load import ItemLoad, item_load
+from tvm_aie.cost.item_load import ItemLoad
+from tvm_aie.cost.loads import Loads
 from tvm_aie.decisions import Moves
 from tvm_aie.emit.memtile import MemtileMap
 from tvm_aie.emit.overlay import Array
-from tvm_aie.emit.weights import PackedConv, item_weights
+from tvm_aie.emit.weights import PackedConv
 from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import Placement, WorkItem
-from tvm_aie.places import place
+from tvm_aie.places import Placements, place
 from tvm_aie.plan.interleave import interleaved
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.schedule.geometry import Overlay
@@ -48,17 +49,18 @@ def lagging(
     moves: Moves,
     narrow: frozenset[int],
     flowing: Flow,
+    known: Placements | None = None,
 ) -> Made | None:
     """The schedule with barriers that lag: with its branches interleaved, or, where more would go to DDR then, with its
     items in their order. None where no barrier may lag.
 
-    ``array``: before its weight rings grow; ``narrow``: see ``plan_memory``.
+    ``array``: before its weight rings grow; ``narrow``: see ``plan_memory``; ``known``: placements of the network.
     """
     groups = tuple(dict.fromkeys(item.members for item in placement.items))
     own = {(item.members, item.chunk): t for item, t in zip(placement.items, tilings, strict=True)}
     for order in dict.fromkeys((interleaved(physical, tuple(sorted(groups))), groups)):
         with suppress(InfeasibleError):
-            grown, other, layout = place(array, physical, order, moves, narrow, lags=True)
+            grown, other, layout = place(array, physical, order, moves, narrow, True, known)
             if any(item.lag for item in other.items) and same_items(placement, other):
                 mine = [own[item.members, item.chunk] for item in other.items]
                 chosen, times = overlapped(grown, physical, other, mine, packed, flowing)
@@ -93,16 +95,15 @@ class _Network:
     packed: dict[str, PackedConv]
     flows: Sequence[Flowing | None]
     loads: dict[tuple[object, ...], ItemLoad] = field(default_factory=dict)
+    alike: Loads = field(default_factory=Loads)  # of items and tilings that have the same
 
     def load(self, i: int, tiling: Tiling) -> ItemLoad:
         """What an item puts on the machine."""
         item = self.items[i]
         key = item.members, item.chunk, tiling
         if key not in self.loads:
-            control = message_commands(self.array, self.physical, item, tiling, costs_of(self.array))
-            weights = item_weights(item, self.physical, self.packed)
-            layer = self.physical.layers[item.layer]
-            self.loads[key] = item_load(self.array, item, layer, tiling, weights, control)
+            costs = costs_of(self.array)
+            self.loads[key] = self.alike.of(self.array, self.physical, item, tiling, self.packed, costs)
         return self.loads[key]
 
     def extended(self, trial: Trial, i: int, tiling: Tiling) -> Trial:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
 
+from tvm_aie.collector import seldom_collected
 from tvm_aie.cost.estimate import Estimate
 from tvm_aie.cost.refine import refine
 from tvm_aie.decisions import UNTUNED as UNTUNED
@@ -86,6 +87,7 @@ class Prepared:
     planner: Planner | None = None  # that made plans first, and knows what others need
 
 
+@seldom_collected
 def prepare(
     graph: LayerGraph,
     device: Device | str = "npu1",
@@ -195,6 +197,7 @@ def require_plan(dev: Device, graph: LayerGraph, decisions: Decisions) -> None:
     _first([Planner(dev, overlay, fused, moves, shared) for overlay in overlays])
 
 
+@seldom_collected
 def finish(
     prepared: Prepared, chooser: Chooser | None = None, estimated: bool = True, program: Program | None = None
 ) -> Compiled:
@@ -418,7 +421,9 @@ def _shortlist(plan: Plan, shared: Shared) -> Callable[[WorkItem], list[Tiling]]
 def _refined(plan: Plan, shared: Shared) -> Plan:
     """The plan with other tilings of nearly equal cycles where the recurrence finds them faster."""
     others = _shortlist(plan, shared)
-    tilings, times = refine(plan.array, plan.physical, plan.placement, plan.tilings, plan.packed, others)
+    tilings, times = refine(
+        plan.array, plan.physical, plan.placement, plan.tilings, plan.packed, others, known=plan.loads
+    )
     if times.total >= plan.cycles or not fits_program(plan.array.device, plan.placement, plan.physical, tilings):
         return plan
     return replace(plan, tilings=tilings, known=times)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
 
 from tvm_aie.decisions import Moves
 from tvm_aie.emit.memtile import MemtileMap, memtile_map, opcode_bytes_estimate
@@ -37,23 +38,27 @@ def too_many_items(
     return InfeasibleError(what, opcode, room, "bytes", levers, layers)
 
 
-def place(
-    array: Array, physical: PhysicalGraph, groups: Groups, moves: Moves, narrow: frozenset[int], lags: bool = False
-) -> tuple[Array, Placement, MemtileMap]:
-    """Give every tensor a home, then what memory is left to the weight rings. ``groups``: layers that share an item, in
-    the order of the items; ``narrow``, ``lags``: see ``plan_memory``. Raises ``InfeasibleError``.
+@dataclass(frozen=True)
+class Placements:
+    """Placements of a network, found once for all divisions of core memory that leave the memtiles as much room.
 
-    The opcode region grows with the number of items, which depends on the placement: repeat until it holds.
+    By all that they depend on; the graphs are kept, so that ids stay theirs.
     """
-    opcode = opcode_bytes_estimate(len(physical.layers), array.overlay.a_slot, array.device.core_ideal)
-    placement: Placement | None = None
-    while True:
-        layout = memtile_map(array, opcode)
-        capacity = array.device.memtile_col_bytes - layout.heap_base
-        if capacity <= 0:
-            raise too_many_items(array, layout, opcode, physical, placement)
-        placement = plan_memory(
-            physical,
+
+    known: dict[Hashable, tuple[PhysicalGraph, Placement]] = field(default_factory=dict)
+
+    def of(
+        self,
+        array: Array,
+        physical: PhysicalGraph,
+        capacity: int,
+        groups: Groups,
+        moves: Moves,
+        narrow: frozenset[int],
+        lags: bool,
+    ) -> Placement:
+        """``plan_memory`` in memtiles with ``capacity`` bytes for tensors. Raises ``InfeasibleError``."""
+        arguments = (
             array.cols,
             capacity,
             groups,
@@ -65,6 +70,35 @@ def place(
             (0 if array.device.push_idle_cycles else array.rows) if moves.turns else None,
             array.lendable,
         )
+        key = id(physical), arguments
+        if key not in self.known:
+            self.known[key] = physical, plan_memory(physical, *arguments)
+        return self.known[key][1]
+
+
+def place(
+    array: Array,
+    physical: PhysicalGraph,
+    groups: Groups,
+    moves: Moves,
+    narrow: frozenset[int],
+    lags: bool = False,
+    known: Placements | None = None,
+) -> tuple[Array, Placement, MemtileMap]:
+    """Give every tensor a home, then what memory is left to the weight rings. ``groups``: layers that share an item, in
+    the order of the items; ``narrow``, ``lags``: see ``plan_memory``. Raises ``InfeasibleError``.
+
+    The opcode region grows with the number of items, which depends on the placement: repeat until it holds.
+    """
+    known = known or Placements()
+    opcode = opcode_bytes_estimate(len(physical.layers), array.overlay.a_slot, array.device.core_ideal)
+    placement: Placement | None = None
+    while True:
+        layout = memtile_map(array, opcode)
+        capacity = array.device.memtile_col_bytes - layout.heap_base
+        if capacity <= 0:
+            raise too_many_items(array, layout, opcode, physical, placement)
+        placement = known.of(array, physical, capacity, groups, moves, narrow, lags)
         needed = opcode_bytes_estimate(len(placement.items), array.overlay.a_slot, array.device.core_ideal)
         if needed <= opcode:
             break

@@ -21,7 +21,7 @@ from tvm_aie.errors import InfeasibleError
 from tvm_aie.memory.placement import Placement
 from tvm_aie.narrow import Commands
 from tvm_aie.overlap import lagging
-from tvm_aie.places import place
+from tvm_aie.places import Placements, place
 from tvm_aie.plan.balance import balanced_maps
 from tvm_aie.plan.front import with_fronts
 from tvm_aie.plan.fuse import PoolPair, fuse_pools, pool_pairs, without_sums, worth_keeping
@@ -32,10 +32,9 @@ from tvm_aie.plan.siblings import Groups, sibling_groups
 from tvm_aie.plan.sums import NEAR, REACHED
 from tvm_aie.schedule.control import PRICE, Price
 from tvm_aie.schedule.geometry import Overlay
-from tvm_aie.schedule.grid import Grid
 from tvm_aie.schedule.rings import Divisions
 from tvm_aie.schedule.tiling import Tiling
-from tvm_aie.searches import Chooser, Key, Ranked, Searches, Shares, Walked, group_name, item_name
+from tvm_aie.searches import Chooser, Grids, Ranked, Searches, Shares, Walked, group_name, item_name
 from tvm_aie.tiled import fits_program, tile
 
 
@@ -98,7 +97,7 @@ class Shared:
     graphs: dict[tuple[PoolPair, ...], tuple[PhysicalGraph, dict[str, PackedConv]]] = field(default_factory=dict)
     maps: dict[tuple[PoolPair, ...], Mapping[str, ChannelMap]] = field(default_factory=dict)
     weights: Packed = field(default_factory=dict)
-    grids: dict[tuple[Key, int], tuple[Grid, ...] | None] = field(default_factory=dict)
+    grids: Grids = field(default_factory=dict)
     counted: Known = field(default_factory=dict)
     shares: Shares = field(default_factory=dict)
     candidates: Ranked = field(default_factory=dict)
@@ -106,6 +105,7 @@ class Shared:
     commands: Commands = field(default_factory=dict)
     loads: Loads = field(default_factory=Loads)
     streams: Streams = field(default_factory=Streams)
+    placements: Placements = field(default_factory=Placements)
     given: Chooser | None = None  # see ``prepare``
     blocks: bool = True  # see ``Moves``
     keep: bool = True
@@ -181,7 +181,7 @@ class Planner:
         physical, packed = self.graphs[pools]
         array = Array(self.device, self.overlay)
         moves = replace(self.moves, runs=runs and self.moves.runs)
-        array, placement, layout = place(array, physical, groups, moves, narrow)
+        array, placement, layout = place(array, physical, groups, moves, narrow, known=self.shared.placements)
         tilings = tile(array, physical, packed, placement, self.searches)
         known = None, self.shared.commands, self.shared.loads, self.shared.streams
         return Plan(pools, array, physical, packed, placement, layout, tuple(tilings), self.divisions, *known)
@@ -219,7 +219,8 @@ class Planner:
         moves = replace(self.moves, runs=bool(plan.placement.runs))
         array = Array(self.device, self.overlay)
         flowing = partial(self.searches.flowing, array, physical=plan.physical, packed=plan.packed)
-        made = lagging(array, *plan.stages[1:], plan.packed, moves, self.narrow or frozenset(), flowing)
+        known = self.shared.placements
+        made = lagging(array, *plan.stages[1:], plan.packed, moves, self.narrow or frozenset(), flowing, known)
         if made is None:
             return plan
         array, placement, layout, tilings, times = made

@@ -23,17 +23,17 @@ weigh and which commands their messages take is found once.
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from math import inf
 from typing import NamedTuple
 
 from tvm_aie.alike import same_program
+from tvm_aie.collector import seldom
 from tvm_aie.device import Device, load_device
 from tvm_aie.emit.arrange import CHAINS, MORE_CHAINS, Chains, clocks, loaded_otherwise, standing, variants
 from tvm_aie.emit.assembly import Assembly
@@ -214,28 +214,11 @@ def judge(device: Device, chains: bool = True) -> Rehearsal | None:
     return Rehearsal(CHAINS if chains else ()) if device.push_idle_cycles else None
 
 
-# Containers that may be made before the youngest are looked through for cycles: some plans' worth.
-YOUNG = 200_000
-
-
-@contextmanager
-def seldom_collected() -> Iterator[None]:
-    """The collector of cycles looks less often: hundreds of thousands of tuples are made and kept, and none is in a
-    cycle, but it goes through all of them again and again (a tenth of the processor time)."""
-    before = gc.get_threshold()
-    if gc.isenabled() and 0 < before[0] < YOUNG:
-        gc.set_threshold(YOUNG, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-
-
 def compile_rehearsed(graph: LayerGraph, device: Device | str, decisions: Decisions = UNTUNED) -> Compiled:
     """As ``pipeline.compile_graph``, but plans are compared by emulation where commands cost time."""
     dev = load_device(device) if isinstance(device, str) else device
     cost = judge(dev, decisions.moves.chains)
-    with seldom_collected():
+    with seldom():
         prepared, _ = _settled(graph, dev, decisions, cost)
         return finish(prepared, program=cost.program(prepared.plan) if cost else None)
 
@@ -246,7 +229,7 @@ def settle(graph: LayerGraph, device: Device | str, decisions: Decisions = UNTUN
     Under these ``pipeline.prepare`` takes the best plan by estimate, which need not be the same.
     """
     dev = load_device(device) if isinstance(device, str) else device
-    with seldom_collected():
+    with seldom():
         return _settled(graph, dev, decisions, judge(dev, decisions.moves.chains))
 
 

@@ -133,9 +133,11 @@ class Flowing:
         return self.lists[divisions, last]
 
 
-# The last: digests of the weights' live taps. Another plan may deal the channels of a layer of that name otherwise, and
-# a tiling has a cover, which says where the live blocks are.
+# The first: names of the layers, where commands or given tilings tell apart layers of one shape, else "". The last:
+# digests of the weights' live taps. Another plan may deal the channels of a layer of that name otherwise, and a tiling
+# has a cover, which says where the live blocks are.
 Key = tuple[str, Geometry, tuple[int, ...], bool, frozenset[str], tuple[bytes, ...]]
+Grids = dict[tuple[Hashable, int], tuple[Grid, ...] | None]
 Shares = dict[tuple[Hashable, bool], list[Share]]  # by ``_value``, and whether weights are charged DDR's time
 Ranked = dict[tuple[Hashable, bool, Overlay], Candidates]  # likewise, and by the division of core memory
 Walked = dict[Hashable, Tiling]  # by ``_value``, division of core memory, and what commands depend on
@@ -145,7 +147,7 @@ Walked = dict[Hashable, Tiling]  # by ``_value``, division of core memory, and w
 class Searches:
     """Sub-volume searches of one division of core memory, each done once. ``grids``: of all divisions together."""
 
-    grids: dict[tuple[Key, int], tuple[Grid, ...] | None]  # also by the size of a weight slot
+    grids: Grids  # by ``_value``, and by the size of a weight slot
     given: Chooser | None = None
     divisions: Divisions = ()  # if any: items may switch between them
     blocks: bool = True  # see ``KernelTerms.single_blocks``
@@ -160,6 +162,7 @@ class Searches:
     best: dict[Key, float] = field(default_factory=dict)
     leasts: dict[Key, tuple[float, Overlay | None]] = field(default_factory=dict)  # over ``divisions``
     flows: dict[Key, Flowing | None] = field(default_factory=dict)
+    lists: dict[Key, list[Tiling]] = field(default_factory=dict)  # of ``others``
 
     def tiling(
         self,
@@ -170,7 +173,7 @@ class Searches:
         variants: frozenset[str] = VARIANTS,
     ) -> Tiling:
         """The best tiling of an item. Raises ``InfeasibleError`` when none fits."""
-        key = _key(item, physical, packed, variants)
+        key = self._key(array, item, physical, packed, variants)
         if key not in self.tilings:
             work = workload(array, item, physical, packed, self.counted, self.price)
             found = self.given(work) if self.given else None
@@ -184,7 +187,7 @@ class Searches:
 
     def cycles(self, array: Array, item: WorkItem, physical: PhysicalGraph, packed: dict[str, PackedConv]) -> float:
         """Estimated cycles of the best tiling. Raises ``InfeasibleError`` when none fits."""
-        key = _key(item, physical, packed, VARIANTS)
+        key = self._key(array, item, physical, packed, VARIANTS)
         if key not in self.best:
             work = workload(array, item, physical, packed, self.counted, self.price)
             grids = self._grids(key, array, work, VARIANTS)
@@ -199,18 +202,19 @@ class Searches:
         self, array: Array, item: WorkItem, physical: PhysicalGraph, packed: dict[str, PackedConv]
     ) -> list[Tiling]:
         """Other tilings of an item than the best, of nearly equal cycles."""
-        work = workload(array, item, physical, packed, self.counted, self.price)
-        grids = self._grids(_key(item, physical, packed, VARIANTS), array, work, VARIANTS)
-        if not grids:
-            return []
-        found = shortlist(grids, self.divisions or (array.overlay,), MOST_TRIED, NEARLY)[1:]
-        return [replace(t, division=ov if self.divisions else None) for t, ov in found]
+        key = self._key(array, item, physical, packed, VARIANTS)
+        if key not in self.lists:
+            work = workload(array, item, physical, packed, self.counted, self.price)
+            grids, divisions = self._grids(key, array, work, VARIANTS), self.divisions or (array.overlay,)
+            found = shortlist(grids, divisions, MOST_TRIED, NEARLY)[1:] if grids else []
+            self.lists[key] = [replace(t, division=ov if self.divisions else None) for t, ov in found]
+        return self.lists[key]
 
     def flowing(
         self, array: Array, item: WorkItem, physical: PhysicalGraph, packed: dict[str, PackedConv]
     ) -> Flowing | None:
         """The item's tilings between items that overlap with it; None: it has no grid, or its tiling is given."""
-        key = _key(item, physical, packed, VARIANTS)
+        key = self._key(array, item, physical, packed, VARIANTS)
         if key not in self.flows:
             work = workload(array, item, physical, packed, self.counted, self.price)
             settled = not self.divisions or (self.given is not None and self.given(work) is not None)
@@ -267,11 +271,25 @@ class Searches:
             or (w_slot != Overlay.w_slot and not self.divisions)
         ):
             return None
-        if (key, w_slot) not in self.grids:
+        if (same := (_value(key), w_slot)) not in self.grids:
             shape = work.geometry, work.live, work.rows, work.n_rows
             terms = self._terms(array)
-            self.grids[key, w_slot] = grids(*shape, terms, work.in_place, work.blocks, variants, w_slot)
-        return self.grids[key, w_slot]
+            self.grids[same] = grids(*shape, terms, work.in_place, work.blocks, variants, w_slot)
+        return self.grids[same]
+
+    def _key(
+        self,
+        array: Array,
+        item: WorkItem,
+        physical: PhysicalGraph,
+        packed: dict[str, PackedConv],
+        variants: frozenset[str],
+    ) -> Key:
+        rows = tuple(max(0, b - a) for a, b in item.out_rows)
+        layers = [physical.layers[m] for m in item.members]
+        weights = tuple(packed[layer.name].blocks.digest for layer in layers if isinstance(layer, Conv))
+        alike = array.device.core_ideal and self.given is None
+        return "" if alike else item_name(item, physical), item.geometry, rows, item.in_place, variants, weights
 
     def _terms(self, array: Array) -> KernelTerms:
         terms = terms_from_keys(array.device.keys())
@@ -280,12 +298,5 @@ class Searches:
 
 
 def _value(key: Key) -> Hashable:
-    """The key without the layers' name, which decides nothing."""
+    """The key without the layers' name, which decides nothing of the candidates."""
     return key[1:]
-
-
-def _key(item: WorkItem, physical: PhysicalGraph, packed: dict[str, PackedConv], variants: frozenset[str]) -> Key:
-    rows = tuple(max(0, b - a) for a, b in item.out_rows)
-    layers = [physical.layers[m] for m in item.members]
-    weights = tuple(packed[layer.name].blocks.digest for layer in layers if isinstance(layer, Conv))
-    return item_name(item, physical), item.geometry, rows, item.in_place, variants, weights

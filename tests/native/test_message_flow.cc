@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <optional>
 #include <random>
 #include <vector>
@@ -113,24 +114,74 @@ void TestLag() {
   CHECK(begin[false] == 4027 + 10, "%f", begin[false]);  // when the old output ring is empty
 }
 
+// When the first slots of a core have left; the links are simulated up to there.
+double Left(Links* links, size_t core, int64_t slots) {
+  links->Await(core, slots);
+  while (!links->Known(core, static_cast<double>(slots))) links->Step();
+  return *links->Known(core, static_cast<double>(slots));
+}
+
 // Row 1 is ready first; both messages are handed over in one round, with row 0's, which are ready much later.
 void TestSharedLink() {
   SharedLinks links(1, 2, {0, 0});
-  const double ready[] = {100, 0}, move[] = {10, 10}, later[] = {105, 20};
-  links.Send(ready, move, nullptr);
-  CHECK(links.End(0, 0) == 110 && links.End(1, 0) == 10, "%f %f", links.End(0, 0), links.End(1, 0));
-  links.Send(later, move, nullptr);
+  links.Send(0, 100, 1, 10, 0);
+  links.Send(1, 0, 1, 10, 0);
+  CHECK(Left(&links, 0, 1) == 110 && Left(&links, 1, 1) == 10, "%f %f", Left(&links, 0, 1), Left(&links, 1, 1));
+  links.Send(0, 105, 1, 10, 0);
+  links.Send(1, 20, 1, 10, 0);
   CHECK(links.Finish() == (std::vector<double>{120, 30}), "%f %f", links.Finish()[0], links.Finish()[1]);
 }
 
-// Two cores share the link until the first has sent its two cycles of data; then three parts are left.
+// Two cores share the link until the first has sent its slot of data; then three parts are left.
 void TestFillerBehindData() {
   SharedLinks links(1, 2, {0, 0});
-  const double ready[] = {0, 0}, move[] = {6, 2}, rest[] = {4, 0};
-  links.Send(ready, move, rest);
+  links.Send(0, 0, 3, 2, 2);
+  links.Send(1, 0, 1, 2, 0);
   links.EndItem({true, true});
   CHECK(links.DataEnd(0) == (std::vector<double>{4, 4}), "%f %f", links.DataEnd(0)[0], links.DataEnd(0)[1]);
   CHECK(links.AllEnd(0) == (std::vector<double>{8, 4}), "%f %f", links.AllEnd(0)[0], links.AllEnd(0)[1]);
+}
+
+// Slots leave one by one, whether their message is queued, comes, is being sent or has gone, alone or beside another.
+void TestSomeOfTheSlots() {
+  for (const bool shared : {false, true}) {
+    std::unique_ptr<Links> links;
+    if (shared) links = std::make_unique<SharedLinks>(1, 2, std::vector<double>{0, 0});
+    if (!shared) links = std::make_unique<OwnLinks>(std::vector<double>{0, 0});
+    links->Send(0, 5, 4, 10, 0);
+    links->Send(0, 5, 4, 10, 0);
+    CHECK(Left(&*links, 0, 6) == 65 && Left(&*links, 0, 4) == 45, "%f %f", Left(&*links, 0, 6), Left(&*links, 0, 4));
+    links->Send(1, 65, 2, 10, 0);  // from here on two share the link
+    CHECK(Left(&*links, 0, 7) == (shared ? 85 : 75), "%f", Left(&*links, 0, 7));
+    CHECK(Left(&*links, 1, 2) == (shared ? 105 : 85), "%f", Left(&*links, 1, 2));
+    const double last = shared ? 105 : 85;
+    CHECK(links->Finish() == std::vector<double>(2, last), "shared %d", shared);
+  }
+}
+
+// Two rows of a column send messages of two slots and of one, and compute in no time. They share the link equally, slot
+// by slot; so row 1 is done when each has sent its three slots, at 6 of 7 cycles, and row 0 sends its others alone.
+void TestRowsAreApart() {
+  MessageFlow flow(Machine(1, 2, true), {64, 4, 2, 0.5, 7});
+  Item item(1, 2, 3, 0.0);
+  item.WithoutWeights();
+  for (double& t : item.a_move) t = 0;
+  item.o_sizes = {2, 1, 2, 1, 2, 1};
+  Run(&flow, item);
+  CHECK(flow.o_end() == (std::vector<double>{0.5 + 9 * 7, 0.5 + 6 * 7}), "%f %f", flow.o_end()[0], flow.o_end()[1]);
+}
+
+// Two messages of two slots fill the ring. The third, of one, waits for one slot of the first to leave, not for both.
+void TestRoomForSome() {
+  for (const bool shared : {false, true}) {
+    MessageFlow flow(Machine(1, 1, shared), {64, 4, 4, 0.5, 7});
+    Item item(1, 1, 3, 0.0);
+    item.WithoutWeights();
+    for (double& t : item.a_move) t = 0;
+    item.o_sizes = {2, 2, 1};
+    Run(&flow, item);
+    CHECK(flow.core()[0] == 0.5 + 7 && flow.o_end()[0] == 0.5 + 5 * 7, "%f %f", flow.core()[0], flow.o_end()[0]);
+  }
 }
 
 // Ends by the rule, in small steps of time: every core with a part that is ready gets an equal share of each step.
@@ -168,13 +219,14 @@ void TestEqualShares(Rng* rng, int rounds) {
       for (int64_t k = Pick(rng, 0, 4); k > 0; --k) {
         ready += static_cast<double>(Pick(rng, 0, 30));
         parts[r].emplace_back(ready, static_cast<double>(Pick(rng, 1, 6)));
-        link.Push(r, parts[r].back().first, parts[r].back().second);
+        const auto [begin, work] = parts[r].back();
+        link.Push(r, begin, work, static_cast<double>(parts[r].size()));
       }
     }
     const auto wanted = Stepped(parts);
     for (size_t r = 0; r < parts.size(); ++r) {
       for (size_t k = 0; k < parts[r].size(); ++k) {
-        const double end = link.End(r, k + 1);
+        const double end = link.End(r, static_cast<double>(k + 1));
         CHECK(std::abs(end - wanted[r][k]) <= 1.5, "part %zu of row %zu ends at %f, not %f", k, r, end, wanted[r][k]);
       }
     }
@@ -209,20 +261,36 @@ void TestRingPlan(Rng* rng, int rounds) {
 
 // A weight message waits for the bytes in front of it: the core ring holds two of 512, the memtile ring two slots.
 void TestWeightsWait() {
-  WeightStream stream(1, {1024, 4096, 2048, 0.01, 0.02}, false);
+  WeightStream stream(1, 1, {1024, 4096, 2048, 0.01, 0.02}, false);
   const std::vector<int64_t> sizes(12, 512);
   stream.Begin(sizes.data(), 12);
   double t = 0;
-  for (int k = 0; k < 12; ++k) {
-    const double there = *stream.Arrive();
+  CHECK(!stream.Arrive(0, 2), "the third message needs the first one's room");
+  for (int64_t k = 0; k < 12; ++k) {
+    const std::optional<double> there = stream.Arrive(0, k);
     const double room = t + 512 * 0.01;  // two messages before: released at `t`
-    CHECK(k < 2 || there >= room, "message %d at %f, room at %f", k, there, room);
-    CHECK(k > 1 || std::abs(there - (2048 * 0.02 + 512 * 0.01 * (k + 1))) < 1e-9, "message %d at %f", k, there);
+    CHECK(there && (k < 2 || *there >= room), "message %d at %f, room at %f", static_cast<int>(k), *there, room);
+    const double first = 2048 * 0.02 + 512 * 0.01 * static_cast<double>(k + 1);
+    CHECK(k > 1 || std::abs(*there - first) < 1e-9, "message %d at %f", static_cast<int>(k), *there);
     if (k > 0) t += 100;
-    const double release = t + 100;
-    stream.Release(&release);
+    CHECK(stream.Release(0, k, t + 100), "one column");
   }
   stream.End();
+}
+
+// A message as large as four before it, in a ring of these: behind the release of each the rest of its bytes moves.
+// Here the second one's holds it up, though it needs the fourth one's, too: that is given before the stream is there.
+void TestLargeWeightsWait() {
+  WeightStream stream(2, 1, {2048, 8192, 2048, 0.01, 0.001}, false);
+  const std::vector<int64_t> sizes = {512, 512, 512, 512, 2048};
+  stream.Begin(sizes.data(), 5);
+  const double released[] = {30, 100, 101, 102};
+  for (int64_t k = 0; k < 4; ++k) {
+    CHECK(!stream.Arrive(0, 4), "message %d is not released", static_cast<int>(k));
+    CHECK(!stream.Release(0, k, 20), "the other column holds message %d", static_cast<int>(k));
+    CHECK(stream.Release(0, k, released[k]), "message %d", static_cast<int>(k));
+  }
+  CHECK(std::abs(*stream.Arrive(0, 4) - (100 + 3 * 5.12)) < 1e-9, "at %f", *stream.Arrive(0, 4));
 }
 
 Item RandomItem(Rng* rng, int64_t cols, int64_t rows) {
@@ -233,7 +301,7 @@ Item RandomItem(Rng* rng, int64_t cols, int64_t rows) {
   for (double& t : item.kernel) t = static_cast<double>(Pick(rng, 0, 200)) * 1.1;
   for (int64_t& size : item.a_sizes) size = Pick(rng, 0, 3) > 0 ? 31 : sizes[Pick(rng, 0, 5)];
   for (int64_t& size : item.o_sizes) size = Pick(rng, 0, 3) > 0 ? 7 : Pick(rng, 0, 33);
-  for (int64_t& bytes : item.w_bytes) bytes = 512 * Pick(rng, 0, 3);
+  for (int64_t& bytes : item.w_bytes) bytes = 512 * Pick(rng, 0, 2);
   for (int64_t& words : item.head) words = Pick(rng, 0, 100);
   item.aligned = Pick(rng, 0, 3) == 0;
   return item;
@@ -277,7 +345,11 @@ int main() {
   TestLag();
   TestSharedLink();
   TestFillerBehindData();
+  TestSomeOfTheSlots();
+  TestRowsAreApart();
+  TestRoomForSome();
   TestWeightsWait();
+  TestLargeWeightsWait();
   TestRingPlan(&rng, 300);
   TestEqualShares(&rng, 200);
   TestRandom(&rng, 400);

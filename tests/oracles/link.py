@@ -1,143 +1,130 @@
 """When the output messages of an item end (estimated): each core has a link of its own, or a column's cores share one.
 
 The emulator's link (docs/program.md section 4) works whenever there is work and serves the cores that have some in
-equal shares. The recurrence hands over one message of all cores at a time, in whatever order these become ready; so a
-shared link is simulated no further than what is asked for needs, and remembers when it was idle: a message that was
-ready then is served then.
+equal shares. So a shared link is simulated event by event, and no further than cores need it. Where barriers lag, what
+comes later may be ready earlier than that; so a link remembers when it was idle: what was ready then is served then.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from copy import copy
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
+from math import inf
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+Marks = list[list[float]]  # slots of each column and row
 
 
 class OwnLinks:
-    """Links of one item, one per core: messages go one after the other. Times are arrays (columns, rows).
+    """Links of items, one per core: parts go one after the other. Numbers of slots go on."""
 
-    Of several items, where barriers lag: numbers of messages go on.
-    """
-
-    def __init__(self, before: Floats, messages: int) -> None:
-        """``before``: when each link is free; ``messages``: most of a core."""
-        self.now, self.count, self.sound = before, 0, np.zeros(before.shape)
-        self.known = np.zeros((messages + 1, *before.shape))
-        self.at = np.arange(before.shape[0])[:, None], np.arange(before.shape[1])[None, :]
+    def __init__(self, before: Floats) -> None:
+        """``before``: when each link is free, (columns, rows)."""
+        self.slots = [[0] * before.shape[1] for _ in before]
+        self.sound: Marks = [[0.0] * before.shape[1] for _ in before]  # up to the data of the last message
+        # Of each part of a core the slots up to its end, when that is, and the cycles of a slot.
+        self.parts = [[[(0.0, t, 0.0)] for t in row] for row in before.tolist()]
 
     def copy(self) -> OwnLinks:
         """An independent state."""
         other = copy(self)
-        other.known = self.known.copy()
+        other.slots, other.sound = [list(row) for row in self.slots], self.data()
+        other.parts = [[list(parts) for parts in row] for row in self.parts]
         return other
 
-    def more(self, messages: int) -> None:
-        """At most so many messages of a core come next."""
-        self.known = np.concatenate([self.known[: self.count + 1], np.zeros((messages, *self.known.shape[1:]))])
+    def push(self, c: int, r: int, ready: float, work: float, last: float) -> None:
+        """A part: ready at ``ready``, it takes ``work`` > 0 cycles alone; ``last``: slots up to its end."""
+        first, end, _ = self.parts[c][r][-1]
+        self.parts[c][r].append((last, max(end, ready) + work, work / (last - first)))
 
-    def junk(self, ready: Floats, move: Floats) -> None:
-        """What is ready at ``ready`` and takes ``move`` cycles alone, 0: nothing; nobody asks for its end."""
-        self.now = np.where(move > 0, np.maximum(self.now, ready) + move, self.now)
+    def known(self, c: int, r: int, slots: float) -> float | None:
+        """When the first slots of a core have left; None: not known yet."""
+        last, end, slot = next(part for part in self.parts[c][r] if part[0] >= slots)
+        return end - (last - slots) * slot if last > slots else end
 
-    def send(self, ready: Floats, move: Floats, rest: Floats | None = None) -> None:
-        """The next message of each core, likewise. ``rest``: so much of ``move`` is filler at its end."""
-        self.junk(ready, move)
-        self.count += 1
-        self.known[self.count] = self.now
-        self.sound = np.where(move > 0, self.now if rest is None else self.now - rest, self.sound)
+    def watch(self, c: int, r: int, slots: float) -> None:
+        """When these slots leave is an event of its own."""
 
-    def ends(self, messages: Ints) -> Floats:
-        """When these messages (numbers by core, -1: none) have ended; 0: none."""
-        return np.asarray(self.known[messages + 1, *self.at], np.float64)
+    def end(self, c: int, r: int, slots: float) -> float:
+        """When the first slots of a core have left, simulated as far as needed."""
+        t = self.known(c, r, slots)
+        assert t is not None
+        return t
 
-    def finish(self) -> Floats:
-        """When everything has ended."""
-        return self.now
+    def step(self) -> int | None:
+        """Simulate the next event of all links; the column of that link. None: there is none."""
+        return None
+
+    def send(self, c: int, r: int, ready: float, slots: int, slot: float, rest: float) -> None:
+        """``slots`` > 0 slots of ``slot`` cycles; ``rest`` of them are filler at their end."""
+        self.slots[c][r] += slots
+        last = float(self.slots[c][r])
+        self.sound[c][r] = last - rest
+        filler = rest * slot if last - rest < last else 0.0
+        if slots * slot - filler > 0:
+            self.push(c, r, ready, slots * slot - filler, last - rest)
+        if filler > 0:
+            self.push(c, r, ready, filler, last)
 
     def mark(self) -> Marks:
-        """What each core has sent so far."""
-        return [row.tolist() for row in self.now]
+        """Slots of each core so far."""
+        return [[float(n) for n in row] for row in self.slots]
 
     def data(self) -> Marks:
         """The same up to the data of its last message, without the filler behind them."""
-        return [row.tolist() for row in self.sound]
+        return [list(row) for row in self.sound]
 
     def ended(self, mark: Marks) -> Floats:
         """When what each core had sent at a mark has ended."""
-        return np.array(mark)
+        return np.array([[self.end(c, r, slots) for r, slots in enumerate(row)] for c, row in enumerate(mark)])
+
+    def finish(self) -> Floats:
+        """When everything has ended."""
+        return self.ended(self.mark())
 
 
-Marks = list[list[int]]  # of each column and row; of links of their own the times
-
-
-class SharedLinks:
+class SharedLinks(OwnLinks):
     """The same where the cores of a column share a link."""
 
-    def __init__(self, before: Floats, messages: int) -> None:
+    def __init__(self, before: Floats) -> None:
         """As ``OwnLinks``."""
+        super().__init__(before)
         self.links = [Link(row) for row in before.tolist()]
-        self.count, self.sound = 0, [[0] * before.shape[1] for _ in self.links]
 
     def copy(self) -> SharedLinks:
         """As ``OwnLinks``."""
         other = copy(self)
-        other.links, other.sound = [link.copy() for link in self.links], self.data()
+        other.links = [link.copy() for link in self.links]
+        other.slots, other.sound = [list(row) for row in self.slots], self.data()
         return other
 
-    def more(self, messages: int) -> None:
+    def push(self, c: int, r: int, ready: float, work: float, last: float) -> None:
         """As ``OwnLinks``."""
+        self.links[c].push(r, ready, work, last)
 
-    def junk(self, ready: Floats, move: Floats) -> None:
+    def known(self, c: int, r: int, slots: float) -> float | None:
         """As ``OwnLinks``."""
-        for link, starts, moves in zip(self.links, ready.tolist(), move.tolist(), strict=True):
-            for r, work in enumerate(moves):
-                if work > 0:
-                    link.push(r, starts[r], work)
+        return self.links[c].known(r, slots)
 
-    def send(self, ready: Floats, move: Floats, rest: Floats | None = None) -> None:
-        """As ``OwnLinks``; the filler is a part of its own."""
-        self.junk(ready, move if rest is None else move - rest)
-        for link, sound, moves in zip(self.links, self.sound, move.tolist(), strict=True):
-            for r, work in enumerate(moves):
-                if work > 0:
-                    sound[r] = link.pushed[r]
-        if rest is not None:
-            self.junk(ready, rest)
-        self.count += 1
-        for link in self.links:
-            for pushed, sent in zip(link.pushed, link.sent, strict=True):
-                sent.append(pushed)
-
-    def ends(self, messages: Ints) -> Floats:
+    def watch(self, c: int, r: int, slots: float) -> None:
         """As ``OwnLinks``."""
-        found = []
-        for link, asked in zip(self.links, messages.tolist(), strict=True):
-            found.append([link.end(r, link.sent[r][m]) if m >= 0 else 0.0 for r, m in enumerate(asked)])
-        return np.array(found)
+        self.links[c].watch(r, slots)
 
-    def finish(self) -> Floats:
+    def end(self, c: int, r: int, slots: float) -> float:
         """As ``OwnLinks``."""
-        return self.ended(self.mark())
+        return self.links[c].end(r, slots)
 
-    def mark(self) -> Marks:
+    def step(self) -> int | None:
         """As ``OwnLinks``."""
-        return [list(link.pushed) for link in self.links]
-
-    def data(self) -> Marks:
-        """As ``OwnLinks``."""
-        return [list(row) for row in self.sound]
-
-    def ended(self, mark: Marks) -> Floats:
-        """As ``OwnLinks``."""
-        return np.array(
-            [[link.end(r, n) for r, n in enumerate(row)] for link, row in zip(self.links, mark, strict=True)]
-        )
+        at, c = min((link.next(), c) for c, link in enumerate(self.links))
+        if at == inf:
+            return None
+        self.links[c].step()
+        return c
 
 
 class Link:
@@ -151,42 +138,58 @@ class Link:
         """``before``: by core, the end of what it sent before."""
         self.now, self.served = 0.0, 0.0  # simulated up to here
         self.idle: list[tuple[float, float]] = []  # spans before ``now``, in order
-        self.queues: list[deque[tuple[float, float]]] = [deque() for _ in before]  # of each core: (ready, work)
+        self.queues: list[deque[tuple[float, float, float]]] = [deque() for _ in before]  # of each core: see ``push``
         self.active: list[tuple[float, int]] = []  # heap of the fronts in service: (``served`` at its end, core)
         self.coming: list[tuple[float, int]] = []  # heap of the fronts that are not ready: (ready, core)
-        self.done = [[t] for t in before]  # end of each part that is done; first: of what came before
-        self.pushed = [0 for _ in before]
-        self.sent: list[list[int]] = [[] for _ in before]  # of each message: parts up to its own
+        self.done = [[(0.0, t)] for t in before]  # slots up to each part that is done, its end; first: what came before
 
     def copy(self) -> Link:
         """An independent state."""
         other = copy(self)
         other.idle, other.active, other.coming = list(self.idle), list(self.active), list(self.coming)
-        other.queues = [deque(queue) for queue in self.queues]
-        other.done, other.sent = [list(x) for x in self.done], [list(x) for x in self.sent]
-        other.pushed = list(self.pushed)
+        other.queues, other.done = [deque(queue) for queue in self.queues], [list(x) for x in self.done]
         return other
 
-    def push(self, r: int, ready: float, work: float) -> None:
-        """A part of core ``r``."""
-        self.pushed[r] += 1
+    def push(self, r: int, ready: float, work: float, last: float) -> None:
+        """A part of core ``r``; ``last``: slots of the core up to its end."""
         queue = self.queues[r]
         if not queue:
-            ready = max(ready, self.done[r][-1])
+            ready = max(ready, self.done[r][-1][1])
             if ready < self.now:
                 ready, work = self._fill(ready, work)
                 if work <= 0:
-                    self.done[r].append(ready)
+                    self.done[r].append((last, ready))
                     return
             self._front(r, ready, work)
-        queue.append((ready, work))
+        queue.append((ready, work, last))
 
-    def end(self, r: int, part: int) -> float:
-        """When part number ``part`` of core ``r`` (from 1; 0: what came before) has ended."""
-        done = self.done[r]
-        while len(done) <= part:
-            self._step()
-        return done[part]
+    def known(self, r: int, slots: float) -> float | None:
+        """When the first slots of core ``r`` have left; of a part that has gone whole, its end. None: not yet."""
+        return next((end for last, end in self.done[r] if last >= slots), None)
+
+    def end(self, r: int, slots: float) -> float:
+        """Likewise, simulated as far as needed."""
+        while (t := self.known(r, slots)) is None:
+            self.step()
+        return t
+
+    def watch(self, r: int, slots: float) -> None:
+        """The part with these slots, which have not left, becomes two, the first of which ends with them."""
+        queue = self.queues[r]
+        ends = [self.done[r][-1][0], *(last for _, _, last in queue)]
+        k = next(k for k, last in enumerate(ends[1:]) if last >= slots)
+        ready, work, last = queue[k]
+        if last == slots:
+            return
+        after = work * ((last - slots) / (last - ends[k]))
+        before = work - after
+        if k == 0 and any(core == r for _, core in self.active):  # they may have left: then that is the next event, now
+            at = next(at for at, core in self.active if core == r)
+            self.active[self.active.index((at, r))] = max(at - after, self.served), r
+            heapify(self.active)
+            after = min(after, at - self.served)
+        queue[k] = ready, after, last
+        queue.insert(k, (ready, before, slots))
 
     def _front(self, r: int, ready: float, work: float) -> None:
         """A part comes to the front of its core's queue."""
@@ -211,13 +214,18 @@ class Link:
         self.idle = left
         return (end, 0.0) if work <= 0 else (self.now, work)
 
-    def _step(self) -> None:
-        """Simulate up to the next part's begin or the ends of the parts that are done next."""
+    def next(self) -> float:
+        """When the next part begins or ends."""
+        begin = self.coming[0][0] if self.coming else inf
+        return min(begin, self._next_end()) if self.active else begin
+
+    def _next_end(self) -> float:
+        return self.now + (self.active[0][0] - self.served) * len(self.active)
+
+    def step(self) -> None:
+        """Simulate up to there: a part's begin, or the ends of the parts that are done next."""
         active, coming = self.active, self.coming
-        if active:
-            least = active[0][0]
-            done = self.now + (least - self.served) * len(active)
-        if not active or (coming and coming[0][0] < done):
+        if not active or (coming and coming[0][0] < self._next_end()):
             ready, r = heappop(coming)
             if active:
                 self.served += (ready - self.now) / len(active)
@@ -227,16 +235,17 @@ class Link:
             self.now = ready
             heappush(active, (self.served + self.queues[r][0][1], r))
             return
+        done, least = self._next_end(), active[0][0]
         self.now, self.served = done, least
         ended = []
         while active and active[0][0] <= least + ROUNDING:
             ended.append(heappop(active)[1])
         for r in ended:
-            self.done[r].append(done)
+            self.done[r].append((self.queues[r][0][2], done))
             queue = self.queues[r]
             queue.popleft()
             if queue:
-                self._front(r, *queue[0])
+                self._front(r, *queue[0][:2])
 
 
 ROUNDING = 1e-9  # cycles

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <utility>
 
 namespace tvm_aie {
@@ -25,19 +26,18 @@ std::pair<double, size_t> PopEvent(std::vector<std::pair<double, size_t>>* heap)
 }  // namespace
 
 Link::Link(const std::vector<double>& before) : cores_(before.size()) {
-  for (size_t r = 0; r < before.size(); ++r) cores_[r].done.push_back(before[r]);
+  for (size_t r = 0; r < before.size(); ++r) cores_[r].done.emplace_back(0.0, before[r]);
 }
 
-void Link::Push(size_t r, double ready, double work) {
+void Link::Push(size_t r, double ready, double work, double last) {
   Core& core = cores_[r];
-  Part part{ready, work};
-  ++core.pushed;
-  if (core.idle()) {
-    part.ready = std::max(ready, core.done.back());
+  Part part{ready, work, last};
+  if (core.front == core.parts.size()) {
+    part.ready = std::max(ready, core.done.back().second);
     if (part.ready < now_) {
       double end = now_;
       if (Fill(&part, &end)) {
-        core.done.push_back(end);
+        core.done.emplace_back(last, end);
         return;
       }
     }
@@ -46,10 +46,39 @@ void Link::Push(size_t r, double ready, double work) {
   core.parts.push_back(part);
 }
 
-double Link::End(size_t r, size_t part) {
+std::optional<double> Link::Known(size_t r, double slots) const {
   const auto& done = cores_[r].done;
-  while (done.size() <= part) Step();
-  return done[part];
+  if (done.back().first < slots) return std::nullopt;
+  const auto before = [](const Span& part, double at) { return part.first < at; };
+  return std::lower_bound(done.begin(), done.end(), slots, before)->second;
+}
+
+double Link::End(size_t r, double slots) {
+  while (cores_[r].done.back().first < slots) Step();
+  return *Known(r, slots);
+}
+
+// The part with these slots becomes two, the first of which ends with them.
+void Link::Watch(size_t r, double slots) {
+  Core& core = cores_[r];
+  double first = core.done.back().first;
+  const auto front = core.parts.begin() + static_cast<ptrdiff_t>(core.front);
+  auto part = front;
+  for (; part->last < slots; ++part) first = part->last;
+  if (part->last == slots) return;
+  const double share = part->work * ((part->last - slots) / (part->last - first));
+  const Part before{part->ready, part->work - share, slots};
+  part->work = share;
+  if (part == front) {
+    const auto of_core = [r](const Event& event) { return event.second == r; };
+    const auto event = std::find_if(active_.begin(), active_.end(), of_core);
+    if (event != active_.end()) {  // these slots may have left already: then that is the next event, now
+      part->work = std::min(share, event->first - served_);
+      event->first = std::max(event->first - share, served_);
+      std::make_heap(active_.begin(), active_.end(), std::greater<>());
+    }
+  }
+  core.parts.insert(part, before);
 }
 
 // A part comes to the front of its core's queue.
@@ -80,37 +109,40 @@ bool Link::Fill(Part* part, double* end) {
   return part->work <= 0;
 }
 
-// Simulates up to the next part's begin or the ends of the parts that are done next.
+// When the parts end that are done next.
+double Link::NextEnd() const { return now_ + (active_.front().first - served_) * static_cast<double>(active_.size()); }
+
+double Link::Next() const {
+  const double begin = coming_.empty() ? std::numeric_limits<double>::infinity() : coming_.front().first;
+  return active_.empty() ? begin : std::min(begin, NextEnd());
+}
+
 void Link::Step() {
-  const double fronts = static_cast<double>(active_.size());
-  double least = 0, done = 0;
-  if (!active_.empty()) {
-    least = active_.front().first;
-    done = now_ + (least - served_) * fronts;
-  }
-  if (active_.empty() || (!coming_.empty() && coming_.front().first < done)) {
+  const bool idle = active_.empty();
+  const double done = idle ? 0 : NextEnd();
+  if (idle || (!coming_.empty() && coming_.front().first < done)) {
     const auto [ready, r] = PopEvent(&coming_);
-    if (active_.empty()) {
+    if (idle) {
       idle_.emplace_back(now_, ready);
       served_ = 0;
     } else {
-      served_ += (ready - now_) / fronts;
+      served_ += (ready - now_) / static_cast<double>(active_.size());
     }
     now_ = ready;
     PushEvent(&active_, served_ + cores_[r].parts[cores_[r].front].work, r);
     return;
   }
   now_ = done;
-  served_ = least;
+  served_ = active_.front().first;
   std::vector<size_t> ended;
-  while (!active_.empty() && active_.front().first <= least + kRounding) ended.push_back(PopEvent(&active_).second);
+  while (!active_.empty() && active_.front().first <= served_ + kRounding) ended.push_back(PopEvent(&active_).second);
   for (const size_t r : ended) Finish(r);
 }
 
 // The front of core `r` is done.
 void Link::Finish(size_t r) {
   Core& core = cores_[r];
-  core.done.push_back(now_);
+  core.done.emplace_back(core.parts[core.front].last, now_);
   if (++core.front < core.parts.size()) {
     Front(r, core.parts[core.front]);
   } else {
@@ -119,99 +151,78 @@ void Link::Finish(size_t r) {
   }
 }
 
+void Links::Send(size_t core, double ready, int64_t slots, double slot, double rest) {
+  slots_[core] += slots;
+  const auto last = static_cast<double>(slots_[core]);
+  sound_[core] = last - rest;
+  const double filler = sound_[core] < last ? rest * slot : 0, data = static_cast<double>(slots) * slot - filler;
+  if (data > 0) Push(core, ready, data, sound_[core]);
+  if (filler > 0) Push(core, ready, filler, last);
+}
+
 void Links::EndItem(std::vector<bool> senders) {
   senders_.push_back(std::move(senders));
-  Mark();
+  all_.emplace_back(slots_.begin(), slots_.end());
+  sounds_.push_back(sound_);
 }
 
 std::vector<double> Links::DataEnd(size_t item) {
-  std::vector<double> ends = SoundEnd(item);
+  std::vector<double> ends = Ended(sounds_[item]);
   for (size_t core = 0; core < ends.size(); ++core) {
     if (!senders_[item][core]) ends[core] = 0;
   }
   return ends;
 }
 
+std::vector<double> Links::Ended(const Marks& marks) {
+  std::vector<double> ends;
+  for (size_t core = 0; core < marks.size(); ++core) ends.push_back(End(core, marks[core]));
+  return ends;
+}
+
 SharedLinks::SharedLinks(int64_t columns, int64_t rows, const std::vector<double>& before)
-    : rows_(static_cast<size_t>(rows)), sound_(before.size(), 0), sent_(before.size()) {
+    : Links(before.size()), rows_(static_cast<size_t>(rows)) {
   for (int64_t c = 0; c < columns; ++c) {
     const auto first = before.begin() + c * rows;
     links_.emplace_back(std::vector<double>(first, first + rows));
   }
 }
 
-void SharedLinks::Junk(const double* ready, const double* move) {
-  for (size_t core = 0; core < sound_.size(); ++core) {
-    if (move[core] > 0) LinkOf(core).Push(core % rows_, ready[core], move[core]);
+std::pair<size_t, size_t> SharedLinks::Step() {
+  size_t least = links_.size();
+  double at = std::numeric_limits<double>::infinity();
+  for (size_t c = 0; c < links_.size(); ++c) {
+    const double next = links_[c].Next();
+    if (next < at) {
+      at = next;
+      least = c;
+    }
   }
+  if (least == links_.size()) return {0, 0};
+  links_[least].Step();
+  return {least * rows_, (least + 1) * rows_};
 }
 
-std::vector<double> SharedLinks::JunkInTwo(const double* ready, const double* first, const double* second) {
-  Junk(ready, first);
-  const Parts parts = Pushed();
-  Junk(ready, second);
-  return Ended(parts);
+std::optional<double> SharedLinks::Await(size_t core, int64_t slots) {
+  const auto count = static_cast<double>(slots);
+  const auto known = Known(core, count);
+  if (!known) links_[core / rows_].Watch(core % rows_, count);
+  return known;
 }
 
-void SharedLinks::Send(const double* ready, const double* move, const double* rest) {
-  for (size_t core = 0; core < sound_.size(); ++core) {
-    Link& link = LinkOf(core);
-    const size_t r = core % rows_;
-    const double data = rest == nullptr ? move[core] : move[core] - rest[core];
-    if (data > 0) link.Push(r, ready[core], data);
-    if (move[core] > 0) sound_[core] = link.pushed(r);
-  }
-  if (rest != nullptr) Junk(ready, rest);
-  ++count_;
-  for (size_t core = 0; core < sound_.size(); ++core) sent_[core].push_back(LinkOf(core).pushed(core % rows_));
+OwnLinks::OwnLinks(const std::vector<double>& before) : Links(before.size()) {
+  for (const double end : before) sent_.push_back({{0.0, end, 0.0}});
 }
 
-double SharedLinks::End(size_t core, int64_t message) {
-  return LinkOf(core).End(core % rows_, sent_[core][static_cast<size_t>(message)]);
+void OwnLinks::Push(size_t core, double ready, double work, double last) {
+  const Sent before = sent_[core].back();
+  sent_[core].push_back({last, std::max(before.end, ready) + work, work / (last - before.last)});
 }
 
-void SharedLinks::Mark() {
-  all_.push_back(Pushed());
-  sounds_.push_back(sound_);
-}
-
-SharedLinks::Parts SharedLinks::Pushed() const {
-  Parts parts;
-  for (size_t core = 0; core < sound_.size(); ++core) parts.push_back(links_[core / rows_].pushed(core % rows_));
-  return parts;
-}
-
-std::vector<double> SharedLinks::Ended(const Parts& parts) {
-  std::vector<double> ends;
-  for (size_t core = 0; core < parts.size(); ++core) ends.push_back(LinkOf(core).End(core % rows_, parts[core]));
-  return ends;
-}
-
-void OwnLinks::Junk(const double* ready, const double* move) {
-  for (size_t core = 0; core < now_.size(); ++core) {
-    if (move[core] > 0) now_[core] = std::max(now_[core], ready[core]) + move[core];
-  }
-}
-
-std::vector<double> OwnLinks::JunkInTwo(const double* ready, const double* first, const double* second) {
-  Junk(ready, first);
-  Times ends = now_;
-  Junk(ready, second);
-  return ends;
-}
-
-void OwnLinks::Send(const double* ready, const double* move, const double* rest) {
-  Junk(ready, move);
-  ++count_;
-  sent_.push_back(now_);
-  for (size_t core = 0; core < now_.size(); ++core) {
-    if (move[core] > 0) sound_[core] = now_[core] - (rest == nullptr ? 0.0 : rest[core]);
-  }
-}
-
-void OwnLinks::Mark() {
-  all_.push_back(now_);
-  sounds_.push_back(sound_);
+std::optional<double> OwnLinks::Known(size_t core, double slots) const {
+  const auto before = [](const Sent& part, double at) { return part.last < at; };
+  const auto part = std::lower_bound(sent_[core].begin(), sent_[core].end(), slots, before);
+  return part->last > slots ? part->end - (part->last - slots) * part->slot : part->end;
 }
 
 }  // namespace tvm_aie

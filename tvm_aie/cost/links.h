@@ -1,51 +1,58 @@
 // When the output messages of items end: each core has a link of its own, or a column's cores share one.
 //
 // The emulator's link (docs/program.md section 4) works whenever there is work and serves the cores that have some in
-// equal shares. The recurrence hands over one message of all cores at a time, in whatever order these become ready; so
-// a shared link is simulated no further than what is asked for needs, and remembers when it was idle: a message that
-// was ready then is served then.
+// equal shares. So a shared link is simulated event by event, and no further than cores need it: inside an item what
+// they send later is ready later (cost/item_run.h). Where barriers lag, a core may have begun the next item earlier;
+// so a link remembers when it was idle: a message that was ready then is served then.
 #ifndef TVM_AIE_COST_LINKS_H_
 #define TVM_AIE_COST_LINKS_H_
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
 namespace tvm_aie {
 
-// One shared link. Each core's parts are served in order, those at the front of the queues in equal shares.
+// One shared link. What a core sends is a row of parts; each core's are served in order, those at the front of the
+// queues in equal shares. Parts are measured in slots of the ring that they leave: a core that waits for room in it
+// waits for so many slots, which may be some of a part.
 class Link {
  public:
   // `before`: by core, the end of what it sent before.
   explicit Link(const std::vector<double>& before);
 
-  // A part of core `r`, ready at `ready`; it takes `work` > 0 cycles alone.
-  void Push(size_t r, double ready, double work);
-  // Parts of core `r` so far.
-  size_t pushed(size_t r) const { return cores_[r].pushed; }
-  // When part number `part` of core `r` (from 1, not more than are pushed; 0: what came before) has ended.
-  double End(size_t r, size_t part);
+  // A part of core `r`, ready at `ready`; it takes `work` > 0 cycles alone. `last`: slots of the core up to its end.
+  void Push(size_t r, double ready, double work, double last);
+  // When the first `slots` of core `r`, not more than are pushed, have left; of a part that has gone whole, its end.
+  // None: not yet, as far as the link is simulated.
+  std::optional<double> Known(size_t r, double slots) const;
+  // The link is simulated up to when these slots have left: when that is.
+  double End(size_t r, double slots);
+  // When they leave is an event of its own. They have not left yet.
+  void Watch(size_t r, double slots);
+  // When the next part begins or ends; infinite: there is none.
+  double Next() const;
+  // Simulates up to there: a part's begin, or the ends of the parts that are done next. There is one.
+  void Step();
 
  private:
   struct Part {
-    double ready, work;
-  };
-  struct Core {
-    std::vector<Part> parts;   // queued, the front at `front`
-    size_t front = 0;
-    std::vector<double> done;  // end of each part that is done; first: of what came before
-    size_t pushed = 0;
-
-    bool idle() const { return front == parts.size(); }
+    double ready, work, last;
   };
   using Event = std::pair<double, size_t>;  // when, core
   using Span = std::pair<double, double>;
+  struct Core {
+    std::vector<Part> parts;  // queued, the front at `front`
+    size_t front = 0;
+    std::vector<Span> done;  // of each part that is done `last` and its end; first: of what came before
+  };
 
   void Front(size_t r, const Part& part);
   bool Fill(Part* part, double* end);
-  void Step();
+  double NextEnd() const;
   void Finish(size_t r);
 
   // `served_`: what each front has got since the link was idle; so a front is done when that is its work more than when
@@ -57,23 +64,22 @@ class Link {
   std::vector<Core> cores_;
 };
 
-// The output links of all cores. Arrays are [columns * rows]; a message of 0 cycles is none. They work for one item or,
-// where barriers lag, for several: numbers of messages go on.
+// The output links of all cores. They work for one item or, where barriers lag, for several: numbers of slots go on.
 class Links {
  public:
+  explicit Links(size_t cores) : slots_(cores, 0), sound_(cores, 0) {}
   virtual ~Links() = default;
   virtual std::unique_ptr<Links> Clone() const = 0;
 
-  // What is ready at `ready` and takes `move` cycles alone; nobody asks for its end.
-  virtual void Junk(const double* ready, const double* move) = 0;
-  // The same in two parts; returns when everything up to the first one has ended.
-  virtual std::vector<double> JunkInTwo(const double* ready, const double* first, const double* second) = 0;
-  // The next message of each core, likewise. `rest`: so much of `move` is filler at its end; null: nothing.
-  virtual void Send(const double* ready, const double* move, const double* rest) = 0;
-  // When message number `message` of a core, which is sent, has ended.
-  virtual double End(size_t core, int64_t message) = 0;
-  // Messages of each core so far.
-  int64_t count() const { return count_; }
+  // `slots` > 0 slots of `slot` cycles that a core sends, ready at `ready`. `rest`: of these slots filler at their end.
+  void Send(size_t core, double ready, int64_t slots, double slot, double rest);
+  // Slots of a core so far.
+  int64_t slots(size_t core) const { return slots_[core]; }
+  // When a core's first slots have left (`Link::Known`); none: that will be an event of its own.
+  virtual std::optional<double> Await(size_t core, int64_t slots) = 0;
+  virtual std::optional<double> Known(size_t core, double slots) const = 0;
+  // Simulates the next event of all links; the cores of that link, first and behind the last. Equal: there is none.
+  virtual std::pair<size_t, size_t> Step() = 0;
 
   // An item's last message is sent. `senders`: whether a core sent any in it.
   void EndItem(std::vector<bool> senders);
@@ -81,17 +87,22 @@ class Links {
   // When what each core sent up to the end of an item has ended: the data of those that sent any in it (others: 0), or
   // everything, the filler behind the data of their last messages included.
   std::vector<double> DataEnd(size_t item);
-  virtual std::vector<double> AllEnd(size_t item) = 0;
+  std::vector<double> AllEnd(size_t item) { return Ended(all_[item]); }
   // When everything has ended.
-  virtual std::vector<double> Finish() = 0;
+  std::vector<double> Finish() { return Ended({slots_.begin(), slots_.end()}); }
 
  protected:
-  virtual void Mark() = 0;
-  virtual std::vector<double> SoundEnd(size_t item) = 0;
-
-  int64_t count_ = 0;
+  virtual void Push(size_t core, double ready, double work, double last) = 0;
+  virtual double End(size_t core, double slots) = 0;
 
  private:
+  using Marks = std::vector<double>;  // slots, by core
+
+  std::vector<double> Ended(const Marks& marks);
+
+  std::vector<int64_t> slots_;              // by core
+  Marks sound_;                             // up to the data of each core's last message
+  std::vector<Marks> all_, sounds_;         // by item
   std::vector<std::vector<bool>> senders_;  // by item
 };
 
@@ -102,54 +113,42 @@ class SharedLinks : public Links {
   SharedLinks(int64_t columns, int64_t rows, const std::vector<double>& before);
 
   std::unique_ptr<Links> Clone() const override { return std::make_unique<SharedLinks>(*this); }
-  void Junk(const double* ready, const double* move) override;
-  std::vector<double> JunkInTwo(const double* ready, const double* first, const double* second) override;
-  void Send(const double* ready, const double* move, const double* rest) override;
-  double End(size_t core, int64_t message) override;
-  std::vector<double> AllEnd(size_t item) override { return Ended(all_[item]); }
-  std::vector<double> Finish() override { return Ended(Pushed()); }
+  std::optional<double> Await(size_t core, int64_t slots) override;
+  std::optional<double> Known(size_t core, double slots) const override {
+    return links_[core / rows_].Known(core % rows_, slots);
+  }
+  std::pair<size_t, size_t> Step() override;
 
  protected:
-  void Mark() override;
-  std::vector<double> SoundEnd(size_t item) override { return Ended(sounds_[item]); }
+  void Push(size_t core, double ready, double work, double last) override {
+    links_[core / rows_].Push(core % rows_, ready, work, last);
+  }
+  double End(size_t core, double slots) override { return links_[core / rows_].End(core % rows_, slots); }
 
  private:
-  using Parts = std::vector<size_t>;  // by core
-
-  Link& LinkOf(size_t core) { return links_[core / rows_]; }
-  Parts Pushed() const;
-  std::vector<double> Ended(const Parts& parts);
-
   size_t rows_;
-  std::vector<Link> links_;            // by column
-  Parts sound_;                        // up to the data of each core's last message
-  std::vector<Parts> sent_;            // of each core, by message: parts up to its own
-  std::vector<Parts> all_, sounds_;    // by item
+  std::vector<Link> links_;  // by column
 };
 
-// Each core has a link of its own: messages go one after the other.
+// Each core has a link of its own: parts go one after the other.
 class OwnLinks : public Links {
  public:
-  explicit OwnLinks(const std::vector<double>& before) : now_(before), sound_(before.size(), 0.0) {}
+  explicit OwnLinks(const std::vector<double>& before);
 
   std::unique_ptr<Links> Clone() const override { return std::make_unique<OwnLinks>(*this); }
-  void Junk(const double* ready, const double* move) override;
-  std::vector<double> JunkInTwo(const double* ready, const double* first, const double* second) override;
-  void Send(const double* ready, const double* move, const double* rest) override;
-  double End(size_t core, int64_t message) override { return sent_[static_cast<size_t>(message)][core]; }
-  std::vector<double> AllEnd(size_t item) override { return all_[item]; }
-  std::vector<double> Finish() override { return now_; }
+  std::optional<double> Await(size_t core, int64_t slots) override { return Known(core, static_cast<double>(slots)); }
+  std::optional<double> Known(size_t core, double slots) const override;
+  std::pair<size_t, size_t> Step() override { return {0, 0}; }
 
  protected:
-  void Mark() override;
-  std::vector<double> SoundEnd(size_t item) override { return sounds_[item]; }
+  void Push(size_t core, double ready, double work, double last) override;
+  double End(size_t core, double slots) override { return *Known(core, slots); }
 
  private:
-  using Times = std::vector<double>;  // by core
-
-  Times now_, sound_;                // when all, and the data of its last message, have ended
-  std::vector<Times> sent_;          // by message: when it has
-  std::vector<Times> all_, sounds_;  // by item
+  struct Sent {
+    double last, end, slot;  // slots up to its end, when that is, cycles of a slot
+  };
+  std::vector<std::vector<Sent>> sent_;  // by core; first: what came before
 };
 
 // Links that are copied with what holds them.

@@ -6,10 +6,6 @@
 namespace tvm_aie {
 namespace {
 
-bool Has(const FlowLoad& load, int64_t step, FlowLoad::Lock lock) {
-  return load.locks[step * FlowLoad::kLocks + lock] != 0;
-}
-
 void Raise(std::vector<double>* times, const std::vector<double>& to) {
   for (size_t i = 0; i < times->size(); ++i) (*times)[i] = std::max((*times)[i], to[i]);
 }
@@ -39,7 +35,7 @@ std::vector<int64_t> Lane(const int64_t* values, int64_t count, int64_t width, i
 MessageFlow::MessageFlow(const FlowMachine& machine, const FlowRings& rings)
     : m_(machine),
       rings_(rings),
-      weights_(machine.rows, machine.weights, machine.weights_ahead),
+      weights_(machine.cols, machine.rows, machine.weights, machine.weights_ahead),
       a_free_(static_cast<size_t>(machine.cols), 0.0),
       core_(static_cast<size_t>(machine.cols * machine.rows), 0.0),
       o_end_(core_),
@@ -99,7 +95,6 @@ void MessageFlow::Divide(const FlowLoad& load, const FlowStart& start) {
   } else {  // behind a full barrier the rings are empty
     a_ring_ = {};
   }
-  if (!(start.lags && start.keeps_o)) o_ring_ = {};
 }
 
 // The output links send all that they have, and nothing comes in between.
@@ -111,7 +106,6 @@ void MessageFlow::Close() {
     closed_.push_back({MostOf(out_->DataEnd(item)), *std::max_element(all.begin(), all.end())});
   }
   out_ = nullptr;
-  o_ring_ = {};
 }
 
 std::vector<double> MessageFlow::Done(int64_t item) {
@@ -162,12 +156,12 @@ void MessageFlow::Run(const FlowLoad& load, const FlowStart& start) {
   }
   if (load.aligned) Align(load);
   weights_.Begin(load.w_bytes, load.weights);
-  const Plan plan = Place(load);
+  const ItemPlan plan = Place(load);
   // Row 0 is the time of a message that nothing waits for; then what the ring held before.
   released_.assign(a_free_.size(), 0.0);
   released_.insert(released_.end(), a_ring_.gone.begin(), a_ring_.gone.end());
   released_.resize(released_.size() + static_cast<size_t>(load.inputs * m_.cols), 0.0);
-  Steps(load, plan);
+  ItemRun(load, rings_, plan, {&a_free_, &core_, &o_pos_, &released_, &weights_, &*out_}).Run();
   weights_.End();
   std::vector<bool> senders;
   for (const int64_t last : plan.last) senders.push_back(last >= 0);
@@ -183,161 +177,37 @@ void MessageFlow::Run(const FlowLoad& load, const FlowStart& start) {
 // Junk that aligns the output rings at the start of an item.
 void MessageFlow::Align(const FlowLoad& load) {
   const std::vector<int64_t> last = LastSent(load);
-  std::vector<double> junk(core_.size(), 0.0);
   for (size_t core = 0; core < core_.size(); ++core) {
     if (last[core] < 0) continue;
     const int64_t skip = (load.o_slots - o_pos_[core] % load.o_slots) % load.o_slots;
     o_pos_[core] = (o_pos_[core] + skip) % rings_.o_slots;
-    junk[core] = static_cast<double>(skip) * rings_.o_slot;
+    if (skip > 0) out_->Send(core, core_[core], skip, rings_.o_slot, 0);
   }
-  out_->Junk(core_.data(), junk.data());
 }
 
-// Places the item's messages in the rings, which move on.
-MessageFlow::Plan MessageFlow::Place(const FlowLoad& load) {
-  Plan plan;
-  const auto held = [](const InRing& ring, int64_t width, int64_t at) {
-    return Lane(ring.sizes.data(), ring.count(width), width, at);
-  };
+// Places the item's activation messages in the rings, which move on.
+ItemPlan MessageFlow::Place(const FlowLoad& load) {
+  ItemPlan plan;
   for (int64_t c = 0; c < m_.cols; ++c) {
     int64_t& position = a_pos_[static_cast<size_t>(c)];
-    const std::vector<int64_t> sizes = Lane(load.a_sizes, load.inputs, m_.cols, c);
-    plan.a.push_back(PlanRing(position, sizes, rings_.a_slots, held(a_ring_, m_.cols, c)));
+    const std::vector<int64_t> held = Lane(a_ring_.sizes.data(), a_ring_.count(m_.cols), m_.cols, c);
+    plan.a.push_back(PlanRing(position, Lane(load.a_sizes, load.inputs, m_.cols, c), rings_.a_slots, held));
     position = plan.a.back().position;
   }
-  const int64_t cores = m_.cols * m_.rows;
-  plan.first_o = out_->count() - o_ring_.count(cores);
-  plan.o_fills.assign(static_cast<size_t>(load.outputs), false);
-  plan.o_waits.assign(static_cast<size_t>(load.outputs), false);
-  for (int64_t core = 0; core < cores; ++core) {
-    int64_t& position = o_pos_[static_cast<size_t>(core)];
-    const std::vector<int64_t> sizes = Lane(load.o_sizes, load.outputs, cores, core);
-    plan.o.push_back(PlanRing(position, sizes, rings_.o_slots, held(o_ring_, cores, core)));
-    position = plan.o.back().position;
-    for (size_t q = 0; q < sizes.size(); ++q) {
-      if (plan.o.back().messages[q].filler > 0) plan.o_fills[q] = true;
-      if (plan.o.back().messages[q].needs >= 0) plan.o_waits[q] = true;
-    }
-  }
   plan.last = LastSent(load);
-  plan.first_a = static_cast<int64_t>(a_free_.size() + a_ring_.gone.size());
+  plan.first_a = 1 + a_ring_.count(m_.cols);
   return plan;
 }
 
-// The kernel calls in order.
-void MessageFlow::Steps(const FlowLoad& load, const Plan& plan) {
-  const auto cores = static_cast<int64_t>(core_.size());
-  std::vector<double> by_row(static_cast<size_t>(m_.rows));
-  int64_t input = 0, output = 0;
-  auto released = released_.begin() + plan.first_a;
-  for (int64_t step = 0; step < load.steps; ++step) {
-    if (Has(load, step, FlowLoad::kAcquireW)) {
-      const double* there = weights_.Arrive();
-      for (int64_t core = 0; core < cores; ++core) {
-        double& t = core_[static_cast<size_t>(core)];
-        t = std::max(t, there[core % m_.rows]);
-      }
-    }
-    if (Has(load, step, FlowLoad::kAcquireA)) TakeInput(load, plan, step, input++);
-    if (Has(load, step, FlowLoad::kAcquireO)) TakeOutput(load, plan, output);
-    for (int64_t core = 0; core < cores; ++core) core_[static_cast<size_t>(core)] += load.kernel[step * cores + core];
-    if (Has(load, step, FlowLoad::kReleaseA)) {
-      for (auto first = core_.begin(); first != core_.end(); first += m_.rows) {
-        *released++ = *std::max_element(first, first + m_.rows);
-      }
-    }
-    if (Has(load, step, FlowLoad::kReleaseW)) {
-      std::copy(core_.begin(), core_.begin() + m_.rows, by_row.begin());
-      for (int64_t core = m_.rows; core < cores; ++core) {
-        double& t = by_row[static_cast<size_t>(core % m_.rows)];
-        t = std::max(t, core_[static_cast<size_t>(core)]);
-      }
-      weights_.Release(by_row.data());
-    }
-    if (Has(load, step, FlowLoad::kReleaseO)) GiveOutput(load, plan, output++);
-  }
-}
-
-void MessageFlow::TakeInput(const FlowLoad& load, const Plan& plan, int64_t step, int64_t message) {
-  const auto columns = a_free_.size();
-  for (size_t c = 0; c < columns; ++c) {
-    const RingPlan::Message& place = plan.a[c].messages[static_cast<size_t>(message)];
-    double t = a_free_[c] + static_cast<double>(place.filler) * rings_.a_slot;
-    t += load.a_move[static_cast<size_t>(step) * columns + c];
-    if (place.needs >= 0) {
-      const size_t row = static_cast<size_t>(place.needs) + 1;
-      for (const size_t back : {0, 1}) {
-        const double rest = static_cast<double>(place.late[back]) * rings_.a_slot;
-        t = std::max(t, released_[(row - back) * columns + c] + rest);
-      }
-    }
-    a_free_[c] = t;
-    for (int64_t r = 0; r < m_.rows; ++r) {
-      double& core = core_[CoreAt(static_cast<int64_t>(c), r)];
-      core = std::max(core, t);
+// What the A rings may still hold when the next item begins, whose barrier lags.
+void MessageFlow::Remember(const FlowLoad& load, const ItemPlan& plan) {
+  for (size_t i = 0; i < static_cast<size_t>(load.inputs); ++i) {
+    for (size_t c = 0; c < plan.a.size(); ++c) {
+      a_ring_.sizes.push_back(load.a_sizes[i * plan.a.size() + c] + plan.a[c].messages[i].filler);
     }
   }
-}
-
-void MessageFlow::TakeOutput(const FlowLoad& load, const Plan& plan, int64_t message) {
-  const auto q = static_cast<size_t>(message);
-  if (plan.o_fills[q]) Fill(load, plan, message);
-  if (!plan.o_waits[q]) return;
-  for (size_t core = 0; core < core_.size(); ++core) {
-    const int64_t needs = plan.o[core].messages[q].needs;
-    if (needs >= 0) core_[core] = std::max(core_[core], out_->End(core, plan.first_o + needs));
-  }
-}
-
-// Filler before an output message. One that does not fit beside its own filler waits until enough of that has left.
-void MessageFlow::Fill(const FlowLoad& load, const Plan& plan, int64_t message) {
-  const auto q = static_cast<size_t>(message), cores = core_.size();
-  std::vector<double> first(cores, 0.0), second(cores, 0.0);
-  bool waits = false;
-  for (size_t core = 0; core < cores; ++core) {
-    const int64_t skipped = plan.o[core].messages[q].filler, size = load.o_sizes[q * cores + core];
-    const int64_t beyond = skipped > 0 ? std::max<int64_t>(skipped + size - rings_.o_slots, 0) : 0;
-    first[core] = static_cast<double>(beyond) * rings_.o_slot;
-    second[core] = static_cast<double>(skipped - beyond) * rings_.o_slot;
-    waits = waits || beyond > 0;
-  }
-  if (!waits) {
-    out_->Junk(core_.data(), second.data());
-    return;
-  }
-  const std::vector<double> left = out_->JunkInTwo(core_.data(), first.data(), second.data());
-  for (size_t core = 0; core < cores; ++core) {
-    if (first[core] > 0) core_[core] = std::max(core_[core], left[core]);
-  }
-}
-
-void MessageFlow::GiveOutput(const FlowLoad& load, const Plan& plan, int64_t message) {
-  const auto cores = core_.size();
-  std::vector<double> move(cores), rest(cores, 0.0);
-  bool ends = false;
-  for (size_t core = 0; core < cores; ++core) {
-    move[core] = static_cast<double>(load.o_sizes[static_cast<size_t>(message) * cores + core]) * rings_.o_slot;
-    if (plan.last[core] != message) continue;
-    ends = true;
-    rest[core] = load.o_rest[core] * rings_.o_slot;
-  }
-  out_->Send(core_.data(), move.data(), ends ? rest.data() : nullptr);
-}
-
-// What the rings may still hold when the next item begins, whose barrier lags.
-void MessageFlow::Remember(const FlowLoad& load, const Plan& plan) {
-  const auto append = [](InRing* ring, const int64_t* sizes, int64_t count, const std::vector<RingPlan>& plans) {
-    for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
-      for (size_t at = 0; at < plans.size(); ++at) {
-        ring->sizes.push_back(sizes[i * plans.size() + at] + plans[at].messages[i].filler);
-      }
-    }
-  };
-  append(&a_ring_, load.a_sizes, load.inputs, plan.a);
-  a_ring_.gone.insert(a_ring_.gone.end(), released_.begin() + plan.first_a, released_.end());
+  a_ring_.gone.insert(a_ring_.gone.end(), released_.begin() + plan.first_a * m_.cols, released_.end());
   a_ring_.Forget(m_.cols, rings_.a_slots);
-  append(&o_ring_, load.o_sizes, load.outputs, plan.o);
-  o_ring_.Forget(m_.cols * m_.rows, rings_.o_slots);
 }
 
 }  // namespace tvm_aie

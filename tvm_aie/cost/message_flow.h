@@ -3,8 +3,7 @@
 // What of python/tvm_aie/cost/estimate.py runs inside items, and the state that goes from one to the next: the
 // activation channels, the weight streams, the cores and the output links. In (max, +): a message of the A ring that
 // ends at `a` lets a core start at max(a, its weights, a free output message, its own last step); the release at the
-// end of the step is what a later message waits for. All columns and core rows advance together. Barriers, DDR and
-// commands are the caller's.
+// end of the step is what a later message waits for. Barriers, DDR and commands are the caller's.
 //
 // Estimates decide which program is made, so results are the same on every host: one order of operations, none fused.
 #ifndef TVM_AIE_COST_MESSAGE_FLOW_H_
@@ -12,47 +11,21 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <vector>
 
+#include "cost/flow_load.h"
+#include "cost/item_run.h"
 #include "cost/links.h"
 #include "cost/ring_plan.h"
 #include "cost/weight_stream.h"
 
 namespace tvm_aie {
 
-// Rings of core memory as divided for an item: bytes of an A slot, slots, cycles of a slot.
-struct FlowRings {
-  int64_t a_bytes, a_slots, o_slots;
-  double a_slot, o_slot;
-};
-
 struct FlowMachine {
   int64_t cols, rows;
   bool o_shared;  // the cores of a column share an output link
   WeightRings weights;
   bool weights_ahead;
-};
-
-// What an item puts on the machine (python/tvm_aie/cost/item_load.py, `ItemLoad`).
-struct FlowLoad {
-  // Of a step: whether it acquires a message of each ring before its kernel, or releases one behind it.
-  enum Lock { kAcquireA, kAcquireW, kAcquireO, kReleaseA, kReleaseW, kReleaseO, kLocks };
-  int64_t cols, rows;
-  int64_t steps, inputs, weights, outputs;  // kernel calls, messages of each kind
-  const uint8_t* locks;     // [steps][kLocks]
-  const double* kernel;     // [steps][cols][rows]: cycles
-  const double* a_move;     // [steps][cols]: cycles of the activation message, without filler
-  const int64_t* a_sizes;   // [inputs][cols]: slots
-  const int64_t* w_bytes;   // [rows][weights]
-  const int64_t* o_sizes;   // [outputs][cols][rows]: slots
-  const double* o_rest;     // [cols][rows]: filler at the end of each core's last output message, in slots
-  const int64_t* head;      // [cols]: words of the opcode message
-  const int64_t* a_counts;  // [cols]: activation messages
-  const int64_t* kept;      // [cols]: slots of input before the first message of `a_slots`
-  int64_t a_slots, o_slots;  // of an activation message, of the largest output message
-  bool aligned;              // ring positions are multiples of a message
-  std::optional<FlowRings> rings;  // that the item lays out; none: it has those of the item before
 };
 
 // How an item begins.
@@ -90,8 +63,8 @@ class MessageFlow {
   const std::vector<double>& o_end() const { return o_end_; }
 
  private:
-  // Messages that a ring may still hold when an item begins, oldest first: slots with filler. `gone`: when those of the
-  // A ring are released, by column; the output links know it of the others.
+  // Messages that the A rings may still hold when an item begins, oldest first: slots with filler, and when they are
+  // released, by message and column. The output links know what O rings hold.
   struct InRing {
     std::vector<int64_t> sizes;
     std::vector<double> gone;
@@ -103,27 +76,12 @@ class MessageFlow {
     std::vector<double> done;
     double ended;
   };
-  // Where the messages of an item lie in the rings.
-  struct Plan {
-    std::vector<RingPlan> a, o;  // by column, by core
-    std::vector<bool> o_fills, o_waits;  // by message: whether there is filler before it, or a wait, in any core
-    std::vector<int64_t> last;  // by core: its last output message; -1: none
-    int64_t first_a;            // in `released_`: of the item's first message
-    int64_t first_o;            // number, on the links, of the first message that the O ring may hold
-  };
-
-  size_t CoreAt(int64_t c, int64_t r) const { return static_cast<size_t>(c * m_.rows + r); }
   std::vector<double> MostOf(const std::vector<double>& cores) const;
   void Divide(const FlowLoad& load, const FlowStart& start);
   void Close();
   void Align(const FlowLoad& load);
-  Plan Place(const FlowLoad& load);
-  void Steps(const FlowLoad& load, const Plan& plan);
-  void TakeInput(const FlowLoad& load, const Plan& plan, int64_t step, int64_t message);
-  void TakeOutput(const FlowLoad& load, const Plan& plan, int64_t message);
-  void Fill(const FlowLoad& load, const Plan& plan, int64_t message);
-  void GiveOutput(const FlowLoad& load, const Plan& plan, int64_t message);
-  void Remember(const FlowLoad& load, const Plan& plan);
+  ItemPlan Place(const FlowLoad& load);
+  void Remember(const FlowLoad& load, const ItemPlan& plan);
 
   FlowMachine m_;
   FlowRings rings_;
@@ -132,7 +90,7 @@ class MessageFlow {
   std::vector<int64_t> a_pos_, o_pos_;  // ring positions in slots, by column and by core
   std::vector<int64_t> head_;           // A slots of the next item's opcode message
   int64_t a_slots_ = 0;                 // of the last activation message
-  InRing a_ring_, o_ring_;
+  InRing a_ring_;
   std::vector<double> released_;        // while an item runs, by A message and column; what the ring held comes first
   LinksCopy out_;                       // from an item on until one follows that does not lag
   std::vector<Closed> closed_;          // items that are complete

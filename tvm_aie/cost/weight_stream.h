@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace tvm_aie {
@@ -20,42 +21,36 @@ struct WeightRings {
 class WeightStream {
  public:
   // `ahead`: the rings are full, as the stream has run on since the inference before; else nothing has been sent.
-  WeightStream(int64_t rows, const WeightRings& rings, bool ahead);
+  WeightStream(int64_t cols, int64_t rows, const WeightRings& rings, bool ahead);
 
   // The messages of the next item: bytes [rows][messages].
   void Begin(const int64_t* sizes, int64_t messages);
-  // When the next message of each row is complete in the cores: [rows].
-  const double* Arrive();
-  // The message that arrived last is released by the cores of each row at `t`: [rows].
-  void Release(const double* t);
-  // The item is done: messages that have left the rings are forgotten.
+  // When a row's message of the item, counted from 0, is complete in the cores. None: not known, as it waits for
+  // messages that not all cores of the row have released yet.
+  std::optional<double> Arrive(int64_t row, int64_t message);
+  // A core of the row releases the message at `t`. Whether all have now.
+  bool Release(int64_t row, int64_t message, double t);
+  // The item is done, all messages are released: those that have left the rings are forgotten.
   void End();
 
  private:
-  // What the arrival of a message needs to know of its row.
-  struct Term {
-    double move, into_memtile, last_slot;  // cycles: of the message, of its new memtile slots, of its last one of these
-    // The core ring: the two releases that can hold the message up, and the time that it needs after each.
-    int64_t after[2];
-    double rest[2];
-    // The memtile ring: the message with which what it overwrites has left, and how long before that message's end.
-    int64_t left;
-    double early;
-    bool blocked;
-  };
-
   size_t At(int64_t message, int64_t row) const { return static_cast<size_t>(message * rows_ + row); }
+  // Bytes of a row's stream up to the end of a message.
+  double EndOf(int64_t row, int64_t message) const {
+    return ends_[static_cast<size_t>(row)][static_cast<size_t>(message)];
+  }
   // First message of a row whose end is at least `need`; 0 where nothing is needed.
   int64_t Index(int64_t row, double need) const;
-  Term TermOf(int64_t row, int64_t message, double size) const;
+  double Loaded(int64_t row, int64_t message);
 
-  int64_t rows_;
+  int64_t cols_, rows_;
   WeightRings rings_;
-  std::vector<std::vector<double>> ends_;  // by row and message: bytes of the stream up to its end
+  std::vector<std::vector<double>> ends_;   // by row and message: bytes of the stream up to its end
   std::vector<double> released_, arrived_;  // by message and row: when the cores released it, when it was there
-  std::vector<double> loaded_;              // by row
-  std::vector<Term> terms_;                 // of the item's messages, by message and row
-  int64_t first_ = 0, next_ = 0;            // the last message before the item, the last one that is there
+  std::vector<int64_t> releases_;           // by message of the item and row: cores that have released it
+  std::vector<double> loaded_;              // by row: when the memtile has the last message that is there
+  std::vector<int64_t> next_;               // by row: that message
+  int64_t first_ = 0;                       // the last message before the item
 };
 
 }  // namespace tvm_aie

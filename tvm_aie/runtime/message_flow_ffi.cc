@@ -8,6 +8,7 @@
 #include <initializer_list>
 
 #include "runtime/session.h"
+#include "runtime/tensors.h"
 
 namespace tvm_aie {
 namespace {
@@ -17,19 +18,9 @@ namespace ffi = tvm::ffi;
 constexpr int64_t kMost = int64_t{1} << 24;  // messages, slots, bytes of one message, words of opcodes
 constexpr double kMostCycles = 1e15;
 
-// The values of a tensor of this shape; -1: any extent.
 template <typename T>
 const T* Values(const ffi::Tensor& tensor, uint8_t code, std::initializer_list<int64_t> shape, const char* what) {
-  const DLDataType type = tensor.dtype();
-  bool fits = type.code == code && type.bits == 8 * sizeof(T) && type.lanes == 1 && tensor.IsContiguous() &&
-              tensor.device().device_type == kDLCPU && tensor.ndim() == static_cast<int32_t>(shape.size());
-  int32_t axis = 0;
-  for (const int64_t extent : shape) {
-    fits = fits && (extent < 0 || tensor.size(axis) == extent);
-    ++axis;
-  }
-  if (!fits) TVM_FFI_THROW(ValueError) << "message flow: wrong type or shape of " << what;
-  return static_cast<const T*>(tensor.data_ptr());
+  return TensorValues<T>(tensor, code, shape, "message flow", what);
 }
 
 const double* Cycles(const ffi::Tensor& tensor, std::initializer_list<int64_t> shape, const char* what) {
@@ -112,18 +103,22 @@ class FlowLoadObj : public ffi::Object {
   TVM_FFI_DECLARE_OBJECT_INFO_FINAL("tvm_aie.cost.FlowLoad", FlowLoadObj, ffi::Object);
 
  private:
-  // Steps take and give no more than there is, and acquire an output message only while there is one to release.
+  // Steps take and release the messages of each ring one by one, and all that there are.
   void CheckLocks() const {
-    int64_t taken[FlowLoad::kLocks] = {};
-    const int64_t most[FlowLoad::kLocks] = {load_.inputs, load_.weights, load_.steps,
-                                            load_.inputs, load_.steps,   load_.outputs};
+    constexpr int kRings = 3;
+    const int64_t most[kRings] = {load_.inputs, load_.weights, load_.outputs};
+    int64_t taken[kRings] = {}, given[kRings] = {};
+    bool fit = true;
     for (int64_t step = 0; step < load_.steps; ++step) {
-      for (int lock = 0; lock < FlowLoad::kLocks; ++lock) {
-        if (load_.locks[step * FlowLoad::kLocks + lock] == 0) continue;
-        const bool none = lock == FlowLoad::kAcquireO && taken[FlowLoad::kReleaseO] >= load_.outputs;
-        if (++taken[lock] > most[lock] || none) TVM_FFI_THROW(ValueError) << "message flow: steps without messages";
+      for (int ring = 0; ring < kRings; ++ring) {
+        taken[ring] += load_.Has(step, static_cast<FlowLoad::Lock>(FlowLoad::kAcquireA + ring)) ? 1 : 0;
+        fit = fit && taken[ring] <= given[ring] + 1;
+        given[ring] += load_.Has(step, static_cast<FlowLoad::Lock>(FlowLoad::kReleaseA + ring)) ? 1 : 0;
+        fit = fit && given[ring] <= taken[ring];
       }
     }
+    for (int ring = 0; ring < kRings; ++ring) fit = fit && given[ring] == most[ring] && taken[ring] == most[ring];
+    if (!fit) TVM_FFI_THROW(ValueError) << "message flow: steps without messages, or messages without steps";
   }
 
   ffi::Array<ffi::Tensor> tensors_;

@@ -3,8 +3,8 @@
 The emulator (docs/program.md section 4) moves segments between channels that wait for each other's locks. With whole
 messages instead of segments, and without data, that is a recurrence in (max, +). In it, a message of the A ring that
 ends at ``a`` lets a core start at max(a, its weights, a free output message, its own last step); the release at the
-end of the step is what a later message waits for; and so on. All columns and core rows advance together. What happens
-inside items is in the library (``cost.message_flow``), what is between them here: barriers, DDR, commands.
+end of the step is what a later message waits for; and so on. What happens inside items is in the library
+(``cost.message_flow``), what is between them here: barriers, DDR, commands.
 
 Terms, each from a timing rule of that section; ``slot`` is a ring slot in words, ``bd`` a descriptor's start:
 
@@ -14,7 +14,8 @@ Terms, each from a timing rule of that section; ``slot`` is a ring slot in words
 * weights run ahead across items: byte e of a row's stream may enter the core ring (W bytes) when byte e - W is
   released by the slowest column, and the memtile ring likewise when it has left for the cores. This state, and the
   bytes already ahead, are carried from item to item.
-* output flows of one link share it equally (tvm_aie/cost/links.h). The barrier behind an item waits for the data of its
+* output flows of one link share it equally (tvm_aie/cost/links.h), so cores do not advance together: its events are
+  simulated in order of time (tvm_aie/cost/item_run.h). The barrier behind an item waits for the data of its
   last messages, not for the filler that makes them whole slots, which the item's own end includes.
 * an item's opcode message follows the activations of the one before, as soon as the ring has room.
 * an item starts when the previous one is complete here, in all columns to the west, and in the next one to the east
@@ -158,6 +159,7 @@ class Recurrence:
         self.later = 0.0  # and with what it waits for behind the first activations of the item
         self.begun = 0.0  # when the item before began
         self.loads_at = loads_at(placement.items)
+        self.words: dict[tuple[int, int, bool], int] = {}  # of barriers (``_words_of``), for all copies
         # Column by column the loads are let go, behind the push of the network's input (``emit.arrange``).
         self.command += n * self.costs.first()
         opcodes_read = np.maximum(words, FILLER_WORDS)
@@ -207,6 +209,13 @@ class Recurrence:
 
         Aligned messages are padded by far more.
         """
+        key = i, c, self._reused(i, c) > self.col.stores_awaited[c]
+        if key not in self.words:
+            self.words[key] = self._words_of(*key)
+        return self.words[key]
+
+    def _words_of(self, i: int, c: int, stored: bool) -> int:
+        """``_barrier_words``; ``stored``: it waits for stores."""
         items = self.placement.items
 
         def here(rows: Rows) -> bool:
@@ -217,7 +226,6 @@ class Recurrence:
         stores = sum(out.store for out in items[i - 1].outputs) if i and here(items[i - 1].out_rows) else 0
         loads = sum(place.loaded and here(place.rows) for place in items[i].inputs)
         go = sum(here(items[k].inputs[n].rows) for k, n in self.loads_at.get(i, []))
-        stored = self._reused(i, c) > self.col.stores_awaited[c]
         return len(
             barrier(self.array, c, Before(made.count(False), go, loads, stores, stored, sum(made), bool(awaited)))
         )

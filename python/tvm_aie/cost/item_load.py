@@ -6,16 +6,16 @@ Derived from the item's opcode stream (docs/program.md section 2), so a new kind
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from tvm_aie.cost.conv_calls import conv_calls, pool_stage, taken_rows
-from tvm_aie.cost.messages import Messages, block_calls, weight_messages
+from tvm_aie.cost.messages import Messages, call_kinds, weight_kinds
+from tvm_aie.cost.walk import KEPT, Step, Walk, locks_of, walk
 from tvm_aie.emit import opcodes
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.weights import PackedConv
@@ -29,8 +29,10 @@ from tvm_aie.schedule.tiling import Tiling, kept_slots
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 WORD = 4
 BLOCK_MACS = 64
+MOST_COLUMNS = 256  # whose bands are kept: tilings of an item share them
 
 
 @dataclass(frozen=True)
@@ -91,29 +93,6 @@ def rates_of(array: Array) -> Rates:
     )
 
 
-class Step(NamedTuple):
-    """One kernel call with the lock operations around it; ``band`` and ``weights``: loop value, message index.
-
-    ``block``: of the weight message the output block that is computed; -1: all. ``keeps``: KEPT: no call but a copy of
-    the activation message, of one slot, into ACC, or a row that goes there through a front; DROPPED: rows are.
-    """
-
-    band: int
-    weights: int
-    acquires_a: bool
-    acquires_w: bool
-    acquires_o: bool
-    releases_a: bool
-    releases_w: bool
-    releases_o: bool
-    opcodes: int
-    block: int = -1
-    keeps: int = 0
-
-
-KEPT, DROPPED = 1, 2
-
-
 @dataclass(frozen=True)
 class ItemLoad:
     """Arrays: ``locks`` (steps, 6) as ``Walk.locks``; ``kernel`` (steps, columns, rows), ``a_move`` (steps, columns) in
@@ -142,181 +121,6 @@ class ItemLoad:
     control: tuple[float, float]
     divided: tuple[Array, Rates] | None
     kept: tuple[int, ...]
-
-
-class _Executed(NamedTuple):
-    """An opcode that a core executes. Of a kernel call: value of the loop over bands, output block (-1: all)."""
-
-    op: int
-    band: int = 0
-    block: int = -1
-
-
-# Opcodes with one operand, beside loops.
-_ONE_OPERAND = (opcodes.ACQ_A, opcodes.REL_A, opcodes.SKIP_O, opcodes.KEEP, opcodes.DROP)
-FRONT = -int(KernelId.FRONT)  # stands for a KERNEL opcode that calls it
-CALLS = {opcodes.KERNEL: 0, opcodes.KEEP: KEPT, FRONT: KEPT, opcodes.DROP: DROPPED}
-
-
-def _executed(words: Sequence[int], blocks: Sequence[int]) -> Iterator[_Executed]:
-    """An item's own opcodes up to END in the order in which a core executes them. ``blocks``: as for ``walk``."""
-    loops: list[list[int]] = []  # [pc of the body, count, index]
-    pc, weights = 0, -1
-    while True:
-        op = words[pc]
-        if op == opcodes.LOOP:
-            loops.append([pc + 2, words[pc + 1] or max(1, blocks[weights]), 0])
-            pc += 2
-            yield _Executed(op)
-        elif op == opcodes.NEXT:
-            loops[-1][2] += 1
-            if loops[-1][2] < loops[-1][1]:
-                pc = loops[-1][0]
-            else:
-                loops.pop()
-                pc += 1
-            yield _Executed(op)
-        elif op == opcodes.KERNEL:
-            params = words[pc + 3 : pc + 3 + words[pc + 2]]
-            level = params[14] if len(params) > 14 else -1
-            single = words[pc + 1] == KernelId.CONV and len(params) in opcodes.BLOCK_PARAMS
-            op = FRONT if words[pc + 1] == KernelId.FRONT else op
-            yield _Executed(op, loops[level][2] if level >= 0 else 0, loops[params[-1]][2] if single else -1)
-            pc += 3 + words[pc + 2]
-        else:
-            weights += op == opcodes.ACQ_W
-            yield _Executed(op)
-            if op == opcodes.END:
-                return
-            pc += 2 if op in _ONE_OPERAND else 1
-
-
-@dataclass(frozen=True)
-class Walk:
-    """What a core does with an opcode stream."""
-
-    steps: tuple[Step, ...]
-
-    @cached_property
-    def activations(self) -> int:
-        """Activation messages that it takes."""
-        return sum(s.acquires_a for s in self.steps)
-
-    @cached_property
-    def locks(self) -> npt.NDArray[np.uint8]:
-        """Of each step whether it acquires an A, W, O message, and whether it releases one."""
-        return _locks(self.steps)
-
-    @cached_property
-    def table(self) -> Ints:
-        """A column for each step; rows: its weight message (0: none), band, block (0: all), opcodes, ``keeps``."""
-        rows = [(max(s.weights, 0), s.band, max(s.block, 0), s.opcodes, s.keeps) for s in self.steps]
-        return np.array(rows, np.int64).reshape(-1, 5).T
-
-
-def _locks(steps: Sequence[Step]) -> npt.NDArray[np.uint8]:
-    first, after = Step._fields.index("acquires_a"), Step._fields.index("opcodes")
-    return np.array([step[first:after] for step in steps], np.uint8).reshape(-1, after - first)
-
-
-def walk(words: Sequence[int], blocks: Sequence[int] = ()) -> Walk:
-    """The kernel calls of an opcode stream in order; a weight message that no kernel reads is a step of its own.
-
-    ``blocks``: output blocks of each weight message (of the row of cores with most), for loops over them.
-    """
-    return _walked(skeleton(words), tuple(blocks))
-
-
-def skeleton(words: Sequence[int]) -> tuple[int, ...]:
-    """The opcodes without what decides nothing of what a core does when: kernels' parameters but two (``_executed``).
-
-    Layers that differ in what they compute alone, as in their requantisation, have the same.
-    """
-    out, pc = list(words), 0
-    while pc < len(out):
-        if out[pc] == opcodes.KERNEL:
-            begin, n = pc + 3, out[pc + 2]
-            out[begin : begin + n] = [v if k in (14, n - 1) else 0 for k, v in enumerate(out[begin : begin + n])]
-            pc = begin + n
-        else:
-            pc += 2 if out[pc] in (opcodes.LOOP, *_ONE_OPERAND) else 1
-    return tuple(out)
-
-
-MOST_WALKED = 256  # streams whose steps are kept: the plans of a network have most of their items in common
-
-
-@lru_cache(MOST_WALKED)
-def _walked(words: tuple[int, ...], blocks: tuple[int, ...]) -> Walk:
-    steps: list[Step] = []
-    n_ops, weights = 0, -1
-    held = False  # an output message; ACQ_O does nothing then
-    got = dict.fromkeys((opcodes.ACQ_A, opcodes.ACQ_W, opcodes.ACQ_O), False)  # since the last call
-    gave = dict.fromkeys((opcodes.REL_A, opcodes.REL_W, opcodes.REL_O), False)  # behind it
-    call: tuple[int, int, bool, bool, bool] | None = None  # the open step up to its releases
-    block, keeps = -1, 0  # of the open step
-
-    def close() -> None:
-        nonlocal call, n_ops
-        if call is not None:
-            gives = gave[opcodes.REL_A], gave[opcodes.REL_W], gave[opcodes.REL_O]
-            steps.append(Step(*call, *gives, n_ops, block, keeps))
-            gave.update(dict.fromkeys(gave, False))
-            call, n_ops = None, 0
-
-    for op, band, of_block in _executed(words, blocks):
-        n_ops += 1
-        if op in got:
-            weights += op == opcodes.ACQ_W
-            close()
-            got[op] = op != opcodes.ACQ_O or not held
-            held = held or op == opcodes.ACQ_O
-        elif op in gave or op in CALLS:
-            calls = op not in gave
-            if calls:
-                close()
-            if call is None:
-                takes = got[opcodes.ACQ_A], got[opcodes.ACQ_W], got[opcodes.ACQ_O]
-                call = (band if calls else 0, weights, *takes)
-                block, keeps = (of_block if calls else -1), CALLS.get(op, 0)
-                got.update(dict.fromkeys(got, False))
-            if not calls:
-                gave[op] = True
-                held = held and op != opcodes.REL_O
-    close()
-    return Walk(tuple(steps))
-
-
-@dataclass(frozen=True)
-class Event:
-    """An opcode of a core that takes or gives something: ``op`` as in ``emit.opcodes``; ``before``: opcodes up to it.
-
-    ``band``: loop value of a kernel call; ``weights``: the message that it reads; ``op`` KEEP: a copy into ACC.
-    """
-
-    op: int
-    before: int
-    band: int = 0
-    weights: int = -1
-
-
-def events(words: Sequence[int]) -> list[Event]:
-    """What a core does with an opcode stream, loops unrolled; acquires that do nothing are plain opcodes.
-
-    Not for streams with loops over output blocks (idealised machines), whose counts lie in the weight messages.
-    """
-    out: list[Event] = []
-    n_ops, weights, held = 0, -1, False
-    for done in _executed(words, ()):
-        op = done.op
-        n_ops += 1
-        weights += op == opcodes.ACQ_W
-        if op in (opcodes.LOOP, opcodes.NEXT) or (op == opcodes.ACQ_O and held):
-            continue
-        held = (held or op == opcodes.ACQ_O) and op != opcodes.REL_O
-        out.append(Event(op, n_ops, done.band, weights if op != opcodes.END else -1))
-        n_ops = 0
-    return out
 
 
 def item_load(
@@ -348,47 +152,32 @@ def load_of(
     """``item_load`` of an item with these ``opcode_streams``."""
     array = array.divided(tiling.division)
     rates, columns = rates_of(array), range(array.cols)
-    load = weight_messages(item.geometry, tiling, packed)
+    messages, which = weight_kinds(item.geometry, tiling, packed)
+    most = tuple(messages.blocks.max(axis=0)[which].tolist())
     kinds: dict[tuple[object, ...], Walk] = {}
     walks = []
     for c in columns:
         key = (tiling.bands[c][1], item.out_rows[c][1] > item.out_rows[c][0])
         if key not in kinds:
-            kinds[key] = walk(words[c], load.blocks.max(axis=0).tolist())
+            kinds[key] = walk(words[c], most)
         walks.append(kinds[key])
     steps, index = _aligned(walks)
-    calls = block_calls(item.geometry, tiling, packed) if tiling.per_block else load
-    sizes = load.bytes(array.overlay.w_slot)
-    blocks = load.blocks
-    shape = (len(steps), array.cols, array.rows)
-    kernel, a_move = np.zeros(shape), np.zeros(shape[:2])
-    sent = np.zeros(shape, np.int64)  # output blocks of each message
-    most = int(blocks.max(initial=0))
-    sizes_o = np.array([tiling.o_slots_of(b, array.overlay.o_slot) for b in range(most + 1)], np.int64)
-    pieces = _pieces(array, item, tiling)
-    for c in columns:
-        mine = index[c] >= 0
-        if item.out_rows[c][1] <= item.out_rows[c][0]:
-            continue
-        w, bands, blocks_at, n_ops, copies = walks[c].table[:, index[c][mine]]
-        called = w * tiling.nob + blocks_at if tiling.per_block else w
-        kernel[mine, c] = kernel_cycles(array, item, tiling, c, bands, calls.at(called))
-        kernel[mine, c] = np.where((copies > 0)[:, None], kept_calls(array, item, tiling, copies), kernel[mine, c])
-        kernel[mine, c] += n_ops[:, None] * rates.opcode
-        sent[mine, c] = np.where(blocks_at[:, None] < blocks[:, w].T, blocks[:, w].T, 0)
-        slotwise = (copies > 0) & (tiling.front == 0)
-        a_move[mine, c] = np.where(slotwise, 1, tiling.a_slots) * rates.a_slot
-        a_move[mine, c] += np.where(slotwise, 0, (pieces[c] - 1) * rates.piece)
-    head = opcodes.HEADER_WORDS + (opcodes.DIVIDE_WORDS if tiling.division else 0)
+    locks = walks[0].locks if steps is walks[0].steps else locks_of(steps)
+    calls, of_call = call_kinds(item.geometry, tiling, packed) if tiling.per_block else (messages, which)
     heights = [b - a for a, b in item.out_rows]
-    locks = walks[0].locks if steps is walks[0].steps else _locks(steps)
-    sent = sent[locks[:, -1] > 0]
-    o_sizes = sizes_o[sent]
+    own = {id(one): _Place(one, steps_of) for one, steps_of in zip(walks, index, strict=True)}
+    places = [own[id(walks[c])] if heights[c] > 0 else None for c in columns]
+    kernel = _kernels(array, item, tiling, places, len(steps), (calls, of_call))
+    a_move = _moves(array, item, tiling, places, len(steps), rates)
+    sent = _sent(places, messages.blocks[:, which], locks[:, -1] > 0)
+    slots = [tiling.o_slots_of(b, array.overlay.o_slot) for b in range(int(messages.blocks.max(initial=0)) + 1)]
+    o_sizes = np.array(slots, np.int64)[sent]
+    head = opcodes.HEADER_WORDS + (opcodes.DIVIDE_WORDS if tiling.division else 0)
     return ItemLoad(
         locks,
         kernel,
         a_move,
-        sizes,
+        messages.bytes(array.overlay.w_slot)[:, which],
         tuple(head + len(w) for w in words),
         tiling.a_slots,
         _a_sizes(steps, index, (tiling.a_slots, tiling.a_slots if tiling.front else 1), heights),
@@ -401,6 +190,136 @@ def load_of(
         (array, rates) if tiling.division else None,
         tuple(kept_slots(tiling, item.geometry, h) for h in heights),
     )
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A column among the common steps: its own, and which of them runs at each (-1: none)."""
+
+    walk: Walk
+    steps: Ints
+
+    @cached_property
+    def mine(self) -> Bools | slice:
+        """The common steps at which it has one."""
+        here = self.steps >= 0
+        return slice(None) if here.all() else here
+
+    @cached_property
+    def table(self) -> Ints:
+        """``Walk.table`` of these."""
+        return self.walk.table[:, self.steps[self.mine]]
+
+    @cached_property
+    def copies(self) -> Bools | None:
+        """At which of these no kernel is called (``Step.keeps``); None: at none."""
+        found = self.table[-1] > 0
+        return found if found.any() else None
+
+
+Places = Sequence[_Place | None]  # of the columns, equal ones the same; None: it has no rows
+
+
+def _kernels(
+    array: Array, item: WorkItem, tiling: Tiling, places: Places, count: int, calls: tuple[Messages, Ints]
+) -> Floats:
+    """Cycles of the kernel calls (``ItemLoad.kernel``) of ``count`` steps. ``calls``: kinds, and which each is."""
+    opcode = array.device.keys()["core.opcode_cycles"]
+    kernel, (kinds, of_call) = np.zeros((count, array.cols, array.rows)), calls
+    whole = _whole_calls(array, item, tiling, kinds)
+    known: dict[Hashable, int] = {}  # columns by what their calls depend on
+    for c, place in enumerate(places):
+        if place is None:
+            continue
+        same = (id(place), whole.pieces(c)) if whole else c
+        if (other := known.setdefault(same, c)) != c:
+            kernel[:, c] = kernel[:, other]
+            continue
+        w, bands, blocks_at, n_ops, copies = place.table
+        held = of_call[w * tiling.nob + blocks_at if tiling.per_block else w]
+        cycles = whole.cycles(c, bands, held) if whole else kernel_cycles(array, item, tiling, c, bands, kinds.at(held))
+        if place.copies is not None:
+            cycles = np.where(place.copies[:, None], kept_calls(array, item, tiling, copies), cycles)
+        kernel[place.mine, c] = cycles + n_ops[:, None] * opcode
+    return kernel
+
+
+@dataclass(frozen=True)
+class _WholeCalls:
+    """Cycles of a convolution's calls on an idealised machine: by their window rows that lie inside the image, which
+    few bands of the image differ in, and by what they hold."""
+
+    taps: tuple[Ints, ...]  # of the bands of each column: which of the numbers of rows they have
+    table: Floats  # cycles, by number of rows, kind of call and core row
+
+    def pieces(self, column: int) -> bytes:
+        """What the calls of a column depend on, beside its steps."""
+        return self.taps[column].tobytes()
+
+    def cycles(self, column: int, bands: Ints, held: Ints) -> Floats:
+        """Of the calls with these band indices, which hold these kinds: (calls, rows)."""
+        return self.table[self.taps[column][bands], held]
+
+
+def _whole_calls(array: Array, item: WorkItem, tiling: Tiling, calls: Messages) -> _WholeCalls | None:
+    """None where calls cost more than their MACs, and of kernels that have none."""
+    geo = item.geometry
+    if not array.device.core_ideal or geo.kernel != KernelId.CONV or tiling.joined:
+        return None
+    bands = zip(item.out_rows, tiling.bands, strict=True)
+    taps = [_taps_of_all(geo, first, last, band, n_b) for (first, last), (band, n_b) in bands]
+    found, which = np.unique(np.concatenate(taps), return_inverse=True)
+    of_column = np.split(which, np.cumsum([len(t) for t in taps])[:-1])
+    cycles = _mac_cycles(array, geo, tiling, found[:, None, None], calls)
+    return _WholeCalls(tuple(of_column), np.ascontiguousarray(np.swapaxes(cycles, 1, 2)))
+
+
+@lru_cache(MOST_COLUMNS)
+def _taps_of_all(geo: Geometry, first: int, last: int, band: int, n_b: int) -> Ints:
+    """``_taps_of_bands`` of all bands of a column."""
+    if last <= first:
+        return np.zeros(0, np.int64)
+    return _taps_of_bands(geo, first + np.minimum(np.arange(n_b) * band, last - first - band), band)
+
+
+def _mac_cycles(array: Array, geo: Geometry, tiling: Tiling, taps: Ints, held: Messages) -> Floats:
+    """Cycles of calls that cost their MACs and nothing else; ``taps``: rows of the window inside the image."""
+    terms = terms_from_keys(array.device.keys())
+    terms = terms.wide() if geo.window_elem == 2 else terms
+    low = held.lows.sum(axis=2) * (2 * terms.macs_per_cycle / terms.macs_per_cycle_int4)
+    listed = (held.taps.sum(axis=2) + low) / geo.kh
+    macs = taps * geo.conv_px(tiling.width) * BLOCK_MACS * (held.pairs * geo.kw + listed)
+    return np.asarray(np.ceil(macs / terms.macs_per_cycle), np.float64)
+
+
+def _moves(array: Array, item: WorkItem, tiling: Tiling, places: Places, count: int, rates: Rates) -> Floats:
+    """Cycles in which activation messages move (``ItemLoad.a_move``)."""
+    a_move = np.zeros((count, array.cols))
+    for c, (place, pieces) in enumerate(zip(places, _pieces(array, item, tiling), strict=True)):
+        if place is None:
+            continue
+        slotwise = np.bool_(False) if place.copies is None or tiling.front else place.copies
+        cycles = np.where(slotwise, 1, tiling.a_slots) * rates.a_slot
+        a_move[place.mine, c] = cycles + np.where(slotwise, 0, (pieces - 1) * rates.piece)
+    return a_move
+
+
+def _sent(places: Places, blocks: Ints, releases: Bools) -> Ints:
+    """Output blocks of each output message: (messages, columns, rows). ``blocks``: of each weight message."""
+    at = np.flatnonzero(releases)
+    sent = np.zeros((len(at), len(places), len(blocks)), np.int64)
+    known: dict[int, int] = {}  # columns by their steps
+    for c, place in enumerate(places):
+        if place is None:
+            continue
+        if (other := known.setdefault(id(place), c)) != c:
+            sent[:, c] = sent[:, other]
+            continue
+        own = place.steps[at]
+        w, _, blocks_at, _, _ = place.walk.table[:, own]
+        of_message = blocks.T[w]
+        sent[:, c] = np.where((blocks_at[:, None] < of_message) & (own >= 0)[:, None], of_message, 0)
+    return sent
 
 
 def _a_sizes(steps: Sequence[Step], index: Sequence[Ints], slots: tuple[int, int], heights: Sequence[int]) -> Ints:
@@ -488,14 +407,11 @@ def kernel_cycles(array: Array, item: WorkItem, tiling: Tiling, column: int, ban
     band = tiling.bands[column][0]
     y = first + np.minimum(bands * band, last - first - band)
     taps = _taps_of_bands(geo, y, band)[:, None]  # rows x taps inside the image
+    if geo.kernel == KernelId.CONV and device.core_ideal:
+        return _mac_cycles(array, geo, tiling, taps, held)
     if geo.kernel == KernelId.CONV:
         terms = terms_from_keys(device.keys())
         terms = terms.wide() if geo.window_elem == 2 else terms
-        if device.core_ideal:
-            low = held.lows.sum(axis=2) * (2 * terms.macs_per_cycle / terms.macs_per_cycle_int4)
-            listed = (held.taps.sum(axis=2) + low) / geo.kh
-            macs = taps * geo.conv_px(tiling.width) * BLOCK_MACS * (held.pairs * geo.kw + listed)
-            return np.asarray(np.ceil(macs / terms.macs_per_cycle), np.float64)
         before = np.where(bands > 0, first + np.minimum((bands - 1) * band, last - first - band), -1)
         taken = taken_rows(geo, y, before, band) if tiling.taken else None
         return _conv_cycles(terms, geo, tiling, band, y, held, taken)

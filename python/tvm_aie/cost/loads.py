@@ -11,7 +11,8 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tvm_aie.cost.commands import Costs, message_commands
-from tvm_aie.cost.item_load import ItemLoad, load_of, opcode_streams, skeleton
+from tvm_aie.cost.item_load import ItemLoad, load_of, opcode_streams
+from tvm_aie.cost.walk import skeleton
 from tvm_aie.emit.overlay import Array
 from tvm_aie.emit.weights import PackedConv, item_weights
 from tvm_aie.memory.placement import InputPlace, OutputPlace, WorkItem
@@ -40,11 +41,13 @@ class Loads:
         words = opcode_streams(array, item, physical.layers[item.layer], tiling)
         shape = id(tiling), array.overlay, item.geometry, item.out_rows
         sources = tuple((place.rows, place.resident) for place in item.inputs)
-        key = shape, sources, tuple(map(skeleton, words)), _weights(item, physical, packed)
+        streams = {stream: skeleton(stream) for stream in map(tuple, words)}
+        opcodes = tuple(streams[tuple(stream)] for stream in words)
+        key = shape, sources, opcodes, _weights(item, physical, packed)
         if key not in self.items:
             self.items[key] = tiling, load_of(array, item, tiling, item_weights(item, physical, packed), words)
-        control = self._control(array, physical, item, tiling, costs)
-        return replace(self.items[key][1], control=control)
+        load = self.items[key][1]
+        return replace(load, control=self._control(array, physical, item, tiling, costs)) if costs.any else load
 
     def _control(
         self, array: Array, physical: PhysicalGraph, item: WorkItem, tiling: Tiling, costs: Costs

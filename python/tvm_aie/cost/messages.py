@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -45,14 +46,11 @@ class Messages:
     segments: Ints
 
     @staticmethod
-    def of(geo: Geometry, tiling: Tiling, packed: PackedConv, ranges: Ints, steps: int) -> Messages:
-        """``ranges``: as for ``_fields``; the chunks of a pass follow each other, ``steps`` times."""
+    def of(geo: Geometry, tiling: Tiling, packed: PackedConv, ranges: Ints) -> Messages:
+        """One for each range, in their order (``_fields``)."""
         cover = tiling.cover or walk_cover(packed.live, geo.kh, geo.kw)
-        n_rows, n_pass = ranges.shape[:2]
         found = _fields(cover, ranges)
-        inside = tiling.order == PASSES_INSIDE  # as in ``emit.weights.conv_messages``
-        chunks = found.reshape(n_rows, 1 if inside else n_pass, 1, -1, found.shape[-1])
-        parts = np.repeat(chunks, steps, axis=2).reshape(n_rows, -1, found.shape[-1])
+        parts = found.reshape(len(ranges), -1, found.shape[-1])
         by_row = np.split(parts[:, :, 5:], 3, axis=2)
         scaled = tiling.ckb if packed.scale else 0
         front = (front_header_bytes(geo.in_blocks, geo.front.tiles), geo.front.tiles) if geo.front else (0, 0)
@@ -60,9 +58,18 @@ class Messages:
 
     def at(self, messages: Ints) -> Messages:
         """The messages that calls hold."""
-        parts = (self.blocks, self.pairs, self.full, self.lists, self.last, self.taps, self.lows, self.segments)
-        held = (np.swapaxes(p[:, messages], 0, 1) for p in parts)
-        return Messages(self.window, self.stages, self.scaled, self.front, *held)
+        return self._with(np.swapaxes(part[:, messages], 0, 1) for part in self._parts)
+
+    def take(self, messages: Ints) -> Messages:
+        """These messages, any number of times."""
+        return self._with(part[:, messages] for part in self._parts)
+
+    @property
+    def _parts(self) -> tuple[Ints, ...]:
+        return self.blocks, self.pairs, self.full, self.lists, self.last, self.taps, self.lows, self.segments
+
+    def _with(self, parts: Iterable[Ints]) -> Messages:
+        return Messages(self.window, self.stages, self.scaled, self.front, *parts)
 
     def bytes(self, slot: int) -> Ints:
         """Bytes of each message, whole slots (``emit.weights.message``)."""
@@ -78,26 +85,51 @@ class Messages:
 
 def weight_messages(geo: Geometry, tiling: Tiling, packed: PackedConv | None) -> Messages:
     """The weight messages of an item."""
+    kinds, which = weight_kinds(geo, tiling, packed)
+    return kinds.take(which)
+
+
+def weight_kinds(geo: Geometry, tiling: Tiling, packed: PackedConv | None) -> tuple[Messages, Ints]:
+    """The weight messages of an item, each that is sent again once, and which of them each message is."""
     if packed is None:
         blocks = np.array([[last - first] for first, last in tiling.block_rows], np.int64)
         none = np.zeros_like(blocks)
-        return Messages(CHANNELWISE, 1, 0, (0, 0), blocks, none, none, none, none, *[none[:, :, None]] * 3)
-    steps = tiling.n_x * max(n for _, n in tiling.bands) if tiling.weights_per_band else 1
-    out = Messages.of(geo, tiling, packed, _ranges(tiling, packed.live.shape[1]), steps)
+        kinds = Messages(CHANNELWISE, 1, 0, (0, 0), blocks, none, none, none, none, *[none[:, :, None]] * 3)
+        return kinds, np.zeros(1, np.int64)
+    kinds = Messages.of(geo, tiling, packed, _ranges(tiling, packed.live.shape[1]))
     if tiling.a_resident and tiling.n_ck > 1:  # messages hold fewer blocks than the activations: no row is full
-        return replace(out, full=np.zeros_like(out.full))
-    return out
+        kinds = replace(kinds, full=np.zeros_like(kinds.full))
+    return kinds, _sent_again(tiling, kinds, tiling.weights_per_band)
 
 
 def block_calls(geo: Geometry, tiling: Tiling, packed: PackedConv | None) -> Messages:
     """What calls compute, ``nob`` columns per weight message: of the last input chunk one block each, else all."""
+    kinds, which = call_kinds(geo, tiling, packed)
+    return kinds.take(which)
+
+
+def call_kinds(geo: Geometry, tiling: Tiling, packed: PackedConv | None) -> tuple[Messages, Ints]:
+    """``block_calls``, each that comes again once, and which of them each is."""
     assert packed is not None
     ranges = np.repeat(_ranges(tiling, packed.live.shape[1]), tiling.nob, axis=3)
     begin, end, _, _ = np.moveaxis(ranges[:, :, -1], -1, 0)
     block = np.arange(tiling.nob)
     ranges[:, :, -1, :, :2] = np.minimum(np.stack([begin + block, begin + block + 1], axis=-1), end[..., None])
-    out = Messages.of(geo, tiling, packed, ranges, tiling.n_x * max(n for _, n in tiling.bands))
-    return replace(out, full=np.zeros_like(out.full)) if tiling.a_resident else out  # as in ``weight_messages``
+    kinds = Messages.of(geo, tiling, packed, ranges)
+    # as in ``weight_kinds``
+    kinds = replace(kinds, full=np.zeros_like(kinds.full)) if tiling.a_resident else kinds
+    return kinds, _sent_again(tiling, kinds, True)
+
+
+def _sent_again(tiling: Tiling, kinds: Messages, per_band: bool) -> Ints:
+    """Which message each is: the chunks of a pass follow each other, again for every piece of the image (``per_band``).
+
+    Of all passes where these are inside, as in ``emit.weights.conv_messages``.
+    """
+    every = np.arange(kinds.blocks.shape[1])
+    steps = tiling.n_x * max(n for _, n in tiling.bands) if per_band else 1
+    passes = every.reshape(1 if tiling.order == PASSES_INSIDE else tiling.n_pass, 1, -1)
+    return np.repeat(passes, steps, axis=1).ravel()
 
 
 def _ranges(tiling: Tiling, in_blocks: int) -> Ints:

@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from tvm_aie.cost.commands import costs_of, message_commands
+from tvm_aie.cost.commands import costs_of
 from tvm_aie.cost.estimate import Estimate, Recurrence, opcode_words
-from tvm_aie.cost.item_load import ItemLoad, item_load
+from tvm_aie.cost.item_load import ItemLoad
+from tvm_aie.cost.loads import Loads
 from tvm_aie.emit.overlay import Array
-from tvm_aie.emit.weights import PackedConv, item_weights
+from tvm_aie.emit.weights import PackedConv
 from tvm_aie.memory.placement import Placement, WorkItem
 from tvm_aie.plan.physical import PhysicalGraph
 from tvm_aie.schedule.tiling import Tiling
@@ -43,27 +44,28 @@ def refine(
     packed: dict[str, PackedConv],
     shortlist: Callable[[WorkItem], Sequence[Tiling]],
     most_steps: int = MOST_STEPS,
+    known: Loads | None = None,
 ) -> tuple[tuple[Tiling, ...], Estimate]:
-    """Tilings and their estimate; ``shortlist``: of an item, other tilings than the one that it has."""
+    """Tilings and their estimate; ``shortlist``: of an item, other tilings than the one that it has; ``known``: loads
+    of the network, of ``tilings`` at least."""
     costs = costs_of(array)
+    passing = Loads()  # which are large together, and not needed later
 
-    def load(item: WorkItem, tiling: Tiling) -> ItemLoad:
-        control = message_commands(array, physical, item, tiling, costs)
-        weights = item_weights(item, physical, packed)
-        return item_load(array, item, physical.layers[item.layer], tiling, weights, control)
+    def load(item: WorkItem, tiling: Tiling, known: Loads) -> ItemLoad:
+        return known.of(array, physical, item, tiling, packed, costs)
 
     options = _options(placement.items, tilings, shortlist, most_steps)
     first: dict[Key, ItemLoad] = {}
     for item, tiling in zip(placement.items, tilings, strict=True):
         if (key := _key(item)) not in first:
-            first[key] = load(item, tiling)
+            first[key] = load(item, tiling, known or passing)
     words = opcode_words([first[_key(item)] for item in placement.items])
     run = Recurrence(array, physical, placement, words)
     settled: dict[Key, tuple[Tiling, ItemLoad]] = {}
     chosen, times = [], []
     for i, (item, tiling) in enumerate(zip(placement.items, tilings, strict=True)):
         key = _key(item)
-        others = [] if key in settled else [(t, load(item, t)) for t in options.get(key, ())]
+        others = [] if key in settled else [(t, load(item, t, passing)) for t in options.get(key, ())]
         tried = [settled.get(key, (tiling, first[key])), *others]
         trials = []
         for _, work in tried:

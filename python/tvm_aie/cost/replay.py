@@ -19,9 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tvm_aie import _native
-from tvm_aie.cost.item_load import CALLS, WORD, events, kept_calls, kernel_cycles, rates_of
+from tvm_aie.cost.item_load import WORD, kept_calls, kernel_cycles, rates_of
 from tvm_aie.cost.messages import weight_messages
 from tvm_aie.cost.repeated import calls, chooser, measured_items, prepared, span_of
+from tvm_aie.cost.walk import CALLS, events
 from tvm_aie.device import Device
 from tvm_aie.emit import opcodes
 from tvm_aie.emit.commands import EPSILON, Channel, CommandBuilder, Work

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 ALIGN = 64
 
 
-@dataclass(frozen=True)
-class Interval:
+class Interval(NamedTuple):
     """A buffer of ``size`` bytes, live during items first..last inclusive."""
 
     name: str

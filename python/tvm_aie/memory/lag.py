@@ -10,7 +10,6 @@ what is overwritten, memory that is free after an item stays taken one item long
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from tvm_aie.memory.allocator import Interval
 
@@ -32,7 +31,7 @@ def prolonged(intervals: Mapping[str, Interval], lags: Sequence[bool]) -> dict[s
         following = interval.last + 1
         return following if following < len(lags) and lags[following] else interval.last
 
-    return {name: replace(v, last=last(v)) for name, v in intervals.items()}
+    return {name: v._replace(last=last(v)) for name, v in intervals.items()}
 
 
 def free_of(intervals: Iterable[Interval], addresses: Mapping[str, int], lags: Sequence[bool]) -> tuple[bool, ...]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tvm_aie.memory.depth_first import WORD, row_cycles
-from tvm_aie.memory.partition import Rows, near
+from tvm_aie.memory.partition import Rows, near, tallest
 from tvm_aie.memory.state import Draft, State, reads, touch
 from tvm_aie.plan.graph import Conv
 
@@ -42,13 +42,14 @@ def load_at(state: State, drafts: Sequence[Draft], item: int, storage: str, rows
     if item == 0 or drafts[item].layer in state.prompt:
         return item
     before = drafts[item - 1]
-    writes = not before.private and storage in {v.storage for v in state.targets(before.layer)}
+    writes = not before.private and any(v.storage == storage for v in state.targets(before.layer))
     return item if writes and touch(rows, before) else item - 1
 
 
 def paced_cycles(state: State, drafts: Sequence[Draft], loads: Loads) -> float:
     """Cycles until the last item is done."""
     starts: list[float] = []
+    bodies: dict[int, tuple[float, float]] = {}
     stores: dict[str, list[tuple[Draft, float]]] = {}  # by storage: who stored, and when that was done
     done = load_free = store_free = 0.0
     for i, d in enumerate(drafts):
@@ -62,26 +63,25 @@ def paced_cycles(state: State, drafts: Sequence[Draft], loads: Loads) -> float:
             stored = max((end for w, end in stores.get(view.storage, ()) if touch(rows, w)), default=0.0)
             begin = max(load_free, stored, starts[at] if at < i else done)
             line = state.graph.storages[view.storage].block_bytes
-            load_free = begin + _most(rows) * view.blocks * line / WORD
+            load_free = begin + tallest(rows) * view.blocks * line / WORD
             ready = max(ready, load_free)
         starts.append(ready)
-        done = ready + _body(state, d)
+        if d.layer not in bodies:
+            bodies[d.layer] = _body(state, d.layer)
+        row, weights = bodies[d.layer]
+        done = ready + max(tallest(d.out_rows) * row, weights) + BORDER_CYCLES
         for target in () if d.private else state.targets(d.layer):
             if target.storage in state.stored:
                 line = state.graph.storages[target.storage].block_bytes
-                store_free = max(store_free, done) + _most(d.out_rows) * target.blocks * line / WORD
+                store_free = max(store_free, done) + tallest(d.out_rows) * target.blocks * line / WORD
                 stores.setdefault(target.storage, []).append((d, store_free))
     return done
 
 
-def _body(state: State, d: Draft) -> float:
-    """Cycles of an item at peak: of the busiest column's rows, or of the weights of a core row."""
-    geo = state.geometries[d.layer]
+def _body(state: State, layer: int) -> tuple[float, float]:
+    """Cycles of a layer's items at peak: of a row, and of the weights of a core row."""
+    geo = state.geometries[layer]
     rows = max(1, state.finer)
-    is_conv = isinstance(state.graph.layers[d.layer], Conv)
+    is_conv = isinstance(state.graph.layers[layer], Conv)
     weights = geo.taps * geo.in_blocks * geo.out_blocks * TILE_BYTES / rows / WORD if is_conv else 0.0
-    return max(_most(d.out_rows) * row_cycles(geo, rows), weights) + BORDER_CYCLES
-
-
-def _most(rows: Rows) -> int:
-    return max(b - a for a, b in rows)
+    return row_cycles(geo, rows), weights

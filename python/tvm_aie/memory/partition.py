@@ -57,6 +57,12 @@ def narrow_columns(columns: int) -> int:
 
 
 @cache
+def tallest(rows: Rows) -> int:
+    """Rows of the column that has most."""
+    return max(last - first for first, last in rows)
+
+
+@cache
 def near(needed: Rows, owned: Rows) -> bool:
     """Every column finds its rows in its own memtile or a neighbour's."""
     for c, (lo, hi) in enumerate(needed):

@@ -15,7 +15,7 @@ from tvm_aie.memory.allocator import DoesNotFit, Interval, allocate
 from tvm_aie.memory.depth_first import MAX_CHUNKS, Run
 from tvm_aie.memory.lag import free_of, prolonged
 from tvm_aie.memory.pace import load_at, loads_of, paced_cycles
-from tvm_aie.memory.partition import Relation, Rows, choose_splits, home_of, near
+from tvm_aie.memory.partition import Relation, Rows, choose_splits, home_of, near, tallest
 from tvm_aie.memory.room import make_room
 from tvm_aie.memory.state import Draft, Failure, State, drafts_of, reads
 from tvm_aie.plan.graph import Add, Conv, Pool, Upsample
@@ -150,15 +150,15 @@ def plan_memory(
     state.finer = turns or 0
     state.lends = _sums(graph) if lends else frozenset()
     if packed:
-        state.splits = choose_splits(_relations(state), columns, narrow)
+        state = replace(state, splits=choose_splits(_relations(state), columns, narrow))
     if push_cycles is not None:
         _spread_channels(state, push_cycles)
     _require_ddr_where_far(state)
     needed = frozenset(state.stored)
     while True:
         attempt = _attempt(state, capacity)
-        if isinstance(attempt, Placement):
-            return attempt if turns is None else _bettered(state, attempt, capacity, needed)
+        if isinstance(attempt, _Fit):
+            return _finish(state, attempt if turns is None else _bettered(state, attempt, capacity, needed))
         make_room(state, attempt, capacity)
 
 
@@ -172,48 +172,42 @@ MOST_TOGETHER = 3  # layers that are cut finer for the sake of one
 WORTH = 0.999  # of the cycles: what more chunks must save, beyond what each costs
 
 
-def _bettered(state: State, placement: Placement, capacity: int, needed: frozenset[str]) -> Placement:
+def _bettered(state: State, fit: _Fit, capacity: int, needed: frozenset[str]) -> _Fit:
     """What fits as well and is faster (``memory.pace``): tensors that left the memtiles come back, chunks take turns by
     when what they load is stored, and, where asked for, layers that wait for loads are cut into more chunks.
 
-    ``needed``: storages that must be in DDR.
+    ``needed``: storages that must be in DDR. The state is left as the result needs it.
     """
 
-    def settled(**changes: object) -> Placement | None:
-        """The placement with other decisions, which stay if they fit."""
+    def settled(**changes: object) -> _Fit | None:
+        """What fits with other decisions, which stay if it does."""
         before = {name: getattr(state, name) for name in changes}
         for name, value in changes.items():
             setattr(state, name, value)
         attempt = _attempt(state, capacity)
-        if isinstance(attempt, Placement):
+        if isinstance(attempt, _Fit):
             return attempt
         for name, value in before.items():
             setattr(state, name, value)
         return None
 
-    def back(placement: Placement) -> Placement:
+    def back(fit: _Fit) -> _Fit:
         for name in sorted(state.evicted - needed, key=lambda n: (-state.graph.storages[n].bytes, n)):
-            fits = settled(evicted=state.evicted - {name}, stored=state.stored - {name})
-            placement = fits or placement
-        return placement
+            fit = settled(evicted=state.evicted - {name}, stored=state.stored - {name}) or fit
+        return fit
 
     if not state.evicted - needed:
-        return placement
-    placement = back(placement)
-    placement = settled(ordered=True) or placement
+        return fit
+    fit = back(fit)
+    fit = settled(ordered=True) or fit
     if not state.finer or not (state.evicted - needed):
-        return placement
-    cycles = _paced(state)
+        return fit
+    cycles = paced_cycles(state, *_drawn(state))
     for layer in state.groups:
         for count in _counts(state, layer):  # what is too large as two may fit as four
             if found := _cut(state, layer, count, cycles * WORTH, capacity):
-                cycles, placement = found
-    return back(placement)
-
-
-def _paced(state: State) -> float:
-    drafts = drafts_of(state)
-    return paced_cycles(state, drafts, loads_of(state, drafts))
+                cycles, fit = found
+    return back(fit)
 
 
 def _counts(state: State, layer: int) -> Iterator[int]:
@@ -234,16 +228,17 @@ def _has_chunks(state: State, layer: int, count: int) -> bool:
     return count <= min(MAX_CHUNKS, max(b - a for a, b in owned))
 
 
-def _cut(state: State, layer: int, count: int, limit: float, capacity: int) -> tuple[float, Placement] | None:
+def _cut(state: State, layer: int, count: int, limit: float, capacity: int) -> tuple[float, _Fit] | None:
     """Cut a layer into ``count`` chunks, and those in whose way its loads are into twice as many, if it fits and takes
     less than ``limit`` cycles; else nothing changes."""
     before = state.chunks
     state.chunks = [count if m == layer else n for m, n in enumerate(before)]
     for _ in range(MOST_TOGETHER):
-        if (cycles := _paced(state)) >= limit:
+        drawn = _drawn(state)
+        if (cycles := paced_cycles(state, *drawn)) >= limit:
             break
-        attempt = _attempt(state, capacity)
-        if isinstance(attempt, Placement):
+        attempt = _attempt(state, capacity, drawn)
+        if isinstance(attempt, _Fit):
             return cycles, attempt
         other = attempt.layer
         if other not in state.groups or not _has_chunks(state, other, 2 * state.chunks[other]):
@@ -324,13 +319,34 @@ def _require_ddr_where_far(state: State) -> None:
     state.stored.update(state.graph.views[name].storage for _, name in _far_reads(state))
 
 
-def _attempt(state: State, capacity: int) -> Placement | Failure:
+Drawn = tuple[list[Draft], dict[tuple[int, int], Rows]]  # items, and what loads bring (``loads_of``)
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """Items whose buffers fit: what is loaded, which outputs take over the memory of an input, lives and addresses of
+    the buffers, and which barriers lag."""
+
+    drafts: Sequence[Draft]
+    loaded: dict[tuple[int, int], Rows]
+    alias: dict[str, str]
+    intervals: dict[str, Interval]
+    addresses: dict[str, int]
+    lags: Sequence[bool]
+
+
+def _drawn(state: State) -> Drawn:
     drafts = drafts_of(state)
+    return drafts, loads_of(state, drafts)
+
+
+def _attempt(state: State, capacity: int, drawn: Drawn | None = None) -> _Fit | Failure:
+    """``drawn``: the state's, if it is known."""
+    drafts, loaded = drawn or _drawn(state)
     views = state.graph.views
     written: dict[str, int] = {}
     last_write: dict[str, int] = {}
     last_read: dict[str, int] = {}
-    loaded = loads_of(state, drafts)
     for i, d in enumerate(drafts):
         op = state.graph.layers[d.layer]
         for target in () if d.private else state.targets(d.layer):
@@ -346,7 +362,7 @@ def _attempt(state: State, capacity: int) -> Placement | Failure:
         longer = prolonged(intervals, lags)
         addresses = allocate(list(longer.values()), capacity)
         if not isinstance(addresses, DoesNotFit):
-            return _finish(state, drafts, loaded, alias, longer, addresses, lags)
+            return _Fit(drafts, loaded, alias, longer, addresses, lags)
     addresses = allocate(list(intervals.values()), capacity)
     if isinstance(addresses, DoesNotFit):
         t = addresses.item
@@ -356,7 +372,7 @@ def _attempt(state: State, capacity: int) -> Placement | Failure:
         live = tuple(n for n, v in intervals.items() if v.first <= t <= v.last)
         return Failure(t, layer, live, touched, addresses.demand)
     lags = free_of(intervals.values(), addresses, lags)
-    return _finish(state, drafts, loaded, alias, intervals, addresses, lags)
+    return _Fit(drafts, loaded, alias, intervals, addresses, lags)
 
 
 def _independent(
@@ -434,7 +450,7 @@ def _intervals(
         if storage in state.evicted:
             continue
         last = max(last_read.get(storage, 0), last_write[storage] + (storage in state.stored))
-        size = max(b - a for a, b in state.owned(storage)) * state.graph.storages[storage].row_bytes
+        size = tallest(state.owned(storage)) * state.graph.storages[storage].row_bytes
         root = _root(alias, storage)
         old = out.get(root)
         out[root] = Interval(root, min(first, old.first) if old else first, max(last, old.last) if old else last, size)
@@ -443,28 +459,21 @@ def _intervals(
         for k, target in enumerate(state.targets(d.layer)):
             if target.storage in state.evicted or d.private:
                 blocks, _ = spread_blocks(target.blocks, state.spread.get(d.layer, 1))
-                size = max(b - a for a, b in d.out_rows) * blocks * state.graph.storages[target.storage].block_bytes
+                size = tallest(d.out_rows) * blocks * state.graph.storages[target.storage].block_bytes
                 out[f"out{k}@{i}"] = Interval(f"out{k}@{i}", i, i + 1, size)
         for operand, name in enumerate(op.inputs):
             if (i, operand) in loaded:
                 view = state.graph.views[name]
                 line = state.graph.storages[view.storage].block_bytes
                 blocks, _ = spread_blocks(view.blocks, state.spread.get(d.layer, 1))
-                size = max(b - a for a, b in loaded[(i, operand)]) * blocks * line
+                size = tallest(loaded[(i, operand)]) * blocks * line
                 at = load_at(state, drafts, i, view.storage, loaded[(i, operand)])
                 out[f"in{operand}@{i}"] = Interval(f"in{operand}@{i}", at, i, size)
     return out
 
 
-def _finish(
-    state: State,
-    drafts: Sequence[Draft],
-    loaded: dict[tuple[int, int], Rows],
-    alias: dict[str, str],
-    intervals: dict[str, Interval],
-    addresses: dict[str, int],
-    lags: Sequence[bool],
-) -> Placement:
+def _finish(state: State, fit: _Fit) -> Placement:
+    drafts, loaded, alias, intervals, addresses = fit.drafts, fit.loaded, fit.alias, fit.intervals, fit.addresses
     views, storages = state.graph.views, state.graph.storages
     items = []
     for i, d in enumerate(drafts):
@@ -526,7 +535,7 @@ def _finish(
                 tuple(inputs),
                 outputs,
                 outputs[0].storage in alias,
-                lags[i],
+                fit.lags[i],
             )
         )
     top = max((addresses[n] + v.size for n, v in intervals.items()), default=0)

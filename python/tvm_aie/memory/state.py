@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from itertools import groupby
 
 from tvm_aie.memory.depth_first import Run, chunk_rows
@@ -38,15 +38,32 @@ class State:
 
     lends: frozenset[str] = frozenset()  # storages of which the last column writes its rows next door, if not to DDR
     prompt: set[int] = field(default_factory=set)  # layers whose loads start with the item, for want of room
+    # Found once, whatever is decided: rows that are read, by layer, operand and rows that are written; chunks of a
+    # layer, by its rows, their number and unit.
+    known_reads: dict[tuple[int, int, Rows], Rows] = field(default_factory=dict)
+    known_chunks: dict[tuple[int, Rows, int, int], list[Draft]] = field(default_factory=dict)
 
     def targets(self, leader: int) -> list[View]:
         """Where the members of a group write."""
-        return [self.graph.views[self.graph.layers[m].output] for m in self.groups[leader]]
+        return self._targets[leader]
+
+    @cached_property
+    def _targets(self) -> dict[int, list[View]]:
+        views, layers = self.graph.views, self.graph.layers
+        return {leader: [views[layers[m].output] for m in members] for leader, members in self.groups.items()}
 
     def partition(self, storage: str) -> Rows:
         """Rows of a storage that each column computes."""
-        height = self.graph.storages[storage].height
-        return split_rows(height, self.columns, self.units.get(storage, 1), self.splits.get(height, EVEN))
+        return self._partitions[storage]
+
+    @cached_property
+    def _partitions(self) -> dict[str, Rows]:
+        """Of all storages; the splits do not change."""
+        out = {}
+        for name, storage in self.graph.storages.items():
+            split = self.splits.get(storage.height, EVEN)
+            out[name] = split_rows(storage.height, self.columns, self.units.get(name, 1), split)
+        return out
 
     def owned(self, storage: str) -> Rows:
         """Rows of a storage in each column's memtile."""
@@ -56,7 +73,10 @@ class State:
 
 def reads(state: State, layer: int, operand: int, rows: Rows) -> Rows:
     """Storage rows that each column needs of an operand for its output rows."""
-    return _reads(state.geometries[layer], operand, rows)
+    key = layer, operand, rows
+    if key not in state.known_reads:
+        state.known_reads[key] = _reads(state.geometries[layer], operand, rows)
+    return state.known_reads[key]
 
 
 @cache
@@ -120,7 +140,10 @@ def drafts_of(state: State) -> list[Draft]:
         if share := state.spread.get(layer):
             owned = tuple((0, 1) if c < share else (0, 0) for c in range(state.columns))
         unit = op.factors[0] if isinstance(op, Upsample) else 1
-        out += [Draft(layer, chunk, rows) for chunk, rows in _chunks(owned, state.chunks[layer], unit)]
+        key = layer, owned, state.chunks[layer], unit
+        if key not in state.known_chunks:
+            state.known_chunks[key] = [Draft(layer, chunk, rows) for chunk, rows in _chunks(*key[1:])]
+        out += state.known_chunks[key]
     return stored_first(state, out) if state.ordered else out
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tvm_aie.schedule.geometry import DEFAULT_OVERLAY, Geometry, KernelId, ceil_div
-from tvm_aie.schedule.rings import A_ALIGN, A_SLOTS, O_ALIGN, O_SLOTS, Slots
+from tvm_aie.schedule.geometry import Geometry, KernelId, ceil_div
+from tvm_aie.schedule.rings import A_SIZES, O_SIZES, ring_of
 from tvm_aie.schedule.tiling import Tiling, input_bytes
 
 
@@ -26,9 +26,9 @@ def fitted(tiling: Tiling, geo: Geometry) -> Tiling:
     a, o = (ov.a_slot, ov.a_slots), (ov.o_slot, ov.o_slots)
     if not tiling.kept:
         inputs = 1 if tiling.a_resident else outputs * tiling.n_ck
-        a = Slots.of(a_bytes, A_ALIGN, A_SLOTS, DEFAULT_OVERLAY.ops_bytes).ring(a[0] * a[1], inputs) or a
+        a = ring_of(a_bytes, A_SIZES, a[0] * a[1], inputs) or a
     sent = outputs * (tiling.nob if tiling.per_block else 1)
-    o = Slots.of(o_bytes, O_ALIGN, O_SLOTS).ring(o[0] * o[1], sent) or o
+    o = ring_of(o_bytes, O_SIZES, o[0] * o[1], sent) or o
     division = replace(ov, a_slot=a[0], a_slots=a[1], o_slot=o[0], o_slots=o[1])
     a_slots = tiling.a_slots if a[0] == ov.a_slot else ceil_div(a_bytes, a[0])
     o_slots = tiling.o_slots if o[0] == ov.o_slot else ceil_div(o_bytes, o[0])

@@ -2,9 +2,9 @@
 
 ``schedule.tiling.tilings`` walks the candidates of one division one by one. A ``Grid`` holds the same candidates, and
 more bands of rows, as columns of numbers that no division changes: bytes of messages, compute cycles. They are sorted
-by a lower bound of their time. Divisions are columns likewise (``Rings``): a search is a mask, which candidate fits
-which division, and the formula of ``schedule.estimate`` over the pairs that fit and whose bound is below the best found
-so far. Few pairs do, so hundreds of divisions can be compared (``schedule.division``).
+by a lower bound of their time. A search, in the library (tvm_aie/cost/grid.h), takes the formula of
+``schedule.estimate`` over the candidates whose bound is below the best found so far, each with the divisions that it
+fits. Few are, so hundreds of divisions can be compared (``schedule.division``).
 """
 
 from __future__ import annotations
@@ -13,38 +13,28 @@ from collections import Counter as Counts
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import inf
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from tvm_aie import _native
 from tvm_aie.schedule.cover import KEEP, VARIANTS, Blocks, Mask
 from tvm_aie.schedule.cuts import band_counts, conv_loads, kept_bytes, sends_blocks
-from tvm_aie.schedule.estimate import single_slot_waits
 from tvm_aie.schedule.geometry import WORD, Geometry, Overlay, ceil_div
 from tvm_aie.schedule.load import BlockRows, Load
-from tvm_aie.schedule.rings import Divisions, Fitted, Rings, overlay_of
-from tvm_aie.schedule.terms import KernelTerms, copy_cycles
+from tvm_aie.schedule.rings import Divisions, Fitted, core_room, numbers, overlay_of, tensor
+from tvm_aie.schedule.terms import KernelTerms
 from tvm_aie.schedule.tiling import Tiling, build_tiling
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-AT_ONCE = 64  # candidates in the first step, then twice as many each; any number gives the same result
 MANY_MESSAGES = 4  # in a ring, or more; see ``shortlist``
 MOST_ALIKE = 3  # tilings of a short list that differ in their rings alone
 
 
-class _Pairs(NamedTuple):
-    """Candidates (rows of the grid) with divisions (rows of ``Rings``) that they fit, by division, then candidate."""
-
-    division: Ints
-    row: Ints
-    candidates: Candidates
-    rings: Rings
-
-
 class Best(NamedTuple):
-    """The best pair of a grid: cycles, number of the division and of the candidate, and the division (``Rings``)."""
+    """The best pair of a grid: cycles, number of the division and of the candidate, and the division (``RINGS``)."""
 
     cycles: float
     division: int
@@ -52,17 +42,7 @@ class Best(NamedTuple):
     rings: tuple[int, ...]
 
 
-class _Messages(NamedTuple):
-    """Of candidates: slots of an activation and of an output message, output messages per pass and piece; cycles of an
-    activation message with filler and without, and of a call; output slots over the rate of their link or of all."""
-
-    a_slots: Ints
-    o_slots: Ints
-    blocks: Ints
-    a: Floats
-    one: Floats
-    call: Floats
-    sent: Floats
+NONE = Best(inf, -1, -1, ())
 
 
 @dataclass(frozen=True)
@@ -89,7 +69,7 @@ class Candidates:
     w_total: Ints
     header: Ints
 
-    def take(self, rows: Ints | slice) -> Candidates:
+    def take(self, rows: Ints) -> Candidates:
         """Some of the candidates."""
         return Candidates(**{name: column[rows] for name, column in vars(self).items()})
 
@@ -97,11 +77,6 @@ class Candidates:
     def outputs(self) -> Ints:
         """Messages that a core sends."""
         return self.n_pass * self.n_x * self.n_b
-
-    @property
-    def weight_messages(self) -> Ints:
-        """Messages of a row's weight stream."""
-        return np.where(self.n_ck > 1, self.outputs * self.n_ck, self.n_pass)
 
     @property
     def weights(self) -> Ints:
@@ -131,41 +106,37 @@ class Grid:
         found = _candidates(self)
         bound = self._bound(found)
         order = np.argsort(bound, kind="stable")
-        self.candidates, self.bound = found.take(order), bound[order]
+        reals = np.stack([found.compute[order], bound[order]])
+        ints = {name: column for name, column in vars(found).items() if name != "compute"}
+        columns = np.stack([column[order] for column in ints.values()])
+        self.candidates = Candidates(**dict(zip(ints, columns, strict=True)), compute=reals[0])
+        self.bound = reals[1]
+        rates = np.array([terms.a_rate, terms.w_rate, terms.o_rate, terms.o_link])
+        shares = np.array([last - first for first, last in block_rows])
+        make = _native.function("tvm_aie.schedule.grid")
+        arrays = tensor(columns), tensor(reals, np.float64), tensor(shares), tensor(rates, np.float64)
+        self.native = make(*arrays, core_room())
 
-    def best(self, rings: Rings | Fitted, limit: float = inf, flowing: bool = False) -> Best:
-        """The best pair; of equal ones that of the first division, then row.
+    def best(self, divisions: Divisions, limit: float = inf, flowing: bool = False) -> Best:
+        """The best pair of a candidate with a division that it fits; of equal ones the first division's, then row's.
 
-        (infinite, -1, -1, none) when none fits that takes at most ``limit``. ``flowing``: see ``_times``.
+        ``NONE`` when none fits that takes at most ``limit``. ``flowing``: between items that overlap.
         """
-        found, begin, step = Best(inf, -1, -1, ()), 0, AT_ONCE
-        while begin < len(self.bound) and self.bound[begin] <= limit:
-            end = begin + int(np.searchsorted(self.bound[begin : begin + step], limit, "right"))
-            pairs = self._pairs(rings, begin, end)
-            if len(pairs.row):
-                times = self._times(pairs, flowing)
-                k = int(times.argmin())
-                if times[k] <= limit:
-                    limit = float(times[k])
-                    found = min(found, Best(limit, int(pairs.division[k]), int(pairs.row[k]), pairs.rings.at(k)))
-            begin, step = begin + step, 2 * step
-        return found
+        found, cycles = self._arrays(self.native.best, divisions, limit, flowing)
+        if not len(cycles):
+            return NONE
+        division, row, *rings = found[0].tolist()
+        return Best(float(cycles[0]), division, row, tuple(rings))
 
-    def within(self, rings: Rings | Fitted, limit: float, flowing: bool) -> tuple[_Pairs, Floats]:
-        """All pairs whose bound allows at most ``limit`` cycles, and their cycles (``flowing``: see ``_times``)."""
-        pairs = self._pairs(rings, 0, int(np.searchsorted(self.bound, limit, "right")))
-        return pairs, self._times(pairs, flowing)
+    def within(self, divisions: Divisions, limit: float, flowing: bool) -> tuple[Ints, Floats]:
+        """All pairs that take at most ``limit`` cycles, by division, then row: numbers of the division and the row, and
+        the division (``RINGS``); their cycles. ``flowing``: between items that overlap."""
+        return self._arrays(self.native.within, divisions, limit, flowing)
 
-    def _pairs(self, rings: Rings | Fitted, begin: int, end: int) -> _Pairs:
-        """Of the candidates in rows ``begin`` to ``end``."""
-        if isinstance(rings, Fitted):
-            division, row, found = rings.pairs(self.candidates.take(slice(begin, end)))
-            row = row + begin
-            return _Pairs(division, row, self.candidates.take(row), found)
-        fits = self._fits(self.candidates.take(slice(begin, end)), Rings(*(column[:, None] for column in rings)))
-        division, row = fits.nonzero()
-        row += begin
-        return _Pairs(division, row, self.candidates.take(row), rings.take(division))
+    def _arrays(self, search: Any, divisions: Divisions, limit: float, flowing: bool) -> tuple[Ints, Floats]:
+        found = search(numbers(divisions), isinstance(divisions, Fitted), limit, flowing)
+        pairs, cycles = (np.from_dlpack(array) for array in found)
+        return np.asarray(pairs, np.int64), np.asarray(cycles, np.float64)
 
     def tiling(self, at: int, ov: Overlay) -> Tiling:
         """The candidate in row ``at``."""
@@ -185,98 +156,6 @@ class Grid:
         sent = (np.where(c.resident > 0, 1, c.outputs * c.n_ck) * c.a_bytes + c.kept) / t.a_rate
         out = c.outputs * np.where(c.single > 0, c.nob, 1) * c.o_bytes / t.o_rate
         return np.maximum(c.compute, np.maximum(np.maximum(sent, out), c.weights / t.w_rate) / WORD)
-
-    def _fits(self, c: Candidates, ov: Rings) -> npt.NDArray[np.bool_]:
-        fits = (c.a_bytes <= ov.a_slot * ov.a_slots) & (c.o_bytes <= ov.o_slot * ov.o_slots)
-        fits &= (np.maximum(c.acc_bytes, c.kept) <= ov.acc_bytes) & (c.header <= ov.hdr_bytes)
-        return np.asarray(fits & (c.w_message <= ov.w_slot * ov.w_slots))
-
-    def _messages(self, load: Candidates, ov: Rings) -> _Messages:
-        terms, calls = self.terms, load.outputs * load.n_ck
-        a_slots, o_slots = -(-load.a_bytes // ov.a_slot), -(-load.o_bytes // ov.o_slot)
-        slot, blocks = ov.a_slot / WORD / terms.a_rate, np.asarray(np.where(load.single > 0, load.nob, 1))
-        own, shared = (
-            load.outputs * blocks * o_slots / terms.o_rate,
-            self._sent(load, o_slots, ov.o_slot) / terms.o_link,
-        )
-        a, one = _with_filler(a_slots, ov.a_slots, calls) * slot, np.asarray(a_slots * slot, np.float64)
-        return _Messages(a_slots, o_slots, blocks, a, one, np.asarray(load.compute / calls), np.maximum(own, shared))
-
-    def _whole(self, body: Floats, load: Candidates, ov: Rings) -> Floats:
-        """With the input that is kept, weights that the ring does not hold twice, and the opcode message."""
-        terms, slot = self.terms, ov.a_slot / WORD / self.terms.a_rate
-        kept = -(-load.kept // ov.a_slot)
-        if kept.any():
-            copy = np.array([copy_cycles(terms, int(size)) for size in ov.a_slot])
-            body = body + np.where(kept > 0, kept * np.maximum(slot, copy) + copy, 0.0)
-        messages, excess = load.weight_messages, 2 * load.w_message - ov.w_slot * ov.w_slots
-        body = body + np.where(messages > 1, (messages - 1) * np.maximum(0, excess) / WORD / terms.w_rate, 0.0)
-        return np.asarray(np.maximum(body, load.weights / WORD / terms.w_rate) + slot)
-
-    def _cycles(self, load: Candidates, ov: Rings) -> Floats:
-        """``schedule.estimate.pipeline_cycles`` of every candidate."""
-        resident, outputs, n = load.resident > 0, load.outputs, load.n_ck
-        a_slots, o_slots, blocks, a, one, c, sent = self._messages(load, ov)
-        calls = outputs * n
-        junk = _with_filler(o_slots, ov.o_slots, outputs) / np.maximum(o_slots, 1)
-        outputs_total = ov.o_slot / WORD * junk * sent
-        o = outputs_total / outputs
-        body = np.maximum(a + load.compute + o, a + n * c + outputs_total)
-        ring = o * ov.o_slots / np.maximum(o_slots * blocks, 1)
-        between = np.maximum(o, (n - 1) * c + np.maximum(c, o - ring))
-        last = np.maximum(c + o / blocks, c / blocks + o)
-        body = np.where(load.single > 0, a + (outputs - 1) * between + (n - 1) * c + last, body)
-        drain = o / blocks
-        single_a = (2 * a_slots > ov.a_slots) & ~resident
-        single_o = (2 * o_slots > ov.o_slots) & (load.single == 0)
-        body = np.where(resident, body, np.maximum(body, calls * a + c + drain))
-        # Each pass takes the whole input, and the last one may compute less than it takes to send that.
-        most = self.block_rows[0][1] - self.block_rows[0][0]
-        whole, each = a * calls / load.n_pass, load.compute / max(most, 1)
-        full, rest = load.n_pass - 1, most - (load.n_pass - 1) * load.nob
-        ragged = full * np.maximum(whole, each * load.nob) + np.maximum(whole, each * rest) + np.minimum(a, c) + drain
-        body = np.where(resident, body, np.maximum(body, ragged))
-        body = np.where(single_a, np.maximum(body, calls * (one + np.maximum(c, a - one)) + drain), body)
-        waits = single_slot_waits(single_a, one, a, c, o, o / junk, outputs, n)
-        body = np.where(single_o, np.maximum(body, waits), body)
-        return self._whole(body, load, ov)
-
-    def _flowing(self, load: Candidates, ov: Rings) -> Floats:
-        """Every candidate between items that overlap with it: its input begins when the cores are done with the item
-        before, while that one's outputs drain, and it ends when the cores are done."""
-        resident, outputs, n = load.resident > 0, load.outputs, load.n_ck
-        a_slots, o_slots, blocks, a, one, c, sent = self._messages(load, ov)
-        calls = outputs * n
-        o = ov.o_slot / WORD * sent / outputs
-        ring = o * ov.o_slots / np.maximum(o_slots * blocks, 1)
-        # A core waits while the ring does not take what it has computed.
-        cores = a + outputs * ((n - 1) * c + np.maximum(c, o - ring))
-        single_o = (2 * o_slots > ov.o_slots) & (load.single == 0)
-        cores = np.where(single_o, np.maximum(cores, a + outputs * np.maximum(n * c, o)), cores)
-        body = np.maximum(cores, outputs * o)
-        single_a = (2 * a_slots > ov.a_slots) & ~resident
-        body = np.where(resident, body, np.maximum(body, calls * a + c))
-        body = np.where(single_a, np.maximum(body, calls * (one + np.maximum(c, a - one))), body)
-        return self._whole(body, load, ov)
-
-    def _times(self, pairs: _Pairs, flowing: bool) -> Floats:
-        """Cycles of candidates with divisions that they fit; ``flowing``: between items that overlap."""
-        return (self._flowing if flowing else self._cycles)(pairs.candidates, pairs.rings)
-
-    def _sent(self, c: Candidates, o_slots: Ints, slot: Ints) -> Floats:
-        """Output slots that the cores of a column send."""
-        total = np.zeros(len(o_slots))
-        for first, last in self.block_rows:
-            full, rest = np.divmod(last - first, np.where(c.single > 0, 1, c.nob))
-            total += full * o_slots + -(-rest * c.o_block // slot)
-        return total * c.n_x * c.n_b
-
-
-def _with_filler(size: Ints, ring: Ints, messages: Ints) -> Floats:
-    """``schedule.estimate.slots_with_filler``; messages that do not fit count as if they just did."""
-    fit = np.maximum(ring // np.maximum(size, 1), 1)
-    turns = -(-messages // fit) - 1
-    return np.asarray(size + turns * (ring - fit * size) / messages)
 
 
 def _divisions(total: int) -> list[int]:
@@ -391,9 +270,9 @@ def least_of(options: Sequence[Grid], divisions: Divisions, flowing: bool = Fals
 
     ``flowing``: between items that overlap with it.
     """
-    rings, best = _columns(divisions), Best(inf, -1, -1, ())
+    best = NONE
     for grid in options:
-        found = grid.best(rings, best.cycles, flowing)
+        found = grid.best(divisions, best.cycles, flowing)
         if found.rings and (not best.rings or found[:2] < best[:2]):
             best = found  # of equal ones the first division
     return (best.cycles, _division(divisions, best.division, best.rings)) if best.rings else (inf, None)
@@ -404,18 +283,12 @@ def _division(divisions: Divisions, number: int, rings: tuple[int, ...]) -> Over
     return overlay_of(rings) if isinstance(divisions, Fitted) else divisions[number]
 
 
-def _columns(divisions: Divisions) -> Rings | Fitted:
-    """Listed divisions as columns."""
-    return divisions if isinstance(divisions, Fitted) else Rings.of(divisions)
-
-
 def choose(options: Sequence[Grid], ov: Overlay) -> Tiling | None:
     """The best tiling for a division, with the best of each plan; None when nothing fits."""
     plans: dict[str, float] = {}
     best: tuple[float, int, Grid] | None = None
-    rings = Rings.of((ov,))
     for grid in options:
-        cycles, _, at, _ = grid.best(rings)
+        cycles, _, at, _ = grid.best((ov,))
         if at < 0:
             continue
         name = grid.load.cover.name
@@ -451,17 +324,18 @@ def shortlist(
     limit = least_of(options, divisions, flowing)[0] * within
     if limit == inf:
         return []
-    rings, plans = _columns(divisions), list(dict.fromkeys(grid.load.cover.name for grid in options))
+    plans = list(dict.fromkeys(grid.load.cover.name for grid in options))
     columns, pairs = [], []
     for g, grid in enumerate(options):
-        (division, row, c, ov), times = grid.within(rings, limit, flowing)
-        pairs.append(ov)
-        inputs = np.minimum(ov.a_slots // -(-c.a_bytes // ov.a_slot), MANY_MESSAGES)
-        outputs = np.minimum(ov.o_slots // -(-c.o_bytes // ov.o_slot), MANY_MESSAGES)
+        listed, times = grid.within(divisions, limit, flowing)
+        division, row, a_slot, a_slots, _, _, o_slot, o_slots, _, _ = listed.T
+        pairs.append(listed[:, 2:])
+        c = grid.candidates.take(row)
+        inputs = np.minimum(a_slots // -(-c.a_bytes // a_slot), MANY_MESSAGES)
+        outputs = np.minimum(o_slots // -(-c.o_bytes // o_slot), MANY_MESSAGES)
         plan = np.full(len(row), plans.index(grid.load.cover.name))
         what = [c.nob, c.n_ck > 1, c.resident, c.kept > 0, plan, inputs, outputs]
-        found = np.stack([division, np.full(len(row), g), times, row, *what, np.arange(len(row))])
-        columns.append(found[:, times <= limit])
+        columns.append(np.stack([division, np.full(len(row), g), times, row, *what, np.arange(len(row))]))
     found = np.concatenate(columns, axis=1)
     found = found[:, np.lexsort(found[3::-1])]
     # Of each kind the best; of kinds whose best are equal, that which is met first.
@@ -472,6 +346,6 @@ def shortlist(
     ranked = _few_alike(found[4:9], best[np.lexsort((met, found[2, best]))])[:count]
     picked = []
     for d, g, row, k in found[[0, 1, 3, -1]][:, ranked].astype(np.int64).T.tolist():
-        overlay = _division(divisions, d, pairs[g].at(k))
+        overlay = _division(divisions, d, tuple(pairs[g][k].tolist()))
         picked.append((options[g].tiling(row, overlay), overlay))
     return picked
