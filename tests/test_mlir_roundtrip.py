@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from graphs import GraphBuilder
 from mlir_nets import GRAPHS, canonical, program_of, resnet50
+from tvm_aie.emit.arrange import CHAINS
 from tvm_aie.emit.artifacts import command_counts, manifest, text_counts
 from tvm_aie.emit.mlir import ir
 from tvm_aie.emit.mlir.build import build
@@ -20,7 +22,7 @@ from tvm_aie.emit.mlir.parser import parse
 from tvm_aie.emit.mlir.readback import read_back
 from tvm_aie.emit.program import Bd, LockUse, Program, Push, Wait, WriteBd
 from tvm_aie.errors import DeviceError, InputError, ProgramError
-from tvm_aie.pipeline import compile_graph
+from tvm_aie.pipeline import compile_graph, finish, prepare
 from tvm_aie.runtime.emulator import RunOptions, run_program
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -66,6 +68,31 @@ def test_same_outputs_and_cycles(name):
     assert got.cycles == want.cycles
     for a, b in zip(want.outputs, got.outputs, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_descriptors_that_stand_are_configured():
+    """They are written before the first inference alone, and both programs run more than one."""
+    ready = prepare(chain(), "npu1")
+    p = finish(replace(ready, chains=(CHAINS[0]._replace(standing=3),))).program
+    q = through_text(p)
+    written = {(p.bds[c.index].tile, p.bds[c.index].bd_id) for c in p.commands if isinstance(c, WriteBd)}
+    stand = [p.bds[row] for row in p.static_bds if (p.bds[row].tile, p.bds[row].bd_id) not in written]
+    pushed = {(c.task.tile, c.task.bd) for c in p.commands if isinstance(c, Push)}
+    assert any((bd.tile, bd.bd_id) in pushed for bd in stand)
+    assert canonical(q).to_bytes() == canonical(p).to_bytes()
+    inputs = [np.concatenate([x, x[:, :, ::-1]]) for x in random_inputs(p)]
+    want, got = (run_program(r.to_bytes(), inputs, RunOptions(check=True)) for r in (p, q))
+    assert got.cycles == want.cycles
+    assert all(np.array_equal(a, b) for a, b in zip(want.outputs, got.outputs, strict=True))
+
+
+def chain():
+    """Small layers behind one another."""
+    b = GraphBuilder((16, 13, 13), 5)
+    x = "x"
+    for _ in range(6):
+        x = b.conv(b.conv(x, 16, 1), 32, 3)
+    return b.graph(x)
 
 
 @pytest.mark.parametrize("name", GRAPHS)
