@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from graphs import GraphBuilder
@@ -33,6 +33,7 @@ def kernels_of(plan, item, tiling, column):
 
 
 @settings(max_examples=25, deadline=None)
+@example("wbs-2x2", 7, 33, 0.25, 0)  # columns with a band each keep inputs of four rows and of three
 @given(
     st.sampled_from(["wbs-1x1", "wbs-2x2", "wbs-3x3", "wbs-3x5", "npu1"]),
     st.sampled_from([1, 7, 8, 9, 31, 33]),

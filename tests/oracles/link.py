@@ -174,22 +174,26 @@ class Link:
         return t
 
     def watch(self, r: int, slots: float) -> None:
-        """The part with these slots, which have not left, becomes two, the first of which ends with them."""
+        """The part with these slots becomes two, the first of which ends with them, or with what has left already."""
         queue = self.queues[r]
         ends = [self.done[r][-1][0], *(last for _, _, last in queue)]
         k = next(k for k, last in enumerate(ends[1:]) if last >= slots)
         ready, work, last = queue[k]
         if last == slots:
             return
-        after = work * ((last - slots) / (last - ends[k]))
-        before = work - after
-        if k == 0 and any(core == r for _, core in self.active):  # they may have left: then that is the next event, now
+        each = work / (last - ends[k])
+        after = each * (last - slots)
+        if k == 0 and any(core == r for _, core in self.active):
             at = next(at for at, core in self.active if core == r)
+            left = at - self.served
+            if after >= left:  # these slots have left: that is the next event, now
+                slots, after = max(slots, last - left / each), left
+            if not slots < last:
+                return  # all have
             self.active[self.active.index((at, r))] = max(at - after, self.served), r
             heapify(self.active)
-            after = min(after, at - self.served)
         queue[k] = ready, after, last
-        queue.insert(k, (ready, before, slots))
+        queue.insert(k, (ready, work - after, slots))
 
     def _front(self, r: int, ready: float, work: float) -> None:
         """A part comes to the front of its core's queue."""

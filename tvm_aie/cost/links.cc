@@ -58,7 +58,7 @@ double Link::End(size_t r, double slots) {
   return *Known(r, slots);
 }
 
-// The part with these slots becomes two, the first of which ends with them.
+// The part with these slots becomes two, the first of which ends with them, or with what has left already.
 void Link::Watch(size_t r, double slots) {
   Core& core = cores_[r];
   double first = core.done.back().first;
@@ -66,18 +66,24 @@ void Link::Watch(size_t r, double slots) {
   auto part = front;
   for (; part->last < slots; ++part) first = part->last;
   if (part->last == slots) return;
-  const double share = part->work * ((part->last - slots) / (part->last - first));
-  const Part before{part->ready, part->work - share, slots};
-  part->work = share;
+  const double each = part->work / (part->last - first);
+  double share = each * (part->last - slots);
   if (part == front) {
     const auto of_core = [r](const Event& event) { return event.second == r; };
     const auto event = std::find_if(active_.begin(), active_.end(), of_core);
-    if (event != active_.end()) {  // these slots may have left already: then that is the next event, now
-      part->work = std::min(share, event->first - served_);
+    if (event != active_.end()) {
+      const double left = event->first - served_;
+      if (share >= left) {  // these slots have left: that is the next event, now
+        slots = std::max(slots, part->last - left / each);
+        share = left;
+      }
+      if (!(slots < part->last)) return;  // all have
       event->first = std::max(event->first - share, served_);
       std::make_heap(active_.begin(), active_.end(), std::greater<>());
     }
   }
+  const Part before{part->ready, part->work - share, slots};
+  part->work = share;
   core.parts.insert(part, before);
 }
 

@@ -156,8 +156,9 @@ def load_of(
     most = tuple(messages.blocks.max(axis=0)[which].tolist())
     kinds: dict[tuple[object, ...], Walk] = {}
     walks = []
+    kept = tuple(kept_slots(tiling, item.geometry, b - a) for a, b in item.out_rows)
     for c in columns:
-        key = (tiling.bands[c][1], item.out_rows[c][1] > item.out_rows[c][0])
+        key = (tiling.bands[c][1], kept[c], item.out_rows[c][1] > item.out_rows[c][0])
         if key not in kinds:
             kinds[key] = walk(words[c], most)
         walks.append(kinds[key])
@@ -188,7 +189,7 @@ def load_of(
         tiling.aligned,
         control,
         (array, rates) if tiling.division else None,
-        tuple(kept_slots(tiling, item.geometry, h) for h in heights),
+        kept,
     )
 
 
