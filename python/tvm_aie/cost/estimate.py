@@ -26,6 +26,8 @@ Terms, each from a timing rule of that section; ``slot`` is a ring slot in words
 * the command processor waits for the store of what it is to load. Where commands cost time, those of an item are
   issued after those of the item before and at most one item ahead, and the last of them precede its last messages. If
   that makes them the last to end, tasks find their channels idle, which costs more.
+  That the command stream waits for a place in one queue before it pushes to another is not modelled where commands cost
+  nothing.
 * DDR is shared: weight streams get an equal share each; the first loads share it with all of them. Where commands cost
   time the weight rings are full at first, and the first loads share DDR with each other only. That the first messages
   wait for a part of the network's input (``emit.first_rows``) is not modelled: its whole load counts.
