@@ -96,6 +96,16 @@ def test_slots_of_a_part(parts, data):
         assert whole.end(r, count) == pytest.approx(single.end(r, count))
 
 
+def test_more_has_left_than_is_asked_for():
+    """Two of three slots of row 0 have left when row 1 is done; who asks for the first finds both gone."""
+    link = Link([0.0, 0.0])
+    link.push(0, 0.0, 6.0, 3)
+    link.push(1, 0.0, 4.0, 2)
+    assert link.end(1, 2) == 8.0
+    link.watch(0, 1)
+    assert (link.end(0, 1), link.known(0, 2), link.end(0, 3)) == (8.0, 8.0, 10.0)
+
+
 def test_a_row_that_is_ahead_does_not_wait():
     """Row 1 is ready first; both messages are handed over in one round, with row 0's, which are ready much later."""
     link = SharedLinks(np.zeros((1, 2)))

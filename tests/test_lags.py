@@ -124,6 +124,9 @@ def test_outputs_are_the_same(device, pixels, channels, moves):
     assert outputs_equal(graph, emitted(plan))[1]
 
 
+MOST_QUEUED = 16  # tasks of a channel, of any device (``emulator/device_params.cc``)
+
+
 @settings(max_examples=25, deadline=None)
 @example(4650, 31, 33, "wbs-1x1", NO_LAGS)  # a lagging barrier lets a load go: it follows the activations before it
 # The cores' weight rings have 12 slots; what filled the last slot of the memtiles' were 14.
@@ -147,10 +150,14 @@ def test_any_network(seed, pixels, channels, device, moves):
     times = estimate(plan.array, plan.physical, plan.placement, plan.tilings, plan.packed)
     assert times.total == pytest.approx(plan.cycles, rel=0.002, abs=50)  # it begins with other opcodes
     emulated = result.total_cycles - result.launch_cycles
-    assert times.total <= 1.05 * emulated + 150
-    # Not modelled: the command stream may wait for a place in a queue of outputs before it pushes the activations that
-    # a lagging barrier lets through. Of some 300 networks one is more than 2 % faster by estimate: 5.1 %, seed 2219.
-    assert emulated <= 1.08 * times.total + 150
+    if times.total < min(0.95 * emulated, emulated - 150):
+        # Not modelled: the command stream waits for a place in a queue of outputs before it pushes the activations that
+        # a lagging barrier lets through (seed 2219: 5.1 %). With more places it need not.
+        device = dataclasses.replace(plan.array.device, queue_depth=MOST_QUEUED)
+        roomy = dataclasses.replace(plan, array=dataclasses.replace(plan.array, device=device))
+        result = run_program(emitted(roomy).to_bytes(), [], RunOptions(functional=False))
+        emulated = result.total_cycles - result.launch_cycles
+    assert times.total == pytest.approx(emulated, rel=0.05, abs=150)
 
 
 def test_lags_are_faster_where_branches_are():

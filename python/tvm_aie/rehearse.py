@@ -13,7 +13,8 @@ for the whole network are emulated, timed and without data:
   as items of their own, since as part of a convolution they take a message for each pass and band; the input as it is,
   where ``plan.space_to_depth`` changes it; every plan with a few chains (``emit.arrange``), as these differ by more
   than plans do, and the best few with many, by which the plan is chosen;
-* of the best plan programs that are loaded with fewer tasks, or with more.
+* of the best plan programs that are loaded with fewer tasks, or with more; where commands are much of the work, also
+  with descriptors that stand (``emit.arrange.standing``).
 
 A compilation takes several times as long as by the estimate alone (``benchmarks/control_table.py --speed``): most of it
 makes plans and emits their programs, little emulates them.

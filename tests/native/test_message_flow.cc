@@ -159,6 +159,16 @@ void TestSomeOfTheSlots() {
   }
 }
 
+// Two of three slots have left when the other core is done; who asks for the first finds both gone.
+void TestMoreThanIsAskedFor() {
+  SharedLinks links(1, 2, {0, 0});
+  links.Send(0, 0, 3, 2, 0);
+  links.Send(1, 0, 2, 2, 0);
+  CHECK(Left(&links, 1, 2) == 8 && !links.Known(0, 1), "%f", Left(&links, 1, 2));
+  CHECK(Left(&links, 0, 1) == 8 && links.Known(0, 2) == 8.0, "%f", Left(&links, 0, 1));
+  CHECK(Left(&links, 0, 3) == 10, "%f", Left(&links, 0, 3));
+}
+
 // Two rows of a column send messages of two slots and of one, and compute in no time. They share the link equally, slot
 // by slot; so row 1 is done when each has sent its three slots, at 6 of 7 cycles, and row 0 sends its others alone.
 void TestRowsAreApart() {
@@ -346,6 +356,7 @@ int main() {
   TestSharedLink();
   TestFillerBehindData();
   TestSomeOfTheSlots();
+  TestMoreThanIsAskedFor();
   TestRowsAreApart();
   TestRoomForSome();
   TestWeightsWait();

@@ -43,30 +43,32 @@ GridCandidate GridColumns::at(int64_t row) const {
 }
 
 // Every pair takes more than its candidate's bound, and an activation slot besides. So none is skipped that matters.
-std::optional<Grid::Pair> Grid::Best(const Divisions& divisions, double limit, bool flowing) const {
-  std::optional<Pair> best;
+// `limit` may fall on the way.
+template <typename Visit>
+void Grid::EachPair(const Divisions& divisions, const double& limit, bool flowing, Visit visit) const {
   for (int64_t row = 0; row < columns_.rows && columns_.bound[row] <= limit; ++row) {
     const GridCandidate c = columns_.at(row);
     Each(c, divisions, [&](int64_t number, const Division& division) {
       const double cycles = Cycles(c, division, flowing);
-      if (cycles > limit) return;
-      if (best && std::tie(cycles, number, row) >= std::tie(best->cycles, best->number, best->row)) return;
-      best = Pair{cycles, number, row, division};
-      limit = cycles;
+      if (cycles <= limit) visit(Pair{cycles, number, row, division});
     });
   }
+}
+
+std::optional<Grid::Pair> Grid::Best(const Divisions& divisions, double limit, bool flowing) const {
+  std::optional<Pair> best;
+  EachPair(divisions, limit, flowing, [&](const Pair& pair) {
+    const auto rank = [](const Pair& p) { return std::make_tuple(p.cycles, p.number, p.row); };
+    if (best && rank(pair) >= rank(*best)) return;
+    best = pair;
+    limit = pair.cycles;
+  });
   return best;
 }
 
 std::vector<Grid::Pair> Grid::Within(const Divisions& divisions, double limit, bool flowing) const {
   std::vector<Pair> found;
-  for (int64_t row = 0; row < columns_.rows && columns_.bound[row] <= limit; ++row) {
-    const GridCandidate c = columns_.at(row);
-    Each(c, divisions, [&](int64_t number, const Division& division) {
-      const double cycles = Cycles(c, division, flowing);
-      if (cycles <= limit) found.push_back({cycles, number, row, division});
-    });
-  }
+  EachPair(divisions, limit, flowing, [&](const Pair& pair) { found.push_back(pair); });
   std::stable_sort(found.begin(), found.end(), [](const Pair& a, const Pair& b) { return a.number < b.number; });
   return found;
 }

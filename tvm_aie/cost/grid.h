@@ -89,6 +89,8 @@ class Grid {
   struct Messages;
 
   template <typename Visit>
+  void EachPair(const Divisions& divisions, const double& limit, bool flowing, Visit visit) const;
+  template <typename Visit>
   void Each(const GridCandidate& c, const Divisions& divisions, Visit visit) const;
   template <typename Visit>
   void EachFitted(const GridCandidate& c, const FittedDivisions& divisions, Visit visit) const;

@@ -25,9 +25,8 @@ Terms, each from a timing rule of that section; ``slot`` is a ring slot in words
   after the other.
 * the command processor waits for the store of what it is to load. Where commands cost time, those of an item are
   issued after those of the item before and at most one item ahead, and the last of them precede its last messages. If
-  that makes them the last to end, tasks find their channels idle, which costs more.
-  That the command stream waits for a place in one queue before it pushes to another is not modelled where commands cost
-  nothing.
+  that makes them the last to end, tasks find their channels idle, which costs more. That the command stream waits for
+  a place in one queue before it pushes to another is not modelled where commands cost nothing.
 * DDR is shared: weight streams get an equal share each; the first loads share it with all of them. Where commands cost
   time the weight rings are full at first, and the first loads share DDR with each other only. That the first messages
   wait for a part of the network's input (``emit.first_rows``) is not modelled: its whole load counts.
@@ -161,7 +160,7 @@ class Recurrence:
         self.later = 0.0  # and with what it waits for behind the first activations of the item
         self.begun = 0.0  # when the item before began
         self.loads_at = loads_at(placement.items)
-        self.words: dict[tuple[int, int, bool], int] = {}  # of barriers (``_words_of``), for all copies
+        self.barriers: dict[tuple[int, int, bool], int] = {}  # their words (``_words_of``), for all copies
         # Column by column the loads are let go, behind the push of the network's input (``emit.arrange``).
         self.command += n * self.costs.first()
         opcodes_read = np.maximum(words, FILLER_WORDS)
@@ -212,9 +211,9 @@ class Recurrence:
         Aligned messages are padded by far more.
         """
         key = i, c, self._reused(i, c) > self.col.stores_awaited[c]
-        if key not in self.words:
-            self.words[key] = self._words_of(*key)
-        return self.words[key]
+        if key not in self.barriers:
+            self.barriers[key] = self._words_of(*key)
+        return self.barriers[key]
 
     def _words_of(self, i: int, c: int, stored: bool) -> int:
         """``_barrier_words``; ``stored``: it waits for stores."""

@@ -154,7 +154,7 @@ def load_of(
     rates, columns = rates_of(array), range(array.cols)
     messages, which = weight_kinds(item.geometry, tiling, packed)
     most = tuple(messages.blocks.max(axis=0)[which].tolist())
-    kinds: dict[tuple[object, ...], Walk] = {}
+    kinds: dict[tuple[object, ...], Walk] = {}  # by what the opcodes of columns differ in: bands, copies into ACC
     walks = []
     kept = tuple(kept_slots(tiling, item.geometry, b - a) for a, b in item.out_rows)
     for c in columns:

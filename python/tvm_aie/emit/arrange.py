@@ -25,8 +25,8 @@ class Chains(NamedTuple):
     that more is pushed ahead; long ones are fewer tasks. ``span``, ``ahead``: see ``emit.joining.Joining``. What a
     resident program is loaded with: ``armed``: memtile channels, and shims with opcodes, with their first tasks
     (``_arm``); ``stores``, ``loads``: channels with few tasks of that kind with all of them (``_endless``), which takes
-    descriptors from the others; ``standing``: descriptors of each pool that are never written, which does so, too
-    (``emit.commands``). ``margin``, ``late``: see ``emit.commands.MARGIN``, ``LATE_CYCLES``.
+    descriptors from the others; ``standing``: most descriptors of a pool with which many chains end and that no command
+    writes (``emit.commands``), as these do. ``margin``, ``late``: see ``emit.commands.MARGIN``, ``LATE_CYCLES``.
     """
 
     activations: int
